@@ -1,0 +1,118 @@
+"""The configuration of a run: one frozen dataclass, stored as JSON with the run. No torch, no files."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the networks are trained on."""
+
+    dataset: str  # a name of datasets.DATASETS, or "user" for a run that brings its own data
+    n_train: int
+    n_test: int
+    label_noise: float = 0.0  # share of training labels replaced by a uniformly drawn class
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """How the network is built."""
+
+    architecture: str  # a name of networks.ARCHITECTURES, or "user"
+    spec: str = ""  # user runs: "my_run.py:spec", the function that builds network and data
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe, the same for the target and the baseline networks."""
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9  # sgd only
+    batch_size: int = 32
+    epochs: int = 64
+    checkpoints: Literal["log", "all"] | tuple[int, ...] = "log"  # recorded epochs; epoch 0 is the untrained network
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MaskingConfig:
+    """Which input variables are masked, and to what."""
+
+    kind: Literal["image", "text", "table"]
+    n_variables: int = 10
+    layout: Literal["central", "whole"] = "central"  # images: n patches of the central grid, or the whole image cut up
+    patch: int = 4  # images: side of a patch in pixels
+    baseline: Literal["mean", "zero", "token"] = "mean"  # mean: over the training split, per input element
+    at: Literal["input", "first_activation"] = "input"
+    samples_per_split: int = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How outputs are divided into AND and OR interactions; see `sparsify.sparse_split`."""
+
+    kappa: float = 0.02
+    zeta: Literal["sample", "mean"] = "sample"
+    tie_break: float = 0.01
+    tolerance: Literal["default", "tight"] = "default"
+
+
+@dataclass(frozen=True)
+class GeneralizationConfig:
+    """When an interaction is salient and when it generalizes; see `generalization`."""
+
+    tau_rule: Literal["mean_output", "max_interaction"] = "mean_output"
+    tau_factor: float = 0.03  # 0.05 is usual with max_interaction
+    sign_test: bool = True
+    baselines: int = 1  # baseline networks asked
+    vote: Literal["any", "majority"] = "any"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides the numbers of a run."""
+
+    name: str
+    purpose: str  # one line
+    data: DataConfig
+    network: NetworkConfig
+    masking: MaskingConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the configuration as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RunConfig":
+        """Returns the configuration that `to_json` wrote.
+
+        Raises:
+            ValueError: a field is unknown or missing; the message names it.
+        """
+        parts: dict[str, type] = {
+            "data": DataConfig,
+            "network": NetworkConfig,
+            "masking": MaskingConfig,
+            "training": TrainingConfig,
+            "split": SplitConfig,
+            "generalization": GeneralizationConfig,
+        }
+        try:
+            made = {key: parts[key](**value) if key in parts else value for key, value in values.items()}
+            if isinstance(made["training"].checkpoints, list):
+                made["training"] = dataclasses.replace(
+                    made["training"], checkpoints=tuple(made["training"].checkpoints)
+                )
+            return cls(**made)
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"the run's configuration does not fit this version of interdash: {error}; "
+                "open the run with the version that recorded it"
+            ) from error

@@ -1,0 +1,91 @@
+"""Subsets of the n input variables: bitmask, mask, order and label.
+
+The one definition of subset order in interdash: **the index of a subset is its bitmask, and bit i stands for
+variable i**. Index 0 is the empty set, index 2^n − 1 is the set of all variables.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import numpy as np
+
+MAX_VARIABLES = 20
+
+
+def check_n_variables(n: int) -> int:
+    """Returns n, the number of input variables, if it is between 0 and 20.
+
+    Raises:
+        ValueError: n is negative or above 20; 2^n outputs would not fit into memory.
+    """
+    if not 0 <= n <= MAX_VARIABLES:
+        raise ValueError(f"n_variables is {n}; it must be between 0 and {MAX_VARIABLES}: group variables to have fewer")
+    return n
+
+
+def n_variables(n_subsets: int) -> int:
+    """Returns the number of variables n that have `n_subsets` = 2^n subsets.
+
+    >>> n_variables(1024)
+    10
+
+    Raises:
+        ValueError: n_subsets is no power of two, or n is above 20.
+    """
+    if n_subsets < 1 or n_subsets & (n_subsets - 1):
+        raise ValueError(f"{n_subsets} outputs are not one for each subset: the last axis must have 2^n entries")
+    return check_n_variables(n_subsets.bit_length() - 1)
+
+
+@cache
+def masks(n: int) -> np.ndarray:
+    """Returns all masks: read-only bool `(2**n, n)`, row index = bitmask, True where the variable is kept.
+
+    >>> masks(2).astype(int).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    check_n_variables(n)
+    table = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(bool)
+    table.flags.writeable = False
+    return table
+
+
+@cache
+def orders(n: int) -> np.ndarray:
+    """Returns the order |S| of every subset: read-only int64 `(2**n,)`, index = bitmask.
+
+    >>> orders(2).tolist()
+    [0, 1, 1, 2]
+    """
+    table = np.bitwise_count(np.arange(2 ** check_n_variables(n))).astype(np.int64)
+    table.flags.writeable = False
+    return table
+
+
+def members(subset: int) -> tuple[int, ...]:
+    """Returns the variables of a subset in ascending order.
+
+    >>> members(0b1010)
+    (1, 3)
+    """
+    return tuple(i for i in range(int(subset).bit_length()) if int(subset) >> i & 1)
+
+
+def from_members(variables: Iterable[int]) -> int:
+    """Returns the bitmask of a set of variables.
+
+    >>> from_members([1, 3]) == 0b1010
+    True
+    """
+    return sum(1 << i for i in set(variables))
+
+
+def label(subset: int, names: Sequence[str]) -> str:
+    """Returns a subset as text, by the names of its variables.
+
+    >>> label(0b101, ["age", "sex", "hours"])
+    '{age, hours}'
+    >>> label(0, ["age"])
+    '∅'
+    """
+    return "{" + ", ".join(names[i] for i in members(subset)) + "}" if subset else "∅"
