@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from filelock import FileLock
 
+from interdash import samples
 from interdash.config import RunConfig
 from interdash.files import (
     NETWORK,
@@ -154,6 +155,10 @@ class Run:
     def labels_dir(self) -> Path:
         """The folder of what is derived from the parts; it may not exist yet."""
         return self.path / "labels"
+
+    def manifest_hash(self) -> str:
+        """Returns the SHA-256 of `run.json`, as hex: changes with whatever changes there."""
+        return hashlib.sha256((self.path / "run.json").read_bytes()).hexdigest()
 
     def update(self, **fields: Any) -> None:
         """Sets fields of `run.json` (notes="…", tags=[…], …); other fields stay, `None` removes one."""
@@ -304,31 +309,7 @@ class Run:
 
     def save_explained(self, explained: Explained) -> None:
         """Writes the explained samples, their variables and baseline values."""
-        variables = explained.variables
-        content = tensor_bytes(
-            {
-                "inputs": explained.inputs,
-                "labels": explained.labels,
-                "index": explained.index,
-                "assignment": variables.assignment,
-                "baseline": variables.baseline,
-            }
-        )
-        description = {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "split": list(explained.split),
-            "display": list(explained.display),
-            "kind": variables.kind,
-            "names": variables.names,
-            "at": variables.at,
-        }
-        (self.path / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
-        write_atomically(self.path / "samples.safetensors", content)
-        write_atomically(self.path / "samples.json", json.dumps(description, ensure_ascii=False).encode())
-
-    def has_explained(self) -> bool:
-        """Returns whether the explained samples are written."""
-        return (self.path / "samples.json").exists()
+        samples.save(self.path, explained)
 
     def explained(self) -> Explained:
         """Returns the explained samples, verified against their SHA-256.
@@ -337,42 +318,19 @@ class Run:
             FileNotFoundError: they were not written yet.
             DamagedFileError: a file is truncated or altered.
         """
-        from interdash.variables import Explained, Variables
+        return samples.load(self.path)
 
-        remedy = "copy it again from where the run was made"
-        words = self._description()
-        tensors = read_tensors(self.path / "samples.safetensors", words["sha256"], remedy)
-        # text: the words of each sample, else one list for all
-        names = tuple(tuple(each) if isinstance(each, list) else each for each in words["names"])
-        variables = Variables(words["kind"], names, tensors["assignment"], tensors["baseline"], words["at"])
-        return Explained(
-            inputs=tensors["inputs"],
-            labels=tensors["labels"],
-            split=tuple(words["split"]),
-            index=tensors["index"],
-            variables=variables,
-            display=words["display"],
-        )
+    def has_explained(self) -> bool:
+        """Returns whether the explained samples are written."""
+        return (self.path / "samples.json").exists()
+
+    def n_explained(self) -> int:
+        """Returns how many samples are explained."""
+        return len(samples.description(self.path)["split"])
 
     def explained_hash(self) -> str:
         """Returns one SHA-256 over samples, variables and baseline values, as hex: part of the key of every unit."""
-        return hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode()).hexdigest()
-
-    def n_explained(self) -> int:
-        """Returns the number of explained samples, without loading them."""
-        return len(self._description()["split"])
-
-    def _description(self) -> dict[str, Any]:
-        path = self.path / "samples.json"
-        if not path.exists():
-            hint = f"train it with `interdash train {self.name}`, or record it again"
-            raise FileNotFoundError(f"run {self.name!r} has no explained samples yet; {hint}")
-        try:
-            words = json.loads(path.read_bytes())
-            _ = [words[key] for key in ("sha256", "split", "display", "kind", "names", "at")]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedFileError(f"{path} is damaged ({error}); copy it again from where the run was made") from error
-        return words
+        return hashlib.sha256(json.dumps(samples.description(self.path), sort_keys=True).encode()).hexdigest()
 
 
 def list_runs(root: Path | str) -> list[Run]:

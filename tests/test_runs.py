@@ -106,7 +106,9 @@ def test_create_open_and_update(run: Run, tmp_path: Path) -> None:
     run.update(notes="seven seeds 🙂", tags=["a"], extra=1)
     run.update(extra=None)
     assert opened.manifest["notes"] == "seven seeds 🙂" and opened.manifest["tags"] == ["a"]
-    assert "extra" not in opened.manifest and opened.config == config()
+    before = run.manifest_hash()
+    run.update(notes="eight seeds")
+    assert run.manifest_hash() != before and "extra" not in opened.manifest and opened.config == config()
     assert not opened.is_finished("target")
     run.finish("target")
     run.finish("baseline-0")
@@ -268,6 +270,7 @@ def test_explained(run: Run, kind: str) -> None:
     assert loaded.variables.names == made.variables.names and loaded.variables.at == made.variables.at
     assert torch.equal(loaded.variables.assignment, made.variables.assignment)
     assert loaded.variables.assignment.dtype == torch.int16
+    assert run.n_explained() == 2
     before = run.explained_hash()
     run.save_explained(loaded)
     assert run.explained_hash() == before
