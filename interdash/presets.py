@@ -1,0 +1,71 @@
+"""The built-in runs, as plain configuration: `PRESETS[name]`."""
+
+from dataclasses import replace
+
+from interdash.config import DataConfig, MaskingConfig, NetworkConfig, RunConfig, TrainingConfig
+
+_IMAGES = MaskingConfig(kind="image", n_variables=10, layout="central", patch=4, baseline="mean")
+_ADAM = TrainingConfig(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=60)
+
+MNIST = RunConfig(
+    name="mnist",
+    purpose="The demo: LeNet-5 on 1,000 handwritten digits, one label in ten drawn at random; it overfits.",
+    data=DataConfig("mnist", n_train=1000, n_test=1000, label_noise=0.1),
+    network=NetworkConfig("lenet"),
+    masking=_IMAGES,
+    training=TrainingConfig(optimizer="sgd", learning_rate=0.01, momentum=0.9, batch_size=32, epochs=64),
+)
+
+FASHION = RunConfig(
+    name="fashion",
+    purpose="LeNet-5 on 1,000 images of clothes with clean labels; it overfits late.",
+    data=DataConfig("fashion", n_train=1000, n_test=1000),
+    network=NetworkConfig("lenet"),
+    masking=_IMAGES,
+    training=_ADAM,
+)
+
+FASHION_VGG = replace(
+    FASHION,
+    name="fashion-vgg",
+    purpose="As fashion, with a small VGG: another architecture on the same data.",
+    network=NetworkConfig("vgg"),
+)
+
+FASHION_RESNET = replace(
+    FASHION,
+    name="fashion-resnet",
+    purpose="As fashion, with ResNet-8: residual connections on the same data.",
+    network=NetworkConfig("resnet8"),
+)
+
+CENSUS = RunConfig(
+    name="census",
+    purpose="A five-layer perceptron on 1,000 census rows with 12 columns, each one a variable; it overfits early.",
+    data=DataConfig("census", n_train=1000, n_test=4000),
+    network=NetworkConfig("mlp-5x100"),
+    masking=MaskingConfig(kind="table", n_variables=12, baseline="mean"),
+    training=_ADAM,
+)
+
+MOVIES = RunConfig(
+    name="movies",
+    purpose="A two-layer transformer on 6,000 sentences of movie reviews; the variables are ten words.",
+    data=DataConfig("movies", n_train=6000, n_test=2000),
+    network=NetworkConfig("transformer"),
+    masking=MaskingConfig(kind="text", n_variables=10, baseline="token"),
+    training=TrainingConfig(optimizer="adam", learning_rate=2e-4, batch_size=32, epochs=16),
+)
+
+DIGITS = RunConfig(
+    name="digits",
+    purpose="The tests' run: a perceptron on 300 tiny digits with one random label in ten, trained within a second.",
+    data=DataConfig("digits", n_train=300, n_test=300, label_noise=0.1),
+    network=NetworkConfig("mlp"),
+    masking=MaskingConfig(kind="image", n_variables=8, layout="whole", baseline="mean", samples_per_split=20),
+    training=TrainingConfig(optimizer="sgd", learning_rate=0.05, momentum=0.9, batch_size=32, epochs=40),
+)
+
+PRESETS: dict[str, RunConfig] = {
+    run.name: run for run in (MNIST, FASHION, FASHION_VGG, FASHION_RESNET, CENSUS, MOVIES, DIGITS)
+}

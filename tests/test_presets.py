@@ -1,0 +1,44 @@
+"""The presets: complete, consistent with the data, and the tests' run overfits."""
+
+from dataclasses import replace
+
+import pytest
+
+from interdash import datasets, networks, training
+from interdash.config import RunConfig
+from interdash.presets import DIGITS, PRESETS
+from interdash.runs import check_name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_is_plain_configuration(name):
+    preset = PRESETS[name]
+    assert check_name(preset.name) == name
+    assert RunConfig.from_json(preset.to_json()) == preset
+    assert preset.purpose.endswith(".")
+    assert "\n" not in preset.purpose
+    assert len(preset.purpose) <= 110
+    assert preset.network.architecture in networks.ARCHITECTURES
+    assert len(training.recorded_epochs(preset.training)) >= 12
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_fits_its_data(name):
+    preset = PRESETS[name]
+    data = datasets.load(preset.data)
+    explained = training.explained_samples(data, preset.masking)
+    assert len(explained) == 2 * preset.masking.samples_per_split
+    assert explained.variables.n_variables == preset.masking.n_variables
+    network = networks.build(preset.network.architecture, data, preset.training.seed)
+    assert network(explained.inputs).shape == (len(explained), len(data.class_names))
+
+
+def test_digits_overfits(tmp_path):
+    run = training.create_run(tmp_path, replace(DIGITS, name="overfits"))
+    training.train_run(run)
+    losses = run.metrics().set_index("epoch")
+    gap = losses.test_loss - losses.train_loss
+    assert losses.train_accuracy.iloc[-1] > 0.95
+    assert gap.iloc[-1] > 0.3 > gap.iloc[5]
+    assert losses.test_loss.idxmin() < 35
+    assert losses.test_loss.iloc[-1] > losses.test_loss.min() + 0.05
