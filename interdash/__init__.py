@@ -1,0 +1,32 @@
+"""interdash: what a network learned at each epoch, as AND-OR interactions, and which part of it generalizes.
+
+The public names are imported when first used, so that `import interdash` loads neither torch nor anything else heavy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interdash.config import MaskingConfig as MaskingConfig
+    from interdash.recorder import Recorder as Recorder
+    from interdash.spec import Spec as Spec
+
+_PUBLIC = {  # name: its module
+    "MaskingConfig": "config",
+    "Recorder": "recorder",
+    "Spec": "spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Returns a public name from its module."""
+    if name not in _PUBLIC:
+        raise AttributeError(
+            f"module 'interdash' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}"
+        )
+    return getattr(importlib.import_module(f"interdash.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    return sorted(_PUBLIC)

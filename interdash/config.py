@@ -28,7 +28,7 @@ class NetworkConfig:
 class TrainingConfig:
     """The recipe, the same for the target and the baseline networks."""
 
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "user"] = "sgd"  # user: a run that interdash did not train
     learning_rate: float = 0.01
     momentum: float = 0.9  # sgd only
     batch_size: int = 32
@@ -45,7 +45,7 @@ class MaskingConfig:
     n_variables: int = 10
     layout: Literal["central", "whole"] = "central"  # images: n patches of the central grid, or the whole image cut up
     patch: int = 4  # images: side of a patch in pixels
-    baseline: Literal["mean", "zero", "token"] = "mean"  # mean: over the training split, per input element
+    baseline: Literal["mean", "zero", "token", "user"] = "mean"  # mean: over the training split, per input element
     at: Literal["input", "first_activation"] = "input"
     samples_per_split: int = 50
     seed: int = 0

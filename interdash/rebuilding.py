@@ -1,0 +1,195 @@
+"""The network of a run, built again for its checkpoints: one of the built-in ones, or by the user's spec."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from interdash.runs import Run
+from interdash.spec import Spec, file_hash, load_spec, split_text
+
+PREFIXES = ("module.", "model.", "_orig_mod.")  # of data-parallel, wrapped and compiled networks
+
+
+@dataclass(frozen=True)
+class SpecRecord:
+    """Where a run's spec was when the run was recorded; stored in run.json."""
+
+    path: str
+    function: str
+    sha256: str
+
+
+def record_spec(run: Run, text: str) -> None:
+    """Notes in the run's manifest the file, function and SHA-256 of the spec that "my_run.py:spec" names.
+
+    Raises:
+        ValueError: the file lies among the runs, from where code is never executed.
+    """
+    path, function = split_text(text)
+    _check_outside(run, path)
+    run.update(spec=asdict(SpecRecord(str(path), function, file_hash(path))))
+
+
+def _check_outside(run: Run, path: Path) -> None:
+    folder = run.path.resolve().parent
+    if path.resolve().is_relative_to(folder):
+        raise ValueError(
+            f"spec file {path} lies in the folder of runs {folder}, from where no code is run; move one of the two"
+        )
+
+
+def is_user_run(run: Run) -> bool:
+    """Returns whether the run brings its own network and data."""
+    return "user" in (run.config.network.architecture, run.config.data.dataset)
+
+
+def run_spec(run: Run, spec: str | None = None) -> Spec:
+    """Returns the spec of a user's run, from the file named now or, by default, the one recorded with the run.
+
+    Raises:
+        ValueError: no spec was recorded, or its file changed or lies among the runs.
+        FileNotFoundError: the file is gone.
+    """
+    if spec is not None:
+        return load_spec(spec)
+    recorded = run.manifest.get("spec")
+    ask = "name it with --spec my_run.py:spec"
+    if not recorded:
+        raise ValueError(
+            f"run {run.name!r} was recorded without a spec file, so that its network can only be built in the process "
+            f"that has it: pass network=… to interdash.extraction.extract, or write a spec file and {ask}"
+        )
+    try:
+        record = SpecRecord(**recorded)
+        path = Path(record.path)
+    except TypeError as error:
+        raise ValueError(f"the spec recorded in {run.path / 'run.json'} is damaged ({error}); {ask}") from error
+    if not path.is_absolute() or not path.is_file():
+        raise FileNotFoundError(f"spec file {path} of run {run.name!r} is not on this machine; {ask}")
+    _check_outside(run, path)
+    if file_hash(path) != record.sha256:
+        raise ValueError(
+            f"spec file {path} has changed since run {run.name!r} was recorded; if it builds the same network, {ask}"
+        )
+    return load_spec(f"{path}:{record.function}")
+
+
+def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module]:
+    """Returns the function that builds a run's network, ready for `load_state_dict`; global seeds stay as they are.
+
+    Args:
+        run: a built-in or a user's run.
+        spec: "my_run.py:spec" for a user's run; None = the file recorded with the run.
+
+    Raises:
+        ValueError: see `run_spec`.
+        FileNotFoundError: see `run_spec`.
+    """
+    if is_user_run(run):
+        return logits_builder(run_spec(run, spec).network)
+    from interdash import datasets, networks
+
+    config = run.config
+    dataset = datasets.load(config.data)
+    return lambda: networks.build(config.network.architecture, dataset, config.training.seed)
+
+
+def build_network(run: Run, spec: str | None = None) -> nn.Module:
+    """Returns a run's network, its weights still to be loaded; see `network_builder`."""
+    return network_builder(run, spec)()
+
+
+def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects."""
+
+    def build() -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            made = network()
+        if not isinstance(made, nn.Module):
+            raise ValueError(f"the spec's network function returned a {type(made).__name__}; return a torch.nn.Module")
+        made.register_forward_hook(lambda module, inputs, output: getattr(output, "logits", output))
+        return made
+
+    return build
+
+
+def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: str) -> dict[str, Tensor]:
+    """Returns the weights by the names the network has, after removing `PREFIXES` they may carry in front.
+
+    Args:
+        weights: a state dict.
+        network: gets these weights, as a check that they fit.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: names or shapes differ.
+    """
+    wanted, found = set(network.state_dict()), dict(weights)
+    while found and set(found) != wanted:
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in found)), None)
+        if prefix is None:
+            break
+        found = {name.removeprefix(prefix): value for name, value in found.items()}
+    if set(found) != wanted:
+        missing, unknown = sorted(wanted - set(found)), sorted(set(found) - wanted)
+        raise ValueError(
+            f"{source} does not fit the spec's network: it lacks {_some(missing)} and has {_some(unknown)} besides; "
+            "let the spec build the same network, or pass the part of the model that it builds"
+        )
+    try:
+        network.load_state_dict(found)
+    except RuntimeError as error:
+        raise ValueError(f"{source} does not fit the spec's network: {error}") from error
+    return found
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "nothing"
+
+
+def record_losses(
+    run: Run, network: str, epoch: int, model: nn.Module, spec: Spec, **known: float | None
+) -> dict[str, float]:
+    """Returns losses and accuracies of a model after writing them; unknown losses are computed from the spec's data."""
+    from interdash.training import evaluate
+
+    losses = {key: float(value) for key, value in known.items() if value is not None}
+    for split in ("train", "test"):
+        if f"{split}_loss" not in losses:
+            inputs, labels, _ = spec.split(split)
+            loss, accuracy = evaluate(model, inputs, labels.long())
+            losses = {f"{split}_loss": loss, f"{split}_accuracy": accuracy} | losses
+    run.record_metrics(network, epoch, **losses)
+    return losses
+
+
+def train_user_baseline(run: Run, index: int, *, spec: str | None = None, device: torch.device | str = "cpu") -> None:
+    """Trains a baseline network of a user's run on the testing split with the spec's `train` function, and records it.
+
+    The seed is the run's + 1 + index, for the weights and as the last argument of `train`. Does nothing if the baseline
+    is finished.
+
+    Raises:
+        ValueError: the spec has no training function, or see `run_spec`.
+    """
+    name = f"baseline-{index}"
+    if run.is_finished(name):
+        return
+    found = run_spec(run, spec)
+    if found.train is None:
+        raise ValueError(
+            f"the spec of run {run.name!r} has no train function for baselines; add train=… to it, record one with "
+            f"Recorder.record_baseline(model, {index}), or import its checkpoint as {name}"
+        )
+    seed, epoch = run.config.training.seed + 1 + index, max(run.config.training.epochs, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = found.network().to(device)
+        found.train(network, found.test_inputs.to(device), found.test_labels.long().to(device), seed)
+    copy = logits_builder(found.network)()
+    run.save_checkpoint(name, epoch, matching_weights(network.state_dict(), copy, "the trained baseline"))
+    record_losses(run, name, epoch, copy, found)
+    run.finish(name)

@@ -1,0 +1,257 @@
+"""A user's own run in one small Python file: the function that builds the network, the data and the variables.
+
+Code runs only from a file that the user names (`my_run.py:spec`), or from the file recorded with a run while it still
+has the recorded SHA-256. Nothing is ever run from inside a folder of runs: a run copied from somebody else is data.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interdash.config import MaskingConfig
+from interdash.variables import Explained, Variables, baseline_values, image_variables, table_variables
+
+DEFAULT_FUNCTION = "spec"
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """What interdash must know of a user's own run. Made by the function that `my_run.py:spec` names.
+
+    Attributes:
+        network: builds the network, untrained; it maps inputs to class logits `[batch, classes]` (an output with a
+            `.logits` attribute is fine too).
+        train_inputs: `[samples, *input_shape]`, as the network reads them.
+        train_labels: the classes trained on, `[samples]`.
+        test_inputs: the same for the testing split.
+        test_labels: the same for the testing split.
+        variables: what is masked. A `MaskingConfig` for images `[..., height, width]` and tables `[features]`;
+            `Variables` that fit every sample; or, for texts, a function from the explained inputs to `Variables` (a
+            sample for which it raises ValueError, such as a short text, is passed over).
+        class_names: one for each logit; the numbers if left out.
+        train: `train(network, inputs, labels, seed)` trains a network in place to convergence. Only needed for
+            `interdash baseline`, which calls it with the testing split.
+        columns: names of a table's columns.
+        column_of_feature: the column of each input feature, if some (one-hot groups) share one.
+        train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
+        test_display: the same for the testing split.
+
+    Raises:
+        ValueError: a split is empty, or inputs and labels do not belong together.
+        TypeError: inputs or labels are no tensors.
+    """
+
+    network: Callable[[], nn.Module]
+    train_inputs: Tensor
+    train_labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+    variables: MaskingConfig | Variables | Callable[[Tensor], Variables]
+    class_names: Sequence[str] = ()
+    train: Callable[[nn.Module, Tensor, Tensor, int], object] | None = None
+    columns: Sequence[str] = ()
+    column_of_feature: Sequence[int] = ()
+    train_display: Sequence[Any] = ()
+    test_display: Sequence[Any] = ()
+
+    def __post_init__(self) -> None:
+        for split in ("train", "test"):
+            inputs, labels, display = (getattr(self, f"{split}_{what}") for what in ("inputs", "labels", "display"))
+            for what, value in (("inputs", inputs), ("labels", labels)):
+                if not isinstance(value, Tensor):
+                    raise TypeError(
+                        f"{split}_{what} is a {type(value).__name__}; pass a torch.Tensor, such as torch.as_tensor(…)"
+                    )
+            if labels.ndim != 1 or labels.is_floating_point() or len(labels) != len(inputs) or len(inputs) == 0:
+                raise ValueError(
+                    f"{split}_labels is {labels.dtype} of shape {tuple(labels.shape)} for {len(inputs)} inputs; "
+                    "pass one class number (an integer) for each input, and at least one"
+                )
+            if len(display) not in (0, len(inputs)):
+                raise ValueError(f"{split}_display has {len(display)} entries for {len(inputs)} inputs; pass one each")
+
+    def names_of_classes(self) -> list[str]:
+        """Returns the names of the classes, their numbers if none are given."""
+        if self.class_names:
+            return [str(name) for name in self.class_names]
+        return [str(i) for i in range(int(max(self.train_labels.max(), self.test_labels.max())) + 1)]
+
+    def split(self, name: str) -> tuple[Tensor, Tensor, Sequence[Any]]:
+        """Returns inputs, labels and what to display of the split "train" or "test"."""
+        if name == "train":
+            return self.train_inputs, self.train_labels, self.train_display
+        return self.test_inputs, self.test_labels, self.test_display
+
+
+def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) -> Explained:
+    """Returns the samples to explain, drawn once from both splits, with their variables and baseline values.
+
+    Raises:
+        ValueError: the variables do not fit the data, or none of a split's samples can be masked.
+    """
+    per_sample = not isinstance(spec.variables, MaskingConfig | Variables)
+    rows: dict[str, list[int]] = {}
+    for number, split in enumerate(("train", "test")):
+        inputs, _, _ = spec.split(split)
+        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(2 * seed + number)).tolist()
+        chosen = _maskable(spec, inputs, order, samples_per_split) if per_sample else order[:samples_per_split]
+        rows[split] = sorted(chosen)
+    inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
+    variables = _variables(spec, inputs)
+    return Explained(
+        inputs=inputs,
+        labels=torch.cat([spec.split(split)[1][rows[split]] for split in rows]).long(),
+        split=tuple(split for split in rows for _ in rows[split]),
+        index=torch.tensor([row for split in rows for row in rows[split]]),
+        variables=variables,
+        display=_display(spec, rows, inputs, variables),
+    )
+
+
+def _maskable(spec: Spec, inputs: Tensor, order: Sequence[int], count: int) -> list[int]:
+    """Returns the first `count` rows in the given order for which the user's function makes variables."""
+    chosen: list[int] = []
+    refusal: ValueError | None = None
+    for row in order:
+        if len(chosen) == count:
+            break
+        try:
+            _variables(spec, inputs[row : row + 1])
+            chosen.append(row)
+        except ValueError as error:
+            refusal = error
+    if not chosen:
+        raise ValueError(f"none of {len(order)} samples can be masked: {refusal}") from refusal
+    return chosen
+
+
+def _variables(spec: Spec, inputs: Tensor) -> Variables:
+    """Returns the variables of the explained inputs."""
+    if isinstance(spec.variables, Variables):
+        return spec.variables
+    if not isinstance(spec.variables, MaskingConfig):
+        return spec.variables(inputs)
+    config = spec.variables
+    if config.kind == "text" or config.baseline not in ("mean", "zero"):
+        raise ValueError(
+            f"a MaskingConfig of kind {config.kind!r} with baseline {config.baseline!r} cannot make the variables of "
+            "your own data; pass a function from token ids to interdash.variables.text_variables(…) instead"
+        )
+    baseline = baseline_values(config.baseline, spec.train_inputs)
+    if config.kind == "image":
+        return image_variables(
+            *spec.train_inputs.shape[-2:],
+            n_variables=config.n_variables,
+            patch=config.patch,
+            layout=config.layout,
+            seed=config.seed,
+            baseline_image=baseline,
+            at=config.at,
+        )
+    column_of_feature = list(spec.column_of_feature) or list(range(spec.train_inputs.shape[1]))
+    columns = list(spec.columns) or [f"x{i}" for i in range(max(column_of_feature) + 1)]
+    return table_variables(column_of_feature, columns, baseline)
+
+
+def _display(spec: Spec, rows: dict[str, list[int]], inputs: Tensor, variables: Variables) -> list[Any]:
+    """Returns what the dashboard shows of each explained sample: the user's own, else made from the inputs."""
+    if spec.train_display and spec.test_display:
+        return [spec.split(split)[2][row] for split in rows for row in rows[split]]
+    if variables.kind == "text":
+        return [list(variables.names_of(i)) for i in range(len(inputs))]
+    if variables.kind == "image":
+        return [None] * len(inputs)
+    shown = []
+    for i, row in enumerate(inputs):
+        of_feature = variables.assignment[i] if variables.per_sample else variables.assignment
+        values = [row[of_feature == variable].tolist() for variable in range(variables.n_variables)]
+        names = variables.names_of(i)
+        shown.append({name: v[0] if len(v) == 1 else v for name, v in zip(names, values, strict=True)})
+    return shown
+
+
+def masking_config(spec: Spec, explained: Explained, samples_per_split: int, seed: int) -> MaskingConfig:
+    """Returns the masking as it is recorded with the run; baseline "user" where the spec brings its own values."""
+    config = spec.variables if isinstance(spec.variables, MaskingConfig) else None
+    variables = explained.variables
+    return replace(
+        config or MaskingConfig(variables.kind, baseline="token" if variables.kind == "text" else "user"),
+        n_variables=variables.n_variables,
+        at=variables.at,
+        samples_per_split=samples_per_split,
+        seed=seed if config is None else config.seed,
+    )
+
+
+def spec_text(function: Callable[[], Spec]) -> str:
+    """Returns "path/my_run.py:function" for a function of a Python file; "" for one of a notebook or inside another."""
+    file = inspect.getsourcefile(function) if inspect.isfunction(function) else None
+    named = getattr(function, "__qualname__", "").isidentifier()
+    return f"{Path(file).resolve()}:{function.__name__}" if file and named and Path(file).is_file() else ""
+
+
+def split_text(text: str) -> tuple[Path, str]:
+    """Returns the file and the function that "my_run.py:spec" names; the function is `spec` if left out.
+
+    Raises:
+        ValueError: it names no Python file and function.
+        FileNotFoundError: there is no such file.
+    """
+    file, colon, function = text.rpartition(":")
+    if not colon or function.endswith(".py"):
+        file, function = text, DEFAULT_FUNCTION
+    if not file.endswith(".py") or not function.isidentifier():
+        raise ValueError(f"{text!r} names no spec; write it as my_run.py:spec, a Python file and a function in it")
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no spec file {path}; pass its path as in --spec path/my_run.py:{function}")
+    return path, function
+
+
+def file_hash(path: Path) -> str:
+    """Returns the SHA-256 of a file, as hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_spec(text: str) -> Spec:
+    """Returns the spec that "my_run.py:spec" names. Runs that file and that function, with global seeds restored.
+
+    Raises:
+        ValueError: the text names no function of a Python file, the file fails, or it returns something else.
+        FileNotFoundError: there is no such file.
+    """
+    path, function = split_text(text)
+    return _loaded(path, function, file_hash(path))
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, function: str, sha256: str) -> Spec:
+    name = f"interdash_spec_{sha256[:12]}"
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses and pickling look there
+    sys.path.insert(0, str(path.parent))  # as if it were run as a script
+    try:
+        with torch.random.fork_rng(devices=[]):
+            found.loader.exec_module(module)
+            made = getattr(module, function)()
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise ValueError(
+            f"{path}:{function} failed with {type(error).__name__}: {error}; run it to see where"
+        ) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    if not isinstance(made, Spec):
+        raise ValueError(f"{path}:{function} returned a {type(made).__name__}; it must return an interdash.Spec")
+    return made
