@@ -37,8 +37,9 @@ __all__ = [
 ]
 
 MIB = 2**20
-CPU_WORKING_SET = 16 * MIB  # activations of one batch; beyond a core's cache the forward pass slows down (measured)
+CPU_WORKING_SET = 8 * MIB  # activations of one batch; beyond a core's cache the forward pass slows down (measured)
 MAX_BATCH = 8192  # masked inputs in one batch; larger ones gain nothing
+LOW_VARIABLES = 5  # 2^5 masks of one input stay in a core's cache
 ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Hardswish, nn.Hardtanh, nn.Softplus, nn.Tanh, nn.Sigmoid),
@@ -55,10 +56,15 @@ def log_odds(logits: Tensor, labels: Int64[Tensor, " batch"]) -> Float64[Tensor,
     >>> log_odds(torch.tensor([[0.0, 100.0]]), torch.tensor([1])).tolist()
     [100.0]
     """
-    z = logits.double()
-    column = labels[:, None]
-    others = z.scatter(1, column, -math.inf).logsumexp(1)
-    return z.gather(1, column)[:, 0] - others
+    if logits.device.type == "mps":  # has no float64
+        logits = logits.cpu()
+    # [classes, batch]: sums over classes are then sums of rows, which is faster
+    z = logits.t().to(torch.float64, memory_format=torch.contiguous_format)
+    row = labels.to(z.device, torch.int64)[None]
+    true = z.gather(0, row)[0]
+    others = z.scatter(0, row, -math.inf)
+    highest = others.amax(0)
+    return true - highest - (others - highest).exp_().sum(0).log_()
 
 
 def masked_outputs(
@@ -88,21 +94,20 @@ def masked_outputs(
     if not isinstance(network, nn.Module):
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
     _check_inputs(inputs, labels, variables)
+    v = torch.empty(len(inputs) * 2**variables.n_variables, dtype=torch.float64)
     with _ready(network, device) as device, torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
-        labels = labels.to(device, torch.int64)
-        rows = _batch_rows(row_bytes, byte_budget, device)
-        v = torch.empty(len(inputs) * 2**variables.n_variables, dtype=torch.float64, device=_float64_device(device))
+        rows, position = _batch_rows(row_bytes, byte_budget, device), 0
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
-            position = 0
             while position < len(v):
                 try:
-                    for stop, batch, keep, sample in _batches(inputs, variables, assignment, rows, position, device):
+                    for batch, keep, group in _batches(inputs, variables, assignment, rows, position, device):
                         feature_keep["keep"] = keep
                         logits = _check_logits(network(batch), len(batch))
-                        v[position:stop] = log_odds(logits.to(v.device), labels[sample].to(v.device))
-                        position = stop
+                        row_labels = labels[group, None].expand(-1, len(batch) // len(labels[group])).flatten()
+                        v[position : position + len(batch)] = log_odds(logits, row_labels)
+                        position += len(batch)
                 except RuntimeError as error:  # torch.OutOfMemoryError is one
                     if not _is_out_of_memory(error):
                         raise
@@ -110,13 +115,9 @@ def masked_outputs(
                 else:
                     break
                 # Out of the except block the traceback no longer holds the failed batch.
-                if rows == 1:
-                    raise MemoryError(f"one masked input does not fit into memory on {device}: {message}")
                 batch = keep = logits = feature_keep["keep"] = None
-                rows //= 2
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-    v = v.cpu().view(len(inputs), -1)
+                rows = _halved(rows, device, message)
+    v = v.view(len(inputs), -1)
     finite = v.isfinite().all(1)
     if not finite.all():
         raise ValueError(
@@ -128,54 +129,57 @@ def masked_outputs(
 
 def _batches(
     inputs: Tensor, variables: Variables, assignment: Tensor, rows: int, position: int, device: torch.device
-) -> Iterator[tuple[int, Tensor, Tensor | None, Tensor]]:
-    """Yields masked inputs from `position` on: (next position, batch, mask of its feature maps, sample of each row).
+) -> Iterator[tuple[Tensor, Tensor | None, slice]]:
+    """Yields masked inputs from `position` on: (batch, mask of its feature maps, its samples).
 
     Position counts samples · 2^n masks. A batch holds `rows` (a power of two) masks of one sample, or all masks of
-    several. A batch of 2^k masks runs through all subsets of the first k variables while the other n − k are constant,
-    so one table of 2^k rows serves all batches. The yielded batch is overwritten by the next one.
+    several, and is overwritten by the next one. Its masks are pairs of a subset of the first few variables ("low") and
+    one of the others ("high"): the low masks stay in the cache, so that a batch costs little more than to write it.
     """
-    n, shape = variables.n_variables, inputs.shape[1:]
-    n_low = min(n, rows.bit_length() - 1)
-    n_masks, n_samples = 2**n_low, max(1, rows >> n)  # in one batch
+    n, shape, rank = variables.n_variables, inputs.shape[1:], RANK[variables.kind]
+    n_batch = min(n, rows.bit_length() - 1)  # all subsets of the first n_batch variables are in one batch
+    n_low, n_samples = min(n_batch, LOW_VARIABLES), min(len(inputs), max(1, rows >> n))
+    n_high = 2 ** (n_batch - n_low)
     at_input = variables.at == "input"
-    baseline = variables.baseline.to(device, inputs.dtype).expand(shape) if at_input else None
-    zero_baseline = baseline is None or not baseline.any()
-    spread = (1,) * (len(shape) - RANK[variables.kind])  # an assignment is broadcast over channels
-    kept = dropped = None
-    buffer = torch.empty((n_samples, n_masks, *shape), dtype=inputs.dtype, device=device)
-    while position < len(inputs) << n:
-        sample, first_subset = divmod(position, 2**n)
-        group = slice(sample, min(sample + n_samples, len(inputs)))
-        x = inputs[group].to(device)
-        owner = (assignment[group] if variables.per_sample else assignment[None]).to(device, torch.int64)
-        if kept is None or variables.per_sample:
-            table = _keep_table(owner, n_low).to(inputs.dtype if at_input else torch.float32)
-            kept = table.reshape(*table.shape[:2], *spread, *table.shape[2:])  # [samples or 1, masks, 1.., *P]
-            dropped = None if zero_baseline else 1 - kept
+    element = (shape[:-rank].numel(), shape[-rank:].numel())  # channels, P
+    buffer = torch.empty((n_samples, n_high, 2**n_low, *element), dtype=inputs.dtype, device=device)
+    dtype = inputs.dtype if at_input else torch.float32  # of the masks
+    baseline = variables.baseline.to(device, dtype).expand(shape).reshape(element) if at_input else torch.zeros(())
+    low_masks, high_masks = torch.ones(2, 2**n_batch, n + 1)  # column n: the background
+    every = torch.tensor(masks(n_batch)).float()
+    low_masks[:, :n_low], high_masks[:, n_low:n_batch] = every[:, :n_low], every[:, n_low:]
+    low_masks, high_masks = low_masks[: 2**n_low].to(device), high_masks[:: 2**n_low].to(device)
+    owners = low = low_baseline = high = high_baseline = torch.empty(0)
+    for start in range(position, len(inputs) << n, n_samples << n_batch):
+        sample, first_subset = divmod(start, 2**n)
+        group = slice(sample, sample + n_samples)
+        x = inputs[group].to(device).reshape(-1, 1, *element)
         batch = buffer[: len(x)]
-        high = torch.tensor([i < n_low or bool(first_subset >> i & 1) for i in range(n)] + [True], device=device)
-        high_kept = high[torch.where(owner < 0, n, owner)].to(kept.dtype).reshape(-1, *spread, *owner.shape[1:])
+        new_owners = start == position or variables.per_sample
+        if new_owners:
+            owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank).to(device)
+            low = torch.tensordot(low_masks, owners, 1).to(dtype).transpose(0, 1)[:, None, :, None]
+            low_baseline = (1 - low) * baseline  # as low: [samples or 1, 1, low, channels or 1, P]
+        if new_owners or n_batch < n:
+            for i in range(n_batch, n):
+                high_masks[:, i] = first_subset >> i & 1
+            high = torch.tensordot(high_masks, owners, 1).to(dtype).transpose(0, 1)[:, :, None]
+            high_baseline = (1 - high) * baseline  # as high: [samples or 1, high, channels or 1, P]
         keep = None
-        if baseline is None:
-            batch.copy_(x[:, None].expand_as(batch))
-            keep = (kept * high_kept[:, None]).expand(len(x), n_masks, *kept.shape[2:]).flatten(0, 1)
+        if at_input:
+            # Products with 0 and 1 are exact, and torch.where is 40 times slower here.
+            x = torch.addcmul(high_baseline, high, x)  # [samples, high, channels, P]
+            torch.addcmul(low_baseline, low, x[:, :, None], out=batch)
         else:
-            if n_low < n:
-                x = high_kept * x + (1 - high_kept) * baseline
-            torch.mul(kept, x[:, None], out=batch)  # exact: products with 0 and 1; torch.where is 40 times slower here
-            if dropped is not None:
-                batch.addcmul_(dropped, baseline)
-        position += len(x) * n_masks
-        samples = torch.arange(group.start, group.stop, device=device).repeat_interleave(n_masks)
-        yield position, batch.flatten(0, 1), keep, samples
+            batch.copy_(x[:, :, None].expand_as(batch))
+            keep = (low * high[:, :, None]).expand(len(x), -1, -1, -1, -1).reshape(-1, 1, *assignment.shape[-rank:])
+        yield batch.view(-1, *shape), keep, group
 
 
-def _keep_table(owner: Tensor, n_low: int) -> Tensor:
-    """Returns bool `[samples, 2**n_low, *P]`: is an element visible, by subset of the first n_low variables."""
-    visible = torch.cat([torch.tensor(masks(n_low)), torch.ones(2**n_low, 1, dtype=torch.bool)], 1).to(owner.device)
-    column = torch.where((owner >= 0) & (owner < n_low), owner, n_low)
-    return visible[:, column].transpose(0, 1)
+def _one_hot(assignment: Tensor, n: int, rank: int) -> Tensor:
+    """Returns float32 `[n + 1, samples, P]`: 1 where an element belongs to variable i, row n is the background."""
+    owner = torch.where(assignment < 0, n, assignment).flatten(-rank)
+    return (owner == torch.arange(n + 1)[:, None, None]).float()
 
 
 def _probe(network: nn.Module, x: Tensor) -> tuple[int, int, tuple[nn.Module, torch.Size] | None]:
@@ -230,7 +234,9 @@ def _feature_hook(
         size = assignment.shape[axis]
         centres = ((torch.arange(cells) * 2 + 1) * size).div(2 * cells, rounding_mode="floor")
         assignment = assignment.index_select(axis, centres)
-    check_every_variable_owns(assignment.flatten(-2), variables.n_variables, f"cell of the {cells}-wide feature map")
+    check_every_variable_owns(
+        assignment.flatten(-2), variables.n_variables, f"cell of the {shape[2]}×{shape[3]} feature map"
+    )
     pending = False
 
     def start(*_: Any) -> None:
@@ -284,17 +290,21 @@ def _full_float32(device: torch.device) -> Iterator[None]:
             switch.fp32_precision = precision
 
 
-def _float64_device(device: torch.device) -> torch.device:
-    """Returns where to keep float64: the device, or the CPU for MPS, which has none."""
-    return torch.device("cpu") if device.type == "mps" else device
-
-
 def _batch_rows(row_bytes: int, byte_budget: int, device: torch.device) -> int:
     """Returns the number of masked inputs in one batch, a power of two."""
     rows = min(byte_budget // (2 * row_bytes), MAX_BATCH)  # twice: functions called in `forward` are not counted
     if device.type == "cpu":
         rows = min(rows, max(128, CPU_WORKING_SET // row_bytes))
     return 1 << (max(1, rows).bit_length() - 1)
+
+
+def _halved(rows: int, device: torch.device, message: str) -> int:
+    """Returns half the rows of a batch that ran out of memory, or raises MemoryError if it had one only."""
+    if rows == 1:
+        raise MemoryError(f"one masked input does not fit into memory on {device}: {message}")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return rows // 2
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
