@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interdash.config import MaskingConfig as MaskingConfig
+    from interdash.explanation import explain as explain
     from interdash.recorder import Recorder as Recorder
     from interdash.spec import Spec as Spec
 
@@ -15,6 +16,7 @@ _PUBLIC = {  # name: its module
     "MaskingConfig": "config",
     "Recorder": "recorder",
     "Spec": "spec",
+    "explain": "explanation",
 }
 
 

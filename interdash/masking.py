@@ -14,27 +14,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
 from interdash.subsets import masks
-from interdash.variables import (
-    RANK,
-    Explained,
-    Variables,
-    baseline_values,
-    check_every_variable_owns,
-    image_variables,
-    table_variables,
-    text_variables,
-)
-
-__all__ = [
-    "Explained",
-    "Variables",
-    "baseline_values",
-    "image_variables",
-    "log_odds",
-    "masked_outputs",
-    "table_variables",
-    "text_variables",
-]
+from interdash.variables import RANK, Variables, check_every_variable_owns
 
 MIB = 2**20
 CPU_WORKING_SET = 8 * MIB  # activations of one batch; beyond a core's cache the forward pass slows down (measured)

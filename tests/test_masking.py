@@ -5,14 +5,8 @@ import torch
 from torch import nn
 
 from interdash import masking
-from interdash.masking import (
-    Variables,
-    image_variables,
-    log_odds,
-    masked_outputs,
-    table_variables,
-    text_variables,
-)
+from interdash.masking import log_odds, masked_outputs
+from interdash.variables import Variables, image_variables, table_variables, text_variables
 
 
 def convolutional(classes: int = 3) -> nn.Module:
