@@ -156,10 +156,6 @@ class Run:
         """The folder of what is derived from the parts; it may not exist yet."""
         return self.path / "labels"
 
-    def manifest_hash(self) -> str:
-        """Returns the SHA-256 of `run.json`, as hex: changes with whatever changes there."""
-        return hashlib.sha256((self.path / "run.json").read_bytes()).hexdigest()
-
     def update(self, **fields: Any) -> None:
         """Sets fields of `run.json` (notes="…", tags=[…], …); other fields stay, `None` removes one."""
         with self._lock():

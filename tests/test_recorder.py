@@ -1,6 +1,9 @@
 """Recording a user's own training: Spec, Recorder, and the network built again."""
 
 import json
+import re
+import runpy
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -329,3 +332,23 @@ def test_built_in_networks_are_built_by_name(tmp_path: Path) -> None:
     network = build_network(run)
     run.save_checkpoint("target", 0, network.state_dict())
     network_builder(run)().load_state_dict(run.load_checkpoint("target", 0))
+
+
+def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = Path(__file__).parent.parent / "docs" / "own-run.md"
+    blocks = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", guide.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert [name for _, name in blocks] == ["my_run.py", "train.py", "callbacks.py", "importing.py"]
+    for code, name in blocks:
+        (tmp_path / name).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for _, name in blocks[1:]:
+        runpy.run_path(name)
+    monkeypatch.delitem(sys.modules, "my_run")
+    run = Run.open("data/runs", "my-run")
+    assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
+    assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]
+    train_user_baseline(run, 0)
+    network = build_network(run)
+    network.load_state_dict(run.load_checkpoint("baseline-0", 20))
+    assert Run.open("data/runs", "imported").networks() == ["target", "baseline-0"]
