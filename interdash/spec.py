@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int, Shaped
 from torch import Tensor, nn
 
 from interdash.config import MaskingConfig
@@ -51,10 +52,10 @@ class Spec:
     """
 
     network: Callable[[], nn.Module]
-    train_inputs: Tensor
-    train_labels: Tensor
-    test_inputs: Tensor
-    test_labels: Tensor
+    train_inputs: Shaped[Tensor, "train ..."]
+    train_labels: Int[Tensor, " train"]
+    test_inputs: Shaped[Tensor, "test ..."]
+    test_labels: Int[Tensor, " test"]
     variables: MaskingConfig | Variables | Callable[[Tensor], Variables]
     class_names: Sequence[str] = ()
     train: Callable[[nn.Module, Tensor, Tensor, int], object] | None = None
@@ -250,8 +251,10 @@ def _loaded(path: Path, function: str, sha256: str) -> Spec:
         raise ValueError(
             f"{path}:{function} failed with {type(error).__name__}: {error}; run it to see where"
         ) from error
-    finally:
+    finally:  # at the end it shadows nothing, and what the spec's functions import later is still found
         sys.path.remove(str(path.parent))
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
     if not isinstance(made, Spec):
         raise ValueError(f"{path}:{function} returned a {type(made).__name__}; it must return an interdash.Spec")
     return made

@@ -257,6 +257,15 @@ def test_load_spec_finds_file_and_function(spec_file: Path, capsys: pytest.Captu
     assert spec_text(lambda: table_spec()) == "" and spec_text(eval("lambda: 1")) == ""
 
 
+def test_spec_imports_from_its_own_folder_also_later(spec_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (spec_file.parent / "sibling_of_spec.py").write_text("from torch import nn\nmake = lambda: nn.Linear(3, 2)\n")
+    code = spec_file.read_text().replace("lambda: nn.Linear(3, 2)", "later")
+    spec_file.write_text(code + "\ndef later():\n    import sibling_of_spec\n    return sibling_of_spec.make()\n")
+    assert isinstance(load_spec(str(spec_file)).network(), nn.Linear)
+    monkeypatch.delitem(sys.modules, "sibling_of_spec")
+
+
 def test_spec_checks_its_data() -> None:
     with pytest.raises(TypeError, match=r"test_inputs is a list; pass a torch\.Tensor"):
         table_spec(test_inputs=[1])
