@@ -1,0 +1,372 @@
+"""The command line. A command calls a function of the package and prints; heavy imports wait until it runs.
+
+Exit codes: 0 done, 1 error or something left undone (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from interdash.runs import Run
+
+PORT = 8501
+
+root_option = click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data/runs"),
+    envvar="INTERDASH_ROOT",
+    show_default=True,
+    help="The folder of runs.",
+)
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+workers_option = click.option(
+    "--workers", type=click.IntRange(0), help="Processes; 0 = this one. Default: one a core, if that pays."
+)
+spec_option = click.option("--spec", metavar="FILE:FUNCTION", help="A user's run: builds its network and data.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for a script, on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="interdash")
+def commands() -> None:
+    """What a network learned at each epoch, and which part of it generalizes.
+
+    Start with `interdash demo`.
+    """
+
+
+def main() -> None:
+    """Runs the command line; errors are one line on stderr."""
+    try:
+        commands(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\ninterrupted; what was finished is safe, and the same command goes on from there", err=True)
+        sys.exit(130)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        click.echo(f"Error: {error.strerror if isinstance(error, OSError) and error.strerror else error}", err=True)
+        sys.exit(1)
+
+
+@commands.command()
+@root_option
+@click.option(
+    "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
+)
+@click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
+@click.option("--port", default=PORT, show_default=True)
+@workers_option
+@device_option
+def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
+    """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
+    click.echo(f"interdash demo: run {preset!r} in {root}", err=True)
+    run = _train(root, _preset(preset), device)
+    _baselines(run, run.config.generalization.baselines, device, None)
+    server = _start_server(root, port) if serve else None
+    try:
+        _extract(run, device, workers, None)
+        if server is not None:
+            click.echo(f"ready; the dashboard is at {_address(port)}, Ctrl-C ends it", err=True)
+            sys.exit(server.wait())
+    finally:
+        if server is not None:
+            server.terminate()
+
+
+@commands.command()
+@click.argument("name", metavar="PRESET|RUN")
+@root_option
+@click.option("--name", "run_name", help="Name of the new run; by default the preset's.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's.")
+@click.option("--label-noise", type=click.FloatRange(0, 1), help="Share of training labels drawn at random.")
+@click.option("--seed", type=int, help="Of weights and batches.")
+@click.option("--all-checkpoints", is_flag=True, help="Record every epoch instead of about 15, dense early.")
+@device_option
+def train(name: str, root: Path, run_name: str | None, device: str, **changes: Any) -> None:
+    """Train a built-in run, or go on with one that was interrupted.
+
+    Presets: mnist (the demo), fashion, fashion-vgg, fashion-resnet, census, movies, digits (seconds).
+    """
+    from interdash.runs import Run
+
+    if (root / name / "run.json").exists() and run_name is None and not any(changes.values()):
+        run = _train(root, Run.open(root, name).config, device)
+    else:
+        run = _train(root, _changed(_preset(name), run_name, **changes), device)
+    click.echo(f"trained; next: interdash baseline {run.name}", err=True)
+
+
+@commands.command("import")
+@click.argument("run")
+@root_option
+@click.option("--checkpoints", required=True, metavar="PATTERN", help="Such as 'out/ckpt_*.pt'; * is the epoch.")
+@click.option("--spec", required=True, metavar="FILE:FUNCTION", help="Builds the network and the data.")
+@click.option("--network", default="target", show_default=True, help="target, or baseline-0, baseline-1, …")
+@click.option("--losses", type=click.Path(exists=True, path_type=Path), help="A CSV file or TensorBoard events.")
+@click.option("--tag", "tags", multiple=True, metavar="METRIC=TAG", help="TensorBoard: such as train_loss=loss/train.")
+@click.option("--samples", default=50, show_default=True, type=click.IntRange(1), help="Explained, of each split.")
+@device_option
+def import_(
+    run: str,
+    root: Path,
+    checkpoints: str,
+    spec: str,
+    network: str,
+    losses: Path | None,
+    tags: tuple[str, ...],
+    samples: int,
+    device: str,
+) -> None:
+    """Make a run of saved checkpoints of your own network."""
+    from interdash.importing import TAGS, import_checkpoints
+
+    if wrong := [tag for tag in tags if "=" not in tag]:
+        raise click.BadParameter(f"{wrong[0]!r} is not METRIC=TAG, such as train_loss=loss/train", param_hint="--tag")
+    with _progress("importing", "checkpoint") as progress:
+        made = import_checkpoints(
+            root,
+            run,
+            checkpoints,
+            spec,
+            network=network,
+            losses=losses,
+            tags=TAGS | dict(tag.split("=", 1) for tag in tags),
+            samples_per_split=samples,
+            device=device,
+            progress=progress,
+        )
+    click.echo(f"imported; next: interdash baseline {made.name} --spec {spec}", err=True)
+
+
+@commands.command()
+@click.argument("run")
+@root_option
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many in all, by seed.")
+@spec_option
+@device_option
+def baseline(run: str, root: Path, count: int, spec: str | None, device: str) -> None:
+    """Train baseline networks on the testing split, to convergence."""
+    _baselines(_open(root, run), count, device, spec)
+    click.echo(f"baselines are there; next: interdash extract {run}", err=True)
+
+
+@commands.command()
+@click.argument("run")
+@root_option
+@click.option("--estimate", is_flag=True, help="Only say what it would cost.")
+@workers_option
+@spec_option
+@device_option
+@json_option
+def extract(
+    run: str, root: Path, estimate: bool, workers: int | None, spec: str | None, device: str, as_json: bool
+) -> None:
+    """Turn checkpoints into interactions; computes only what is missing."""
+    found = _open(root, run)
+    if estimate:
+        from dataclasses import asdict
+
+        from interdash import extraction
+
+        cost = extraction.estimate(found, device=device, workers=workers, spec=spec)
+        click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
+        return
+    outcome = _extract(found, device, workers, spec)
+    if as_json:
+        counts = {"computed": len(outcome.computed), "found": len(outcome.found), "problems": outcome.problems}
+        click.echo(json.dumps(counts))
+
+
+@commands.command()
+@click.argument("run")
+@root_option
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="By default RUN.duckdb in the run.")
+def load(run: str, root: Path, output: Path | None) -> None:
+    """Write a .duckdb file with every table of a run, for SQL of your own (DuckDB 1.4 or later)."""
+    from interdash.store import seal
+
+    found = _open(root, run)
+    click.echo(seal(found, output or found.path / f"{found.name}.duckdb"))
+
+
+@commands.command()
+@click.argument("run", required=False)
+@root_option
+@json_option
+def info(run: str | None, root: Path, as_json: bool) -> None:
+    """Say how far a run is, and its losses, H, τ and strengths by order at each recorded epoch; without RUN: list."""
+    from interdash import report
+
+    if run is None:
+        click.echo(report.list_text(root, as_json=as_json))
+    else:
+        click.echo(report.run_text(_open(root, run), as_json=as_json))
+
+
+@commands.command()
+@root_option
+@json_option
+def doctor(root: Path, as_json: bool) -> None:
+    """Look whether this machine has what interdash needs."""
+    from dataclasses import asdict
+
+    from interdash.doctor import checks
+
+    found = checks(root)
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in found]))
+    else:
+        marks = {True: "ok  ", None: "-   ", False: "FAIL"}
+        for check in found:
+            remedy = f"; {check.remedy}" if not check.ok and check.remedy else ""
+            click.echo(f"{marks[check.ok]} {check.name}: {check.found}{remedy}")
+    sys.exit(any(check.ok is False for check in found))
+
+
+@commands.command("export-data")
+@click.argument("run")
+@root_option
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="By default RUN-data, here.")
+def export_data(run: str, root: Path, output: Path | None) -> None:
+    """Write every table of a run as Parquet and CSV, and columns.csv with the unit of each column."""
+    from interdash.store import export_tables, open_store
+
+    found = _open(root, run)
+    store = open_store()
+    store.refresh(found)
+    for path in export_tables(store, output or Path(f"{found.name}-data")):
+        click.echo(path)
+    _warn(store.problems[found.name])
+    sys.exit(bool(store.problems[found.name]))
+
+
+@commands.command()
+@root_option
+@click.option("--port", default=PORT, show_default=True)
+def serve(root: Path, port: int) -> None:
+    """Open the dashboard on this machine (127.0.0.1 only)."""
+    server = _start_server(root, port)
+    try:
+        sys.exit(server.wait())
+    finally:
+        server.terminate()
+
+
+def _preset(name: str) -> Any:
+    from interdash.presets import PRESETS
+
+    if name not in PRESETS:
+        raise click.BadParameter(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _changed(
+    config: Any,
+    name: str | None,
+    *,
+    epochs: int | None,
+    label_noise: float | None,
+    seed: int | None,
+    all_checkpoints: bool,
+) -> Any:
+    """Returns a preset's configuration with the options given on the command line."""
+    from dataclasses import replace
+
+    training: dict[str, Any] = {"epochs": epochs, "seed": seed, "checkpoints": "all" if all_checkpoints else None}
+    training = {key: value for key, value in training.items() if value is not None}
+    data = {} if label_noise is None else {"label_noise": label_noise}
+    return replace(
+        config,
+        name=name or config.name,
+        training=replace(config.training, **training),
+        data=replace(config.data, **data),
+    )
+
+
+def _open(root: Path, name: str) -> "Run":
+    from interdash.runs import Run
+
+    return Run.open(root, name)
+
+
+def _train(root: Path, config: Any, device: str) -> "Run":
+    from interdash import training
+
+    run = training.create_run(root, config)
+    with _progress("training", "epoch") as progress:
+        training.train_run(run, device=device, progress=progress)
+    return run
+
+
+def _baselines(run: "Run", count: int, device: str, spec: str | None) -> None:
+    from interdash.pipeline import train_baselines
+
+    with _progress("baseline", "epoch") as progress:
+        train_baselines(run, count, device=device, spec=spec, progress=progress)
+
+
+def _extract(run: "Run", device: str, workers: int | None, spec: str | None) -> Any:
+    from interdash import extraction, pipeline
+    from interdash.state import is_extracting, state
+
+    cost = extraction.estimate(run, device=device, workers=workers, spec=spec)
+    click.echo(f"to extract: {cost}", err=True)
+    if is_extracting(run):
+        click.echo("another extraction of this run is at work; the two share its units", err=True)
+    with _progress("extracting", "sample") as progress:
+        outcome = pipeline.extract_and_label(run, device=device, workers=workers, spec=spec, progress=progress)
+    _warn(outcome.problems)
+    now = state(run)
+    click.echo(f"{run.name} is {now.text}", err=True)
+    if now.word != "ready":
+        sys.exit(1)
+    return outcome
+
+
+def _warn(problems: list[str]) -> None:
+    for problem in problems:
+        click.echo(f"Warning: {problem}", err=True)
+
+
+@contextmanager
+def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function (done, in all) that draws a bar with rate and time left on stderr, from the first second on."""
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=f" {unit}", file=sys.stderr, mininterval=0.2, smoothing=0.1) as bar:
+
+        def update(done: int, total: int) -> None:
+            if bar.total is None:
+                bar.reset(total)
+                bar.initial = bar.n = done  # what was there before does not count for the rate
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield update
+
+
+def _address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _start_server(root: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Returns the dashboard's process; its address is printed."""
+    app = Path(__file__).resolve().parent.parent / "app.py"
+    if not app.exists():
+        raise click.ClickException(f"there is no {app}; run `interdash serve` from a checkout of interdash")
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.address", "127.0.0.1"]
+    command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    environment = os.environ | {"INTERDASH_ROOT": str(root.resolve())}
+    click.echo(f"dashboard: {_address(port)}", err=True)
+    return subprocess.Popen(command, env=environment, cwd=app.parent)

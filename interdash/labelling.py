@@ -1,0 +1,153 @@
+"""Labelling: from the parts to the rows that DuckDB loads. What is salient, what generalizes, and all sums and means.
+
+τ needs every sample of a network and epoch, G needs the baselines: so labels are made when their parts are all there, a
+folder of Parquet tables for each network and epoch (`<network>-<epoch>-<key>/`), which appears in one step. The key is
+a hash over the parts' keys and the rules of generalization; labels by other rules are replaced.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from interdash import samples
+from interdash.aggregation import label_tables
+from interdash.display import sample_table
+from interdash.files import DamagedFileError
+from interdash.parts import (
+    LABELLING,
+    Unit,
+    digest,
+    finished,
+    label_folder,
+    label_inputs,
+    part_path,
+    plan,
+    read_notes,
+    read_part,
+    read_table,
+    write_table,
+)
+from interdash.runs import Run
+
+
+def label(run: Run, *, progress: Callable[[int, int], None] | None = None) -> list[str]:
+    """Returns messages about damaged parts; labels every network and epoch whose parts are all there.
+
+    What is labelled already is left alone. A damaged part is deleted, so that the next extraction makes it again.
+
+    Args:
+        run: the run.
+        progress: called with networks and epochs done and in all.
+    """
+    units, problems = plan(run)
+    pairs = list(dict.fromkeys((unit.network, unit.epoch) for unit in units))
+    for done, (network, epoch) in enumerate(pairs):
+        if progress is not None:
+            progress(done, len(pairs))
+        try:
+            label_epoch(run, network, epoch, units)
+        except DamagedFileError as error:
+            problems.append(str(error))
+    if progress is not None:
+        progress(len(pairs), len(pairs))
+    label_samples(run)
+    return problems
+
+
+def label_samples(run: Run) -> Path:
+    """Returns the folder with the table of the explained samples, made if it is missing."""
+    key = digest(run.explained_hash(), run.class_names, LABELLING)
+    folder = run.labels_dir / f"samples-{key}"
+    _discard_damaged(folder)
+    if not folder.exists():
+        table = sample_table(run.explained(), run.class_names)
+        write_folder(folder, {"samples": table}, {"network": "", "epoch": -1})
+    return folder
+
+
+def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = None) -> Path | None:
+    """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing.
+
+    Args:
+        run: the run.
+        network: "target", or a baseline, whose rows have no G.
+        epoch: one with a checkpoint.
+        units: the run's plan, if it is at hand.
+
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
+    """
+    units = plan(run)[0] if units is None else units
+    rules = run.config.generalization
+    needed = label_inputs(units, network, epoch, rules)
+    parts = {unit for group in needed for unit in group}
+    if not parts or finished(run, parts) != parts:
+        return None
+    folder = label_folder(run, needed, rules)
+    own = needed[0]
+    _discard_damaged(folder)
+    if not folder.exists():
+        target, *others = [_read(run, group) for group in needed]
+        tables = label_tables(target, others, rules, samples.description(run.path)["split"])
+        tables["units"] = _unit_table(run, own, tables["sample_epochs"])
+        write_folder(folder, tables, {"network": network, "epoch": epoch})
+    for other in run.labels_dir.glob(f"{network}-{epoch:05d}-*"):
+        if other != folder:  # made from other parts or by other rules
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
+def write_folder(folder: Path, tables: dict[str, pa.Table], notes: dict[str, object]) -> None:
+    """Writes tables as a folder that appears in one step."""
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.draft")
+    try:
+        for name, table in tables.items():
+            write_table(draft / f"{name}.parquet", table, notes)
+        os.replace(draft, folder)
+    except OSError:
+        if not folder.exists():  # else another labelling was faster, with the same rows
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _discard_damaged(folder: Path) -> None:
+    """Deletes a folder of labels if one of its tables is damaged, to be made again."""
+    try:
+        for path in folder.glob("*.parquet"):
+            read_table(path)
+    except DamagedFileError:
+        shutil.rmtree(folder)
+
+
+def _read(run: Run, units: list[Unit]) -> dict[str, np.ndarray]:
+    """Returns the columns of all samples of one network and epoch; a damaged part is deleted."""
+    read = []
+    for unit in units:
+        try:
+            read.append(read_part(run, unit))
+        except DamagedFileError:
+            part_path(run, unit).unlink(missing_ok=True)
+            raise
+    return {name: np.concatenate([part[name] for part in read]) for name in read[0]}
+
+
+def _unit_table(run: Run, units: list[Unit], sample_epochs: pa.Table) -> pa.Table:
+    gap, residual, solved = (sample_epochs[name].to_numpy() for name in ("gap", "residual", "solved"))
+    span = [slice(unit.first, unit.stop) for unit in units]
+    return pa.table(
+        {
+            "first": pa.array([unit.first for unit in units], pa.int32()),
+            "stop": pa.array([unit.stop for unit in units], pa.int32()),
+            "name": [unit.name for unit in units],
+            "seconds": [float(read_notes(part_path(run, unit))["seconds"]) for unit in units],
+            "solved": [float(solved[rows].mean()) for rows in span],
+            "worst_gap": [float(gap[rows].max()) for rows in span],
+            "worst_residual": [float(residual[rows].max()) for rows in span],
+        }
+    )

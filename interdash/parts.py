@@ -1,0 +1,266 @@
+"""The parts of a run on disk: which units of work there are, and how their Parquet files are stored. No torch.
+
+A unit is one network at one epoch on a fixed batch of explained samples. Its name is `<network>-<epoch>-<batch>-<key>`,
+where the key is a hash over everything that decides its numbers; the file name is therefore the whole manifest. A part
+holds one row, and one row group, a sample:
+
+    sample          int32     number of the explained sample
+    label           int32     the class in v
+    predicted       int32     the class with the highest logit on the unmasked sample
+    v_empty, v_full float64   v(x_∅) and v(x), nats
+    objective       float64   Σ |I_and| + |I_or| that the split reached, nats
+    lower_bound     float64   no split is below it, nats
+    gap             float64   objective / lower_bound − 1, a share
+    solved          bool      the solver's own verdict
+    residual        float64   largest error of universal matching over all subsets, nats
+    v, i_and, i_or, delta     float64[2^n], index = bitmask, nats
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from interdash.config import GeneralizationConfig
+from interdash.files import DamagedFileError, write_atomically
+from interdash.runs import Run
+
+FORMAT = 1  # of the Parquet files; raised when columns change
+ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
+LABELLING = 1  # of what `labelling` derives from the parts; raised when its numbers or columns change
+SAMPLES_PER_UNIT = 25
+VECTORS = ("v", "i_and", "i_or", "delta")
+SCALARS = {
+    "sample": np.int32,
+    "label": np.int32,
+    "predicted": np.int32,
+    "v_empty": np.float64,
+    "v_full": np.float64,
+    "objective": np.float64,
+    "lower_bound": np.float64,
+    "gap": np.float64,
+    "solved": np.bool_,
+    "residual": np.float64,
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One network at one epoch on the explained samples `first` to `stop` − 1."""
+
+    network: str
+    epoch: int
+    first: int
+    stop: int
+    key: str  # hash of all that decides the numbers
+
+    @property
+    def name(self) -> str:
+        """The file name of its part, without suffix."""
+        return f"{self.network}-{self.epoch:05d}-{self.first:05d}-{self.key}"
+
+
+def digest(*values: Any) -> str:
+    """Returns a hash of JSON values as 16 hex digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plan(run: Run) -> tuple[list[Unit], list[str]]:
+    """Returns the units of all recorded checkpoints of a run, and messages about checkpoints that cannot be used.
+
+    Baselines come first (labels need them), of each only the last checkpoint, the converged one; then the target's
+    checkpoints by epoch.
+    """
+    config = run.config
+    settings = digest(run.explained_hash(), asdict(config.masking), asdict(config.split), FORMAT, ALGORITHM)
+    n_samples = run.n_explained()
+    size = n_samples if config.split.zeta == "mean" else SAMPLES_PER_UNIT  # a mean over samples needs them together
+    units, problems = [], []
+    for network in sorted(run.networks(), key=lambda name: name == "target"):
+        epochs = run.checkpoint_epochs(network)
+        for epoch in epochs if network == "target" else epochs[-1:]:
+            try:
+                key = digest(run.checkpoint_hash(network, epoch), settings)
+            except DamagedFileError as error:
+                problems.append(str(error))
+                continue
+            for first in range(0, n_samples, size):
+                units.append(Unit(network, epoch, first, min(first + size, n_samples), key))
+    return units, problems
+
+
+def part_path(run: Run, unit: Unit) -> Path:
+    """Returns where the part of a unit lies."""
+    return run.parts_dir / f"{unit.name}.parquet"
+
+
+def finished(run: Run, units: Iterable[Unit]) -> set[Unit]:
+    """Returns the units whose part is there (one look at the folder, nothing is read)."""
+    there = {path.name for path in run.parts_dir.glob("*.parquet")}
+    return {unit for unit in units if f"{unit.name}.parquet" in there}
+
+
+def label_inputs(units: Iterable[Unit], network: str, epoch: int, rules: GeneralizationConfig) -> list[list[Unit]]:
+    """Returns the units that labels of a network at an epoch are made from: its own, then those of each baseline asked.
+
+    A baseline has no baselines. Empty if there is no such checkpoint, or no baseline yet for the target. With fewer
+    baselines than the rules ask for, those that are there vote.
+    """
+    groups: dict[str, list[Unit]] = {}
+    own = []
+    for unit in units:
+        if (unit.network, unit.epoch) == (network, epoch):
+            own.append(unit)
+        elif unit.network != "target":
+            groups.setdefault(unit.network, []).append(unit)
+    if network != "target":
+        return [own] if own else []
+    numbered = sorted(groups, key=lambda name: int(name.split("-")[1]))
+    asked = [groups[name] for name in numbered][: rules.baselines]
+    return [own, *asked] if own and asked else []
+
+
+def label_folder(run: Run, inputs: list[list[Unit]], rules: GeneralizationConfig) -> Path:
+    """Returns where the labels made from these parts by these rules lie: `<network>-<epoch>-<key>`."""
+    key = digest([[unit.name for unit in group] for group in inputs], asdict(rules), LABELLING, FORMAT)
+    return run.labels_dir / f"{inputs[0][0].network}-{inputs[0][0].epoch:05d}-{key}"
+
+
+def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds: float) -> None:
+    """Writes the part of a unit in one step; `seconds` it took go into the file's metadata, not into its rows.
+
+    Raises:
+        ValueError: a column is missing or has the wrong shape.
+        OSError: the disk is full.
+    """
+    rows = unit.stop - unit.first
+    for name in (*SCALARS, *VECTORS):
+        if name not in columns or len(columns[name]) != rows:
+            raise ValueError(f"column {name!r} of unit {unit.name} must have {rows} rows")
+    arrays = {name: pa.array(np.asarray(columns[name], kind)) for name, kind in SCALARS.items()}
+    for name in VECTORS:
+        values = np.ascontiguousarray(columns[name], np.float64)
+        arrays[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+    write_table(part_path(run, unit), pa.table(arrays), {"unit": asdict(unit), "seconds": seconds}, row_group_size=1)
+
+
+def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, row_group_size: int | None = None) -> None:
+    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, page checksums, notes as metadata."""
+    metadata = {"interdash": json.dumps({"format": FORMAT, "rows": table.num_rows, **notes})}
+    split = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
+    numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    encodings = dict.fromkeys([f"{name}.list.element" for name in split] + numbers, "BYTE_STREAM_SPLIT")
+    dictionary = [field.name for field in table.schema if field.name not in {*split, *numbers}]
+    if row_group_size is not None:
+        dictionary = []
+    write_atomically(
+        path,
+        lambda file: pq.write_table(
+            table.replace_schema_metadata(metadata),
+            file,
+            compression="zstd",
+            use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
+            column_encoding=encodings or None,
+            write_page_checksum=True,
+            write_statistics=False,
+            row_group_size=row_group_size,
+        ),
+    )
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """Returns the notes written with a table: format, rows, unit, seconds, …
+
+    Raises:
+        DamagedFileError: the file is truncated or altered.
+    """
+    return _open(path)[1]
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> pa.Table:
+    """Returns a table that `write_table` wrote, its page checksums verified.
+
+    Args:
+        path: the file.
+        columns: these only; None = all.
+        rows: these row groups only (in a part: rows); None = all.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered; the message names it.
+    """
+    file, notes = _open(path)
+    try:
+        names = None if columns is None else list(columns)
+        if rows is None:
+            table = file.read(columns=names, use_threads=False)
+        else:
+            table = file.read_row_groups(list(rows), columns=names, use_threads=False)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    expected = notes["rows"] if rows is None else len(rows)
+    if table.num_rows != expected or (names is not None and table.column_names != names):
+        raise _damaged(path, f"{table.num_rows} rows of {table.column_names}")
+    return table
+
+
+def read_part(run: Run, unit: Unit, columns: Sequence[str] = (*SCALARS, *VECTORS)) -> dict[str, np.ndarray]:
+    """Returns columns of a unit's part as arrays: scalars `[samples]`, vectors `[samples, 2**n]`.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered, or it is the part of another unit.
+        FileNotFoundError: the unit was not computed yet.
+    """
+    path = part_path(run, unit)
+    table = read_table(path, ["sample", *(name for name in columns if name != "sample")])
+    if table["sample"].to_pylist() != list(range(unit.first, unit.stop)):
+        raise _damaged(path, "it holds other samples")
+    return {name: _array(table[name]) for name in columns}
+
+
+def read_vectors(path: Path, row: int, columns: Sequence[str] = VECTORS) -> dict[str, np.ndarray]:
+    """Returns the vectors `[2**n]` of one row of a part, without reading the others."""
+    table = read_table(path, columns, [row])
+    return {name: _array(table[name])[0] for name in columns}
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks()
+    if isinstance(values, pa.ChunkedArray):  # no chunk at all
+        values = pa.concat_arrays(values.chunks)
+    if pa.types.is_fixed_size_list(values.type):
+        return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}; make it with {_command(path)}")
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True, memory_map=True)
+        notes = json.loads((file.metadata.metadata or {})[b"interdash"])
+        found, _ = int(notes["format"]), int(notes["rows"])
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    if found != FORMAT:
+        raise DamagedFileError(
+            f"{path} has format {found}, this version of interdash reads format {FORMAT}; "
+            f"make it again with {_command(path)}"
+        )
+    return file, notes
+
+
+def _damaged(path: Path, why: object) -> DamagedFileError:
+    reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
+    return DamagedFileError(f"{path} is damaged ({reason}); make it again with {_command(path)}")
+
+
+def _command(path: Path) -> str:
+    folder = next((folder for folder in path.parents if folder.name in ("parts", "labels")), None)
+    return f"`interdash extract {folder.parent.name if folder else 'RUN'}`"

@@ -1,0 +1,52 @@
+"""The main job, from a configuration to a run that the dashboard can show. Each step ends early if it is done."""
+
+from collections.abc import Callable
+
+from interdash import extraction, labelling, rebuilding, training
+from interdash.queries import epochs
+from interdash.runs import Run
+from interdash.state import summarise
+from interdash.store import open_store
+
+Progress = Callable[[int, int], None]  # done, in all
+
+
+def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | None = None, progress: Progress) -> None:
+    """Trains baseline networks 0 to `count` − 1, those that are not finished."""
+    for index in range(count):
+        if rebuilding.is_user_run(run):
+            rebuilding.train_user_baseline(run, index, spec=spec, device=device)
+            progress(index + 1, count)
+        else:
+            training.train_baseline(run, index, device=device, progress=progress)
+
+
+def extract_and_label(
+    run: Run,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    spec: str | None = None,
+    progress: Progress | None = None,
+) -> extraction.Outcome:
+    """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show."""
+    labelling.label_samples(run)
+
+    def on_epoch(network: str, epoch: int) -> None:
+        labelling.label_epoch(run, network, epoch)
+
+    outcome = extraction.extract(
+        run,
+        device=device,
+        workers=workers,
+        spec=spec,
+        progress=progress,
+        on_epoch=on_epoch,
+    )
+    outcome.problems += [problem for problem in labelling.label(run) if problem not in outcome.problems]
+    extraction.remove_locks(run)
+    store = open_store()
+    store.refresh(run)
+    summarise(run, epochs(store, run.name))
+    store.close()
+    return outcome

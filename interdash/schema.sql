@@ -1,0 +1,175 @@
+-- What the dashboard asks. Every column has its unit in its comment; nats are the unit of log-odds and of losses.
+-- Facts are sorted by (run, network, epoch, sample, type, size, subset) as they are loaded; no index on facts.
+-- The numbers are made by interdash/labelling.py from the parts; SQL only filters, groups, sums, averages and ranks.
+
+CREATE TABLE meta (key VARCHAR, value VARCHAR);
+COMMENT ON TABLE meta IS 'Version of this schema and of the interdash that wrote it.';
+
+CREATE TABLE loaded (run VARCHAR, what VARCHAR, key VARCHAR);
+COMMENT ON TABLE loaded IS 'Which label units these tables hold: the key goes into the same transaction as its rows.';
+COMMENT ON COLUMN loaded.what IS 'network and epoch, or samples';
+COMMENT ON COLUMN loaded.key IS 'hash of everything that decides the rows';
+
+CREATE TABLE runs (
+  run VARCHAR, purpose VARCHAR, dataset VARCHAR, architecture VARCHAR, kind VARCHAR, n_variables INTEGER,
+  n_train INTEGER, n_test INTEGER, label_noise DOUBLE, class_names VARCHAR[], created VARCHAR, config VARCHAR);
+COMMENT ON TABLE runs IS 'One row a run.';
+COMMENT ON COLUMN runs.kind IS 'image, text or table';
+COMMENT ON COLUMN runs.n_variables IS 'input variables, n';
+COMMENT ON COLUMN runs.n_train IS 'samples of the training split';
+COMMENT ON COLUMN runs.n_test IS 'samples of the testing split';
+COMMENT ON COLUMN runs.label_noise IS 'share of training labels drawn at random';
+COMMENT ON COLUMN runs.created IS 'UTC, ISO 8601';
+COMMENT ON COLUMN runs.config IS 'the whole configuration, JSON';
+
+CREATE TABLE metrics (
+  run VARCHAR, network VARCHAR, epoch INTEGER, train_loss DOUBLE, test_loss DOUBLE,
+  train_accuracy DOUBLE, test_accuracy DOUBLE);
+COMMENT ON TABLE metrics IS 'Losses over the whole splits, one row a network and epoch, with or without a checkpoint.';
+COMMENT ON COLUMN metrics.network IS 'target, baseline-0, baseline-1, …';
+COMMENT ON COLUMN metrics.epoch IS '0 = untrained';
+COMMENT ON COLUMN metrics.train_loss IS 'nats, mean cross-entropy on the training split of the target';
+COMMENT ON COLUMN metrics.test_loss IS 'nats, mean cross-entropy on the testing split';
+COMMENT ON COLUMN metrics.train_accuracy IS 'share';
+COMMENT ON COLUMN metrics.test_accuracy IS 'share';
+
+CREATE TABLE samples (
+  run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, label INTEGER, label_name VARCHAR, names VARCHAR[],
+  display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);
+COMMENT ON TABLE samples IS 'The explained samples, the same for every network and epoch.';
+COMMENT ON COLUMN samples.split IS 'train or test';
+COMMENT ON COLUMN samples.row IS 'row in its split';
+COMMENT ON COLUMN samples.label IS 'class number in v; training split: the label trained on, noise included';
+COMMENT ON COLUMN samples.names IS 'names of the n variables; the variable i is bit i of a subset';
+COMMENT ON COLUMN samples.display IS 'JSON: words of a text, columns and values of a table row; null for images';
+COMMENT ON COLUMN samples.image IS 'PNG of the input, in pixels as the network sees it; null unless an image';
+COMMENT ON COLUMN samples.shape IS 'lengths of the axes that assignment runs over: height and width, tokens, or features';
+COMMENT ON COLUMN samples.assignment IS 'the variable of each input element, row by row; -1 = always visible';
+
+CREATE TABLE networks (
+  run VARCHAR, network VARCHAR, epoch INTEGER, tau DOUBLE, samples INTEGER, baselines INTEGER, flips DOUBLE);
+COMMENT ON TABLE networks IS 'One row for each network and epoch that is extracted and labelled.';
+COMMENT ON COLUMN networks.tau IS 'nats, threshold of salience (mean over samples where each has its own)';
+COMMENT ON COLUMN networks.samples IS 'explained samples';
+COMMENT ON COLUMN networks.baselines IS 'baseline networks that voted on G; 0 for the baselines themselves';
+COMMENT ON COLUMN networks.flips IS 'share of salient interactions whose G the first two baselines disagree on; null with one';
+
+CREATE TABLE units (
+  run VARCHAR, network VARCHAR, epoch INTEGER, first INTEGER, stop INTEGER, name VARCHAR, seconds DOUBLE,
+  solved DOUBLE, worst_gap DOUBLE, worst_residual DOUBLE);
+COMMENT ON TABLE units IS 'The units of work behind the rows, and their certificates.';
+COMMENT ON COLUMN units.first IS 'first explained sample';
+COMMENT ON COLUMN units.stop IS 'one after the last explained sample';
+COMMENT ON COLUMN units.name IS 'file name of the part, without .parquet';
+COMMENT ON COLUMN units.seconds IS 'seconds of computing';
+COMMENT ON COLUMN units.solved IS 'share of samples the solver calls solved';
+COMMENT ON COLUMN units.worst_gap IS 'share, largest certified gap of its samples';
+COMMENT ON COLUMN units.worst_residual IS 'nats, largest error of universal matching';
+
+CREATE TABLE sample_epochs (
+  run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, predicted INTEGER, correct BOOLEAN,
+  v_empty DOUBLE, v_full DOUBLE, loss DOUBLE, tau DOUBLE, strength DOUBLE, salient_strength DOUBLE,
+  generalizable DOUBLE, non_generalizable DOUBLE, generalizable_effect DOUBLE, non_generalizable_effect DOUBLE,
+  salient INTEGER, generalizable_count INTEGER, highest_order INTEGER,
+  objective DOUBLE, lower_bound DOUBLE, gap DOUBLE, solved BOOLEAN, residual DOUBLE, noise DOUBLE);
+COMMENT ON TABLE sample_epochs IS 'One row for each network, epoch and sample. Columns on G are null for baselines.';
+COMMENT ON COLUMN sample_epochs.predicted IS 'class with the highest logit';
+COMMENT ON COLUMN sample_epochs.correct IS 'predicted = label';
+COMMENT ON COLUMN sample_epochs.v_empty IS 'nats, v with every variable masked';
+COMMENT ON COLUMN sample_epochs.v_full IS 'nats, v of the sample itself';
+COMMENT ON COLUMN sample_epochs.loss IS 'nats, cross-entropy log(1 + exp(-v_full))';
+COMMENT ON COLUMN sample_epochs.tau IS 'nats, threshold of salience';
+COMMENT ON COLUMN sample_epochs.strength IS 'nats, sum of |I| over all AND and OR interactions';
+COMMENT ON COLUMN sample_epochs.salient_strength IS 'nats, sum of |I| over salient interactions';
+COMMENT ON COLUMN sample_epochs.generalizable IS 'nats, sum of |I| over salient interactions with G = 1';
+COMMENT ON COLUMN sample_epochs.non_generalizable IS 'nats, sum of |I| over salient interactions with G = 0';
+COMMENT ON COLUMN sample_epochs.generalizable_effect IS 'nats, signed sum over salient interactions with G = 1';
+COMMENT ON COLUMN sample_epochs.non_generalizable_effect IS 'nats, signed sum over salient interactions with G = 0';
+COMMENT ON COLUMN sample_epochs.salient IS 'number of salient interactions';
+COMMENT ON COLUMN sample_epochs.generalizable_count IS 'number of salient interactions with G = 1';
+COMMENT ON COLUMN sample_epochs.highest_order IS 'order of the largest salient interaction; 0 if there is none';
+COMMENT ON COLUMN sample_epochs.objective IS 'nats, objective that the sparse split reached';
+COMMENT ON COLUMN sample_epochs.lower_bound IS 'nats, no split has an objective below it';
+COMMENT ON COLUMN sample_epochs.gap IS 'share, certified distance from the optimum';
+COMMENT ON COLUMN sample_epochs.residual IS 'nats, largest error of universal matching over all subsets';
+COMMENT ON COLUMN sample_epochs.noise IS 'nats, largest |delta| over all subsets';
+
+CREATE TABLE interactions (
+  run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, subset INTEGER, size TINYINT,
+  rank INTEGER, effect FLOAT, baseline_effect FLOAT, votes TINYINT, generalizes BOOLEAN);
+COMMENT ON TABLE interactions IS 'The salient interactions; all others are in the parts.';
+COMMENT ON COLUMN interactions.type IS 'and, or';
+COMMENT ON COLUMN interactions.subset IS 'bitmask, bit i = variable i';
+COMMENT ON COLUMN interactions.size IS 'order: number of variables';
+COMMENT ON COLUMN interactions.rank IS '1 = strongest of its sample, network and epoch';
+COMMENT ON COLUMN interactions.effect IS 'nats, signed';
+COMMENT ON COLUMN interactions.baseline_effect IS 'nats, signed: the same interaction in baseline-0, salient there or not';
+COMMENT ON COLUMN interactions.votes IS 'baselines that it transfers to';
+COMMENT ON COLUMN interactions.generalizes IS 'G';
+
+CREATE TABLE sample_orders (
+  run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, size TINYINT,
+  positive FLOAT, negative FLOAT, generalizable_positive FLOAT, generalizable_negative FLOAT,
+  non_generalizable_positive FLOAT, non_generalizable_negative FLOAT, salient INTEGER, generalizable_count INTEGER);
+COMMENT ON TABLE sample_orders IS 'Sums over the salient interactions of one sample; rows without any are left out.';
+COMMENT ON COLUMN sample_orders.type IS 'and, or';
+COMMENT ON COLUMN sample_orders.size IS 'order';
+COMMENT ON COLUMN sample_orders.positive IS 'nats, sum of positive effects';
+COMMENT ON COLUMN sample_orders.negative IS 'nats, sum of negative effects (≤ 0)';
+COMMENT ON COLUMN sample_orders.generalizable_positive IS 'nats';
+COMMENT ON COLUMN sample_orders.generalizable_negative IS 'nats (≤ 0)';
+COMMENT ON COLUMN sample_orders.non_generalizable_positive IS 'nats';
+COMMENT ON COLUMN sample_orders.non_generalizable_negative IS 'nats (≤ 0)';
+COMMENT ON COLUMN sample_orders.salient IS 'number of salient interactions';
+COMMENT ON COLUMN sample_orders.generalizable_count IS 'number of those with G = 1';
+
+CREATE TABLE order_strengths (
+  run VARCHAR, network VARCHAR, epoch INTEGER, split VARCHAR, label INTEGER, type VARCHAR, size TINYINT,
+  positive DOUBLE, negative DOUBLE, generalizable_positive DOUBLE, generalizable_negative DOUBLE,
+  non_generalizable_positive DOUBLE, non_generalizable_negative DOUBLE, strength DOUBLE, generalizable DOUBLE,
+  non_generalizable DOUBLE, generalization_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE);
+COMMENT ON TABLE order_strengths IS 'Means over samples of the sums in sample_orders, for every split, class and type.';
+COMMENT ON COLUMN order_strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN order_strengths.label IS 'class number; -1 = all classes';
+COMMENT ON COLUMN order_strengths.type IS 'and, or, or all: both';
+COMMENT ON COLUMN order_strengths.size IS 'order, 1 to n';
+COMMENT ON COLUMN order_strengths.positive IS 'nats, mean over samples';
+COMMENT ON COLUMN order_strengths.negative IS 'nats (≤ 0), mean over samples';
+COMMENT ON COLUMN order_strengths.generalizable_positive IS 'nats, mean over samples';
+COMMENT ON COLUMN order_strengths.generalizable_negative IS 'nats (≤ 0), mean over samples';
+COMMENT ON COLUMN order_strengths.non_generalizable_positive IS 'nats, mean over samples';
+COMMENT ON COLUMN order_strengths.non_generalizable_negative IS 'nats (≤ 0), mean over samples';
+COMMENT ON COLUMN order_strengths.strength IS 'nats, mean over samples of Σ|I| over salient interactions of this order';
+COMMENT ON COLUMN order_strengths.generalizable IS 'nats, the part of strength with G = 1';
+COMMENT ON COLUMN order_strengths.non_generalizable IS 'nats, the part of strength with G = 0';
+COMMENT ON COLUMN order_strengths.generalization_power IS 'share H = generalizable / strength; null without salient interactions';
+COMMENT ON COLUMN order_strengths.salient IS 'salient interactions a sample';
+COMMENT ON COLUMN order_strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
+
+CREATE TABLE strengths (
+  run VARCHAR, network VARCHAR, epoch INTEGER, split VARCHAR, label INTEGER, type VARCHAR, samples INTEGER,
+  strength DOUBLE, strength_low DOUBLE, strength_high DOUBLE,
+  generalizable DOUBLE, generalizable_low DOUBLE, generalizable_high DOUBLE,
+  non_generalizable DOUBLE, non_generalizable_low DOUBLE, non_generalizable_high DOUBLE,
+  generalization_power DOUBLE, generalization_power_low DOUBLE, generalization_power_high DOUBLE,
+  count_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE);
+COMMENT ON TABLE strengths IS 'Totals over all orders with 95 % bootstrap intervals over samples, for every split, class and type.';
+COMMENT ON COLUMN strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN strengths.label IS 'class number; -1 = all classes';
+COMMENT ON COLUMN strengths.type IS 'and, or, or all: both';
+COMMENT ON COLUMN strengths.samples IS 'number of samples in the mean';
+COMMENT ON COLUMN strengths.strength IS 'nats, mean over samples of Σ|I| over salient interactions';
+COMMENT ON COLUMN strengths.strength_low IS 'nats, 2.5 % quantile';
+COMMENT ON COLUMN strengths.strength_high IS 'nats, 97.5 % quantile';
+COMMENT ON COLUMN strengths.generalizable IS 'nats, the part of strength with G = 1';
+COMMENT ON COLUMN strengths.generalizable_low IS 'nats, 2.5 % quantile';
+COMMENT ON COLUMN strengths.generalizable_high IS 'nats, 97.5 % quantile';
+COMMENT ON COLUMN strengths.non_generalizable IS 'nats, the part of strength with G = 0';
+COMMENT ON COLUMN strengths.non_generalizable_low IS 'nats, 2.5 % quantile';
+COMMENT ON COLUMN strengths.non_generalizable_high IS 'nats, 97.5 % quantile';
+COMMENT ON COLUMN strengths.generalization_power IS 'share H = generalizable / strength';
+COMMENT ON COLUMN strengths.generalization_power_low IS 'share, 2.5 % quantile';
+COMMENT ON COLUMN strengths.generalization_power_high IS 'share, 97.5 % quantile';
+COMMENT ON COLUMN strengths.count_power IS 'share of the salient interactions with G = 1, by number';
+COMMENT ON COLUMN strengths.salient IS 'salient interactions a sample';
+COMMENT ON COLUMN strengths.generalizable_count IS 'salient interactions with G = 1 a sample';

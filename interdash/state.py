@@ -1,0 +1,159 @@
+"""How far a run is: recording, extracting, partial (what is missing, and the command), or ready. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from interdash.files import DamagedFileError
+from interdash.parts import finished, label_folder, label_inputs, plan
+from interdash.runs import Run, list_broken_runs, list_runs
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is."""
+
+    word: str  # recording, extracting, partial or ready
+    missing: tuple[str, ...]  # in words, each with the command that helps
+    done: int  # samples extracted, summed over networks and epochs
+    total: int
+    labelled: int  # networks and epochs with labels
+
+    @property
+    def text(self) -> str:
+        """One line for people: "ready", "extracting 37 %", "partial: no baseline network; …"."""
+        if self.word == "extracting":
+            return f"extracting {100 * self.done // max(self.total, 1)} %"
+        return f"{self.word}: {'; '.join(self.missing)}" if self.missing else self.word
+
+
+def is_extracting(run: Run) -> bool:
+    """Returns whether an extraction of the run is at work, in any process of this machine."""
+    path = run.parts_dir / "locks" / "extraction.lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def state(run: Run) -> State:
+    """Returns how far a run is, from its folder alone; no part is read."""
+    if not run.is_finished("target") or not run.has_explained():
+        epochs = run.checkpoint_epochs("target")
+        missing = f"{len(epochs)} checkpoints so far; `interdash train {run.name}` goes on with a built-in run"
+        return State("recording", (missing,), 0, 0, 0)
+    rules = run.config.generalization
+    units, damaged = plan(run)
+    done = finished(run, units)
+    missing = list(damaged)
+    baselines = {unit.network for unit in units} - {"target"}
+    if len(baselines) < rules.baselines:
+        missing.append(
+            f"{len(baselines)} of {rules.baselines} baseline networks; "
+            f"`interdash baseline {run.name} --count {rules.baselines}` trains them"
+        )
+    n_done, n_all = (sum(unit.stop - unit.first for unit in group) for group in (done, units))
+    if n_done < n_all:
+        missing.append(f"{100 * (n_all - n_done) / n_all:.0f} % of the units; `interdash extract {run.name}` goes on")
+    pairs = dict.fromkeys((unit.network, unit.epoch) for unit in units)
+    groups = [label_inputs(units, network, epoch, rules) for network, epoch in pairs]
+    labelled = sum(bool(group) and label_folder(run, group, rules).exists() for group in groups)
+    if n_done == n_all and baselines and labelled < len(pairs):
+        missing.append(f"labels of {len(pairs) - labelled} epochs; `interdash extract {run.name}` makes them")
+    word = "extracting" if n_done < n_all and is_extracting(run) else "partial" if missing else "ready"
+    return State(word, tuple(missing), n_done, n_all, labelled)
+
+
+def summarise(run: Run, epochs: pd.DataFrame) -> None:
+    """Writes into `run.json` what a list of runs shows, so that listing a thousand runs reads no more than that.
+
+    Args:
+        run: the run.
+        epochs: what `queries.epochs` gives for it.
+    """
+    now = state(run)
+    curves = {
+        name: [None if pd.isna(value) else value for value in epochs[name].tolist()]
+        for name in ("epoch", "train_loss", "test_loss", "generalization_power")
+    }
+    power = [
+        (value, epoch) for value, epoch in zip(curves["generalization_power"], curves["epoch"], strict=True) if value
+    ]
+    peak, peak_epoch = max(power, default=(None, None), key=lambda pair: pair[0])
+    summary: dict[str, Any] = {
+        **asdict(now),
+        "text": now.text,
+        "train_loss": next(reversed(curves["train_loss"]), None),
+        "test_loss": next(reversed(curves["test_loss"]), None),
+        "peak_generalization_power": peak,
+        "peak_epoch": peak_epoch,
+        "curves": curves,
+    }
+    run.update(summary=summary)
+
+
+def overview(roots: Sequence[Path | str]) -> pd.DataFrame:
+    """Returns one row a run of several folders: what it is, how far it is, final losses, the peak of H, small curves.
+
+    A folder that is no readable run has its message in `problem`. Extracted runs are read from the summary that
+    `interdash extract` leaves in `run.json`; the others are looked at.
+    """
+    rows = []
+    for root in roots:
+        for run in list_runs(root):
+            try:
+                rows.append(_row(run))
+            except (DamagedFileError, OSError, ValueError) as error:
+                rows.append({"run": run.name, "root": str(root), "problem": str(error)})
+        rows += [{"run": name, "root": str(root), "problem": problem} for name, problem in list_broken_runs(root)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+COLUMNS = (
+    *("run", "root", "purpose", "dataset", "architecture", "kind", "n_variables", "label_noise", "epochs", "samples"),
+    *("state", "text", "missing", "done", "total", "train_loss", "test_loss", "gap", "peak_generalization_power"),
+    *("peak_epoch", "curves", "tags", "notes", "created", "problem"),
+)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    manifest, config = run.manifest, run.config
+    summary = manifest.get("summary")
+    if not summary or summary["word"] != "ready":
+        now = state(run)
+        summary = {**(summary or {}), **asdict(now), "text": now.text}
+    train_loss, test_loss = summary.get("train_loss"), summary.get("test_loss")
+    return {
+        "run": run.name,
+        "root": str(run.path.parent),
+        "purpose": config.purpose,
+        "dataset": config.data.dataset,
+        "architecture": config.network.architecture,
+        "kind": config.masking.kind,
+        "n_variables": config.masking.n_variables,
+        "label_noise": config.data.label_noise,
+        "epochs": config.training.epochs,
+        "samples": run.n_explained() if run.has_explained() else 0,
+        "state": summary["word"],
+        "text": summary["text"],
+        "missing": list(summary["missing"]),
+        "done": summary["done"],
+        "total": summary["total"],
+        "train_loss": train_loss,
+        "test_loss": test_loss,
+        "gap": None if train_loss is None or test_loss is None else test_loss - train_loss,
+        "peak_generalization_power": summary.get("peak_generalization_power"),
+        "peak_epoch": summary.get("peak_epoch"),
+        "curves": summary.get("curves"),
+        "tags": manifest.get("tags", []),
+        "notes": manifest.get("notes", ""),
+        "created": manifest.get("created", ""),
+        "problem": None,
+    }

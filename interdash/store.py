@@ -1,0 +1,288 @@
+"""The tables that the dashboard asks: the only module that opens DuckDB. No torch.
+
+The Parquet labels of a run (see `labelling`) are the truth; a store is loaded from them. The dashboard's process owns
+one in memory, compressed, which `refresh` brings up to date: each new label unit in one transaction with its key, so
+that a reader sees all of its rows or none. Every query has a cursor of its own: a connection shared by threads gives
+wrong rows. `seal` writes a run into a `.duckdb` file for anyone's own SQL.
+"""
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from interdash.files import DamagedFileError
+from interdash.parts import read_notes, read_table
+from interdash.runs import Run
+
+SCHEMA = 1  # raised when schema.sql changes
+STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
+FACTS = ("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths")
+TABLES = ("runs", "metrics", "samples", *FACTS)
+
+
+@dataclass
+class Store:
+    """A DuckDB with the tables of `schema.sql`. Made by `open_store` or `open_sealed`."""
+
+    connection: duckdb.DuckDBPyConnection
+    database: str  # the attached database that holds the tables
+    problems: dict[str, list[str]] = field(default_factory=dict)  # by run: label units that could not be loaded
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # one writer at a time
+
+    def ask(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pd.DataFrame:
+        """Returns the rows of one query, on a cursor of its own; values go into `parameters`, never into the SQL."""
+        with self.cursor() as cursor:
+            return cursor.execute(sql, parameters).df()
+
+    def fetch(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of one query as tuples; see `ask`."""
+        with self.cursor() as cursor:
+            return cursor.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yields a cursor of its own on the tables; a cursor does not inherit the connection's choice of database."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"USE {self.database}")
+            yield cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yields a cursor whose statements take effect together, or not at all."""
+        with self.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                cursor.rollback()
+                raise
+            cursor.commit()
+
+    def refresh(self, run: Run) -> int:
+        """Returns how many label units were loaded: those of the run that are new or changed since the last time.
+
+        A damaged unit is named in `problems[run.name]` and passed over; rows of units that are gone are deleted.
+        """
+        with self._lock:
+            return _refresh(self, run)
+
+    def drop(self, name: str) -> None:
+        """Deletes the rows of a run."""
+        with self._lock, self.transaction() as cursor:
+            for table in (*TABLES, "loaded"):
+                cursor.execute(f"DELETE FROM {table} WHERE run = ?", [name])
+            self.problems.pop(name, None)
+
+    def close(self) -> None:
+        """Closes the connection; a store in memory is gone."""
+        self.connection.close()
+
+
+def open_store() -> Store:
+    """Returns an empty store in memory, its tables compressed."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
+    store = Store(connection, "store")
+    _create(store)
+    _lock_down(connection)
+    return store
+
+
+def open_sealed(path: Path) -> Store:
+    """Returns a store on a file that `seal` wrote, read-only.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFileError: it is no DuckDB file, or its schema is newer or older than this version's.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}; make it with `interdash load RUN`")
+    connection = None
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        found = int(row[0]) if row else None
+    except (duckdb.Error, ValueError) as error:
+        if connection is not None:
+            connection.close()
+        reason = str(error).splitlines()[0]
+        raise DamagedFileError(f"{path} is damaged ({reason}); make it again with `interdash load RUN`") from error
+    if found != SCHEMA:
+        connection.close()
+        raise DamagedFileError(
+            f"{path} has schema {found}, this version of interdash reads schema {SCHEMA}; "
+            "make it again with `interdash load RUN`"
+        )
+    name = connection.execute("SELECT current_database()").fetchall()[0][0]
+    _lock_down(connection)
+    return Store(connection, f'"{name}"')
+
+
+def seal(run: Run, path: Path) -> Path:
+    """Returns the `.duckdb` file with all tables of one run, written in one step over an older one.
+
+    Raises:
+        DamagedFileError: a label unit is damaged; the message names it.
+        OSError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.draft")
+    store = Store(duckdb.connect(":memory:"), "sealed")
+    try:
+        store.connection.execute(f"ATTACH '{_quoted(draft)}' AS sealed (STORAGE_VERSION '{STORAGE_VERSION}')")
+        _create(store)
+        store.refresh(run)
+        if problems := store.problems.get(run.name):
+            raise DamagedFileError(problems[0])
+        store.connection.execute("DETACH sealed")  # writes the checkpoint
+        store.close()
+        with open(draft, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except duckdb.Error as error:
+        raise OSError(f"could not write {path}: {str(error).splitlines()[0]}; is the disk full?") from error
+    finally:
+        store.close()
+        draft.unlink(missing_ok=True)
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+    return path
+
+
+def column_units(store: Store) -> pd.DataFrame:
+    """Returns one row for each column: table_name, column_name, data_type, comment (its unit and meaning)."""
+    return store.ask(
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
+    )
+
+
+def export_tables(store: Store, folder: Path) -> list[Path]:
+    """Returns the files written: each table as Parquet and CSV, and `columns.csv` with the unit of every column."""
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    units = column_units(store)
+    written = []
+    for name in TABLES:
+        with store.cursor() as cursor:
+            table: pa.Table = cursor.sql(f"SELECT * FROM {name}").to_arrow_table()
+        comments = units[units["table_name"] == name].set_index("column_name")["comment"]
+        fields = [f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in table.schema]
+        table = table.cast(pa.schema(fields))
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)
+        flat = [_flat(table[f.name]) for f in table.schema]
+        pa_csv.write_csv(pa.table(flat, names=table.column_names), folder / f"{name}.csv")
+        written += [folder / f"{name}.parquet", folder / f"{name}.csv"]
+    units[units["table_name"].isin(TABLES)].to_csv(folder / "columns.csv", index=False)
+    return [*written, folder / "columns.csv"]
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Returns a column that CSV can hold: lists as JSON, bytes as hex."""
+    if pa.types.is_list(column.type):
+        return pa.array(
+            [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
+        )
+    if pa.types.is_binary(column.type):
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
+    return column
+
+
+def _create(store: Store) -> None:
+    with store.transaction() as cursor:
+        cursor.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
+        cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('interdash', ?)", [str(SCHEMA), version("interdash")])
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
+    """Shuts files and the network out of SQL, for good."""
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _refresh(store: Store, run: Run) -> int:
+    name = run.name
+    _load_run(store, run)
+    with store.cursor() as cursor:
+        loaded = dict(cursor.execute("SELECT what, key FROM loaded WHERE run = ?", [name]).fetchall())
+    found = {folder.name.rpartition("-")[0]: folder for folder in sorted(run.labels_dir.glob("[a-z]*-*"))}
+    problems, count = [], 0
+    for what in loaded.keys() - found.keys():
+        with store.transaction() as cursor:
+            _forget(cursor, name, what)
+    for what, folder in found.items():
+        if loaded.get(what) == folder.name:
+            continue
+        try:
+            tables, notes = _read_folder(folder)
+        except FileNotFoundError:
+            continue  # replaced by a newer one while we looked: the next refresh finds that
+        except DamagedFileError as error:
+            problems.append(str(error))
+            continue
+        with store.transaction() as cursor:
+            if what in loaded:
+                _forget(cursor, name, what)
+            for table, rows in tables.items():
+                keys = [name] if table == "samples" else [name, notes["network"], notes["epoch"]]
+                columns = "? AS run" if table == "samples" else "? AS run, ? AS network, ? AS epoch"
+                cursor.register("rows", rows)
+                cursor.execute(f"INSERT INTO {table} BY NAME SELECT {columns}, * FROM rows", keys)
+                cursor.unregister("rows")
+            cursor.execute("INSERT INTO loaded VALUES (?, ?, ?)", [name, what, folder.name])
+        count += 1
+    store.problems[name] = problems
+    return count
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    tables = ("samples",) if folder.name.startswith("samples-") else FACTS
+    read = {table: read_table(folder / f"{table}.parquet") for table in tables}
+    return read, read_notes(folder / f"{tables[0]}.parquet")
+
+
+def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str) -> None:
+    """Deletes the rows of one label unit: of the samples, or of "<network>-<epoch>"."""
+    if what == "samples":
+        cursor.execute("DELETE FROM samples WHERE run = ?", [run])
+    else:
+        network, _, epoch = what.rpartition("-")
+        for table in FACTS:
+            cursor.execute(
+                f"DELETE FROM {table} WHERE run = ? AND network = ? AND epoch = ?", [run, network, int(epoch)]
+            )
+    cursor.execute("DELETE FROM loaded WHERE run = ? AND what = ?", [run, what])
+
+
+def _load_run(store: Store, run: Run) -> None:
+    """Replaces the rows of `runs` and `metrics`, which are small and grow while a run records."""
+    config, manifest = run.config, run.manifest
+    metrics = run.metrics()
+    row = [
+        *(run.name, config.purpose, config.data.dataset, config.network.architecture, config.masking.kind),
+        *(config.masking.n_variables, config.data.n_train, config.data.n_test, config.data.label_noise),
+        *(run.class_names, manifest.get("created", ""), json.dumps(config.to_json())),
+    ]
+    with store.transaction() as cursor:
+        cursor.execute("DELETE FROM runs WHERE run = ?", [run.name])
+        cursor.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(row))})", row)
+        cursor.execute("DELETE FROM metrics WHERE run = ?", [run.name])
+        cursor.register("rows", metrics)
+        cursor.execute("INSERT INTO metrics BY NAME SELECT ? AS run, * FROM rows", [run.name])
+        cursor.unregister("rows")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

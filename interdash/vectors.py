@@ -1,0 +1,138 @@
+"""Drill-down questions that need every interaction, salient or not: read from the parts. No torch.
+
+The store says which part holds a sample (`units`); only that sample's row group is read, its checksums verified. A
+damaged part is passed over and named in the frame's `attrs["problems"]`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from interdash.files import DamagedFileError
+from interdash.parts import read_vectors
+from interdash.queries import named
+from interdash.runs import Run
+from interdash.store import Store
+from interdash.subsets import n_variables, orders
+
+
+def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int) -> pd.DataFrame:
+    """Returns one interaction of a sample at every labelled epoch of the target, below τ too, and in the baselines.
+
+    Columns: network, epoch, effect (nats), tau (nats, of that network, epoch and sample), salient, generalizes.
+    """
+    life, problems = _life(store, run, sample)
+    rows = life.assign(effect=[effects[type == "or", subset] for effects in life["effects"]]).drop(columns="effects")
+    labels = store.ask(
+        """
+        SELECT network, epoch, e.tau, i.subset IS NOT NULL AS salient, i.generalizes
+        FROM (FROM sample_epochs WHERE run = $run AND sample = $sample) e
+        LEFT JOIN (FROM interactions WHERE run = $run AND sample = $sample AND type = $type AND subset = $subset) i
+            USING (network, epoch)
+        """,
+        {"run": run.name, "sample": sample, "type": type, "subset": subset},
+    )
+    found = rows.merge(labels, on=["network", "epoch"], how="left").sort_values(["network", "epoch"], ignore_index=True)
+    found.attrs["problems"] = problems
+    return found
+
+
+def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
+    """Returns all interactions of one sample at an epoch, strongest first, whether salient or not.
+
+    Columns: rank, type, subset, size, members, names, effect and strength (nats), tau, salient, generalizes, and
+    `explained`, the share of Σ|I| that this interaction and all stronger ones make up.
+    """
+    where = _part(store, run, epoch, sample, network)
+    problems: list[str] = []
+    effects = np.zeros((2, 1))
+    try:
+        effects = _effects(*where) if where else effects
+    except (DamagedFileError, FileNotFoundError) as error:
+        problems.append(str(error))
+    n_subsets = effects.shape[1]
+    strength = np.abs(effects[:, 1:]).ravel()
+    order = np.argsort(-strength, kind="stable")
+    kind, subset = order // max(n_subsets - 1, 1), order % max(n_subsets - 1, 1) + 1
+    present = strength[order] > 0
+    kind, subset = kind[present], subset[present]
+    found = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(subset) + 1),
+            "type": np.array(["and", "or"], dtype=object)[kind],
+            "subset": subset,
+            "size": orders(n_variables(n_subsets))[subset],
+            "effect": effects[kind, subset],
+            "strength": np.abs(effects[kind, subset]),
+        }
+    )
+    found["explained"] = found["strength"].cumsum() / max(found["strength"].sum(), 1e-300)
+    labels = store.ask(
+        """
+        SELECT type, subset, generalizes, true AS salient FROM interactions
+        WHERE run = ? AND network = ? AND epoch = ? AND sample = ?
+        """,
+        [run.name, network, epoch, sample],
+    )
+    tau = store.fetch(
+        "SELECT tau FROM sample_epochs WHERE run = ? AND network = ? AND epoch = ? AND sample = ?",
+        [run.name, network, epoch, sample],
+    )
+    found = found.merge(labels, on=["type", "subset"], how="left").sort_values("rank", ignore_index=True)
+    found["salient"] = found["salient"].notna()
+    found["tau"] = tau[0][0] if tau else np.nan
+    found = named(store, run.name, sample, found)
+    found.attrs["problems"] = problems
+    return found
+
+
+def outputs(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
+    """Returns the network's output on every masked version of a sample: subset, size, v, delta (nats), names.
+
+    Raises:
+        DamagedFileError: the part is damaged.
+    """
+    where = _part(store, run, epoch, sample, network)
+    if where is None:
+        return pd.DataFrame(columns=["subset", "size", "v", "delta", "members", "names"])
+    read = read_vectors(*where, ("v", "delta"))
+    subset = np.arange(len(read["v"]))
+    size = orders(n_variables(len(subset)))
+    found = pd.DataFrame({"subset": subset, "size": size, "v": read["v"], "delta": read["delta"]})
+    return named(store, run.name, sample, found)
+
+
+def _part(store: Store, run: Run, epoch: int, sample: int, network: str) -> tuple[Path, int] | None:
+    """Returns the part that holds a sample, and the row in it; None if the epoch is not labelled."""
+    found = store.fetch(
+        "SELECT name, first FROM units WHERE run = ? AND network = ? AND epoch = ? AND first <= ? AND stop > ?",
+        [run.name, network, epoch, sample, sample],
+    )
+    return (run.parts_dir / f"{found[0][0]}.parquet", sample - found[0][1]) if found else None
+
+
+def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]:
+    """Returns network, epoch and effects `[2, 2**n]` of one sample over all labelled epochs, and messages."""
+    parts = store.fetch(
+        """
+        SELECT network, epoch, name, first FROM units WHERE run = ? AND first <= ? AND stop > ?
+        ORDER BY network, epoch
+        """,
+        [run.name, sample, sample],
+    )
+    rows, problems = [], []
+    for network, epoch, name, first in parts:
+        try:
+            rows.append((network, epoch, _effects(run.parts_dir / f"{name}.parquet", sample - first)))
+        except (DamagedFileError, FileNotFoundError) as error:
+            problems.append(str(error))
+    return pd.DataFrame(rows, columns=["network", "epoch", "effects"]), problems
+
+
+@lru_cache(maxsize=4096)  # 16 KiB each at n = 10: the epochs of the last samples looked at
+def _effects(path: Path, row: int) -> np.ndarray:
+    """Returns the interactions `[2, 2**n]` of one row; a part never changes under its name."""
+    read = read_vectors(path, row, ("i_and", "i_or"))
+    return np.stack([read["i_and"], read["i_or"]])

@@ -1,0 +1,65 @@
+"""Runs that several tests read: a tiny one, trained, extracted and labelled once a session, and a copy to spoil."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from interdash.presets import PRESETS
+from interdash.runs import Run
+
+
+def tiny_config(**changes):
+    """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples."""
+    digits = PRESETS["digits"]
+    training = replace(digits.training, epochs=3, checkpoints=(0, 1, 3))
+    masking = replace(digits.masking, n_variables=4, samples_per_split=30)
+    return replace(digits, name="tiny", training=training, masking=masking, **changes)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory) -> Run:
+    """A run with target and baseline checkpoints, nothing extracted. Not to be written to."""
+    from interdash import training
+
+    run = training.create_run(tmp_path_factory.mktemp("trained"), tiny_config())
+    training.train_run(run)
+    training.train_baseline(run, 0)
+    return run
+
+
+@pytest.fixture(scope="session")
+def labelled_run(trained_run, tmp_path_factory) -> Run:
+    """A run that is ready. Not to be written to."""
+    from interdash import pipeline
+
+    run = Run(tmp_path_factory.mktemp("labelled") / "tiny")
+    shutil.copytree(trained_run.path, run.path)
+    pipeline.extract_and_label(run, workers=0)
+    return run
+
+
+@pytest.fixture
+def fresh_run(trained_run, tmp_path: Path) -> Run:
+    """A copy of the trained run, to extract or to spoil."""
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "tiny")
+    return Run(tmp_path / "runs" / "tiny")
+
+
+@pytest.fixture
+def ready_run(labelled_run, tmp_path: Path) -> Run:
+    """A copy of the labelled run, to spoil."""
+    shutil.copytree(labelled_run.path, tmp_path / "runs" / "tiny")
+    return Run(tmp_path / "runs" / "tiny")
+
+
+@pytest.fixture(scope="session")
+def small_store(labelled_run):
+    """A store with the labelled run."""
+    from interdash.store import open_store
+
+    store = open_store()
+    store.refresh(labelled_run)
+    yield store
+    store.close()
