@@ -13,13 +13,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
-from interdash.subsets import masks
-from interdash.variables import RANK, Variables, check_every_variable_owns
+from interdash.masked_batches import first_layer_batches, input_batches, split_off_linear
+from interdash.variables import Variables, check_every_variable_owns
 
 MIB = 2**20
 CPU_WORKING_SET = 8 * MIB  # activations of one batch; beyond a core's cache the forward pass slows down (measured)
 MAX_BATCH = 8192  # masked inputs in one batch; larger ones gain nothing
-LOW_VARIABLES = 5  # 2^5 masks of one input stay in a core's cache
 ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Hardswish, nn.Hardtanh, nn.Softplus, nn.Tanh, nn.Sigmoid),
@@ -79,10 +78,15 @@ def masked_outputs(
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
+        first_layer, network = split_off_linear(network, inputs, variables)
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
             while position < len(v):
                 try:
-                    for batch, keep, group in _batches(inputs, variables, assignment, rows, position, device):
+                    if first_layer is None:
+                        batches = input_batches(inputs, variables, assignment, rows, position, device)
+                    else:
+                        batches = first_layer_batches(first_layer, inputs, variables, rows, position)
+                    for batch, keep, group in batches:
                         feature_keep["keep"] = keep
                         logits = _check_logits(network(batch), len(batch))
                         row_labels = labels[group, None].expand(-1, len(batch) // len(labels[group])).flatten()
@@ -95,7 +99,7 @@ def masked_outputs(
                 else:
                     break
                 # Out of the except block the traceback no longer holds the failed batch.
-                batch = keep = logits = feature_keep["keep"] = None
+                batches = batch = keep = logits = feature_keep["keep"] = None
                 rows = _halved(rows, device, message)
     v = v.view(len(inputs), -1)
     finite = v.isfinite().all(1)
@@ -105,61 +109,6 @@ def masked_outputs(
             "check the network's weights, the input and its baseline"
         )
     return v
-
-
-def _batches(
-    inputs: Tensor, variables: Variables, assignment: Tensor, rows: int, position: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor | None, slice]]:
-    """Yields masked inputs from `position` on: (batch, mask of its feature maps, its samples).
-
-    Position counts samples · 2^n masks. A batch holds `rows` (a power of two) masks of one sample, or all masks of
-    several, and is overwritten by the next one. Its masks are pairs of a subset of the first few variables ("low") and
-    one of the others ("high"): the low masks stay in the cache, so that a batch costs little more than to write it.
-    """
-    n, shape, rank = variables.n_variables, inputs.shape[1:], RANK[variables.kind]
-    n_batch = min(n, rows.bit_length() - 1)  # all subsets of the first n_batch variables are in one batch
-    n_low, n_samples = min(n_batch, LOW_VARIABLES), min(len(inputs), max(1, rows >> n))
-    n_high = 2 ** (n_batch - n_low)
-    at_input = variables.at == "input"
-    element = (shape[:-rank].numel(), shape[-rank:].numel())  # channels, P
-    buffer = torch.empty((n_samples, n_high, 2**n_low, *element), dtype=inputs.dtype, device=device)
-    dtype = inputs.dtype if at_input else torch.float32  # of the masks
-    baseline = variables.baseline.to(device, dtype).expand(shape).reshape(element) if at_input else torch.zeros(())
-    low_masks, high_masks = torch.ones(2, 2**n_batch, n + 1)  # column n: the background
-    every = torch.tensor(masks(n_batch)).float()
-    low_masks[:, :n_low], high_masks[:, n_low:n_batch] = every[:, :n_low], every[:, n_low:]
-    low_masks, high_masks = low_masks[: 2**n_low].to(device), high_masks[:: 2**n_low].to(device)
-    owners = low = low_baseline = high = high_baseline = torch.empty(0)
-    for start in range(position, len(inputs) << n, n_samples << n_batch):
-        sample, first_subset = divmod(start, 2**n)
-        group = slice(sample, sample + n_samples)
-        x = inputs[group].to(device).reshape(-1, 1, *element)
-        batch = buffer[: len(x)]
-        new_owners = start == position or variables.per_sample
-        if new_owners:
-            owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank).to(device)
-            low = torch.tensordot(low_masks, owners, 1).to(dtype).transpose(0, 1)[:, None, :, None]
-            low_baseline = (1 - low) * baseline  # as low: [samples or 1, 1, low, channels or 1, P]
-        if new_owners or n_batch < n:
-            for i in range(n_batch, n):
-                high_masks[:, i] = first_subset >> i & 1
-            high = torch.tensordot(high_masks, owners, 1).to(dtype).transpose(0, 1)[:, :, None]
-            high_baseline = (1 - high) * baseline  # as high: [samples or 1, high, channels or 1, P]
-        keep = None
-        if at_input:
-            # Products with 0 and 1 are exact, and torch.where is 40 times slower here.
-            x = torch.addcmul(high_baseline, high, x)  # [samples, high, channels, P]
-            torch.addcmul(low_baseline, low, x[:, :, None], out=batch)
-        else:
-            batch.copy_(x[:, :, None].expand_as(batch))
-            keep = (low * high[:, :, None]).expand(len(x), -1, -1, -1, -1).reshape(-1, 1, *assignment.shape[-rank:])
-        yield batch.view(-1, *shape), keep, group
-
-
-def _one_hot(assignment: Tensor, n: int, rank: int) -> Tensor:
-    """Returns float32 `[n + 1, samples, P]`: 1 where an element belongs to variable i, row n is the background."""
-    owner = torch.where(assignment < 0, n, assignment).flatten(-rank)
-    return (owner == torch.arange(n + 1)[:, None, None]).float()
 
 
 def _probe(network: nn.Module, x: Tensor) -> tuple[int, int, tuple[nn.Module, torch.Size] | None]:

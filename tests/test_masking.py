@@ -327,3 +327,18 @@ def test_full_float32_is_asked_for_and_put_back():
     with masking._full_float32(torch.device("cuda")):
         assert torch.backends.cudnn.conv.fp32_precision == "ieee"
     assert before == (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)
+
+
+@pytest.mark.parametrize("byte_budget", [1, 20_000, 2**28])
+def test_first_linear_layer_of_a_perceptron_is_computed_from_its_parts(byte_budget):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(2 * 6 * 6, 9), nn.ReLU(), nn.Linear(9, 3))
+    inputs, labels = torch.randn(5, 2, 6, 6), torch.tensor([0, 1, 2, 2, 1])
+    variables = image_variables(6, 6, n_variables=4, patch=1, baseline_image=torch.randn(2, 6, 6))
+    v = masked_outputs(network, inputs, labels, variables, byte_budget=byte_budget)
+    assert torch.allclose(v, by_hand(network, inputs, labels, variables), atol=1e-5)
+    seen = []
+    hook = network[1].register_forward_hook(lambda _, args, __: seen.append(args[0].shape[1]))  # now the plain way
+    assert torch.allclose(v, masked_outputs(network, inputs, labels, variables), atol=1e-5)
+    hook.remove()
+    assert len(seen) > 1
