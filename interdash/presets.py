@@ -45,7 +45,7 @@ CENSUS = RunConfig(
     data=DataConfig("census", n_train=1000, n_test=4000),
     network=NetworkConfig("mlp-5x100"),
     masking=MaskingConfig(kind="table", n_variables=12, baseline="mean"),
-    training=_ADAM,
+    training=replace(_ADAM, batch_size=64),
 )
 
 MOVIES = RunConfig(

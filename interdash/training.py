@@ -18,6 +18,7 @@ from torch.nn import functional
 from interdash import datasets, networks
 from interdash.config import MaskingConfig, RunConfig, TrainingConfig
 from interdash.datasets import PAD, STOP_WORDS, UNKNOWN, Dataset
+from interdash.rebuilding import is_user_run, train_user_baseline
 from interdash.runs import Run
 from interdash.variables import Explained, baseline_values, image_variables, table_variables, text_variables
 
@@ -238,20 +239,6 @@ def create_run(root: Path | str, config: RunConfig) -> Run:
     return Run.create(root, config, datasets.load(config.data).class_names)
 
 
-def _load(config: RunConfig) -> Dataset:
-    """Returns the built-in data of a run.
-
-    Raises:
-        ValueError: the run brings its own data.
-    """
-    if "user" in (config.data.dataset, config.network.architecture):
-        raise ValueError(
-            f"run {config.name!r} brings its own network and data, which interdash cannot train; record them "
-            "with `interdash.Recorder` (for a baseline with network='baseline-0'), or import their checkpoints"
-        )
-    return datasets.load(config.data)
-
-
 def _record(run: Run, network: str, epoch: int, model: nn.Module, dataset: Dataset) -> float:
     """Returns the loss on the training split, after writing losses and accuracies of both splits into the run."""
     train_loss, train_accuracy = evaluate(model, dataset.train_inputs, dataset.train_labels)
@@ -279,7 +266,12 @@ def train_run(run: Run, *, device: torch.device | str = "cpu", progress: Progres
     """
     if run.is_finished("target"):
         return
-    config, dataset = run.config, _load(run.config)
+    if is_user_run(run):
+        raise ValueError(
+            f"run {run.name!r} brings its own network and data; train it yourself and record it with "
+            "`interdash.Recorder`, or import its checkpoints with `interdash import`"
+        )
+    config, dataset = run.config, datasets.load(run.config.data)
     keep = recorded_epochs(config.training)
     if not run.has_explained():
         run.save_explained(explained_samples(dataset, config.masking))
@@ -306,29 +298,39 @@ def train_run(run: Run, *, device: torch.device | str = "cpu", progress: Progres
 
 
 def train_baseline(
-    run: Run, index: int, *, device: torch.device | str = "cpu", progress: Progress | None = None
+    run: Run,
+    index: int,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    spec: str | None = None,
 ) -> None:
-    """Trains a baseline network of a built-in run by the same recipe on the testing split, to convergence.
+    """Trains a baseline network by the same recipe on the testing split, to convergence.
 
     It trains for the recipe's epochs, and on until its mean loss on the testing split is at most `CONVERGED_LOSS`
     (0.01 nats) or improved by less than `MIN_IMPROVEMENT` in `PATIENCE` epochs, `MAX_STRETCH` times the recipe at most;
     the epoch with the lowest loss becomes its one checkpoint. The seed is the target's + 1 + index. Losses mean the
     same as for the target: train_* on the target's training split, test_* on the testing split, which this network is
-    trained on. Does nothing if the baseline is finished.
+    trained on. Does nothing if the baseline is finished. A user's run trains with its spec's `train` function instead,
+    see `rebuilding.train_user_baseline`.
 
     Args:
         run: the run; its target need not be trained.
         index: 0, 1, …; the network is called baseline-<index>.
         device: where to train.
         progress: called with epochs done and the most there can be.
+        spec: "my_run.py:spec" of a user's run; None = the file recorded with the run.
 
     Raises:
-        ValueError: the run brings its own network and data, or the index is negative.
+        ValueError: the index is negative, or the run brings its own network and data but no way to train a baseline.
     """
     name = f"baseline-{index}"
     if run.is_finished(name):
         return
-    config, dataset = run.config, _load(run.config)
+    if is_user_run(run):
+        train_user_baseline(run, index, spec=spec, device=device)
+        return
+    config, dataset = run.config, datasets.load(run.config.data)
     recipe = config.training
     seed = recipe.seed + 1 + index
     last = MAX_STRETCH * recipe.epochs

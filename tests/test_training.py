@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from interdash import datasets, networks, training
-from interdash.config import DataConfig, MaskingConfig, TrainingConfig
+from interdash.config import DataConfig, MaskingConfig, NetworkConfig, TrainingConfig
 from interdash.presets import CENSUS, DIGITS, MOVIES
 from interdash.runs import Run
 
@@ -188,14 +188,40 @@ def test_train_baseline_stops_when_converged(tmp_path, monkeypatch, losses, stop
     assert run.checkpoint_epochs("baseline-0") == [kept]
 
 
-def test_a_run_with_its_own_network_is_not_trained(tmp_path):
-    config = replace(SHORT, data=replace(SHORT.data, dataset="user"))
+def test_a_user_run_is_not_trained_without_its_spec(tmp_path):
+    config = replace(SHORT, data=replace(SHORT.data, dataset="user"), network=NetworkConfig("user"))
     run = Run.create(tmp_path, config, ["a", "b"])
-    for call in (lambda: training.train_run(run), lambda: training.train_baseline(run, 0)):
-        with pytest.raises(
-            ValueError, match=r"brings its own network and data.* with `interdash.Recorder` \(for a baseline"
-        ):
-            call()
+    with pytest.raises(ValueError, match=r"brings its own network and data; .* `interdash.Recorder`.* import"):
+        training.train_run(run)
+    with pytest.raises(ValueError, match=r"was recorded without a spec file"):
+        training.train_baseline(run, 0)
+
+
+def test_train_baseline_of_a_user_run_uses_its_spec(tmp_path):
+    (tmp_path / "my_run.py").write_text(
+        """
+import torch
+from interdash.config import MaskingConfig
+from interdash.spec import Spec
+
+def train(network, inputs, labels, seed):
+    optimizer = torch.optim.SGD(network.parameters(), 0.5)
+    for _ in range(20):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+
+def spec():
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long()
+    return Spec(lambda: torch.nn.Linear(3, 2), x[:30], y[:30], x[30:], y[30:], MaskingConfig("table", 3), train=train)
+"""
+    )
+    config = replace(SHORT, data=replace(SHORT.data, dataset="user"), network=NetworkConfig("user"))
+    run = Run.create(tmp_path / "runs", config, ["a", "b"])
+    training.train_baseline(run, 0, spec=f"{tmp_path}/my_run.py:spec")
+    assert run.is_finished("baseline-0")
+    assert run.metrics().test_accuracy.item() > 0.8
 
 
 def test_explained_samples_come_from_both_splits_with_the_labels_trained_on():
