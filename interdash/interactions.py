@@ -4,7 +4,7 @@ Every function takes numpy arrays or torch tensors of shape `[..., 2**n]` (last 
 `subsets`), on any device, and returns the same kind. Cost: n·2^n additions. Outputs and interactions are in nats.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -119,6 +119,27 @@ def merge_first_order(i_and: Array, i_or: Array) -> tuple[Array, Array]:
     i_and, i_or = _copy(i_and), _copy(i_or)
     i_and[..., single] += i_or[..., single]
     i_or[..., single] = 0.0
+    return i_and, i_or
+
+
+def settle_pairs(i_and: Array, i_or: Array) -> tuple[Array, Array]:
+    """Returns (i_and, i_or) without a pair of variables whose AND and OR have the same sign.
+
+    AND_ij + OR_ij = x_i + x_j: the common part of both is the same function as two first-order interactions of the same
+    strength. It is moved there, which changes no output and never raises the L1 norm. (Ours.)
+    """
+    n = n_variables(i_and.shape[-1])
+    pairs = np.flatnonzero(orders(n) == 2)
+    incidence: Any = ((pairs[:, None] >> np.arange(n)) & 1).astype(np.float64)  # [pairs, n]
+    i_and, i_or = _copy(i_and), _copy(i_or)
+    a, o = i_and[..., pairs], i_or[..., pairs]
+    smaller = (abs(a + o) - abs(a - o)).clip(min=0) / 2  # min(|a|, |o|) where the signs agree, else 0
+    common: Any = smaller * ((a > 0) * 2.0 - 1.0)
+    if isinstance(common, torch.Tensor):
+        incidence = torch.as_tensor(incidence, dtype=common.dtype, device=common.device)
+    i_and[..., pairs] -= common
+    i_or[..., pairs] -= common
+    i_and[..., 1 << np.arange(n)] += common @ incidence
     return i_and, i_or
 
 

@@ -5,8 +5,8 @@ Layout here: `[2^n, batch]`, the subsets first (index = bitmask), so that every 
 With A the map from AND interactions to outputs and O the one from OR interactions, a point (a, o, δ) reproduces the
 outputs u where A a + O o + δ = u. Its projection needs (A Aᵀ + O Oᵀ + I/σ)⁻¹. A and O are built from Kronecker powers
 that do not commute, but A Aᵀ + O Oᵀ commutes with every permutation of the variables. Two halves of the variables are
-therefore rotated into a basis of total spin each (Schur–Weyl duality), where the matrix is block-diagonal with blocks of at
-most (n/2 + 1)²; these are diagonalised once. A projection costs two 2^{n/2}×2^{n/2} products each way.
+therefore rotated into a basis of total spin each (Schur–Weyl duality), where the matrix is block-diagonal with blocks
+of at most (n/2 + 1)²; these are diagonalised once. A projection costs two 2^{n/2}×2^{n/2} products each way.
 """
 
 from dataclasses import dataclass
@@ -97,8 +97,8 @@ class Projector:
         """Returns λ with (A Aᵀ + O Oᵀ + shift) λ = r, one shift a sample (0 where there is no noise term)."""
         batch = r.shape[1]
         n_low, n_high = len(self.low), len(self.high)
-        x = torch.matmul(self.low, r.view(n_high, n_low, batch))
-        x = (self.high @ x.view(n_high, -1)).view(-1, batch).index_select(0, self.order)
+        x = (self.high @ r.view(n_high, -1)).view(n_high, n_low, batch).transpose(0, 1).reshape(n_low, -1)
+        x = (self.low @ x).view(-1, batch).index_select(0, self.order)
         out = torch.empty_like(x)
         for start, size, copies, vectors in self.blocks:
             rows = slice(start, start + size * copies)
@@ -107,9 +107,9 @@ class Projector:
         for start, size, copies, vectors in self.blocks:
             rows = slice(start, start + size * copies)
             torch.mm(vectors, out[rows].view(size, -1), out=x[rows].view(size, -1))
-        x = x.index_select(0, self.undo)
-        x = self.high.T @ x.view(n_high, -1)
-        return torch.matmul(self.low.T, x.view(n_high, n_low, batch)).view(-1, batch)
+        x = self.low.T @ x.index_select(0, self.undo).view(n_low, -1)
+        x = x.view(n_low, n_high, batch).transpose(0, 1).reshape(n_high, -1)
+        return (self.high.T @ x).view(-1, batch)
 
 
 @cache
@@ -125,7 +125,7 @@ def projector(n: int, dtype: torch.dtype, device: torch.device) -> Projector:
             (d_high, c_high), (d_low, c_low) = b_high.shape[:2], b_low.shape[:2]
             i_high = at_high + np.arange(d_high * c_high).reshape(d_high, 1, c_high, 1)
             i_low = at_low + np.arange(d_low * c_low).reshape(1, d_low, 1, c_low)
-            rows.append((i_high * 2**n_low + i_low).reshape(-1))
+            rows.append((i_low * 2 ** (n - n_low) + i_high).reshape(-1))  # the rotated lower half leads
             size, copies = d_high * d_low, c_high * c_low
             # the block is the same for every copy: read it off the first one
             first = torch.tensor(np.einsum("ax,by->abxy", b_high[:, 0], b_low[:, 0]).reshape(size, -1))

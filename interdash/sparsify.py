@@ -21,7 +21,14 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from interdash.interactions import Array, and_interactions, check_outputs, merge_first_order, or_interactions
+from interdash.interactions import (
+    Array,
+    and_interactions,
+    check_outputs,
+    merge_first_order,
+    or_interactions,
+    settle_pairs,
+)
 from interdash.projection import Projector, projector, subset_sums_, superset_sums_, touching_sums
 from interdash.subsets import n_variables, orders
 
@@ -33,6 +40,7 @@ ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800,
 CHECK_AT = (60, 80, 100, 120, 150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000)
 FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
 CHUNK_ENTRIES = 2**16  # entries of one [2^n, batch] array that a chunk of samples may have: it stays in the cache
+HEAD_START, HEAD_STEPS = 40, 100  # the tie-break starts 41 times as strong and falls to its value by step 100
 TINY = 1e-30
 
 Kind = TypeVar("Kind", np.ndarray, torch.Tensor)
@@ -111,7 +119,7 @@ def sparse_split(
             for i in range(0, u.shape[1], chunk)
         ]
         split = Split(*(torch.cat([getattr(part, key) for part in parts]) for key in Split.__dataclass_fields__))
-    return split if isinstance(v, Tensor) else split.numpy()
+    return split if isinstance(v, Tensor) else split.numpy()  # pyright: ignore[reportReturnType]
 
 
 def _harsanyi(u: Float64[Tensor, "subsets batch"]) -> Split[Tensor]:
@@ -159,7 +167,11 @@ def _gap(objective: Tensor, lower_bound: Tensor) -> Tensor:
 
 
 def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, y: Tensor) -> Split[Tensor]:
-    """Returns the split nearest to the iterate that meets every constraint, in float64."""
+    """Returns the split nearest to the iterate that meets every constraint, in float64.
+
+    The ties known in closed form are settled here: a variable's OR is its AND, and a pair's AND plus OR are its two
+    variables, unless the weights prefer the higher order.
+    """
     n = n_variables(len(u))
     exact = projector(n, torch.float64, u.device)
     x, bound = x.double(), zeta.expand(len(u) - 2, -1)
@@ -170,6 +182,8 @@ def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, 
         x[0] = 0
     batch = u.shape[1]
     merged = merge_first_order(x[:, :batch].T.contiguous(), x[:, batch:].T.contiguous())
+    if weights[3] >= 1:  # subset 3 is the pair {0, 1}
+        merged = settle_pairs(*merged)
     objective = _objective(weights, torch.cat(merged).T)
     lower = _lower_bound(u, zeta, weights, y.double())
     gap = _gap(objective, lower)
@@ -229,7 +243,8 @@ def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: 
         # soft threshold, and the bound of δ; it is approached from inside, about as fast as the iterate settles
         z_before, delta_before = s["z"], s["z_delta"]
         moved = s["dual"].add_(x, alpha=OVER_RELAXATION).add_(s["z"], alpha=1 - OVER_RELAXATION)
-        limit = (w[:, None] * s["threshold"]).repeat(1, 2)
+        head = 1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS)  # come from the side that the tie-break prefers
+        limit = ((1 + head * (w - 1)).clamp_min(0.1)[:, None] * s["threshold"]).repeat(1, 2)
         s["dual"] = torch.clamp(moved, -limit, limit)
         s["dual"][0] = moved[0]
         s["z"] = moved - s["dual"]

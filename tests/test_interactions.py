@@ -80,6 +80,21 @@ def test_first_order_or_merges_into_and_without_changing_an_output():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_pairs_are_settled_without_changing_an_output_and_never_at_a_higher_cost(kind):
+    rng = np.random.default_rng(5)
+    i_and, i_or = rng.normal(size=(2, 20, 32))
+    i_and[:, 0] = i_or[:, 0] = 0
+    a, o = (np.asarray(x) for x in interactions.settle_pairs(kind(i_and), kind(i_or)))
+    assert not np.any(a[:, subsets.orders(5) == 2] * o[:, subsets.orders(5) == 2] > 1e-12)
+    zero = np.zeros(20)
+    np.testing.assert_allclose(
+        interactions.matched_outputs(a, o, zero), interactions.matched_outputs(i_and, i_or, zero), atol=1e-12
+    )
+    before, after = (np.abs(x).sum(1) + np.abs(y).sum(1) for x, y in ((i_and, i_or), (a, o)))
+    assert np.all(after <= before + 1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_shapley_values_do_not_depend_on_the_division(kind):
     rng = np.random.default_rng(4)
     v, gamma = rng.normal(size=(2, 3, 32))
