@@ -1,0 +1,214 @@
+import shutil
+import subprocess
+import sys
+import threading
+
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from interdash import labelling, store
+from interdash.files import DamagedFileError
+from interdash.parts import part_path, plan
+from interdash.runs import Run
+from interdash.store import TABLES, column_units, export_tables, open_sealed, open_store, seal
+
+
+@pytest.fixture
+def empty():
+    made = open_store()
+    yield made
+    made.close()
+
+
+def counts(some):
+    return {table: some.fetch(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+
+
+def test_refresh_loads_every_table_once(empty, labelled_run):
+    assert empty.refresh(labelled_run) == 5  # samples, one baseline, three epochs
+    first = counts(empty)
+    assert first["samples"] == 60 and first["sample_epochs"] == 240 and first["networks"] == 4 and first["units"] == 12
+    assert min(first.values()) > 0
+    assert empty.refresh(labelled_run) == 0 and counts(empty) == first
+    assert empty.problems == {"tiny": []}
+
+
+def test_refresh_is_incremental_and_follows_changes(empty, ready_run, labelled_run):
+    parked = ready_run.path / "parked"
+    folder = next(ready_run.labels_dir.glob("target-00003-*"))
+    folder.rename(parked)
+    assert empty.refresh(ready_run) == 4
+    parked.rename(folder)
+    assert empty.refresh(ready_run) == 1
+    complete = counts(empty)
+    changed = folder.with_name("target-00003-0000000000000000")  # other rules: another key for the same epoch
+    folder.rename(changed)
+    assert empty.refresh(ready_run) == 1 and counts(empty) == complete
+    shutil.rmtree(changed)
+    assert empty.refresh(ready_run) == 0
+    assert empty.fetch("SELECT DISTINCT epoch FROM interactions WHERE network = 'target' ORDER BY 1") == [(0,), (1,)]
+
+
+def test_refresh_names_damaged_labels_and_serves_the_rest(empty, ready_run):
+    path = next(ready_run.labels_dir.glob("target-00001-*")) / "interactions.parquet"
+    content = bytearray(path.read_bytes())
+    content[40] ^= 4
+    path.write_bytes(content)
+    assert empty.refresh(ready_run) == 4
+    assert len(empty.problems["tiny"]) == 1
+    assert str(path) in empty.problems["tiny"][0] and "`interdash extract tiny`" in empty.problems["tiny"][0]
+    assert empty.fetch("SELECT count(DISTINCT epoch) FROM networks WHERE network = 'target'") == [(2,)]
+    labelling.label(ready_run)
+    assert empty.refresh(ready_run) == 1 and empty.problems["tiny"] == []
+
+
+def test_refresh_of_another_format_names_the_command(empty, ready_run, monkeypatch):
+    monkeypatch.setattr("interdash.parts.FORMAT", 2)
+    assert empty.refresh(ready_run) == 0
+    assert "reads format 2; make it again with `interdash extract tiny`" in empty.problems["tiny"][0]
+
+
+def test_refresh_of_a_run_without_labels(empty, trained_run):
+    assert empty.refresh(trained_run) == 0
+    found = counts(empty)
+    assert found["runs"] == 1 and found["metrics"] > 4 and found["sample_epochs"] == 0
+
+
+def test_facts_are_sorted(small_store):
+    rows = small_store.fetch("SELECT network, epoch, sample, type, subset FROM interactions WHERE network = 'target'")
+    assert rows == sorted(rows)
+
+
+def test_drop_removes_one_run(empty, ready_run, labelled_run, tmp_path):
+    other = Run(tmp_path / "runs" / "other")
+    shutil.copytree(ready_run.path, other.path)
+    empty.refresh(ready_run)
+    empty.refresh(other)
+    empty.drop("tiny")
+    assert empty.fetch("SELECT DISTINCT run FROM interactions") == [("other",)]
+    assert empty.refresh(ready_run) == 5
+
+
+def test_store_refuses_files_and_network(empty, tmp_path):
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (f"FROM '{tmp_path}/secret.csv'", f"ATTACH '{tmp_path}/x.duckdb'", f"COPY runs TO '{tmp_path}/out.csv'"):
+        with pytest.raises(duckdb.Error):
+            empty.ask(sql)
+    with pytest.raises(duckdb.Error):
+        empty.ask("SET enable_external_access = true")
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+def test_hostile_parameters_find_nothing(small_store):
+    hostile = ["'; DROP TABLE runs; --", "<script>", "../../etc/passwd", "x" * 100_000, "🐟"]
+    for value in hostile:
+        assert small_store.ask("SELECT * FROM runs WHERE run = ?", [value]).empty
+    assert len(small_store.ask("SELECT * FROM runs")) == 1
+
+
+def test_seal_writes_a_file_of_its_own(labelled_run, tmp_path):
+    path = seal(labelled_run, tmp_path / "odd 'name'.duckdb")
+    assert list(tmp_path.iterdir()) == [path]
+    sealed, live = open_sealed(path), open_store()
+    live.refresh(labelled_run)
+    for table in TABLES:
+        pd.testing.assert_frame_equal(sealed.ask(f"FROM {table} ORDER BY ALL"), live.ask(f"FROM {table} ORDER BY ALL"))
+    with pytest.raises(duckdb.Error, match="read-only"):
+        sealed.ask("DELETE FROM runs")
+    sealed.close()
+    live.close()
+    content = path.read_bytes()
+    assert (
+        seal(labelled_run, path) == path and path.read_bytes()[:4096] != b"" and len(path.read_bytes()) == len(content)
+    )
+
+
+def test_seal_refuses_damaged_labels_and_keeps_the_old_file(ready_run, tmp_path):
+    path = seal(ready_run, tmp_path / "run.duckdb")
+    before = path.read_bytes()
+    table = next(ready_run.labels_dir.glob("target-*")) / "strengths.parquet"
+    table.write_bytes(b"no parquet")
+    with pytest.raises(DamagedFileError, match=r"strengths\.parquet is damaged"):
+        seal(ready_run, path)
+    assert path.read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {"run.duckdb", "runs"}
+
+
+def test_open_sealed_names_the_command_for_other_schemas(labelled_run, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="make it with `interdash load RUN`"):
+        open_sealed(tmp_path / "none.duckdb")
+    for schema, other in (("newer", 2), ("older", 0)):
+        path = tmp_path / f"{schema}.duckdb"
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "SCHEMA", other)
+            seal(labelled_run, path)
+        with pytest.raises(DamagedFileError, match=rf"has schema {other}, .* reads schema 1; make it again with `"):
+            open_sealed(path)
+    (tmp_path / "broken.duckdb").write_bytes(b"DUCK" * 9000)
+    with pytest.raises(DamagedFileError, match=r"broken.duckdb is damaged .*; make it again with `interdash load RUN`"):
+        open_sealed(tmp_path / "broken.duckdb")
+
+
+def test_every_column_of_a_number_has_a_unit(small_store):
+    units = column_units(small_store)
+    numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
+    assert numbers["comment"].notna().all()
+    assert numbers["comment"].str.contains("nats|share|seconds|salient").all()
+
+
+def test_export_tables_as_parquet_and_csv_with_units(small_store, tmp_path):
+    written = export_tables(small_store, tmp_path)
+    assert len(written) == 2 * len(TABLES) + 1
+    for table in TABLES:
+        parquet, csv = pq.read_table(tmp_path / f"{table}.parquet"), pd.read_csv(tmp_path / f"{table}.csv")
+        assert parquet.num_rows == len(csv) == len(small_store.ask(f"FROM {table}"))
+        assert parquet.column_names == list(csv.columns)
+    field = pq.read_schema(tmp_path / "strengths.parquet").field("strength")
+    assert field.metadata[b"unit"].startswith(b"nats")
+    units = pd.read_csv(tmp_path / "columns.csv")
+    assert set(units["table_name"]) == set(TABLES)
+
+
+def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
+    some, errors, reads = open_store(), [], [0]
+    parked = tmp_path / "labels"
+    run = Run(tmp_path / "tiny")
+    shutil.copytree(labelled_run.path, run.path)
+    some.refresh(run)
+    rows = some.fetch("SELECT count(*) FROM sample_epochs WHERE network = 'target'")[0][0] // 3
+    stop = threading.Event()
+
+    def read():
+        while reads[0] < 1000 and not stop.is_set():
+            try:
+                found = some.fetch("SELECT epoch, count(*) FROM sample_epochs WHERE network = 'target' GROUP BY epoch")
+                assert all(count == rows for _, count in found)
+                some.ask("FROM strengths WHERE epoch = 3")
+            except Exception as error:
+                errors.append(error)
+                stop.set()
+            reads[0] += 1
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    folder = next(run.labels_dir.glob("target-00003-*"))
+    while any(thread.is_alive() for thread in threads):
+        folder.rename(parked)
+        some.refresh(run)
+        parked.rename(folder)
+        some.refresh(run)
+    assert errors == [] and reads[0] >= 1000
+    some.close()
+
+
+def test_dashboard_side_does_not_import_torch():
+    code = "import sys, interdash.vectors, interdash.queries, interdash.state; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_units_of_the_store_name_their_parts(small_store, labelled_run):
+    names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
+    assert names == {unit.name for unit in plan(labelled_run)[0]}
+    assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run)[0])
