@@ -131,16 +131,17 @@ def settle_pairs(i_and: Array, i_or: Array) -> tuple[Array, Array]:
     n = n_variables(i_and.shape[-1])
     pairs = np.flatnonzero(orders(n) == 2)
     incidence: Any = ((pairs[:, None] >> np.arange(n)) & 1).astype(np.float64)  # [pairs, n]
-    i_and, i_or = _copy(i_and), _copy(i_or)
-    a, o = i_and[..., pairs], i_or[..., pairs]
+    new_and: Any = _copy(i_and)
+    new_or: Any = _copy(i_or)
+    a, o = new_and[..., pairs], new_or[..., pairs]
     smaller = (abs(a + o) - abs(a - o)).clip(min=0) / 2  # min(|a|, |o|) where the signs agree, else 0
-    common: Any = smaller * ((a > 0) * 2.0 - 1.0)
+    common = smaller * ((a > 0) * 2.0 - 1.0)
     if isinstance(common, torch.Tensor):
         incidence = torch.as_tensor(incidence, dtype=common.dtype, device=common.device)
-    i_and[..., pairs] -= common
-    i_or[..., pairs] -= common
-    i_and[..., 1 << np.arange(n)] += common @ incidence
-    return i_and, i_or
+    new_and[..., pairs] -= common
+    new_or[..., pairs] -= common
+    new_and[..., 1 << np.arange(n)] += common @ incidence
+    return new_and, new_or
 
 
 def matched_outputs(i_and: Array, i_or: Array, v_empty: Array) -> Array:
