@@ -21,10 +21,14 @@ from interdash.subsets import n_variables, orders
 def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int) -> pd.DataFrame:
     """Returns one interaction of a sample at every labelled epoch of the target, below τ too, and in the baselines.
 
-    Columns: network, epoch, effect (nats), tau (nats, of that network, epoch and sample), salient, generalizes.
+    Columns: network, epoch, effect (nats), tau (nats, of that network, epoch and sample), salient, generalizes. No row
+    for a subset that does not exist.
     """
     life, problems = _life(store, run, sample)
-    rows = life.assign(effect=[effects[type == "or", subset] for effects in life["effects"]]).drop(columns="effects")
+    exists = np.array([0 < subset < effects.shape[1] for effects in life["effects"]], dtype=bool)
+    life = life[exists]
+    rows = life.assign(effect=[effects[int(type == "or"), subset] for effects in life["effects"]])
+    rows = rows.drop(columns="effects")
     labels = store.ask(
         """
         SELECT network, epoch, e.tau, i.subset IS NOT NULL AS salient, i.generalizes

@@ -10,12 +10,12 @@ from interdash.presets import PRESETS
 from interdash.runs import Run
 
 
-def tiny_config(**changes):
+def tiny_config(name="tiny"):
     """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples."""
     digits = PRESETS["digits"]
     training = replace(digits.training, epochs=3, checkpoints=(0, 1, 3))
     masking = replace(digits.masking, n_variables=4, samples_per_split=30)
-    return replace(digits, name="tiny", training=training, masking=masking, **changes)
+    return replace(digits, name=name, training=training, masking=masking)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,228 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from interdash import cli
+from interdash.doctor import checks
+from interdash.parts import part_path, plan
+from interdash.presets import PRESETS
+from interdash.runs import Run
+from interdash.state import overview, state
+from tests.conftest import tiny_config
+
+
+def run_command(*arguments):
+    """Returns the result of a command in this process; an error of the package is raised."""
+    return CliRunner().invoke(cli.commands, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def main(monkeypatch, capsys, *arguments):
+    """Returns exit code and stderr of `main`, which turns errors into one line."""
+    monkeypatch.setattr(sys, "argv", ["interdash", *[str(argument) for argument in arguments]])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code, capsys.readouterr().err
+    return 0, capsys.readouterr().err
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch):
+    monkeypatch.setitem(PRESETS, "digits", tiny_config(name="digits"))
+
+
+def test_help_is_light():
+    code = (
+        "import sys; from interdash import cli; sys.exit(bool({'torch','pandas','duckdb','numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_every_command_has_help():
+    for name in cli.commands.commands:
+        shown = run_command(name, "--help")
+        assert shown.exit_code == 0 and "--root" in shown.output, name
+
+
+def test_demo_makes_everything_and_ends_early_the_next_time(tiny_preset, tmp_path):
+    first = run_command("demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert first.exit_code == 0 and "digits is ready" in first.stderr and "12 units" in first.stderr
+    assert first.stderr.startswith("interdash demo: run 'digits'")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "digits").rglob("*.parquet")}
+    second = run_command("demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert second.exit_code == 0 and "to extract: nothing, all units are there" in second.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "digits").rglob("*.parquet")}
+    shown = json.loads(run_command("info", "--json", "--root", tmp_path).output)
+    assert [(row["run"], row["state"], row["problem"]) for row in shown] == [("digits", "ready", None)]
+
+
+def test_train_baseline_extract_step_by_step(tiny_preset, tmp_path):
+    options = ("--root", tmp_path)
+    made = run_command("train", "digits", "--name", "mine", "--epochs", 4, "--label-noise", 0.5, "--seed", 3, *options)
+    run = Run.open(tmp_path, "mine")
+    assert made.exit_code == 0 and (run.config.training.epochs, run.config.data.label_noise) == (4, 0.5)
+    assert run.config.training.seed == 3 and state(run).text.startswith("partial: 0 of 1 baseline networks")
+    assert run_command("train", "mine", *options).exit_code == 0
+    undone = run_command("extract", "mine", "--workers", 0, *options)
+    assert undone.exit_code == 1 and "`interdash baseline mine --count 1` trains them" in undone.stderr
+    assert run_command("baseline", "mine", "--count", 2, *options).exit_code == 0
+    done = run_command("extract", "mine", "--workers", 0, "--json", *options)
+    assert done.exit_code == 0 and json.loads(done.stdout)["computed"] == 6
+    assert state(run).text == "ready"
+
+
+def test_info_json(labelled_run):
+    shown = run_command("info", "tiny", "--json", "--root", labelled_run.path.parent)
+    report = json.loads(shown.output)
+    assert report["state"] == "ready" and report["missing"] == [] and report["problems"] == []
+    assert [row["epoch"] for row in report["epochs"]] == [0, 1, 3]
+    for row in report["epochs"]:
+        assert row["tau"] > 0 and row["train_loss"] > 0 and row["test_loss"] > 0
+        total = sum(row["strengths"]["strength"])
+        assert row["generalization_power"] == pytest.approx(sum(row["strengths"]["generalizable"]) / total)
+        assert all(len(values) == 4 for values in row["strengths"].values())
+    text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
+    assert "state: ready" in text and len(text.splitlines()) == 6
+
+
+def test_info_of_a_run_that_is_not_extracted(trained_run):
+    report = json.loads(run_command("info", "tiny", "--json", "--root", trained_run.path.parent).output)
+    assert report["state"] == "partial" and report["missing"] == [
+        "100 % of the units; `interdash extract tiny` goes on"
+    ]
+    assert [row["strengths"] for row in report["epochs"]] == [None] * 3
+    assert report["epochs"][0]["train_loss"] > 0 and report["epochs"][0]["tau"] is None
+
+
+def test_state_of_a_run_without_labels(ready_run):
+    shutil.rmtree(ready_run.labels_dir)
+    assert state(ready_run).text == "partial: labels of 4 epochs; `interdash extract tiny` makes them"
+    part_path(ready_run, plan(ready_run)[0][0]).unlink()
+    assert state(ready_run).text == "partial: 10 % of the units; `interdash extract tiny` goes on"
+
+
+def test_overview_lists_runs_and_broken_folders(ready_run, tmp_path):
+    root = ready_run.path.parent
+    (root / "broken").mkdir()
+    (root / "broken" / "run.json").write_text("{")
+    (root / "bad name").mkdir()
+    found = overview([root, tmp_path / "none"]).set_index("run")
+    assert found.loc["tiny", "text"] == "ready" and found.loc["tiny", "samples"] == 60
+    assert 0 < found.loc["tiny", "peak_generalization_power"] <= 1
+    assert found.loc["tiny", "curves"]["epoch"] == [0, 1, 2, 3]
+    assert "broken" in found.loc["broken", "problem"] and "cannot name a run" in found.loc["bad name", "problem"]
+
+
+def test_load_writes_a_file_that_duckdb_reads(labelled_run, tmp_path):
+    path = tmp_path / "tiny.duckdb"
+    shown = run_command("load", "tiny", "--root", labelled_run.path.parent, "--output", path)
+    assert shown.output.strip() == str(path)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM sample_epochs").fetchall() == [(240,)]
+
+
+def test_export_data(labelled_run, tmp_path):
+    folder = tmp_path / "data"
+    shown = run_command("export-data", "tiny", "--root", labelled_run.path.parent, "--output", folder)
+    assert shown.exit_code == 0 and (folder / "strengths.csv").exists() and (folder / "columns.csv").exists()
+    assert shown.output.splitlines()[-1] == str(folder / "columns.csv")
+
+
+def test_extract_estimate_computes_nothing(fresh_run):
+    root = fresh_run.path.parent
+    shown = run_command("extract", "tiny", "--estimate", "--json", "--root", root)
+    assert json.loads(shown.stdout)["forward_passes"] == 3840
+    assert not list(fresh_run.parts_dir.glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["info", "none"], 1, "no run 'none' in .* make one with `interdash demo`"),
+        (["info", "../x"], 1, "cannot name a run"),
+        (["info", "a'; DROP"], 1, "cannot name a run"),
+        (["info", "🐟"], 1, "cannot name a run"),
+        (["info", "x" * 300], 1, "300 characters"),
+        (["demo", "--preset", "none"], 2, "there is no preset 'none'; choose one of mnist"),
+        (["extract"], 2, "Missing argument 'RUN'"),
+        (["extract", "none", "--workers", "-1"], 2, "Invalid value for '--workers'"),
+        (["import", "a", "--checkpoints", "*.pt", "--spec", "x.py", "--tag", "odd"], 2, "'odd' is not METRIC=TAG"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(monkeypatch, capsys, tmp_path, arguments, code, message):
+    found, err = main(monkeypatch, capsys, *arguments, *(["--root", tmp_path] if len(arguments) > 1 else []))
+    assert found == code
+    assert re.search(message, err), err
+    assert "Traceback" not in err
+
+
+def test_newer_run_names_the_command(monkeypatch, capsys, ready_run):
+    ready_run.update(format=99)
+    code, err = main(monkeypatch, capsys, "info", "tiny", "--root", ready_run.path.parent)
+    assert code == 1 and "has format 99" in err and "pip install --upgrade interdash" in err
+
+
+def test_doctor(monkeypatch, capsys, ready_run, tmp_path):
+    shown = run_command("doctor", "--json", "--root", ready_run.path.parent)
+    found = {check["name"]: check for check in json.loads(shown.output)}
+    assert found["Python"]["ok"] and found["duckdb"]["ok"] and found["runs"]["found"].startswith("1 readable")
+    (ready_run.path / "run.json").write_text("{")
+    shown = run_command("doctor", "--root", ready_run.path.parent)
+    assert shown.exit_code == 1 and "FAIL run tiny" in shown.output
+    assert all(check.remedy for check in checks(tmp_path / "new" / "root") if not check.ok)
+
+
+def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "interdash" / "cli.py"))
+    code, err = main(monkeypatch, capsys, "serve", "--root", tmp_path)
+    assert code == 1 and "run `interdash serve` from a checkout" in err
+
+
+def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
+    started = {}
+
+    class Server:
+        def __init__(self, command, env, cwd):
+            started.update(command=command, env=env)
+
+        def wait(self):
+            return 0
+
+        def terminate(self):
+            started["ended"] = True
+
+    (tmp_path / "app.py").write_text("")
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "interdash" / "cli.py"))
+    monkeypatch.setattr(cli.subprocess, "Popen", Server)
+    shown = run_command("serve", "--root", tmp_path, "--port", 8765)
+    assert "http://127.0.0.1:8765" in shown.stderr and started["ended"]
+    command = started["command"]
+    assert command[command.index("--server.address") + 1] == "127.0.0.1"
+    assert started["env"]["INTERDASH_ROOT"] == str(tmp_path.resolve())
+
+
+def test_ctrl_c_ends_cleanly_and_the_rerun_goes_on(fresh_run):
+    """SIGINT to the whole process group, as a terminal sends it."""
+    root = fresh_run.path.parent
+    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--workers", "2", "--root", str(root)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(fresh_run.parts_dir.glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    if process.returncode != 0:  # else it was faster than the signal
+        assert process.returncode == 130 and "interrupted; what was finished is safe" in err
+        assert "Traceback" not in err
+    assert not list(fresh_run.parts_dir.glob(".*.draft"))
+    assert run_command("extract", "tiny", "--workers", 0, "--root", root).exit_code == 0
