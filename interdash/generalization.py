@@ -52,7 +52,7 @@ def tau(
     """Returns the salience threshold τ of every sample: `[..., samples]`, nats.
 
     "mean_output": factor · mean over samples of |v(x) − v(x_∅)|, the same for all samples of a network and epoch;
-    factor 0.03 is usual. "max_interaction": factor · max over S ≠ ∅ and both types of |I(S)|, per sample; factor 0.05 is
+    factor 0.03 is usual. "max_interaction": factor · max over S ≠ ∅ and both types of |I(S)|, per sample; 0.05 is
     usual.
     Source: mean_output: symbolic-dynamics (arXiv 2407.19198); max_interaction: primitives (arXiv 2401.16318).
 

@@ -91,12 +91,12 @@ def find_phases(
     )
     sizes = _contrasts(curves[None], places)[:, 0]
     limits = MIN_Z * np.array([1, 1, 1 if rising else 0.5, 1])  # 0.5: the lead of generalizable strength in phase 2
-    real = sizes > np.maximum(limits * found.standard_error[2:], MIN_SHARE)
+    real = sizes > np.maximum(limits * np.asarray(found.standard_error)[2:], MIN_SHARE)
     first, second, _ = _turns(times, curves, rising)
     has_23 = real[1:].all() if rising else real.all()
     has_12 = real.all() if rising else real[:2].all()
     low, high = np.array(found.confidence_interval)
-    interval_12, interval_23 = [(float(a), float(b)) for a, b in zip(low[:2], high[:2], strict=True)]
+    interval_12, interval_23 = (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
     return Phases(
         float(epochs[first]) if has_12 else None,
         float(epochs[second]) if has_23 else None,
