@@ -1,4 +1,17 @@
-"""The built-in runs, as plain configuration: `PRESETS[name]`."""
+"""The built-in runs, as plain configuration: `PRESETS[name]`.
+
+Seen with these seeds, on one busy core (target alone; losses in nats, processor seconds):
+
+| preset | best test loss, at epoch | gap test − training loss at the end | seconds |
+|---|---|---|---|
+| mnist | 0.30, 20 | +0.62 | 12 |
+| fashion | 0.53, 28 | +0.66 | 11 |
+| fashion-vgg | 0.53, 20 | +0.97 | 50 |
+| fashion-resnet | 0.54, 28 | +0.61 | 85 |
+| census | 0.35, 10 | +1.57 | 2 |
+| movies | 0.55, 3 | +1.35 | 56 |
+| digits | 0.35, 25 | +0.45 | 1 |
+"""
 
 from dataclasses import replace
 
@@ -45,7 +58,7 @@ CENSUS = RunConfig(
     data=DataConfig("census", n_train=1000, n_test=4000),
     network=NetworkConfig("mlp-5x100"),
     masking=MaskingConfig(kind="table", n_variables=12, baseline="mean"),
-    training=replace(_ADAM, batch_size=64),
+    training=replace(_ADAM, batch_size=128),
 )
 
 MOVIES = RunConfig(
