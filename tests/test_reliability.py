@@ -1,0 +1,216 @@
+"""What must hold when machines misbehave: kills, full disks, two at once, readers beside a writer."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from interdash import labelling
+from interdash.extraction import extract
+from interdash.parts import VECTORS, finished, plan, read_part, read_table
+from interdash.pipeline import extract_and_label
+from interdash.runs import Run
+from interdash.store import TABLES, open_store
+
+KILLS = 10
+
+
+def rows_of(run):
+    """Returns every number that extraction and labelling made, by unit and by label table."""
+    parts = {unit.name: read_part(run, unit) for unit in plan(run)[0]}
+    labels = {
+        f"{path.parent.name}/{path.stem}": read_table(path).drop_columns(["seconds"] if path.stem == "units" else [])
+        for path in run.labels_dir.rglob("*.parquet")
+    }
+    return parts, labels
+
+
+def assert_same_rows(run, undisturbed):
+    parts, labels = rows_of(run)
+    good_parts, good_labels = rows_of(undisturbed)
+    assert parts.keys() == good_parts.keys() and labels.keys() == good_labels.keys()
+    for name, columns in parts.items():
+        for column, values in columns.items():
+            assert values.tobytes() == good_parts[name][column].tobytes(), (name, column)
+    for name, table in labels.items():
+        assert table.equals(good_labels[name]), name
+
+
+def start_extract(run, *options):
+    command = [sys.executable, "-m", "interdash", "extract", run.name, "--root", str(run.path.parent), *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def children_of(pid):
+    import psutil
+
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.slow
+def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelled_run):
+    """kill -9 of the parent alone: its workers must not outlive it; finished parts stay as they are."""
+    rng, inodes, total = np.random.default_rng(0), {}, len(plan(fresh_run)[0])
+    for kill in range(KILLS):
+        workers = "2" if kill % 2 else "0"
+        process = start_extract(fresh_run, "--workers", workers)
+        # a run this small would be over within a second of work: kill after 0 to 2 more units, at a random moment
+        done = len(list(fresh_run.parts_dir.glob("*.parquet")))
+        goal, deadline = done + int(rng.integers(0, 3)), time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list(fresh_run.parts_dir.glob("*.parquet"))) >= min(goal, total):
+                break
+            time.sleep(0.002)
+        time.sleep(float(rng.uniform(0, 0.05)))
+        children = children_of(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        for child in children:
+            child.wait(timeout=60)
+        for path in fresh_run.parts_dir.glob("*.parquet"):
+            assert inodes.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino, f"{path} was made twice"
+    missing = total - len(finished(fresh_run, plan(fresh_run)[0]))
+    outcome = extract_and_label(fresh_run, workers=0)
+    assert len(outcome.computed) == missing and outcome.problems == []
+    for name, inode in inodes.items():
+        assert (fresh_run.parts_dir / name).stat().st_ino == inode
+    assert_same_rows(fresh_run, labelled_run)
+
+
+@contextmanager
+def small_disk(folder, kib):
+    """Mounts a small tmpfs, or skips with the reason where mounting is impossible."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount command")
+def test_full_disk_is_said_and_resumed_from(trained_run, labelled_run, tmp_path):
+    disk = tmp_path / "disk"
+    with small_disk(disk, 4096):
+        run = Run(disk / "runs" / "tiny")
+        shutil.copytree(trained_run.path, run.path)
+        ballast = disk / "ballast"
+        free = shutil.disk_usage(disk).free
+        ballast.write_bytes(bytes(free - 150_000))  # room for some units, not for all
+        process = start_extract(run, "--workers", "0")
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1 and "Error: the disk is full: could not write" in err and "Traceback" not in err
+        units = plan(run)[0]
+        safe = finished(run, units)
+        assert 0 < len(safe) < len(units)
+        for unit in safe:
+            read_part(run, unit)
+        assert not list(run.path.rglob(".*.draft"))
+        ballast.unlink()
+        outcome = extract_and_label(run, workers=0)
+        assert len(outcome.computed) == len(units) - len(safe)
+        assert_same_rows(run, labelled_run)
+
+
+def test_two_extractions_share_the_work(fresh_run, labelled_run):
+    first = start_extract(fresh_run, "--workers", "0")
+    second = start_extract(fresh_run, "--workers", "0")
+    results = [process.communicate(timeout=180)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], results
+    assert_same_rows(fresh_run, labelled_run)
+    store = open_store()
+    store.refresh(fresh_run)
+    assert store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs") == [(240, 240)]
+    store.close()
+
+
+def test_two_extractions_in_threads_compute_every_unit_once(fresh_run):
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(extract(fresh_run, workers=0))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    computed = [unit for outcome in outcomes for unit in outcome.computed]
+    assert len(computed) == len(set(computed)) == 12
+    assert all(len(outcome.computed) + len(outcome.found) == 12 for outcome in outcomes)
+
+
+def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
+    """The dashboard's store refreshes and reads in this process, the extraction is another one."""
+    store = open_store()
+    process = start_extract(fresh_run, "--workers", "1")
+    reads, seen = 0, set()
+    while reads < 1000 or process.poll() is None:
+        if reads % 20 == 0:
+            store.refresh(fresh_run)
+            assert store.problems["tiny"] == []
+        for epoch, samples in store.fetch("SELECT epoch, count(*) FROM sample_epochs GROUP BY network, epoch"):
+            assert samples == 60
+            seen.add(epoch)
+        reads += 1
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    store.refresh(fresh_run)
+    assert min(store.fetch(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES) > 0
+    store.close()
+
+
+def test_a_killed_worker_is_named(fresh_run):
+    import psutil
+
+    failures = []
+
+    def work():
+        try:
+            extract(fresh_run, workers=2)
+        except RuntimeError as error:
+            failures.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and thread.is_alive():
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        if workers:
+            workers[0].kill()
+            break
+        time.sleep(0.01)
+    thread.join()
+    assert failures and "a worker process was killed, perhaps for lack of memory" in failures[0]
+    assert extract(fresh_run, workers=0).problems == []
+
+
+def test_labelling_twice_at_once_makes_the_same_rows(ready_run, labelled_run):
+    shutil.rmtree(ready_run.labels_dir)
+    threads = [threading.Thread(target=labelling.label, args=(ready_run,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_same_rows(ready_run, labelled_run)
+    assert not list(ready_run.labels_dir.glob(".*"))
+
+
+def test_a_copied_run_is_ready_as_it_is(ready_run, tmp_path):
+    copy = Run(tmp_path / "elsewhere" / "renamed")
+    shutil.copytree(ready_run.path, copy.path)
+    outcome = extract_and_label(copy, workers=0)
+    assert outcome.computed == [] and len(outcome.found) == 12
+    assert {name for name in read_part(copy, plan(copy)[0][0]) if name in VECTORS} == set(VECTORS)
