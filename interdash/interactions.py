@@ -34,12 +34,12 @@ def check_outputs(v: Array) -> Array:
     return v
 
 
-def _flip(v: Array) -> Array:
+def _flip(v: Array) -> Any:
     """Returns v with every subset replaced by its complement: index S → N∖S."""
     return torch.flip(v, [-1]) if isinstance(v, torch.Tensor) else v[..., ::-1]
 
 
-def _copy(v: Array) -> Array:
+def _copy(v: Array) -> Any:
     """Returns a fresh floating-point copy of v in C order, which the transforms may overwrite."""
     if isinstance(v, torch.Tensor):
         return v.clone(memory_format=torch.contiguous_format) if v.is_floating_point() else v.double()
@@ -50,7 +50,7 @@ def _butterfly(x: Array, sign: int) -> Array:
     """Returns x after `x[S ∪ i] += sign · x[S]` for every variable i, in place."""
     step = 1
     while step < x.shape[-1]:
-        pairs = x.reshape(-1, 2, step)  # [rows · 2^(n−1)/step, without i | with i, step]: a view, x is contiguous
+        pairs: Any = x.reshape(-1, 2, step)  # [rows · 2^(n−1)/step, without i | with i, step]: a view, x is contiguous
         pairs[:, 1] += sign * pairs[:, 0]
         step *= 2
     return x
@@ -116,10 +116,10 @@ def merge_first_order(i_and: Array, i_or: Array) -> tuple[Array, Array]:
     For |S| = 1 both are the same function of the input, so no output changes.
     """
     single = orders(n_variables(i_and.shape[-1])) == 1
-    i_and, i_or = _copy(i_and), _copy(i_or)
-    i_and[..., single] += i_or[..., single]
-    i_or[..., single] = 0.0
-    return i_and, i_or
+    new_and, new_or = _copy(i_and), _copy(i_or)
+    new_and[..., single] += new_or[..., single]
+    new_or[..., single] = 0.0
+    return new_and, new_or
 
 
 def settle_pairs(i_and: Array, i_or: Array) -> tuple[Array, Array]:
@@ -131,8 +131,7 @@ def settle_pairs(i_and: Array, i_or: Array) -> tuple[Array, Array]:
     n = n_variables(i_and.shape[-1])
     pairs = np.flatnonzero(orders(n) == 2)
     incidence: Any = ((pairs[:, None] >> np.arange(n)) & 1).astype(np.float64)  # [pairs, n]
-    new_and: Any = _copy(i_and)
-    new_or: Any = _copy(i_or)
+    new_and, new_or = _copy(i_and), _copy(i_or)
     a, o = new_and[..., pairs], new_or[..., pairs]
     smaller = (abs(a + o) - abs(a - o)).clip(min=0) / 2  # min(|a|, |o|) where the signs agree, else 0
     common = smaller * ((a > 0) * 2.0 - 1.0)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from interdash import extraction, labelling, rebuilding, training
-from interdash.queries import epochs
+from interdash.boundaries import find_boundaries
+from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
-from interdash.state import summarise
+from interdash.state import state, summarise
 from interdash.store import open_store
 
 Progress = Callable[[int, int], None]  # done, in all
@@ -47,6 +48,7 @@ def extract_and_label(
     extraction.remove_locks(run)
     store = open_store()
     store.refresh(run)
-    summarise(run, epochs(store, run.name))
+    found = find_boundaries(sample_strengths(store, run.name)) if state(run).word == "ready" else []
+    summarise(run, epochs(store, run.name), found)
     store.close()
     return outcome

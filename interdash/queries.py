@@ -136,6 +136,22 @@ def order_map(
     )
 
 
+def phases(store: Store, run: str) -> pd.DataFrame:
+    """Returns the boundaries of the phases: boundary, epoch (null if none), low, high, found, moved_by_user, reason."""
+    return store.ask("SELECT * EXCLUDE (run) FROM phases WHERE run = ? ORDER BY boundary", [run])
+
+
+def sample_strengths(store: Store, run: str) -> pd.DataFrame:
+    """Returns generalizable and non-generalizable strength of every sample at every labelled epoch of the target."""
+    return store.ask(
+        """
+        SELECT epoch, sample, generalizable, non_generalizable FROM sample_epochs
+        WHERE run = ? AND network = 'target' ORDER BY sample, epoch
+        """,
+        [run],
+    )
+
+
 def classes(store: Store, run: str) -> pd.DataFrame:
     """Returns the classes among the explained samples: label, label_name, samples in training, samples in testing."""
     return store.ask(

@@ -33,6 +33,17 @@ COMMENT ON COLUMN metrics.test_loss IS 'nats, mean cross-entropy on the testing 
 COMMENT ON COLUMN metrics.train_accuracy IS 'share';
 COMMENT ON COLUMN metrics.test_accuracy IS 'share';
 
+CREATE TABLE phases (
+  run VARCHAR, boundary VARCHAR, epoch DOUBLE, low DOUBLE, high DOUBLE, found DOUBLE, moved_by_user BOOLEAN,
+  reason VARCHAR);
+COMMENT ON TABLE phases IS 'Boundaries of the three phases, by our rule (see interdash/phases.py) or as the user moved them.';
+COMMENT ON COLUMN phases.boundary IS '1|2 or 2|3';
+COMMENT ON COLUMN phases.epoch IS 'epoch of the boundary; null if there is none';
+COMMENT ON COLUMN phases.low IS 'epoch, 2.5 % quantile of the bootstrap over samples; null unless found';
+COMMENT ON COLUMN phases.high IS 'epoch, 97.5 % quantile of the bootstrap';
+COMMENT ON COLUMN phases.found IS 'epoch by our rule, also where the user moved it; null if the evidence is missing';
+COMMENT ON COLUMN phases.reason IS 'in words';
+
 CREATE TABLE samples (
   run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, label INTEGER, label_name VARCHAR, names VARCHAR[],
   display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);

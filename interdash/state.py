@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from interdash.boundaries import boundaries
 from interdash.files import DamagedFileError
 from interdash.parts import finished, label_folder, label_inputs, plan
 from interdash.runs import Run, list_broken_runs, list_runs
@@ -71,12 +72,13 @@ def state(run: Run) -> State:
     return State(word, tuple(missing), n_done, n_all, labelled)
 
 
-def summarise(run: Run, epochs: pd.DataFrame) -> None:
+def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] = ()) -> None:
     """Writes into `run.json` what a list of runs shows, so that listing a thousand runs reads no more than that.
 
     Args:
         run: the run.
         epochs: what `queries.epochs` gives for it.
+        phases: what `boundaries.find_boundaries` gives for it.
     """
     now = state(run)
     curves = {
@@ -95,6 +97,7 @@ def summarise(run: Run, epochs: pd.DataFrame) -> None:
         "peak_generalization_power": peak,
         "peak_epoch": peak_epoch,
         "curves": curves,
+        "phases": list(phases),
     }
     run.update(summary=summary)
 
@@ -119,7 +122,7 @@ def overview(roots: Sequence[Path | str]) -> pd.DataFrame:
 COLUMNS = (
     *("run", "root", "purpose", "dataset", "architecture", "kind", "n_variables", "label_noise", "epochs", "samples"),
     *("state", "text", "missing", "done", "total", "train_loss", "test_loss", "gap", "peak_generalization_power"),
-    *("peak_epoch", "curves", "tags", "notes", "created", "problem"),
+    *("peak_epoch", "boundary_12", "boundary_23", "curves", "tags", "notes", "created", "problem"),
 )
 
 
@@ -130,6 +133,7 @@ def _row(run: Run) -> dict[str, Any]:
         now = state(run)
         summary = {**(summary or {}), **asdict(now), "text": now.text}
     train_loss, test_loss = summary.get("train_loss"), summary.get("test_loss")
+    places = {row["boundary"]: row["epoch"] for row in boundaries(manifest)}
     return {
         "run": run.name,
         "root": str(run.path.parent),
@@ -151,6 +155,8 @@ def _row(run: Run) -> dict[str, Any]:
         "gap": None if train_loss is None or test_loss is None else test_loss - train_loss,
         "peak_generalization_power": summary.get("peak_generalization_power"),
         "peak_epoch": summary.get("peak_epoch"),
+        "boundary_12": places.get("1|2"),
+        "boundary_23": places.get("2|3"),
         "curves": summary.get("curves"),
         "tags": manifest.get("tags", []),
         "notes": manifest.get("notes", ""),

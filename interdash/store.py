@@ -21,6 +21,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from interdash.boundaries import boundaries
 from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
@@ -28,7 +29,7 @@ from interdash.runs import Run
 SCHEMA = 1  # raised when schema.sql changes
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
 FACTS = ("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths")
-TABLES = ("runs", "metrics", "samples", *FACTS)
+TABLES = ("runs", "metrics", "phases", "samples", *FACTS)
 
 
 @dataclass
@@ -267,7 +268,7 @@ def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str) -> None:
 
 
 def _load_run(store: Store, run: Run) -> None:
-    """Replaces the rows of `runs` and `metrics`, which are small and grow while a run records."""
+    """Replaces the rows of `runs`, `metrics` and `phases`, which are small and change while a run records."""
     config, manifest = run.config, run.manifest
     metrics = run.metrics()
     row = [
@@ -282,6 +283,9 @@ def _load_run(store: Store, run: Run) -> None:
         cursor.register("rows", metrics)
         cursor.execute("INSERT INTO metrics BY NAME SELECT ? AS run, * FROM rows", [run.name])
         cursor.unregister("rows")
+        cursor.execute("DELETE FROM phases WHERE run = ?", [run.name])
+        for boundary in boundaries(manifest):
+            cursor.execute("INSERT INTO phases BY NAME SELECT ? AS run, unnest(?)", [run.name, boundary])
 
 
 def _quoted(path: Path) -> str:

@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from interdash.presets import PRESETS
 from interdash.runs import Run
+
+torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
 
 
 def tiny_config(name="tiny"):

@@ -154,7 +154,7 @@ def test_every_column_of_a_number_has_a_unit(small_store):
     units = column_units(small_store)
     numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
     assert numbers["comment"].notna().all()
-    assert numbers["comment"].str.contains("nats|share|seconds|salient").all()
+    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch").all()
 
 
 def test_export_tables_as_parquet_and_csv_with_units(small_store, tmp_path):

@@ -1,0 +1,70 @@
+"""The boundaries of a run's three phases: found by our rule and kept in `run.json`, or moved by the user. No torch."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from interdash.runs import Run
+
+BOUNDARIES = {  # what the words of a boundary that is not found say
+    "1|2": "no second phase found: the generalization power H does not rise to a clear peak",
+    "2|3": "no third phase found: non-generalizable strength does not clearly outgrow the generalizable afterwards",
+}
+
+
+def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
+
+    `strengths` has one row a sample and epoch: epoch, sample, generalizable, non_generalizable (nats), as
+    `queries.sample_strengths` gives them.
+    """
+    from interdash.phases import find_phases  # scipy.stats takes a second to import
+
+    table = strengths.pivot(index="sample", columns="epoch", values=["generalizable", "non_generalizable"])
+    if len(table) < 2:
+        return []
+    generalizable, non_generalizable = table["generalizable"], table["non_generalizable"]
+    phases = find_phases(generalizable.columns.to_numpy(), generalizable.to_numpy(), non_generalizable.to_numpy())
+    pairs = {"1|2": (phases.boundary_12, phases.interval_12), "2|3": (phases.boundary_23, phases.interval_23)}
+    return [
+        {"boundary": name, "found": epoch, "low": interval and interval[0], "high": interval and interval[1]}
+        for name, (epoch, interval) in pairs.items()
+    ]
+
+
+def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the table `phases` from a run's manifest; none before its epochs are labelled."""
+    moved = manifest.get("moved_boundaries", {})
+    rows = []
+    for row in (manifest.get("summary") or {}).get("phases", []):
+        name, found = row["boundary"], row["found"]
+        by_user = name in moved
+        if by_user:
+            reason = "set by hand" + (
+                f"; our rule says epoch {found:g}" if found is not None else "; not found by our rule"
+            )
+        elif found is None:
+            reason = BOUNDARIES[name]
+        else:
+            reason = f"epoch {found:g}, 95 % interval {row['low']:g}–{row['high']:g}"
+        epoch = moved[name] if by_user else found
+        rows.append({**row, "epoch": epoch, "moved_by_user": by_user, "reason": reason})
+    return rows
+
+
+def move_boundary(run: Run, boundary: str, epoch: float | None, *, reset: bool = False) -> None:
+    """Stores a boundary that the user sets by hand (None: there is none), or goes back to ours with `reset`.
+
+    Raises:
+        ValueError: the boundary is unknown, or the epoch is negative or no number.
+    """
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"there is no boundary {boundary!r}; choose one of {', '.join(BOUNDARIES)}")
+    if epoch is not None and not (math.isfinite(epoch) and epoch >= 0):
+        raise ValueError(f"the boundary {boundary} cannot be at epoch {epoch}; give an epoch of 0 or later")
+    moved = dict(run.manifest.get("moved_boundaries", {}))
+    moved.pop(boundary, None)
+    if not reset:
+        moved[boundary] = epoch
+    run.update(moved_boundaries=moved)
