@@ -26,6 +26,10 @@ SOURCES = {  # what is read, and the SHA-256 it must have
     "mnist_5k.csv.gz": "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
     "census.csv": "9791f289391d1c169c52b0c325601d9e82f97eac620b7ac9fba381cb063da1af",
     "vaderSentiment-3.3.2.tar.gz": "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+    "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+    "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
 }
 
 
@@ -53,7 +57,7 @@ def mnist(downloads: Path) -> None:
 
 def idx(path: Path) -> np.ndarray:
     """Returns the array of an IDX file of unsigned bytes: magic number 0x08 and the number of axes, sizes, values."""
-    content = gzip.decompress(path.read_bytes())
+    content = gzip.decompress(checked(path.name, path.read_bytes()))
     shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
 
