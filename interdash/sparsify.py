@@ -38,28 +38,8 @@ OVER_RELAXATION = 1.7
 FIRST_THRESHOLD = 0.01  # of the mean Harsanyi interaction's scale
 ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
 CHECK_AT = (
-    60,
-    70,
-    80,
-    90,
-    100,
-    110,
-    120,
-    150,
-    180,
-    220,
-    260,
-    320,
-    400,
-    500,
-    640,
-    800,
-    1000,
-    1300,
-    1700,
-    2200,
-    3000,
-    4000,
+    *range(60, 130, 10),
+    *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000),
 )
 FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
 CHUNK_ENTRIES = 2**16  # entries of one [2^n, batch] array that a chunk of samples may have: it stays in the cache
