@@ -2,7 +2,7 @@
 
 A unit is one network at one epoch on a fixed batch of explained samples. Its name is `<network>-<epoch>-<batch>-<key>`,
 where the key is a hash over everything that decides its numbers; the file name is therefore the whole manifest. A part
-holds one row, and one row group, a sample:
+holds one row a sample, in small row groups, so that one sample is read without the others:
 
     sample          int32     number of the explained sample
     label           int32     the class in v
@@ -35,6 +35,7 @@ FORMAT = 1  # of the Parquet files; raised when columns change
 ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
 LABELLING = 1  # of what `labelling` derives from the parts; raised when its numbers or columns change
 SAMPLES_PER_UNIT = 25
+GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")
 SCALARS = {
     "sample": np.int32,
@@ -147,17 +148,17 @@ def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds:
     for name in VECTORS:
         values = np.ascontiguousarray(columns[name], np.float64)
         arrays[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-    write_table(part_path(run, unit), pa.table(arrays), {"unit": asdict(unit), "seconds": seconds}, row_group_size=1)
+    write_table(part_path(run, unit), pa.table(arrays), {"unit": asdict(unit), "seconds": seconds}, group=GROUP)
 
 
-def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, row_group_size: int | None = None) -> None:
+def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: int | None = None) -> None:
     """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, page checksums, notes as metadata."""
-    metadata = {"interdash": json.dumps({"format": FORMAT, "rows": table.num_rows, **notes})}
+    metadata = {"interdash": json.dumps({"format": FORMAT, "rows": table.num_rows, "group": group, **notes})}
     split = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
     numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     encodings = dict.fromkeys([f"{name}.list.element" for name in split] + numbers, "BYTE_STREAM_SPLIT")
     dictionary = [field.name for field in table.schema if field.name not in {*split, *numbers}]
-    if row_group_size is not None:
+    if group is not None:
         dictionary = []
     write_atomically(
         path,
@@ -169,7 +170,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, row_group
             column_encoding=encodings or None,
             write_page_checksum=True,
             write_statistics=False,
-            row_group_size=row_group_size,
+            row_group_size=group,
         ),
     )
 
@@ -183,13 +184,13 @@ def read_notes(path: Path) -> dict[str, Any]:
     return _open(path)[1]
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> pa.Table:
-    """Returns a table that `write_table` wrote, its page checksums verified.
+def read_table(path: Path, columns: Sequence[str] | None = None, row: int | None = None) -> pa.Table:
+    """Returns a table that `write_table` wrote, or one row of it, its page checksums verified.
 
     Args:
         path: the file.
         columns: these only; None = all.
-        rows: these row groups only (in a part: rows); None = all.
+        row: this row only, of a table written in row groups; None = all.
 
     Raises:
         DamagedFileError: the file is truncated or altered; the message names it.
@@ -197,15 +198,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None, rows: Sequence[
     file, notes = _open(path)
     try:
         names = None if columns is None else list(columns)
-        if rows is None:
+        if row is None:
             table = file.read(columns=names, use_threads=False)
         else:
-            table = file.read_row_groups(list(rows), columns=names, use_threads=False)
+            table = file.read_row_group(row // notes["group"], columns=names, use_threads=False)
+            table = table.slice(row % notes["group"], 1)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    expected = notes["rows"] if rows is None else len(rows)
-    if table.num_rows != expected or (names is not None and table.column_names != names):
+    if table.num_rows != (notes["rows"] if row is None else 1) or (names is not None and table.column_names != names):
         raise _damaged(path, f"{table.num_rows} rows of {table.column_names}")
     return table
 
@@ -226,7 +227,7 @@ def read_part(run: Run, unit: Unit, columns: Sequence[str] = (*SCALARS, *VECTORS
 
 def read_vectors(path: Path, row: int, columns: Sequence[str] = VECTORS) -> dict[str, np.ndarray]:
     """Returns the vectors `[2**n]` of one row of a part, without reading the others."""
-    table = read_table(path, columns, [row])
+    table = read_table(path, columns, row)
     return {name: _array(table[name])[0] for name in columns}
 
 
@@ -240,12 +241,12 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {path}; make it with {_command(path)}")
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True, memory_map=True)
         notes = json.loads((file.metadata.metadata or {})[b"interdash"])
         found, _ = int(notes["format"]), int(notes["rows"])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no {path}; make it with {_command(path)}") from None
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     if found != FORMAT:

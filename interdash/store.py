@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from interdash.parts import read_notes, read_table
 from interdash.runs import Run
 
 SCHEMA = 1  # raised when schema.sql changes
+SETTLED_NS = 2_000_000_000  # a folder that did not change for this long is looked at no more until it does
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
 FACTS = ("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths")
 TABLES = ("runs", "metrics", "phases", "samples", *FACTS)
@@ -40,6 +42,7 @@ class Store:
     database: str  # the attached database that holds the tables
     problems: dict[str, list[str]] = field(default_factory=dict)  # by run: label units that could not be loaded
     _lock: threading.Lock = field(default_factory=threading.Lock)  # one writer at a time
+    _seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by run: what its folder looked like
 
     def ask(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pd.DataFrame:
         """Returns the rows of one query, on a cursor of its own; values go into `parameters`, never into the SQL."""
@@ -73,10 +76,19 @@ class Store:
     def refresh(self, run: Run) -> int:
         """Returns how many label units were loaded: those of the run that are new or changed since the last time.
 
-        A damaged unit is named in `problems[run.name]` and passed over; rows of units that are gone are deleted.
+        A damaged unit is named in `problems[run.name]` and passed over; rows of units that are gone are deleted. Cheap
+        where nothing happened: three time stamps are looked at.
         """
+        now = time.time_ns()
+        places = (run.labels_dir, run.path / "run.json", run.path / "metrics.jsonl")
+        stamps = tuple(_changed_at(path) for path in places)
         with self._lock:
-            return _refresh(self, run)
+            if self._seen.get(run.name) == stamps:
+                return 0
+            count = _refresh(self, run)
+            if now - max(stamps) > SETTLED_NS:  # else a change in the same tick of the clock would go unnoticed
+                self._seen[run.name] = stamps
+            return count
 
     def drop(self, name: str) -> None:
         """Deletes the rows of a run."""
@@ -84,6 +96,7 @@ class Store:
             for table in (*TABLES, "loaded"):
                 cursor.execute(f"DELETE FROM {table} WHERE run = ?", [name])
             self.problems.pop(name, None)
+            self._seen.pop(name, None)
 
     def close(self) -> None:
         """Closes the connection; a store in memory is gone."""
@@ -211,6 +224,14 @@ def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
     """Shuts files and the network out of SQL, for good."""
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _changed_at(path: Path) -> int:
+    """Returns when a file or a folder's list of files last changed, in nanoseconds; 0 if it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _refresh(store: Store, run: Run) -> int:

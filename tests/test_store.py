@@ -2,6 +2,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -212,3 +213,23 @@ def test_units_of_the_store_name_their_parts(small_store, labelled_run):
     names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
     assert names == {unit.name for unit in plan(labelled_run)[0]}
     assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run)[0])
+
+
+def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
+    monkeypatch.setattr(store, "SETTLED_NS", -1)
+    assert empty.refresh(ready_run) == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_refresh", None)  # would fail if it were called
+        assert empty.refresh(ready_run) == 0
+    ready_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)
+    empty.refresh(ready_run)
+    assert empty.fetch("SELECT test_loss FROM metrics WHERE network = 'target' AND epoch = 4") == [(1.5,)]
+
+
+def test_documentation_has_every_table_and_column(empty):
+    text = (Path(__file__).parent.parent / "docs" / "store.md").read_text(encoding="utf-8").replace("\\|", "|")
+    for row in column_units(empty).to_dict("records"):
+        section = text.split(f"\n### {row['table_name']}\n")[1].split("\n### ")[0]
+        meaning = row["comment"] if isinstance(row["comment"], str) else ""
+        line = f"| `{row['column_name']}` | {row['data_type'].lower()} | {meaning} |"
+        assert line in section, f"docs/store.md lacks, in section {row['table_name']}: {line}"

@@ -1,0 +1,262 @@
+"""Measures the store: loading a run of the default size, every question of the pages at 200 epochs × 1,000 samples, and
+readers beside a writer. Writes benchmarks/results/store.json.
+
+    python -m benchmarks.store [--epochs 200] [--samples 1000] [--cache benchmarks/cache]
+
+The large run is resampled from a real one (the `mnist` preset, made first if it is not in the cache): each of its
+epochs takes the vectors of the nearest real epoch, samples drawn with replacement, every effect times 1 ± 5 %. Its
+labels are made by the package itself, with 100 bootstrap draws instead of 1,000. Vectors are written for the first
+unit of samples alone, which is what drill-down reads.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import resource
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interdash import aggregation, parts, pipeline, queries, training, vectors
+from interdash.labelling import label_samples, write_folder
+from interdash.presets import PRESETS
+from interdash.runs import Run
+from interdash.store import TABLES, Store, open_store
+from interdash.variables import Explained
+
+RESULTS = Path(__file__).parent / "results" / "store.json"
+REPEATS = 40
+
+
+def real_run(root: Path) -> Run:
+    """Returns the `mnist` run, made if it is not there: minutes."""
+    run = training.create_run(root, PRESETS["mnist"])
+    training.train_run(run)
+    training.train_baseline(run, 0)
+    pipeline.extract_and_label(run)
+    return run
+
+
+def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
+    """Returns a large run resampled from a real one; see the module."""
+    name = f"resampled-{n_epochs}x{n_samples}"
+    if (root / name / "done").exists():
+        return Run.open(root, name)
+    rng = np.random.default_rng(0)
+    config = real.config
+    small = real.explained()
+    draw = np.sort(rng.integers(0, len(small), n_samples))
+    config = replace(
+        config,
+        name=name,
+        purpose=f"resampled from {real.name} for benchmarks",
+        training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
+        masking=replace(config.masking, samples_per_split=n_samples // 2),
+    )
+    run = Run.create(root, config, real.class_names)
+    run.save_explained(
+        Explained(
+            inputs=small.inputs[draw],
+            labels=small.labels[draw],
+            split=tuple(small.split[i] for i in draw),
+            index=small.index[draw],
+            variables=small.variables,
+            display=[small.display[i] for i in draw] if small.display else [],
+        )
+    )
+    units, _ = parts.plan(real)
+    losses = real.metrics().query("network == 'target'").set_index("epoch")
+    recorded = real.checkpoint_epochs("target")
+    last = real.checkpoint_epochs("baseline-0")[-1]
+    run.save_checkpoint("baseline-0", last, real.load_checkpoint("baseline-0", last))
+    nearest = [
+        min(recorded, key=lambda old: abs(old - epoch * recorded[-1] / (n_epochs - 1))) for epoch in range(n_epochs)
+    ]
+    for epoch, old in enumerate(nearest):
+        run.save_checkpoint("target", epoch, real.load_checkpoint("target", old))
+        row = {key: float(losses.loc[old, key]) for key in losses.columns if key != "network"}
+        run.record_metrics("target", epoch, **row)
+    run.finish("target")
+    run.finish("baseline-0")
+    aggregation.RESAMPLES = 100
+    label_samples(run)
+    rules, planned = run.config.generalization, parts.plan(run)[0]
+    splits = [small.split[i] for i in draw]
+    read = {}
+    for network, epoch, old in [
+        ("baseline-0", last, last),
+        *(("target", epoch, old) for epoch, old in enumerate(nearest)),
+    ]:
+        if (network, old) not in read:
+            own = [parts.read_part(real, unit) for unit in units if (unit.network, unit.epoch) == (network, old)]
+            read[network, old] = {key: np.concatenate([part[key] for part in own])[draw] for key in own[0]}
+        columns = dict(read[network, old])
+        columns["sample"] = np.arange(n_samples, dtype=np.int32)
+        for key in ("i_and", "i_or"):
+            columns[key] = columns[key] * rng.normal(1.0, 0.05, columns[key].shape)
+        inputs = parts.label_inputs(planned, network, epoch, rules)
+        first = inputs[0][0]
+        parts.write_part(run, first, {key: values[: first.stop] for key, values in columns.items()}, seconds=0.0)
+        baselines = [read["baseline-0", last]] if network == "target" else []
+        tables = aggregation.label_tables(columns, baselines, rules, splits)
+        tables["units"] = _units(inputs[0])
+        write_folder(parts.label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
+    (run.path / "done").touch()
+    return run
+
+
+def _units(units: list[parts.Unit]) -> Any:
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "first": pa.array([unit.first for unit in units], pa.int32()),
+            "stop": pa.array([unit.stop for unit in units], pa.int32()),
+            "name": [unit.name for unit in units],
+            **{key: [0.0] * len(units) for key in ("seconds", "solved", "worst_gap", "worst_residual")},
+        }
+    )
+
+
+def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Callable[[], object]]:
+    """Returns what the pages ask, each with its answer to be timed; epochs and samples are drawn anew each time."""
+    name, n = run.name, run.n_explained()
+    n_epochs = len(run.checkpoint_epochs("target"))
+
+    def epoch() -> int:
+        return int(rng.integers(n_epochs))
+
+    def sample() -> int:
+        return int(rng.integers(n))
+
+    def extracted() -> int:  # the samples whose vectors were written
+        return int(rng.integers(parts.SAMPLES_PER_UNIT))
+
+    unseen = itertools.cycle(range(1, parts.SAMPLES_PER_UNIT))
+    strongest = queries.interactions(store, name, n_epochs - 1, 0)
+    kind, subset = str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])
+    return {
+        "epochs": lambda: queries.epochs(store, name),
+        "chosen_epochs": lambda: queries.chosen_epochs(store, name),
+        "strength": lambda: queries.strength(store, name, types=("and", "or", "all")),
+        "strength of a class": lambda: queries.strength(store, name, label=3, split="test"),
+        "order_strength": lambda: queries.order_strength(store, name, [epoch()], types=("and", "or")),
+        "order_strength, six epochs": lambda: queries.order_strength(store, name, [epoch() for _ in range(6)]),
+        "order_strength, all epochs": lambda: queries.order_strength(store, name, normalised=True),
+        "order_map": lambda: queries.order_map(store, name, split="train"),
+        "classes": lambda: queries.classes(store, name),
+        "samples": lambda: queries.samples(store, name, epoch(), sort="loss", min_share=0.1),
+        "sample": lambda: queries.sample(store, name, sample()),
+        "sample_life": lambda: queries.sample_life(store, name, sample()),
+        "interactions": lambda: queries.interactions(store, name, epoch(), sample()),
+        "interaction_life, salient": lambda: queries.interaction_life(store, name, sample(), kind, subset),
+        "certificates": lambda: queries.certificates(store, name),
+        "units": lambda: queries.units(store, name),
+        "difference": lambda: queries.difference(store, name, epoch(), name, epoch(), sample()),
+        "vectors.interaction_life, first look at a sample": lambda: vectors.interaction_life(
+            store, run, next(unseen), kind, subset
+        ),
+        "vectors.interaction_life": lambda: vectors.interaction_life(store, run, 0, kind, subset),
+        "vectors.all_interactions": lambda: vectors.all_interactions(store, run, epoch(), extracted()),
+        "vectors.outputs": lambda: vectors.outputs(store, run, epoch(), extracted()),
+    }
+
+
+def latencies(ask: Callable[[], object], repeats: int = REPEATS) -> dict[str, float]:
+    """Returns median and 95th percentile of the time of a question, warm, in milliseconds."""
+    ask()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        ask()
+        times.append(1000 * (time.perf_counter() - start))
+    return {"p50_ms": round(statistics.median(times), 2), "p95_ms": round(float(np.percentile(times, 95)), 2)}
+
+
+def beside_a_writer(store: Store, run: Run, seconds: float = 10.0) -> dict[str, float]:
+    """Returns the latency of the order distribution while a thread of this process loads label units over and over."""
+    stop, loaded = threading.Event(), [0]
+    folders = sorted(run.labels_dir.glob("target-*"))[:5]
+
+    def write() -> None:
+        while not stop.is_set():
+            for folder in folders:
+                with store.transaction() as cursor:  # forget the unit, as if it were new
+                    cursor.execute("UPDATE loaded SET key = '' WHERE key = ?", [folder.name])
+            os.utime(run.labels_dir)
+            loaded[0] += store.refresh(run)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        times, end = [], time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            rows = queries.order_strength(store, run.name, [7], types=("and", "or"))
+            times.append(1000 * (time.perf_counter() - start))
+            assert len(rows) == 2 * run.config.masking.n_variables
+    finally:
+        stop.set()
+        writer.join()
+    return {
+        "reads": len(times),
+        "units_loaded_meanwhile": loaded[0],
+        "p50_ms": round(statistics.median(times), 2),
+        "p95_ms": round(float(np.percentile(times, 95)), 2),
+    }
+
+
+def main() -> None:
+    """Runs the benchmark and writes its results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--cache", type=Path, default=Path(__file__).parent / "cache" / "runs")
+    options = parser.parse_args()
+    real = real_run(options.cache)
+    start = time.perf_counter()
+    large = resampled_run(real, options.cache, options.epochs, options.samples)
+    print(f"resampled in {time.perf_counter() - start:.0f} s", flush=True)
+    result: dict[str, Any] = {"machine": f"{platform.machine()}, {platform.python_version()}"}
+
+    store = open_store()
+    start = time.perf_counter()
+    store.refresh(real)
+    result["default run"] = {"samples": real.n_explained(), "load_s": round(time.perf_counter() - start, 2)}
+    start = time.perf_counter()
+    store.refresh(large)
+    result["large run"] = {
+        "epochs": options.epochs,
+        "samples": options.samples,
+        "load_s": round(time.perf_counter() - start, 2),
+        "rows": {
+            table: store.fetch(f"SELECT count(*) FROM {table} WHERE run = ?", [large.name])[0][0] for table in TABLES
+        },
+        "memory_of_tables_mb": round(
+            sum(size for (size,) in store.fetch("SELECT memory_usage_bytes FROM duckdb_memory()")) / 1e6
+        ),
+        "peak_of_process_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+    }
+    print(json.dumps(result, indent=1), flush=True)
+    result["questions"] = {}
+    for name, ask in questions(store, large, np.random.default_rng(1)).items():
+        repeats = parts.SAMPLES_PER_UNIT - 2 if "first look" in name else REPEATS
+        result["questions"][name] = latencies(ask, repeats)
+        print(f"{name:<30} {result['questions'][name]}", flush=True)
+    result["worst_p95_ms"] = max(found["p95_ms"] for found in result["questions"].values())
+    result["reader beside a writer"] = beside_a_writer(store, large)
+    print(result["reader beside a writer"], "worst p95:", result["worst_p95_ms"], "ms")
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
