@@ -1,0 +1,54 @@
+"""The rules of the house: who may import what, how long a module may be, and what a module may not be called."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted([ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("interdash/**/*.py")])
+DASHBOARD = ["store", "queries", "state", "boundaries", "ui", "jobs", "figures"]
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_module(path):
+    where, found = name(path), imports(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "split it where it has two subjects"
+    assert path.stem not in {"utils", "helpers", "common", "base", "misc"}, "name it after what it holds"
+    assert "duckdb" not in found or where == "interdash/store.py" or where == "app.py"
+    assert "plotly" not in found or where.startswith("interdash/figures/") or where == "app.py"
+    assert "streamlit" not in found or where in {"app.py", "interdash/ui.py", "interdash/jobs.py"} or "pages/" in where
+    if where in {"interdash/interactions.py", "interdash/generalization.py", "interdash/projection.py"}:
+        assert found <= {
+            "numpy",
+            "torch",
+            "jaxtyping",
+            "typing",
+            "collections",
+            "functools",
+            "dataclasses",
+            "interdash",
+        }
+
+
+@pytest.mark.parametrize("module", ["interdash", *(f"interdash.{module}" for module in DASHBOARD)])
+def test_the_dashboard_side_never_imports_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
