@@ -96,11 +96,11 @@ def order_strength(
     return store.ask(
         """
         WITH picked AS (
-            SELECT * EXCLUDE (run, network, split, label),
-                CASE WHEN $normalised THEN nullif(avg(strength) OVER (PARTITION BY epoch, type), 0) ELSE 1 END AS scale
+            SELECT * EXCLUDE (run, network, split, label), avg(strength) OVER (PARTITION BY epoch, type) AS mean
             FROM order_strengths
             WHERE run = $run AND network = $network AND split = $split AND label = $label
-                AND list_contains($types, type) AND ($epochs IS NULL OR list_contains($epochs, epoch)))
+                AND list_contains($types, type) AND ($epochs IS NULL OR list_contains($epochs, epoch))),
+        scaled AS (SELECT *, CASE WHEN $normalised THEN nullif(mean, 0) ELSE 1 END AS scale FROM picked)
         SELECT epoch, type, size, positive / scale AS positive, negative / scale AS negative,
             generalizable_positive / scale AS generalizable_positive,
             generalizable_negative / scale AS generalizable_negative,
@@ -108,7 +108,7 @@ def order_strength(
             non_generalizable_negative / scale AS non_generalizable_negative,
             strength / scale AS strength, generalizable / scale AS generalizable,
             non_generalizable / scale AS non_generalizable, generalization_power, salient, generalizable_count
-        FROM picked ORDER BY epoch, type, size
+        FROM scaled ORDER BY epoch, type, size
         """,
         {
             "run": run,

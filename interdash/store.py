@@ -301,7 +301,7 @@ def _load_run(store: Store, run: Run) -> None:
         cursor.execute("DELETE FROM runs WHERE run = ?", [run.name])
         cursor.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(row))})", row)
         cursor.execute("DELETE FROM metrics WHERE run = ?", [run.name])
-        cursor.register("rows", metrics)
+        cursor.register("rows", pa.Table.from_pandas(metrics, preserve_index=False))
         cursor.execute("INSERT INTO metrics BY NAME SELECT ? AS run, * FROM rows", [run.name])
         cursor.unregister("rows")
         cursor.execute("DELETE FROM phases WHERE run = ?", [run.name])
