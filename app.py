@@ -9,11 +9,6 @@ import streamlit as st
 
 from interdash import ui
 
-st.navigation(
-    [
-        st.Page(f"pages/{stem}.py", title=title, url_path=stem)
-        for stem, (title, _) in ui.PAGES.items()
-        if (ui.FOLDER / f"{stem}.py").exists()
-    ],
-    position="hidden",
-).run()
+pages = [st.Page(ui.FOLDER / f"{stem}.py", title=title, url_path=stem) for stem, title in ui.pages().items()]
+home = st.Page(ui.FOLDER / "runs.py", title="Runs", default=True)  # "/" shows what "/runs" shows
+st.navigation([*pages, home], position="hidden").run()

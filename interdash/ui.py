@@ -26,9 +26,11 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from interdash import queries
+from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.figures import theme
 from interdash.files import DamagedFileError
 from interdash.runs import Run
+from interdash.state import state
 from interdash.store import Store, open_store
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
@@ -52,6 +54,19 @@ class Page:
     run: Run
     store: Store
     version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
+
+    @property
+    def note(self) -> str:
+        """The choices of the split that its charts rest on, for `show`."""
+        split = self.run.config.split
+        ties = (
+            "low orders preferred"
+            if split.tie_break > 0
+            else "high orders preferred"
+            if split.tie_break < 0
+            else "none"
+        )
+        return f"Split: κ = {split.kappa:g}, tie-break {split.tie_break:g} ({ties})."
 
     def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
         """Returns the answer of a query function about this run, from the cache while the data are the same."""
@@ -92,13 +107,16 @@ def frame(title: str) -> Iterator[None]:
         st.error(_words(error), icon=":material/error:")
 
 
+def pages() -> dict[str, str]:
+    """Returns the pages that there are: file in pages/ without ".py", title."""
+    return {stem: title for stem, (title, _) in PAGES.items() if (FOLDER / f"{stem}.py").exists()}
+
+
 def _links() -> None:
     carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
-    for stem, (name, symbol) in PAGES.items():
-        if not (FOLDER / f"{stem}.py").exists():
-            continue
+    for stem, name in pages().items():
         try:
-            st.page_link(f"pages/{stem}.py", label=name, icon=symbol, query_params=carried, width="stretch")
+            st.page_link(f"pages/{stem}.py", label=name, icon=PAGES[stem][1], query_params=carried, width="stretch")
         except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
             st.html(f'<a href="/{stem}?{html.escape(urlencode(carried))}" target="_self">{name}</a>')
 
@@ -157,11 +175,14 @@ def choose(
     options = list(options)
     default = options[0] if default is None else default
     given = st.query_params.get(key)
-    if given is not None and given not in {text for o in options for text in (format_func(o), str(o))}:
-        _refuse(key, label, given, default, format_func)
+    if given is not None and given not in {format_func(option) for option in options}:
+        _refuse(label, given, default, format_func)
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
-    if widget is st.selectbox:
+    if widget is st.selectbox and key == "run":
+        settings["index"] = None  # without a default, so that every link names its run
+        st.session_state.setdefault(key, given if given in options else default)
+    elif widget is st.selectbox:
         settings["index"] = options.index(default)
     else:
         settings["value" if widget is st.select_slider else "default"] = default
@@ -170,19 +191,63 @@ def choose(
     return widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
 
 
-def choose_epoch(page: Page, *, label: str = "Epoch", key: str = "epoch") -> int:
-    """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
+def labelled_epochs(page: Page) -> list[int]:
+    """Returns the epochs that have interactions."""
     rows = page.ask(queries.epochs)
-    labelled = [int(epoch) for epoch in rows.loc[rows["extracted"], "epoch"]]
-    if not labelled:
-        st.info(
-            f"No epoch of {page.run.name} has interactions yet; `interdash extract {page.run.name}` makes them. "
-            "Losses are on the page Dynamics as soon as they are recorded."
-        )
-        st.stop()
+    return [int(epoch) for epoch in rows.loc[rows["extracted"], "epoch"]]
+
+
+def pin_clicked(chart: str, page: Page, *, key: str = "epoch") -> Callable[[], None]:
+    """Returns the callback that pins the epoch that is clicked in a chart."""
+
+    def pin() -> None:
+        epochs = [int(epoch) for epoch in clicked(chart) if epoch in labelled_epochs(page)]
+        if epochs:
+            st.session_state[key] = epochs[0]
+
+    return pin
+
+
+def choose_epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
+    """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
+    need_labels(page)
+    labelled = labelled_epochs(page)
     if len(labelled) == 1:
         return labelled[0]
     return choose(st.select_slider, label, labelled, key=key, default=labelled[-1])
+
+
+def need_labels(page: Page) -> None:
+    """Stops the page, in words, if no epoch of the run has interactions yet."""
+    if not labelled_epochs(page):
+        st.info(
+            f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
+            "An extraction can be started on the page Runs, or in a terminal."
+        )
+        st.stop()
+
+
+def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
+    """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
+    labelled = labelled_epochs(page)
+    key = "epochs"
+    given = st.query_params.get_all(key)
+    if wrong := [text for text in given if text not in map(str, labelled)]:
+        _refuse("epochs", ", ".join(wrong), "the automatic choice", str)
+    if any(epoch not in labelled for epoch in st.session_state.get(key, [])):
+        del st.session_state[key]
+    chosen = page.ask(queries.chosen_epochs, count=most)
+    return sorted(st.multiselect("Epochs", labelled, chosen, key=key, bind="query-params", max_selections=most))
+
+
+def choose_log() -> bool:
+    """Returns whether the epoch axis is logarithmic."""
+    return choose(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis") == "log"
+
+
+def choose_normalised() -> bool:
+    """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
+    return choose(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit") == "normalised"
 
 
 def choose_split() -> str:
@@ -197,10 +262,53 @@ def choose_label(page: Page) -> int:
     return choose(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
 
 
-def choose_type() -> str:
-    """Returns "all" (AND and OR together), "and", "or", or "apart" (both, side by side)."""
+def choose_types() -> tuple[str, ...]:
+    """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
-    return choose(st.segmented_control, "AND / OR", list(names), key="type", format_func=names.__getitem__)
+    kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=names.__getitem__)
+    return ("and", "or") if kind == "apart" else (kind,)
+
+
+def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
+    """Says where the phases meet, and lets the user move a boundary."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(words)
+        if phases.empty:
+            return
+        with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
+            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
+            epoch = st.selectbox("Epoch", ["as found", "none", *labelled_epochs(page)], format_func=str)
+            if st.form_submit_button("Set"):
+                place = float(epoch) if isinstance(epoch, int) else None
+                move_boundary(page.run, boundary, place, reset=epoch == "as found")
+                st.rerun()
+
+
+def facts(epochs: pd.DataFrame, epoch: int) -> None:
+    """Draws the numbers of one epoch in a row: losses, H, strengths, τ, salient interactions, noise floor of G."""
+    row = epochs.set_index("epoch").loc[epoch]
+    with st.container(horizontal=True, key="facts"):
+        for name, column, form, unit in FACTS:
+            value = row.get(column)
+            if value is not None and not pd.isna(value):
+                st.metric(name, f"{value:{form}}{unit}", width="content", help=FACT_HELP.get(column))
+
+
+FACTS = (
+    ("Training loss", "train_loss", ".3f", " nats"),
+    ("Testing loss", "test_loss", ".3f", " nats"),
+    ("H", "generalization_power", ".0%", ""),
+    ("Generalizable", "generalizable", ".3g", " nats"),
+    ("Non-generalizable", "non_generalizable", ".3g", " nats"),
+    ("Salient a sample", "salient", ".0f", ""),
+    ("Threshold τ", "tau", ".2g", " nats"),
+    ("G flips", "flips", ".0%", ""),
+)
+FACT_HELP = {
+    "generalization_power": "Share of the salient strength that transfers to the baseline network.",
+    "tau": "Interactions weaker than τ are not salient. τ is tiny in an untrained network, whose outputs hardly vary.",
+    "flips": "Noise floor: share of salient interactions on which two baseline networks disagree.",
+}
 
 
 # How a chart is shown.
@@ -219,6 +327,7 @@ def show(
     *,
     key: str,
     on_select: Callable[[], None] | None = None,
+    note: str = "",
     **options: Any,
 ) -> Any:
     """Draws one chart with caption, "how to read", its rows (CSV, Parquet), alt text and an SVG download.
@@ -228,6 +337,7 @@ def show(
         rows: what it draws, one frame or several by name, passed in this order.
         key: name of the chart on the page and of the downloaded files.
         on_select: callback of clicks; the points are in `st.session_state[key]["selection"]["points"]`.
+        note: what the caption adds, such as `page.note`.
         options: passed on to the figure function.
 
     Returns:
@@ -244,7 +354,7 @@ def show(
         event = st.plotly_chart(
             drawn, theme=None, key=key, config=config, alt=alt, on_select=on_select, selection_mode="points"
         )
-    _below(caption, how, frames, key)
+    _below(f"{caption} {note}".strip(), how, frames, key)
     return event
 
 
@@ -333,11 +443,10 @@ def _choose_run() -> Run:
     return Run.open(names[name].parent, name)
 
 
-def _refuse(key: str, label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
+def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
     shown = given if len(given) <= 60 else f"{given[:60]}… ({len(given)} characters)"
     st.warning(
-        f"The link asks for {label.lower()} `{shown.replace('`', '')}`, which is not there; "
-        f"this is {format_func(default)}."
+        f"The link asks for {label} `{shown.replace('`', '')}`, which is not there; this is {format_func(default)}."
     )
 
 
@@ -348,5 +457,8 @@ def _words(error: Exception) -> str:
 
 _STYLE = """<style>
 .block-container {padding-top: 2.2rem; padding-bottom: 2rem; max-width: 1760px;}
-[data-testid="stSidebar"] {min-width: 210px; max-width: 250px;}
+[data-testid="stSidebar"] {min-width: 200px; max-width: 230px;}
+[class*="st-key-below-"] {flex-wrap: nowrap;}
+.st-key-facts [data-testid="stMetricValue"] {font-size: 1.25rem;}
+.st-key-facts {gap: 1.6rem;}
 </style>"""

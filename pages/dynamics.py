@@ -2,21 +2,41 @@
 
 import streamlit as st
 
-from interdash import queries, ui
-from interdash.figures import dynamics
+from interdash import queries, spindle, ui
+from interdash.figures import dynamics, orders
 
 with ui.page("Dynamics") as page:
-    left, middle, right = st.columns(3)
-    with left:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         split = ui.choose_split()
-    with middle:
+        types = ui.choose_types()
+        log = ui.choose_log()
         label = ui.choose_label(page)
-    with right:
-        kind = ui.choose_type()
-    types = ("and", "or") if kind == "apart" else (kind,)
-    epochs = page.ask(queries.epochs, split=split, label=label)
-    strength = page.ask(queries.strength, split=split, label=label, types=types)
-    epoch = ui.choose_epoch(page)
-    ui.show(dynamics.dynamics, {"epochs": epochs, "strength": strength}, key="dynamics", pinned=epoch)
-    orders = page.ask(queries.order_strength, split=split, label=label, types=(types[0],))
-    ui.show(dynamics.order_strength, orders, key="orders", pinned=epoch)
+    chosen = {"split": split, "label": label}
+    epochs = page.ask(queries.epochs, **chosen)
+    strength = page.ask(queries.strength, **chosen, types=types)
+    phases = page.ask(queries.phases)
+    epoch = ui.choose_epoch(page) if ui.labelled_epochs(page) else None
+    if epoch is not None:
+        ui.facts(epochs, epoch)
+    frames = {"epochs": epochs, "strength": strength, "phases": phases}
+    pin = ui.pin_clicked("dynamics", page)
+    ui.show(dynamics.dynamics, frames, key="dynamics", on_select=pin, note=page.note, log=log, pinned=epoch)
+    ui.need_labels(page)
+    ui.choose_phases(page, phases, dynamics.phase_text(phases))
+
+    st.subheader("Distribution over orders", anchor=False)
+    normalised = ui.choose_normalised()
+    by_order = page.ask(queries.order_strength, **chosen, types=types, normalised=normalised)
+    expected = page.ask(spindle.expected_orders, **chosen, types=types, normalised=normalised)
+    frames = {"orders": by_order, "spindle": expected, "strength": strength}
+    ui.show(orders.order_strength, frames, key="orders", note=page.note, pinned=epoch, normalised=normalised, log=log)
+
+    st.subheader("Six epochs", anchor=False)
+    six = ui.choose_epochs(page)
+    frames = {"orders": by_order, "spindle": expected}
+    ui.show(orders.order_strength_row, frames, key="six-epochs", note=page.note, epochs=six, normalised=normalised)
+
+    st.subheader("Order × epoch", anchor=False)
+    for kind in types:
+        maps = {"map": page.ask(queries.order_map, **chosen, type=kind), "phases": phases}
+        ui.show(orders.order_map, maps, key=f"map-{kind}", note=page.note, log=log, type=kind)

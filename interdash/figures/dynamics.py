@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -59,44 +58,8 @@ def dynamics(
     figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="strength (nats)", rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title_text="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
-    return figure.update_layout(height=620, clickmode="event+select")
-
-
-def order_strength(order_strength: pd.DataFrame, *, pinned: int | None = None, normalised: bool = False) -> go.Figure:
-    """Strength of each order at the pinned epoch: positive effects above the axis, negative ones below.
-
-    How to read: one bar an order, the number of variables in an interaction; plain blue is generalizable, hatched
-    vermillion is not. The slider and the play button go through the epochs in the browser.
-    """
-    unit = "share of the mean order" if normalised else "nats"
-    if order_strength.empty:
-        return theme.nothing("No interactions are extracted yet.", "order", f"strength ({unit})")
-    epochs = order_strength["epoch"].unique().tolist()
-    pinned = pinned if pinned in epochs else epochs[-1]
-    of_epoch = {epoch: rows for epoch, rows in order_strength.groupby("epoch")}
-    figure = go.Figure(_bars(of_epoch[pinned]))
-    figure.frames = [go.Frame(name=str(epoch), data=_bars(of_epoch[epoch])) for epoch in epochs]
-    figure.update_xaxes(title_text="order (variables in an interaction)", dtick=1)
-    figure.update_yaxes(title_text=f"strength ({unit})")
-    return figure.update_layout(barmode="relative", height=420)
-
-
-def _bars(rows: pd.DataFrame) -> list[Any]:
-    bars = []
-    for part, (name, colour, _) in PARTS.items():
-        for sign in ("positive", "negative"):
-            bars.append(
-                go.Bar(
-                    x=rows["size"].to_numpy(),
-                    y=rows[f"{part}_{sign}"].to_numpy(),
-                    name=name,
-                    legendgroup=part,
-                    showlegend=sign == "positive",
-                    marker={"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
-                    hovertemplate=f"order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
-                )
-            )
-    return bars
+    figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "lines+markers"})
+    return figure.update_layout(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
 def position(epoch: float, log: bool) -> float:
@@ -104,10 +67,12 @@ def position(epoch: float, log: bool) -> float:
     return epoch + 1 if log else epoch
 
 
-def epoch_axis(figure: go.Figure, epochs: Sequence[int], log: bool) -> None:
-    """Gives every x axis of the figure the ticks of an epoch axis, linear or log."""
+def epoch_axis(
+    figure: go.Figure, epochs: Sequence[int], log: bool, row: int | None = None, col: int | None = None
+) -> None:
+    """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log."""
     if not log:
-        figure.update_xaxes(title_text=_epoch_title(log), rangemode="tozero")
+        figure.update_xaxes(title_text=_epoch_title(log), row=row, col=col)
         return
     last = max(epochs, default=1)
     ticks = [epoch for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384) if epoch <= last]
@@ -115,8 +80,29 @@ def epoch_axis(figure: go.Figure, epochs: Sequence[int], log: bool) -> None:
         type="log",
         title_text=_epoch_title(log),
         tickvals=[epoch + 1 for epoch in ticks],
-        ticktext=list(map(str, ticks)),
+        ticktext=[str(epoch) for epoch in ticks],
+        row=row,
+        col=col,
     )
+
+
+def phase_lines(figure: go.Figure, phases: pd.DataFrame | None, log: bool) -> None:
+    """Draws a dashed line at each boundary between phases that was found."""
+    for epoch in _boundaries(phases).values():
+        figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": "#FFFFFF"})
+
+
+def phase_text(phases: pd.DataFrame) -> str:
+    """Returns in words where the phases meet, or why not."""
+    if phases.empty:
+        return "The phases are looked for when every epoch is extracted."
+    return "  \n".join(f"Phases {row['boundary']}: {row['reason']}." for row in phases.to_dict("records"))
+
+
+def _boundaries(phases: pd.DataFrame | None) -> dict[str, float]:
+    if phases is None:
+        return {}
+    return {str(row["boundary"]): float(row["epoch"]) for row in phases.dropna(subset=["epoch"]).to_dict("records")}
 
 
 def _epoch_title(log: bool) -> str:
@@ -173,9 +159,7 @@ def _ribbon(figure: go.Figure, row: int, rows: pd.DataFrame, column: str, colour
 
 def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:
     """Shades the phases that were found over all rows, behind everything; named in the first."""
-    if phases is None:
-        return
-    found = {str(row["boundary"]): float(row["epoch"]) for row in phases.dropna(subset=["epoch"]).to_dict("records")}
+    found = _boundaries(phases)
     if not found:
         return
     edges = [min(epochs), found.get("1|2"), found.get("2|3"), max(epochs)]
@@ -198,7 +182,7 @@ def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int]
             xref="x",
             y=1,
             yref="paper",
-            yanchor="top",
+            yanchor="bottom",
             text=f"phase {names}",
             showarrow=False,
             font={"size": 11},
@@ -206,4 +190,4 @@ def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int]
         start = stop
 
 
-FIGURES = (dynamics, order_strength)  # what the tests draw: the positional parameters are names of queries
+FIGURES = (dynamics,)  # what the tests draw: the positional parameters are names of queries

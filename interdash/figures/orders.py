@@ -1,0 +1,298 @@
+"""Charts of the distribution over orders, at one epoch, at six, and as a map over all."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import log10
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interdash.figures import theme
+from interdash.figures.dynamics import PARTS, epoch_axis, phase_lines, position
+from interdash.figures.theme import NATS, TYPE_NAMES
+
+ORDER = "order (variables in an interaction)"
+
+
+def order_strength(
+    order_strength: pd.DataFrame,
+    expected_orders: pd.DataFrame | None = None,
+    strength: pd.DataFrame | None = None,
+    *,
+    pinned: int | None = None,
+    normalised: bool = False,
+    log: bool = True,
+) -> go.Figure:
+    """Strength of each order at one epoch, positive effects above the axis and negative ones below.
+
+    How to read: one bar an order, which is the number of variables in an interaction; plain blue transfers to the
+    baseline network (generalizable), hatched vermillion does not. The slider and the play button go through all epochs
+    in the browser and start at the pinned one; the line on the right shows where in training the bars are. At epoch 0
+    the dotted line is the spindle that random outputs would show, scaled to the same total.
+    """
+    if order_strength.empty:
+        return theme.nothing("No interactions are extracted for this choice.", ORDER, _unit(normalised))
+    kinds = list(dict.fromkeys(order_strength["type"]))
+    epochs = [int(epoch) for epoch in dict.fromkeys(order_strength["epoch"])]
+    pinned = pinned if pinned in epochs else epochs[-1]
+    widths = [0.64 / len(kinds)] * len(kinds) + [0.36]
+    titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
+    figure = make_subplots(
+        rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07
+    )
+    curves = _curves(strength, kinds, log)
+    parts = ["generalizable", "non_generalizable"]
+    top = 1.0 if strength is None or strength.empty else float(strength[parts].to_numpy().max(initial=0))
+    for column, kind in enumerate(kinds, start=1):
+        figure.update_xaxes(title_text=ORDER, dtick=1, row=1, col=column)
+        figure.update_yaxes(
+            title_text=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column
+        )
+        for trace in _traces(order_strength, expected_orders, kind, pinned, first=column == 1):
+            figure.add_trace(trace, row=1, col=column)
+    moving = len(kinds) * (4 + (expected_orders is not None and not expected_orders.empty))
+    figure.add_trace(_cursor(pinned, log, top), row=1, col=len(widths))
+    for curve in curves:
+        figure.add_trace(curve, row=1, col=len(widths))
+    epoch_axis(figure, epochs, log, row=1, col=len(widths))
+    figure.update_yaxes(title_text="strength (nats)", rangemode="tozero", row=1, col=len(widths))
+    figure.frames = [
+        go.Frame(
+            name=str(epoch),
+            data=[
+                *(t for kind in kinds for t in _traces(order_strength, expected_orders, kind, epoch, first=False)),
+                _cursor(epoch, log, top),
+            ],
+            traces=list(range(moving + 1)),
+        )
+        for epoch in epochs
+    ]
+    figure.update_layout(barmode="relative", height=470, margin={"t": 64, "b": 120}, **_controls(epochs, pinned))
+    return figure.update_layout(legend={"y": 1.09})
+
+
+def order_strength_row(
+    order_strength: pd.DataFrame,
+    expected_orders: pd.DataFrame | None = None,
+    *,
+    epochs: Sequence[int] = (),
+    normalised: bool = True,
+) -> go.Figure:
+    """Distribution over orders at chosen epochs side by side, on one scale.
+
+    How to read: left to right is training time. Early, strength lies in middle orders without meaning (the dotted
+    spindle of random outputs); then in low orders that generalize; late, if the network overfits, in higher ones that
+    do not.
+    """
+    rows = order_strength.loc[order_strength["epoch"].isin(list(epochs))] if len(epochs) else order_strength
+    if rows.empty:
+        return theme.nothing("No interactions are extracted for this choice.", "order", _unit(normalised))
+    kinds = list(dict.fromkeys(rows["type"]))
+    shown = [int(epoch) for epoch in dict.fromkeys(rows["epoch"])]
+    figure = make_subplots(
+        rows=len(kinds),
+        cols=len(shown),
+        shared_yaxes=True,
+        shared_xaxes=True,
+        horizontal_spacing=0.012,
+        vertical_spacing=0.08,
+        column_titles=[f"epoch {epoch}" for epoch in shown],
+        row_titles=[TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None,
+    )
+    span = _span(rows, expected_orders if 0 in shown else None)
+    for row, kind in enumerate(kinds, start=1):
+        for column, epoch in enumerate(shown, start=1):
+            expected = None if epoch else expected_orders
+            for trace in _traces(rows, expected, kind, epoch, first=row == column == 1):
+                figure.add_trace(trace, row=row, col=column)
+            figure.update_xaxes(title_text="order", dtick=2, tick0=1, row=row, col=column)
+            figure.update_yaxes(range=span, row=row, col=column)
+        figure.update_yaxes(title_text=_unit(normalised), row=row, col=1)
+    figure.update_xaxes(title_text="order", showticklabels=True)
+    return figure.update_layout(
+        barmode="relative", height=130 + 190 * len(kinds), margin={"t": 64}, legend={"y": 1.1}, bargap=0.15
+    )
+
+
+def order_map(
+    order_map: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, type: str = "all"
+) -> go.Figure:
+    """Map of order × epoch: generalizable strength, non-generalizable strength, and H.
+
+    How to read: bright means strong; the first two maps share one colour scale. In the third, bright means that most of
+    the strength of that order generalizes; an empty cell has no salient interaction. Dashed lines part the phases.
+    """
+    if order_map.empty:
+        return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
+    figure = make_subplots(
+        rows=1,
+        cols=3,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        subplot_titles=[f"{name}, {TYPE_NAMES[type]}" for name in ("generalizable", "non-generalizable", "H")],
+    )
+    epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
+    edges = _edges(epochs, log)
+    highest = order_map[["generalizable", "non_generalizable"]].max().max()
+    for column, value in enumerate(("generalizable", "non_generalizable", "generalization_power"), start=1):
+        table = order_map.pivot(index="size", columns="epoch", values=value)
+        share = column == 3
+        form, unit = (theme.SHARE, "") if share else (NATS, " nats")
+        figure.add_heatmap(
+            x=edges,
+            y=table.index.to_numpy(),
+            z=table.to_numpy(),
+            customdata=[epochs] * len(table),
+            zmin=0,
+            zmax=1 if share else highest,
+            colorscale=theme.SEQUENTIAL,
+            showscale=column > 1,
+            colorbar={
+                "title": {"text": "H" if share else "nats", "side": "top"},
+                "orientation": "v",
+                "x": 1.0 if share else 1.07,
+                "thickness": 10,
+                "tickformat": ".0%" if share else None,
+            },
+            hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>%{{z:{form}}}{unit}<extra></extra>",
+            row=1,
+            col=column,
+        )
+    epoch_axis(figure, epochs, log)
+    phase_lines(figure, phases, log)
+    figure.update_xaxes(range=_range(edges, log), showgrid=False)
+    figure.update_yaxes(dtick=1, showgrid=False, title_text="")
+    figure.update_yaxes(title_text="order", row=1, col=1)
+    return figure.update_layout(height=330, margin={"t": 40, "r": 120})
+
+
+def _unit(normalised: bool) -> str:
+    return "strength (mean of orders = 1)" if normalised else "strength (nats)"
+
+
+def _traces(
+    rows: pd.DataFrame, expected: pd.DataFrame | None, kind: str, epoch: int, *, first: bool
+) -> list[go.Bar | go.Scatter]:
+    """Four bars an order and the spindle, the same traces at every epoch, as animation needs."""
+    here = rows.loc[(rows["type"] == kind) & (rows["epoch"] == epoch)]
+    traces: list[Any] = []
+    for part, (name, colour, _) in PARTS.items():
+        for sign in ("positive", "negative"):
+            traces.append(
+                go.Bar(
+                    x=here["size"].tolist(),
+                    y=here[f"{part}_{sign}"].tolist(),
+                    name=name,
+                    legendgroup=part,
+                    showlegend=first and sign == "positive",
+                    marker={"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
+                    hovertemplate=f"epoch {epoch}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
+                )
+            )
+    if expected is not None and not expected.empty:
+        spindle = expected[(expected["type"] == kind)] if epoch == 0 else expected.iloc[:0]
+        traces.append(
+            go.Scatter(
+                x=[*spindle["size"], None, *spindle["size"]] if len(spindle) else [],
+                y=[*spindle["positive"], None, *spindle["negative"]] if len(spindle) else [],
+                mode="lines",
+                line={"dash": "dot", "width": 2},
+                name="spindle of random outputs (epoch 0)",
+                showlegend=first,
+                hovertemplate=f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
+            )
+        )
+    return traces
+
+
+def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[go.Scatter]:
+    if strength is None:
+        return []
+    curves = []
+    for kind in kinds:
+        rows = strength.loc[strength["type"] == kind]
+        for part, (name, colour, dash) in PARTS.items():
+            curves.append(
+                go.Scatter(
+                    x=[position(epoch, log) for epoch in rows["epoch"]],
+                    y=rows[part].to_numpy(),
+                    customdata=rows["epoch"].to_numpy(),
+                    mode="lines+markers",
+                    marker={"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour},
+                    line={"color": colour, "dash": dash},
+                    showlegend=False,
+                    hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
+                )
+            )
+    return curves
+
+
+def _cursor(epoch: int, log: bool, top: float) -> go.Scatter:
+    x = position(epoch, log)
+    return go.Scatter(x=[x, x], y=[0, top], mode="lines", line={"width": 1.5}, showlegend=False, hoverinfo="skip")
+
+
+def _span(rows: pd.DataFrame, expected: pd.DataFrame | None) -> list[float]:
+    """Returns one range for the bars of all epochs, so that they compare."""
+    high = (rows["generalizable_positive"] + rows["non_generalizable_positive"]).to_numpy().max()
+    low = (rows["generalizable_negative"] + rows["non_generalizable_negative"]).to_numpy().min()
+    if expected is not None and not expected.empty:
+        high, low = max(high, expected["positive"].to_numpy().max()), min(low, expected["negative"].to_numpy().min())
+    margin = 0.05 * (high - low) or 1.0
+    return [float(low - margin), float(high + margin)]
+
+
+def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
+    """Returns slider and play button: they run in the browser, nothing comes from the server."""
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+    play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": False}, "transition": {"duration": 0}}
+    steps = [{"label": str(e), "method": "animate", "args": [[str(e)], jump]} for e in epochs]
+    buttons = [
+        {"label": "▶ play", "method": "animate", "args": [None, play]},
+        {"label": "❚❚", "method": "animate", "args": [[None], jump]},
+    ]
+    return {
+        "sliders": [
+            {
+                "active": epochs.index(pinned),
+                "steps": steps,
+                "x": 0.12,
+                "len": 0.88,
+                "y": -0.2,
+                "pad": {"t": 8, "b": 0},
+                "currentvalue": {"prefix": "epoch ", "font": {"size": 14}},
+            }
+        ],
+        "updatemenus": [
+            {
+                "type": "buttons",
+                "direction": "left",
+                "showactive": False,
+                "x": 0,
+                "xanchor": "left",
+                "y": -0.32,
+                "yanchor": "top",
+                "buttons": buttons,
+            }
+        ],
+    }
+
+
+def _edges(epochs: list[int], log: bool) -> list[float]:
+    """Returns where the cells of the epochs begin and end on the axis."""
+    points = [position(epoch, log) for epoch in epochs]
+    if len(points) == 1:
+        return [points[0] * 0.8 if log else points[0] - 0.5, points[0] * 1.25 if log else points[0] + 0.5]
+    inner = [(a * b) ** 0.5 if log else (a + b) / 2 for a, b in pairwise(points)]
+    first = points[0] ** 2 / inner[0] if log else 2 * points[0] - inner[0]
+    last = points[-1] ** 2 / inner[-1] if log else 2 * points[-1] - inner[-1]
+    return [first, *inner, last]
+
+
+def _range(edges: list[float], log: bool) -> list[float]:
+    return [log10(edge) if log else edge for edge in (edges[0], edges[-1])]
+
+
+FIGURES = (order_strength, order_strength_row, order_map)
