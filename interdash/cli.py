@@ -1,10 +1,12 @@
 """The command line. A command calls a function of the package and prints; heavy imports wait until it runs.
 
-Exit codes: 0 done, 1 error or something left undone (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C.
+Exit codes: 0 done, 1 error or something left undone (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C, 143
+ended by SIGTERM, as cleanly.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -46,6 +48,7 @@ def commands() -> None:
 
 def main() -> None:
     """Runs the command line; errors are one line on stderr."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and the dashboard's process end too
     try:
         commands(standalone_mode=False)
     except click.ClickException as error:

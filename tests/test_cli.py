@@ -211,18 +211,69 @@ def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
     assert started["env"]["INTERDASH_ROOT"] == str(tmp_path.resolve())
 
 
-def test_ctrl_c_ends_cleanly_and_the_rerun_goes_on(fresh_run):
-    """SIGINT to the whole process group, as a terminal sends it."""
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_extraction_ends_cleanly_and_the_rerun_goes_on(fresh_run, sent, code):
+    """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone."""
     root = fresh_run.path.parent
     command = [sys.executable, "-m", "interdash", "extract", "tiny", "--workers", "2", "--root", str(root)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(fresh_run.parts_dir.glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
     _, err = process.communicate(timeout=120)
     if process.returncode != 0:  # else it was faster than the signal
-        assert process.returncode == 130 and "interrupted; what was finished is safe" in err
-        assert "Traceback" not in err
+        assert process.returncode == code and "Traceback" not in err
+        assert sent != signal.SIGINT or "interrupted; what was finished is safe" in err
     assert not list(fresh_run.parts_dir.glob(".*.draft"))
     assert run_command("extract", "tiny", "--workers", 0, "--root", root).exit_code == 0
+
+
+SPEC = """
+import torch
+from torch import nn
+
+from interdash import MaskingConfig, Spec
+
+
+def spec():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 5, generator=generator)
+    labels = (inputs[:, 0] * inputs[:, 1] > 0).long()
+
+    def train(network, inputs, labels, seed):
+        optimizer = torch.optim.Adam(network.parameters(), 0.05)
+        for _ in range(30):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(inputs), labels).backward()
+            optimizer.step()
+
+    return Spec(
+        network=lambda: nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)),
+        train_inputs=inputs[:30], train_labels=labels[:30], test_inputs=inputs[30:], test_labels=labels[30:],
+        variables=MaskingConfig("table", n_variables=5), train=train,
+    )
+"""
+
+
+def test_a_users_checkpoints_from_import_to_ready(tmp_path):
+    import torch
+
+    (tmp_path / "my_run.py").write_text(SPEC)
+    spec, options = f"{tmp_path}/my_run.py:spec", ("--root", tmp_path / "runs")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    for epoch in (0, 1, 5):
+        with torch.no_grad():
+            network[0].weight.add_(0.3 * epoch)
+        torch.save(network.state_dict(), tmp_path / f"ckpt_{epoch}.pt")
+    made = run_command(
+        "import", "mine", "--checkpoints", tmp_path / "ckpt_*.pt", "--spec", spec, "--samples", 6, *options
+    )
+    assert made.exit_code == 0 and "next: interdash baseline mine" in made.stderr
+    assert run_command("baseline", "mine", *options).exit_code == 0
+    done = run_command("extract", "mine", "--workers", 0, *options)
+    assert done.exit_code == 0 and "mine is ready" in done.stderr
+    report = json.loads(run_command("info", "mine", "--json", *options).output)
+    assert [row["epoch"] for row in report["epochs"]] == [0, 1, 5]
+    assert all(row["generalization_power"] is not None for row in report["epochs"])
