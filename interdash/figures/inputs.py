@@ -1,0 +1,215 @@
+"""A sample's input with its variables drawn on it: patches of an image, words of a text, columns of a table row."""
+
+import base64
+import html
+import json
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash.figures import theme
+
+CHOSEN = "#E69F00"  # what a chosen interaction lights up: orange, of no other meaning
+OUTLINE = "#56B4E9"
+
+
+def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
+    """The input as the network sees it; outlined and numbered: the patches that are masked together.
+
+    How to read: each outlined patch is one variable; its number is its bit in a subset. What is not outlined is never
+    masked. With an interaction chosen, its patches are framed in orange and all else is darkened.
+
+    Args:
+        sample: one row of `queries.sample`.
+        chosen: variables of the chosen interaction.
+    """
+    if sample.empty or sample["image"].iloc[0] is None:
+        return theme.nothing("This sample has no image.", "pixels", "pixels")
+    row = sample.iloc[0]
+    height, width = (int(length) for length in row["shape"])
+    assignment = np.asarray(row["assignment"]).reshape(height, width)
+    figure = go.Figure(go.Image(source=data_uri(row["image"]), hoverinfo="skip"))
+    if chosen:
+        dark = np.zeros((height, width, 4), dtype=np.uint8)
+        dark[~np.isin(assignment, list(chosen)), 3] = 150
+        figure.add_trace(go.Image(z=dark, colormodel="rgba256", hoverinfo="skip"))
+    for variable in sorted({*assignment.ravel().tolist()} - {-1}, key=lambda v: v in chosen):
+        x, y = _outline(assignment == variable)
+        lit = variable in chosen
+        line = {"color": CHOSEN if lit else OUTLINE, "width": 4 if lit else 1.5}
+        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip"))
+    centres = [np.argwhere(assignment == variable).mean(0) for variable in range(len(row["names"]))]
+    figure.add_trace(
+        go.Scatter(
+            x=[centre[1] for centre in centres],
+            y=[centre[0] for centre in centres],
+            mode="text",
+            text=[f"<b>{variable}</b>" for variable in range(len(centres))],
+            textfont={"color": [CHOSEN if variable in chosen else OUTLINE for variable in range(len(centres))]},
+            hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])],
+            hoverinfo="text",
+        )
+    )
+    figure.update_xaxes(title=f"{width} pixels", range=[-0.7, width - 0.3], showticklabels=False, showgrid=False)
+    figure.update_yaxes(
+        title=f"{height} pixels", range=[height - 0.3, -0.7], showticklabels=False, showgrid=False, scaleanchor="x"
+    )
+    figure.update_xaxes(constrain="domain", zeroline=False, showline=False, ticks="")
+    figure.update_yaxes(constrain="domain", zeroline=False, showline=False, ticks="")
+    return figure.update_layout(showlegend=False, height=360, margin={"l": 30, "r": 10, "t": 10, "b": 30})
+
+
+def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 20) -> go.Figure:
+    """The samples that fit the filters, at the epoch shown on this page.
+
+    How to read: click an image to look at that sample. A vermillion cross marks a sample that the network gets wrong at
+    this epoch, an orange frame the one shown below.
+
+    Args:
+        samples: rows of `queries.samples` of a run on images.
+        chosen: number of the sample shown below.
+        per_row: images in a row.
+    """
+    if samples.empty or samples["image"].tolist()[0] is None:
+        return theme.nothing("No image fits these filters.", "sample", "row of samples")
+    n_rows = -(-len(samples) // per_row)
+    x = np.arange(len(samples)) % per_row
+    y = np.arange(len(samples)) // per_row
+    figure = go.Figure()
+    for column, row, png in zip(x.tolist(), y.tolist(), samples["image"], strict=True):
+        figure.add_layout_image(
+            source=data_uri(png), xref="x", yref="y", x=column, y=row, sizex=0.92, sizey=0.92, xanchor="center",
+            yanchor="middle", sizing="stretch", layer="below",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=y, mode="markers", customdata=samples["sample"].to_numpy(),
+        hovertext=[*map(_words, samples.itertuples())],
+        marker={"symbol": "square", "size": 42, "color": "rgba(0,0,0,0)"}, hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+    wrong = ~samples["correct"].to_numpy(dtype=bool)
+    figure.add_scatter(
+        x=x[wrong] + 0.36, y=y[wrong] - 0.36, mode="markers", hoverinfo="skip",
+        marker={"symbol": "x", "size": 9, "color": theme.NON_GENERALIZABLE, "line": {"color": "#FFFFFF", "width": 1}},
+    )  # fmt: skip
+    here = (samples["sample"] == chosen).to_numpy()
+    figure.add_scatter(
+        x=x[here], y=y[here], mode="markers", hoverinfo="skip",
+        marker={"symbol": "square-open", "size": 46, "color": CHOSEN, "line": {"width": 4, "color": CHOSEN}},
+    )  # fmt: skip
+    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "showline": False, "ticks": ""}
+    figure.update_xaxes(title_text="sample", range=[-0.55, per_row - 0.45], constrain="domain", **hidden)
+    figure.update_xaxes(domain=[0, 1], constraintoward="left")
+    figure.update_yaxes(title_text="row of samples", range=[n_rows - 0.45, -0.55], scaleanchor="x", **hidden)
+    return figure.update_layout(
+        showlegend=False, height=50 * n_rows + 50, clickmode="event+select", margin={"l": 24, "r": 8, "t": 8, "b": 24}
+    )
+
+
+def _words(sample: Any) -> str:
+    """Returns what hovering over a sample says."""
+    right = "right" if sample.correct else "wrong"
+    share = (
+        "" if pd.isna(sample.non_generalizable_share) else f"<br>{sample.non_generalizable_share:.0%} non-generalizable"
+    )
+    return (
+        f"sample {sample.sample}, {sample.split}<br>label {html.escape(sample.label_name)}, {right}"
+        f"<br>loss {sample.loss:.3f} nats{share}"
+        f"<br>highest order {sample.highest_order}, certified gap {sample.gap:.1%}"
+    )
+
+
+def _outline(inside: np.ndarray) -> tuple[list[float | None], list[float | None]]:
+    """Returns the edges of a region of pixels as line pieces with gaps; pixel centres lie at whole numbers."""
+    padded = np.pad(inside, 1)
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, column in np.argwhere(
+        padded[1:, 1:-1] != padded[:-1, 1:-1]
+    ):  # horizontal edges, above pixel (row, column)
+        x += [column - 0.5, column + 0.5, None]
+        y += [row - 0.5, row - 0.5, None]
+    for row, column in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):  # vertical edges, left of the pixel
+        x += [column - 0.5, column - 0.5, None]
+        y += [row - 0.5, row + 0.5, None]
+    return x, y
+
+
+def data_uri(png: bytes) -> str:
+    """Returns a PNG as a data URI, for a figure or a table of thumbnails."""
+    return "data:image/png;base64," + base64.b64encode(bytes(png)).decode()
+
+
+def input_html(sample: pd.DataFrame, chosen: Collection[int] = ()) -> str:
+    """Returns HTML of a text or a table row, its variables underlined and numbered, those of `chosen` lit.
+
+    All words, columns and values are escaped.
+    """
+    if sample.empty:
+        return "<p>There is no such sample.</p>"
+    row = sample.iloc[0]
+    names = list(row["names"])
+    shown = json.loads(row["display"]) if row["display"] else names
+    if isinstance(shown, dict):
+        return _columns(shown, names, chosen)
+    places = {i: v for i, v in enumerate(np.asarray(row["assignment"]).tolist()) if v >= 0}
+    if any(i >= len(shown) or shown[i] != names[v] for i, v in places.items()):  # a user's tokens are not always words
+        if any(shown.count(name) != 1 for name in names):
+            shown = names  # which of two equal words it is, nobody can tell
+        places = {shown.index(name): v for v, name in enumerate(names)}
+    words = " ".join(_chip(str(word), places.get(i, -1), chosen) for i, word in enumerate(shown))
+    return f'<p style="line-height:2.4;font-size:1.05rem;overflow-wrap:anywhere">{words}</p>'
+
+
+def _columns(values: dict[str, object], names: list[str], chosen: Collection[int]) -> str:
+    variable = {name: i for i, name in enumerate(names)}
+    rows = "".join(
+        f'<tr><td style="padding:1px 10px 1px 0">{_chip(name, variable.get(name, -1), chosen)}</td>'
+        f'<td style="padding:1px 0">{html.escape(str(value))}</td></tr>'
+        for name, value in values.items()
+    )
+    return f'<table style="border-collapse:collapse;line-height:1.9">{rows}</table>'
+
+
+def _chip(word: str, variable: int, chosen: Collection[int]) -> str:
+    """Returns a word; as a variable with its number beside it and an outline, filled if it is chosen."""
+    if variable < 0:
+        return f'<span style="opacity:.65">{html.escape(word)}</span>'
+    fill = f"background:{CHOSEN};color:#000" if variable in chosen else ""
+    return (
+        f'<span style="border:1.5px solid {OUTLINE};border-radius:4px;padding:1px 5px;white-space:nowrap;{fill}">'
+        f'{html.escape(word)}<sub style="opacity:.75"> {variable}</sub></span>'
+    )
+
+
+def summary_text(display: str | None, length: int = 90) -> str:
+    """Returns a text or table row in one line, for a list of samples, from `display`; empty for an image."""
+    if not display:
+        return ""
+    shown = json.loads(display)
+    pieces = [f"{key}: {value}" for key, value in shown.items()] if isinstance(shown, dict) else map(str, shown)
+    line = (" · " if isinstance(shown, dict) else " ").join(pieces)
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def list_of_texts(samples: pd.DataFrame, chosen: int | None = None) -> pd.DataFrame:
+    """Returns rows of `queries.samples` as a list for people reads: columns named in words, shares in per cent."""
+    return pd.DataFrame(
+        {
+            "": ["▶" if number == chosen else "" for number in samples["sample"]],
+            "sample": samples["sample"],
+            "split": samples["split"],
+            "input": [summary_text(display) for display in samples["display"]],
+            "label": samples["label_name"],
+            "answer": ["right" if correct else "wrong" for correct in samples["correct"]],
+            "loss (nats)": samples["loss"].round(3),
+            "non-generalizable (%)": (samples["non_generalizable_share"] * 100).round(0),
+            "highest order": samples["highest_order"],
+            "certified gap (%)": (samples["gap"] * 100).round(2),
+        }
+    )
+
+
+FIGURES = (input_image, gallery)  # what the tests draw

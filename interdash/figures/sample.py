@@ -1,0 +1,306 @@
+"""Charts of one sample at one epoch: its interactions, what they add up to, and how faithful that is."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash.figures import theme
+from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.inputs import CHOSEN
+from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
+
+GREY = "#8A8F98"  # below τ, or nothing is known about G
+G_NAMES = {True: "generalizable", False: "non-generalizable", None: "no G known"}
+_G_COLOURS = {True: GENERALIZABLE, False: NON_GENERALIZABLE, None: GREY}
+_ROW = 24  # pixels a bar
+_LONGEST = 46  # characters of a name on an axis; the hover has all of it
+
+
+def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
+    """The strongest interactions of this sample at this epoch, and the same ones in the baseline network.
+
+    How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if
+    any is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
+    baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
+    sign; else it is hatched vermillion. Click a bar to light its variables and to see its life below.
+    """
+    if interactions.empty:
+        return theme.nothing(
+            "No interaction of this sample is salient at this epoch.", "effect on v (nats)", "interaction"
+        )
+    keys = _keys(interactions)
+    figure = go.Figure()
+    for known, name in G_NAMES.items():
+        rows = interactions.loc[_is(interactions["generalizes"], known)]
+        if rows.empty:
+            continue
+        bars = _bars(rows, known, chosen)
+        figure.add_bar(
+            **bars, y=_keys(rows), x=rows["effect"].to_numpy(), name=name, orientation="h", customdata=_keys(rows),
+            hovertext=_hover(rows), hovertemplate=f"%{{hovertext}}<br>effect %{{x:{NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    if not interactions["baseline_effect"].isna().to_numpy().all():
+        figure.add_scatter(
+            x=interactions["baseline_effect"].to_numpy(), y=keys, mode="markers", name="in the baseline",
+            marker={"symbol": "diamond-open", "size": 9, "line": {"width": 2}}, customdata=keys,
+            hovertemplate=f"in the baseline %{{x:{NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="effect on v (nats)", zeroline=True)
+    figure.update_yaxes(title_text="interaction", **_names_axis(keys, _labels(interactions)))
+    return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
+
+
+def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
+    """The chosen interaction at every recorded epoch, against the threshold τ, and in the baseline network.
+
+    How to read: inside the grey band (±τ of that epoch) the interaction is not salient, drawn as a small open point.
+    Outside it is salient: filled blue where it generalizes, an open vermillion square where it does not. The dashed
+    line is its effect in the baseline network at the end of training: an interaction that transfers settles there.
+    """
+    target = life.loc[life["network"] == "target"]
+    if target.empty:
+        return theme.nothing("This interaction is at no epoch.", "epoch", "effect on v (nats)")
+    x = [position(epoch, log) for epoch in target["epoch"]]
+    figure = go.Figure()
+    tau = target["tau"].to_numpy()
+    figure.add_scatter(x=x, y=-tau, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        x=x, y=tau, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=theme.rgba(GREY, 0.3), name="±τ",
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=target["effect"].to_numpy(), mode="lines", line={"width": 1.5}, name="effect", hoverinfo="skip",
+        showlegend=False,
+    )  # fmt: skip
+    below = ~target["salient"].astype(bool)
+    groups = [(below, "not salient", {"symbol": "circle-open", "size": 6, "color": GREY})]
+    for known, name in G_NAMES.items():
+        symbol = {True: "circle", False: "square-open", None: "circle"}[known]
+        marker = {"symbol": symbol, "size": 10, "color": _G_COLOURS[known], "line": {"width": 2}}
+        groups.append((~below & _is(target["generalizes"], known), name, marker))
+    for rows, name, marker in groups:
+        if rows.any():
+            figure.add_scatter(
+                x=[position(epoch, log) for epoch in target.loc[rows, "epoch"]],
+                y=target.loc[rows, "effect"].to_numpy(), mode="markers", name=name, marker=marker,
+                customdata=target.loc[rows, "epoch"].to_numpy(),
+                hovertemplate=f"epoch %{{customdata}}<br>{name}<br>effect %{{y:{NATS}}} nats<extra></extra>",
+            )  # fmt: skip
+    for network, rows in life.loc[life["network"] != "target"].groupby("network"):
+        effect, epoch = rows["effect"].iloc[-1], rows["epoch"].iloc[-1]
+        figure.add_scatter(
+            x=[x[0], x[-1]], y=[effect, effect], mode="lines",
+            line={"dash": "dash", "width": 1.5, "color": theme.TESTING}, name=f"{network}, epoch {epoch}",
+            hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    epoch_axis(figure, target["epoch"].tolist(), log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
+    figure.update_yaxes(title_text="effect on v (nats)")
+    return figure.update_layout(height=300, clickmode="event+select")
+
+
+def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
+    """From v(x_∅), every variable masked, to v(x), the sample itself: how the interactions add up.
+
+    How to read: from top to bottom, each bar starts where the one before it ended. All interactions fire on the sample
+    itself, so that nothing is left over: the last bar is v(x), the log-odds of the label (above 0: more likely than
+    all other classes together). Grey bars hold what is not shown one by one.
+    """
+    if waterfall.empty:
+        return theme.nothing("No interactions at this epoch.", "v (nats)", "step")
+    keys = [str(i) for i in range(len(waterfall))]
+    figure = go.Figure()
+    ends = waterfall["end"].tolist()
+    figure.add_scatter(
+        x=[value for end in ends[:-1] for value in (end, end, None)],
+        y=[value for i in range(len(keys) - 1) for value in (keys[i], keys[i + 1], None)],
+        mode="lines", line={"width": 1, "color": GREY}, hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    single = waterfall["kind"] == "interaction"
+    total = waterfall["kind"].isin(["empty", "full"])
+    for known, name in G_NAMES.items():
+        rows = waterfall.loc[single & _is(waterfall["generalizes"], known)]
+        if len(rows):
+            _steps(figure, rows, name, _bars(rows, known, chosen), _keys(rows))
+    others = waterfall.loc[~single & ~total]
+    if len(others):
+        _steps(figure, others, "taken together", {"marker": {"color": theme.rgba(GREY, 0.55)}})
+    _steps(figure, waterfall.loc[total], "v", {"marker": {"color": GREY}})
+    figure.update_xaxes(title_text="v, log-odds of the label (nats)", zeroline=True)
+    figure.update_yaxes(title_text="step", **_names_axis(keys, [_short(step) for step in waterfall["step"]]))
+    return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
+
+
+def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
+    """All interactions by strength, strongest first, and the threshold τ above which one is salient.
+
+    How to read: an explanation is sparse if the curve falls steeply, so that few interactions stand above τ (dashed
+    line) and the long tail below adds little. Circles are AND, diamonds OR; colours as in the list. Click a point to
+    choose that interaction.
+    """
+    if all_interactions.empty:
+        return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
+    figure = go.Figure()
+    rest = all_interactions.loc[~all_interactions["salient"]]
+    figure.add_scatter(
+        x=rest["rank"].to_numpy(), y=rest["strength"].to_numpy(), mode="lines", line={"color": GREY, "width": 3},
+        name=f"{len(rest)} below τ",
+        hovertemplate=f"rank %{{x}}<br>%{{y:{NATS}}} nats, not salient<extra></extra>",
+    )  # fmt: skip
+    salient = all_interactions.loc[all_interactions["salient"]]
+    for known, name in G_NAMES.items():
+        rows = salient.loc[_is(salient["generalizes"], known)]
+        if len(rows):
+            figure.add_scatter(
+                x=rows["rank"].to_numpy(), y=rows["strength"].to_numpy(), mode="markers", name=f"{len(rows)} {name}",
+                marker={"color": _G_COLOURS[known], "symbol": [theme.SYMBOLS[t] for t in rows["type"]], "size": 8},
+                customdata=_keys(rows), hovertext=_hover(rows),
+                hovertemplate=f"rank %{{x}}: %{{hovertext}}<br>strength %{{y:{NATS}}} nats<extra></extra>",
+            )  # fmt: skip
+    marked = all_interactions.loc[[key == chosen for key in _keys(all_interactions)]]
+    if len(marked):
+        figure.add_scatter(
+            x=marked["rank"].to_numpy(), y=marked["strength"].to_numpy(), mode="markers", name="chosen",
+            hoverinfo="skip", marker={"symbol": "circle-open", "size": 16, "color": CHOSEN, "line": {"width": 3}},
+        )  # fmt: skip
+    tau = all_interactions["tau"].iloc[0]
+    figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5}, annotation_text=f"τ = {tau:{NATS}}")
+    figure.update_xaxes(title_text="rank", type="log", dtick=1)
+    figure.update_yaxes(
+        title_text="strength |I| (nats)", type="log", exponentformat="power", range=_decades(all_interactions)
+    )
+    return figure.update_layout(height=380, clickmode="event+select")
+
+
+def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
+    """What the k strongest interactions explain: share of all strength, and of the outputs on masked versions.
+
+    How to read: with the k strongest interactions alone the network's output on every masked version of the sample is
+    rebuilt; the green line says which share of the variance of these 2ⁿ outputs that explains (0 or less: no better
+    than their mean). The vertical line is the number of salient interactions: the higher the lines are there, the more
+    faithful is an explanation by salient interactions alone.
+    """
+    if rebuilt.empty:
+        return theme.nothing("No interactions at this epoch.", "k strongest interactions", "share explained")
+    figure = go.Figure()
+    lines = (
+        ("explained", "of the variance of the outputs", theme.TESTING, "solid"),
+        ("strength", "of the strength Σ|I|", theme.GAP, "dash"),
+    )
+    for column, name, colour, dash in lines:
+        figure.add_scatter(
+            x=rebuilt["count"].to_numpy(), y=rebuilt[column].to_numpy(), name=name, mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 2}, marker={"size": 5},
+            hovertemplate=f"%{{x}} strongest: %{{y:.1%}} {name}<extra></extra>",
+        )  # fmt: skip
+    if salient:
+        figure.add_vline(x=salient, line={"width": 1.5, "dash": "dot"}, annotation_text=f"{salient} salient")
+    figure.update_xaxes(title_text="k strongest interactions", type="log", dtick=1)
+    figure.update_yaxes(title_text="share explained", range=[-0.25, 1.05], tickformat=theme.SHARE)
+    return figure.update_layout(height=380)
+
+
+def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
+    """This sample over the epochs: its loss, and the strength of its generalizable and other interactions.
+
+    How to read: strengths are Σ|I| over the salient interactions of this sample, on the left; the loss is its
+    cross-entropy, on the right. The vertical line is the epoch shown on this page; click a point to go to its epoch.
+    """
+    if sample_life.empty:
+        return theme.nothing("This sample has no labelled epoch.", "epoch", "strength (nats)")
+    figure = go.Figure()
+    x = [position(epoch, log) for epoch in sample_life["epoch"]]
+    lines: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+        ("generalizable", "generalizable", {"color": GENERALIZABLE}, "y"),
+        ("non_generalizable", "non-generalizable", {"color": NON_GENERALIZABLE, "dash": "dash"}, "y"),
+        ("loss", "loss (right)", {"dash": "dot", "color": GREY}, "y2"),
+    )
+    for column, name, line, axis in lines:
+        figure.add_scatter(
+            x=x, y=sample_life[column].to_numpy(), name=name, mode="lines+markers", line={"width": 2} | line,
+            yaxis=axis, marker={"size": 5}, customdata=sample_life["epoch"].to_numpy(),
+            hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    epoch_axis(figure, sample_life["epoch"].tolist(), log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
+    figure.update_yaxes(title_text="strength (nats)", rangemode="tozero")
+    right = {
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+        "title": {"text": "loss (nats)"},
+        "rangemode": "tozero",
+    }
+    return figure.update_layout(yaxis2=right, height=300, clickmode="event+select", margin={"r": 64})
+
+
+def _steps(
+    figure: go.Figure, rows: pd.DataFrame, name: str, bars: dict[str, Any], keys: list[str] | None = None
+) -> None:
+    """Adds bars that start and end where the waterfall says."""
+    figure.add_bar(
+        **bars, y=[str(i) for i in rows.index], x=rows["effect"].to_numpy(), base=rows["start"].to_numpy(), name=name,
+        orientation="h", customdata=keys, hovertext=[_step_hover(step) for step in rows.itertuples()],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+
+
+def _step_hover(step: Any) -> str:
+    what = f"{step.effect:.3f} nats" if step.kind in ("empty", "full") else f"{step.effect:+.3f} → {step.end:.3f} nats"
+    return f"{_escaped(step.step)}<br>{what}"
+
+
+def _bars(rows: pd.DataFrame, known: bool | None, chosen: str | None) -> dict[str, Any]:
+    """Returns colour and hatching of bars, the chosen one in an orange frame."""
+    frame = [3 if key == chosen else 0 for key in _keys(rows)]
+    marker: dict[str, Any] = {"color": _G_COLOURS[known], "line": {"color": CHOSEN, "width": frame}}
+    if known is False:
+        marker["pattern"] = theme.HATCH
+    return {"marker": marker}
+
+
+def _is(generalizes: Any, known: bool | None) -> pd.Series:
+    """Returns which rows of a column have this G; null = unknown."""
+    return generalizes.isna() if known is None else generalizes.fillna(not known).astype(bool) == known
+
+
+def _keys(rows: pd.DataFrame) -> list[str]:
+    """Returns what names an interaction in the URL: "and-37"."""
+    return [f"{kind}-{subset}" for kind, subset in zip(rows["type"], rows["subset"], strict=True)]
+
+
+def _labels(rows: pd.DataFrame) -> list[str]:
+    return [_short(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+
+
+def _hover(rows: pd.DataFrame) -> list[str]:
+    return [_escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+
+
+def _short(text: str) -> str:
+    return _escaped(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]}…}}")
+
+
+def _escaped(text: str) -> str:
+    """Returns a user's words as Plotly shows them: it reads a little HTML in every text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _names_axis(keys: list[str], labels: list[str]) -> dict[str, Any]:
+    return {
+        "type": "category", "categoryorder": "array", "categoryarray": keys[::-1], "tickvals": keys,
+        "ticktext": labels, "showgrid": False, "range": [-0.6, len(keys) - 0.4],
+    }  # fmt: skip
+
+
+def _decades(rows: pd.DataFrame) -> list[float]:
+    """Returns the range of a log axis, in powers of ten: from a thousandth of τ, or all, to the strongest."""
+    tau = float(rows["tau"].to_numpy()[0])
+    return [math.log10(tau) - 3, math.log10(max(*rows["strength"].tolist(), tau)) + 0.2]
+
+
+FIGURES = (interactions, interaction_life, waterfall, sorted_strengths, rebuilt, sample_life)  # what the tests draw

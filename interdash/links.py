@@ -1,0 +1,62 @@
+"""What stands in an address: numbers, interactions, pinned samples. Hostile text becomes a message, nothing else."""
+
+import re
+from collections.abc import Collection
+
+
+def number(text: str, known: Collection[int], what: str) -> int:
+    """Returns the number that a link asks for, one of those known.
+
+    >>> number("7", range(10), "sample")
+    7
+
+    Raises:
+        ValueError: it is no number, or not among them.
+    """
+    if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or int(text) not in known:
+        raise ValueError(f"The link asks for {what} {shown(text)}, which is not there.")
+    return int(text)
+
+
+def interaction(text: str, n_variables: int) -> tuple[str, int]:
+    """Returns type and subset of an interaction such as "and-37"; ("", 0) of "none".
+
+    >>> interaction("or-6", 3)
+    ('or', 6)
+
+    Raises:
+        ValueError: it names no interaction of n variables.
+    """
+    if text == "none":
+        return "", 0
+    kind, _, subset = text.partition("-")
+    if kind not in ("and", "or") or not re.fullmatch("[0-9]{1,9}", subset, re.ASCII):
+        raise ValueError(f"The link asks for interaction {shown(text)}; one is written as and-37 or or-6.")
+    if not 0 < int(subset) < 2**n_variables:
+        raise ValueError(f"The link asks for interaction {shown(text)}; there are 1 to {2**n_variables - 1}.")
+    return kind, int(subset)
+
+
+def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[int, int]:
+    """Returns the pinned sample and epoch of "7-40".
+
+    Raises:
+        ValueError: it has another form, or one of them is not there.
+    """
+    sample, _, epoch = text.partition("-")
+    return number(sample, samples, "the pinned sample"), number(epoch, epochs, "the pinned epoch")
+
+
+def shown(text: str) -> str:
+    """Returns a link's text for a message: short, and in a form that cannot be read as markup."""
+    cut = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
+    return f"`{cut.replace('`', '').replace(chr(10), ' ')}`"
+
+
+def plain(text: str) -> str:
+    """Returns a user's words for Markdown, which shows them as they are.
+
+    >>> print(plain("a_b <i> [x](y)"))
+    a\\_b \\<i\\> \\[x\\]\\(y\\)
+    """
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", " ".join(text.split()))

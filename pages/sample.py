@@ -1,0 +1,248 @@
+"""Sample: find one; then its input, its interactions at an epoch, what they add up to, and how faithful that is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from interdash import drilldown, links, queries, subsets, ui, vectors
+from interdash.figures import inputs
+from interdash.figures import sample as charts
+from interdash.files import DamagedFileError
+
+PER_PAGE = 60
+STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000, 2000, 8192)  # k of the k strongest
+SORTS = {
+    "sample": "number",
+    "loss": "highest loss",
+    "non_generalizable_share": "most non-generalizable",
+    "highest_order": "highest order",
+    "gap": "largest certified gap",
+    "strength": "strongest",
+}
+
+
+def go(**parameters: object) -> None:
+    """Changes the address: None takes a parameter out of it."""
+    for key, value in parameters.items():
+        if value is not None:
+            st.query_params[key] = str(value)
+        elif key in st.query_params:
+            del st.query_params[key]
+
+
+def asked(key: str, parse: Callable[..., Any], *known: Any) -> Any:
+    """Returns what the link asks for under a key, None if nothing; what is not there is named and passed over."""
+    given = st.query_params.get(key)
+    if given is None:
+        return None
+    try:
+        return parse(given, *known)
+    except ValueError as error:
+        st.warning(str(error))
+        return None
+
+
+def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
+    """Draws filters and gallery; returns the samples in it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split = ui.choose_split()
+        right = ui.choose(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
+        with st.container(width=200):
+            label = ui.choose_label(page)
+        with st.container(width=210):
+            sort = ui.choose(st.selectbox, "Order", list(SORTS), key="sort", format_func=SORTS.__getitem__)
+        with st.popover("More filters", icon=":material/filter_list:"):
+            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, key="loss", bind="query-params")
+            share = st.slider(
+                "Share of non-generalizable strength at least (%)", 0, 100, 0, 5, key="share", bind="query-params"
+            )
+            order = st.slider("Highest order at least", 0, 20, 0, key="order", bind="query-params")
+            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, key="gap", bind="query-params")
+            number = st.number_input("Page of the list", 1, 10_000, 1, key="page", bind="query-params")
+    found = page.ask(
+        queries.samples,
+        epoch=epoch,
+        split=split,
+        label=label,
+        correct={"all": None, "wrong": False, "right": True}[right],
+        min_loss=loss,
+        min_share=share / 100,
+        min_order=order,
+        min_gap=gap / 100,
+        sort=sort,
+        limit=PER_PAGE,
+        offset=(number - 1) * PER_PAGE,
+    )
+    total = int(found["total"].iloc[0]) if len(found) else 0
+    if total > PER_PAGE:
+        st.caption(f"Page {number} of {-(-total // PER_PAGE)}: {len(found)} of {total} samples.")
+    return found
+
+
+def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
+    """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
+    if page.run.config.masking.kind == "image":
+        ui.show(inputs.gallery, found, key="gallery", on_select=clicked_in("gallery", "sample"), chosen=number)
+        return
+    table = inputs.list_of_texts(found, number)
+
+    def choose() -> None:
+        for row in st.session_state["list"]["selection"]["rows"]:
+            go(sample=int(found["sample"].iloc[row]))
+
+    st.dataframe(
+        table, hide_index=True, height=230, key="list", on_select=choose, selection_mode="single-row",
+        column_config={"input": st.column_config.TextColumn(width="large")},
+    )  # fmt: skip
+
+
+def clicked_in(chart: str, key: str) -> Any:
+    """Returns the callback that puts what is clicked in a chart into the address."""
+
+    def choose() -> None:
+        for value in ui.clicked(chart):
+            go(**{key: value})
+
+    return choose
+
+
+def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned: Any) -> int:
+    """Draws the buttons: previous, next, pin, light; returns how many interactions to list."""
+    at = numbers.index(number) if number in numbers else 0
+    before, after = numbers[max(at - 1, 0) : at], numbers[at + 1 : at + 2]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for text, key, target in (("Previous", "P", before), ("Next", "N", after)):
+            st.button(
+                text, shortcut=key, disabled=not target, on_click=go, kwargs={"sample": (target or [0])[0]}, key=text
+            )
+        if pinned is None:
+            st.button("Pin", on_click=go, kwargs={"pin": f"{number}-{epoch}"}, icon=":material/keep:", key="pin-it")
+        else:
+            st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
+        light = "none" if chosen != ("", 0) else None
+        st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
+        return ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
+
+
+def show_sample(
+    page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int, side: str = ""
+) -> None:
+    """Draws one sample at one epoch; `side` tells two on one page apart."""
+    row = page.ask(queries.sample, sample=number)
+    life = page.ask(queries.sample_life, sample=number)
+    now: Any = life.loc[life["epoch"] == epoch].iloc[0]
+    image = page.run.config.masking.kind == "image"
+    every = vectors.all_interactions(page.store, page.run, epoch, number)
+    listed = page.ask(queries.interactions, epoch=epoch, sample=number, limit=top)
+    if image:
+        every, listed = drilldown.numbered(every), drilldown.numbered(listed)
+    if chosen is None and len(listed):
+        chosen = listed["type"].iloc[0], int(listed["subset"].iloc[0])
+    kind, subset = chosen or ("", 0)
+    name = f"{kind}-{subset}"
+    pick = clicked_in(f"interactions{side}", "interaction")
+
+    names = page.run.class_names
+    predicted = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
+    split = {"train": "training", "test": "testing"}[row["split"].iloc[0]]
+    st.subheader(f"Sample {number} at epoch {epoch}", anchor=False)
+    st.markdown(
+        f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**, predicted "
+        f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
+        f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats"
+    )
+    show_faithfulness(every, now, side)
+    left, right = (st.container(), st.container()) if side else st.columns([2, 3])
+    with left:
+        if image:
+            ui.show(inputs.input_image, row, key=f"input{side}", chosen=subsets.members(subset))
+        else:
+            st.html(inputs.input_html(row, subsets.members(subset)))
+    with right:
+        ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
+    if subset:
+        show_life(page, number, epoch, kind, subset, side, image)
+    left, right = (st.container(), st.container()) if side else st.columns(2)
+    with left:
+        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
+        key = f"waterfall{side}"
+        ui.show(charts.waterfall, steps, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
+    with right:
+        key = f"sorted{side}"
+        ui.show(charts.sorted_strengths, every, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
+    left, right = (st.container(), st.container()) if side else st.columns(2)
+    with left:
+        try:
+            rows = drilldown.rebuilt(vectors.outputs(page.store, page.run, epoch, number), every, STEPS)
+            ui.show(charts.rebuilt, rows, key=f"rebuilt{side}", salient=int(now["salient"]))
+        except (DamagedFileError, FileNotFoundError) as error:
+            st.warning(str(error))
+    with right:
+        key = f"life{side}"
+        ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
+    for problem in every.attrs["problems"]:
+        st.warning(problem)
+
+
+def show_faithfulness(every: pd.DataFrame, now: Any, side: str) -> None:
+    """Draws how far the pictures below can be trusted."""
+    with st.container(horizontal=True, key=f"faithful{side}"):
+        st.metric(
+            "Universal matching, largest error", f"{now['residual']:.1e} nats",
+            help="The largest |v(x_∅) + Σ triggered interactions − (v(x_T) − δ_T)| over all 2ⁿ masked versions.",
+        )  # fmt: skip
+        st.metric(
+            "Certified gap", f"{now['gap']:.2%}",
+            help="How far the sparse split can be from the optimum at most, by a lower bound on its objective.",
+        )  # fmt: skip
+        st.metric(
+            "Largest noise |δ|", f"{now['noise']:.3f} nats",
+            help="What the split may leave unexplained on a masked version: at most κ·|v(x) − v(x_∅)|.",
+        )  # fmt: skip
+        strength = every["explained"].tolist()
+        st.metric(
+            "Strength in the 10 strongest", f"{strength[min(10, len(strength)) - 1]:.0%}" if strength else "–",
+            help="Their share of Σ|I| over all AND and OR interactions of this sample.",
+        )  # fmt: skip
+        share = now["salient_strength"] / now["strength"] if now["salient"] else 0
+        st.metric(
+            f"Strength in the {now['salient']} salient", f"{share:.0%}",
+            help=f"Salient: |I| ≥ τ = {now['tau']:.3f} nats.",
+        )  # fmt: skip
+
+
+def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, side: str, image: bool) -> None:
+    """Draws one interaction over the epochs."""
+    life = vectors.interaction_life(page.store, page.run, number, kind, subset)
+    names = page.ask(queries.sample, sample=number)["names"].iloc[0]
+    text = subsets.label(subset, list(map(str, range(len(names)))) if image else list(names))
+    st.markdown(f"##### {kind.upper()} {links.plain(text)}")
+    st.markdown(drilldown.story_text(drilldown.story(life)))
+    key = f"interaction-life{side}"
+    ui.show(charts.interaction_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
+    for problem in life.attrs["problems"]:
+        st.warning(problem)
+
+
+with ui.page("Sample") as page:
+    epoch = ui.choose_epoch(page)
+    found = find_samples(page, epoch)
+    numbers = found["sample"].tolist()
+    every_number = range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum()))
+    number = asked("sample", links.number, every_number, "sample")
+    number = (numbers or [0])[0] if number is None else number
+    show_list(page, found, number)
+    n = len(page.ask(queries.sample, sample=number)["names"].iloc[0])
+    chosen = asked("interaction", links.interaction, n)
+    pinned = asked("pin", links.pin, every_number, ui.labelled_epochs(page))
+    top = choose_next(numbers, number, epoch, chosen, pinned)
+    if pinned is None:
+        show_sample(page, number, epoch, chosen, top)
+    else:
+        left, right = st.columns(2, gap="medium")
+        with left:
+            show_sample(page, number, epoch, chosen, top, side="-left")
+        with right:
+            show_sample(page, pinned[0], pinned[1], chosen, top, side="-right")

@@ -1,0 +1,38 @@
+"""What stands in an address."""
+
+import pytest
+
+from interdash import links
+
+
+def test_number():
+    assert links.number("12", range(20), "sample") == 12
+    for text in ("20", "-1", "1.0", "", "x", "٣", "9" * 400, "1; DROP TABLE runs", "../etc"):
+        with pytest.raises(ValueError, match=r"The link asks for sample .*which is not there"):
+            links.number(text, range(20), "sample")
+
+
+def test_interaction():
+    assert links.interaction("and-37", 8) == ("and", 37)
+    assert links.interaction("or-1", 1) == ("or", 1)
+    assert links.interaction("none", 8) == ("", 0)
+    for text in ("xor-3", "and", "and-", "and--3", "and-1e3", "<script>"):
+        with pytest.raises(ValueError, match="one is written as and-37"):
+            links.interaction(text, 8)
+    for text in ("and-0", "or-256", "or-999999999"):
+        with pytest.raises(ValueError, match="there are 1 to 255"):
+            links.interaction(text, 8)
+
+
+def test_pin():
+    assert links.pin("7-40", range(10), [0, 40]) == (7, 40)
+    with pytest.raises(ValueError, match="the pinned epoch `41`, which is not there"):
+        links.pin("7-41", range(10), [0, 40])
+    with pytest.raises(ValueError, match=r"the pinned sample `` ?, which is not there"):
+        links.pin("", range(10), [0])
+
+
+def test_hostile_text_is_short_and_has_no_markup():
+    assert links.shown("`" * 3 + "<b>" + "x" * 100).count("`") == 2
+    assert "characters)" in links.shown("x" * 100)
+    assert links.plain("![x](http://a)\n# b") == r"\!\[x\]\(http\://a\) \# b"
