@@ -107,7 +107,7 @@ def write_folder(folder: Path, tables: dict[str, pa.Table], notes: dict[str, obj
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.draft")
     try:
         for name, table in tables.items():
-            write_table(draft / f"{name}.parquet", table, notes)
+            write_table(draft / f"{name}.parquet", table, {**notes, "tables": list(tables)})
         os.replace(draft, folder)
     except OSError:
         if not folder.exists():  # else another labelling was faster, with the same rows
@@ -117,10 +117,13 @@ def write_folder(folder: Path, tables: dict[str, pa.Table], notes: dict[str, obj
 
 
 def _discard_damaged(folder: Path) -> None:
-    """Deletes a folder of labels if one of its tables is damaged, to be made again."""
+    """Deletes a folder of labels if one of its tables is damaged or gone, to be made again."""
     try:
         for path in folder.glob("*.parquet"):
             read_table(path)
+            if any(not (folder / f"{table}.parquet").exists() for table in read_notes(path)["tables"]):
+                shutil.rmtree(folder)
+                return
     except DamagedFileError:
         shutil.rmtree(folder)
 

@@ -249,8 +249,11 @@ def _refresh(store: Store, run: Run) -> int:
             continue
         try:
             tables, notes = _read_folder(folder)
-        except FileNotFoundError:
-            continue  # replaced by a newer one while we looked: the next refresh finds that
+        except FileNotFoundError as error:
+            if folder.exists():  # else replaced by a newer one while we looked: the next refresh finds that
+                older = f"labels {folder} lack {Path(str(error).split(';')[0]).name}, made by an older interdash"
+                problems.append(f"{older}; make them again with `interdash extract {name}`")
+            continue
         except DamagedFileError as error:
             problems.append(str(error))
             continue

@@ -176,6 +176,9 @@ def test_label_rebuilds_damaged_labels(ready_run):
     table.write_bytes(table.read_bytes()[:-9])
     assert label(ready_run) == []
     assert read_table(table).equals(good)
+    table.unlink()
+    assert label(ready_run) == []
+    assert read_table(table).equals(good)
 
 
 def test_write_folder_leaves_nothing_behind_on_error(tmp_path, monkeypatch):
