@@ -15,7 +15,9 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +31,7 @@ from interdash import aggregation, parts, pipeline, queries, training, vectors
 from interdash.labelling import label_samples, write_folder
 from interdash.presets import PRESETS
 from interdash.runs import Run
+from interdash.state import overview
 from interdash.store import TABLES, Store, open_store
 from interdash.variables import Explained
 
@@ -214,6 +217,17 @@ def beside_a_writer(store: Store, run: Run, seconds: float = 10.0) -> dict[str, 
     }
 
 
+def list_of_runs(run: Run, folder: Path, count: int = 1000) -> float:
+    """Returns the seconds that listing many runs takes: copies of one run's small files."""
+    for i in range(count):
+        (folder / f"run-{i:04d}").mkdir(parents=True, exist_ok=True)
+        for name in ("run.json", "samples.json", "metrics.jsonl"):
+            shutil.copy(run.path / name, folder / f"run-{i:04d}" / name)
+    start = time.perf_counter()
+    assert len(overview([folder])) == count
+    return round(time.perf_counter() - start, 2)
+
+
 def main() -> None:
     """Runs the benchmark and writes its results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -252,6 +266,8 @@ def main() -> None:
         result["questions"][name] = latencies(ask, repeats)
         print(f"{name:<30} {result['questions'][name]}", flush=True)
     result["worst_p95_ms"] = max(found["p95_ms"] for found in result["questions"].values())
+    with tempfile.TemporaryDirectory() as folder:
+        result["list_1000_runs_s"] = list_of_runs(real, Path(folder))
     result["reader beside a writer"] = beside_a_writer(store, large)
     print(result["reader beside a writer"], "worst p95:", result["worst_p95_ms"], "ms")
     RESULTS.parent.mkdir(exist_ok=True)

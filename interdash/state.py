@@ -92,6 +92,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
     summary: dict[str, Any] = {
         **asdict(now),
         "text": now.text,
+        "samples": run.n_explained(),
         "train_loss": next(reversed(curves["train_loss"]), None),
         "test_loss": next(reversed(curves["test_loss"]), None),
         "peak_generalization_power": peak,
@@ -144,7 +145,7 @@ def _row(run: Run) -> dict[str, Any]:
         "n_variables": config.masking.n_variables,
         "label_noise": config.data.label_noise,
         "epochs": config.training.epochs,
-        "samples": run.n_explained() if run.has_explained() else 0,
+        "samples": summary.get("samples") or (run.n_explained() if run.has_explained() else 0),
         "state": summary["word"],
         "text": summary["text"],
         "missing": list(summary["missing"]),
