@@ -6,7 +6,7 @@ Effects of AND and OR lie side by side: `[samples, 2, 2**n]`. All is in nats; se
 import numpy as np
 import pyarrow as pa
 
-from interdash import generalization
+from interdash import generalization, removal
 from interdash.config import GeneralizationConfig
 from interdash.parts import SCALARS
 from interdash.subsets import n_variables, orders
@@ -64,6 +64,7 @@ def label_tables(
         "sample_orders": _sample_orders(sums, counts, general is not None),
         "order_strengths": _order_strengths(sums, counts, groups, general is not None),
         "strengths": _strengths(sums, counts, groups, general is not None),
+        **removal.removal_tables(target["v_full"], effects, salient, general, splits),
     }
 
 

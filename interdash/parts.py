@@ -33,7 +33,7 @@ from interdash.runs import Run
 
 FORMAT = 1  # of the Parquet files; raised when columns change
 ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
-LABELLING = 1  # of what `labelling` derives from the parts; raised when its numbers or columns change
+LABELLING = 2  # of what `labelling` derives from the parts; raised when its numbers or columns change
 SAMPLES_PER_UNIT = 25
 GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")

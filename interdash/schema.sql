@@ -184,3 +184,59 @@ COMMENT ON COLUMN strengths.generalization_power_high IS 'share, 97.5 % quantile
 COMMENT ON COLUMN strengths.count_power IS 'share of the salient interactions with G = 1, by number';
 COMMENT ON COLUMN strengths.salient IS 'salient interactions a sample';
 COMMENT ON COLUMN strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
+
+CREATE TABLE removals (
+  run VARCHAR, network VARCHAR, epoch INTEGER, removed VARCHAR, split VARCHAR, min_order TINYINT, dose TINYINT,
+  before DOUBLE, after DOUBLE, after_low DOUBLE, after_high DOUBLE, change DOUBLE, change_low DOUBLE, change_high DOUBLE,
+  excess DOUBLE, excess_low DOUBLE, excess_high DOUBLE, draws_low DOUBLE, draws_high DOUBLE, strength DOUBLE);
+COMMENT ON TABLE removals IS 'Mean loss of the explained samples after removing interactions; _low and _high: 95 % bootstrap over samples.';
+COMMENT ON COLUMN removals.removed IS 'non_generalizable, or a control of the same strength: random (20 draws), generalizable (20 draws)';
+COMMENT ON COLUMN removals.split IS 'train, test, or gap: testing minus training loss';
+COMMENT ON COLUMN removals.min_order IS 'only interactions of this order or above are removed';
+COMMENT ON COLUMN removals.dose IS 'percent of the strength of the non-generalizable ones (of these orders) of each sample, strongest first';
+COMMENT ON COLUMN removals.before IS 'nats, nothing removed';
+COMMENT ON COLUMN removals.after IS 'nats, mean over the draws';
+COMMENT ON COLUMN removals.after_low IS 'nats, 2.5 % quantile';
+COMMENT ON COLUMN removals.after_high IS 'nats, 97.5 % quantile';
+COMMENT ON COLUMN removals.change IS 'nats, after - before';
+COMMENT ON COLUMN removals.change_low IS 'nats, 2.5 % quantile, before and after paired by sample';
+COMMENT ON COLUMN removals.change_high IS 'nats, 97.5 % quantile, paired by sample';
+COMMENT ON COLUMN removals.excess IS 'nats, change by the non-generalizable ones minus change by this control';
+COMMENT ON COLUMN removals.excess_low IS 'nats, 2.5 % quantile, paired by sample';
+COMMENT ON COLUMN removals.excess_high IS 'nats, 97.5 % quantile, paired by sample';
+COMMENT ON COLUMN removals.draws_low IS 'nats, 2.5 % quantile of after over the draws; null without draws';
+COMMENT ON COLUMN removals.draws_high IS 'nats, 97.5 % quantile of after over the draws';
+COMMENT ON COLUMN removals.strength IS 'nats removed a sample, mean; below the dose where a sample has no more generalizable ones';
+
+CREATE TABLE sample_removals (
+  run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, min_order TINYINT, dose TINYINT,
+  after DOUBLE, random_after DOUBLE, strength FLOAT);
+COMMENT ON TABLE sample_removals IS 'Loss of one sample after removing its non-generalizable interactions; before: sample_epochs.loss.';
+COMMENT ON COLUMN sample_removals.min_order IS 'only interactions of this order or above are removed';
+COMMENT ON COLUMN sample_removals.dose IS 'percent of the strength of the non-generalizable ones, strongest first';
+COMMENT ON COLUMN sample_removals.after IS 'nats';
+COMMENT ON COLUMN sample_removals.random_after IS 'nats, after a random removal of the same strength, mean over 20 draws';
+COMMENT ON COLUMN sample_removals.strength IS 'nats removed';
+
+CREATE TABLE robustness (
+  run VARCHAR, epoch INTEGER, comparison VARCHAR, reference VARCHAR, alternative VARCHAR, samples INTEGER,
+  labels DOUBLE, overlap DOUBLE, overlap_low DOUBLE, overlap_high DOUBLE, flips DOUBLE, flips_low DOUBLE, flips_high DOUBLE,
+  power DOUBLE, power_low DOUBLE, power_high DOUBLE, other_power DOUBLE, other_power_low DOUBLE, other_power_high DOUBLE);
+COMMENT ON TABLE robustness IS 'Noise floor: labels G of the target under another choice; made by `interdash robustness RUN`.';
+COMMENT ON COLUMN robustness.comparison IS 'baseline, votes, kappa, tie_break, tau, sign_test or solver';
+COMMENT ON COLUMN robustness.reference IS 'in words, one choice; the run''s own but for two baselines';
+COMMENT ON COLUMN robustness.alternative IS 'in words, the other choice';
+COMMENT ON COLUMN robustness.samples IS 'explained samples compared';
+COMMENT ON COLUMN robustness.labels IS 'interactions a sample that are salient under both choices';
+COMMENT ON COLUMN robustness.overlap IS 'share of the interactions salient under either choice that are salient under both';
+COMMENT ON COLUMN robustness.overlap_low IS 'share, 2.5 % quantile of the bootstrap over samples';
+COMMENT ON COLUMN robustness.overlap_high IS 'share, 97.5 % quantile';
+COMMENT ON COLUMN robustness.flips IS 'share of those salient under both whose G differs; null without any';
+COMMENT ON COLUMN robustness.flips_low IS 'share, 2.5 % quantile';
+COMMENT ON COLUMN robustness.flips_high IS 'share, 97.5 % quantile';
+COMMENT ON COLUMN robustness.power IS 'share H of these samples under the reference';
+COMMENT ON COLUMN robustness.power_low IS 'share, 2.5 % quantile';
+COMMENT ON COLUMN robustness.power_high IS 'share, 97.5 % quantile';
+COMMENT ON COLUMN robustness.other_power IS 'share H of these samples under the alternative';
+COMMENT ON COLUMN robustness.other_power_low IS 'share, 2.5 % quantile';
+COMMENT ON COLUMN robustness.other_power_high IS 'share, 97.5 % quantile';

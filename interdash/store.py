@@ -27,11 +27,15 @@ from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
 
-SCHEMA = 1  # raised when schema.sql changes
+SCHEMA = 2  # raised when schema.sql changes
 SETTLED_NS = 2_000_000_000  # a folder that did not change for this long is looked at no more until it does
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
-FACTS = ("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths")
-TABLES = ("runs", "metrics", "phases", "samples", *FACTS)
+FACTS = (
+    *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
+    *("removals", "sample_removals"),
+)
+OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
+TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
 
 
 @dataclass
@@ -261,8 +265,8 @@ def _refresh(store: Store, run: Run) -> int:
             if what in loaded:
                 _forget(cursor, name, what)
             for table, rows in tables.items():
-                keys = [name] if table == "samples" else [name, notes["network"], notes["epoch"]]
-                columns = "? AS run" if table == "samples" else "? AS run, ? AS network, ? AS epoch"
+                keys = [name] if table in OF_A_RUN else [name, notes["network"], notes["epoch"]]
+                columns = "? AS run" if table in OF_A_RUN else "? AS run, ? AS network, ? AS epoch"
                 cursor.register("rows", rows)
                 cursor.execute(f"INSERT INTO {table} BY NAME SELECT {columns}, * FROM rows", keys)
                 cursor.unregister("rows")
@@ -273,15 +277,16 @@ def _refresh(store: Store, run: Run) -> int:
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-    tables = ("samples",) if folder.name.startswith("samples-") else FACTS
+    what = folder.name.rpartition("-")[0]
+    tables = (what,) if what in OF_A_RUN else FACTS
     read = {table: read_table(folder / f"{table}.parquet") for table in tables}
     return read, read_notes(folder / f"{tables[0]}.parquet")
 
 
 def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str) -> None:
-    """Deletes the rows of one label unit: of the samples, or of "<network>-<epoch>"."""
-    if what == "samples":
-        cursor.execute("DELETE FROM samples WHERE run = ?", [run])
+    """Deletes the rows of one label unit: of a table of the whole run, or of "<network>-<epoch>"."""
+    if what in OF_A_RUN:
+        cursor.execute(f"DELETE FROM {what} WHERE run = ?", [run])
     else:
         network, _, epoch = what.rpartition("-")
         for table in FACTS:

@@ -1,0 +1,256 @@
+"""What removing interactions does to the losses: the non-generalizable ones, and the controls.
+
+On the unmasked sample every interaction is present, so the output without some of them is v'(x) = v(x) − Σ I(S), and
+the loss without them log(1 + e^{−v'}), exactly. Three kinds of removals, all from the salient interactions of order ≥ k:
+
+* "non_generalizable": those with G = 0, the strongest first, until a dose (a share of their strength) is gone;
+* "random": salient ones in random order, whatever their G, until the same strength is gone from the same sample;
+* "generalizable": those with G = 1 in random order, to the same strength, or all of them if they have less.
+
+The last interaction of a removal goes in part, so that the strength is met exactly.
+Source: ours, the post-hoc reading of three-phase (arXiv 2505.06993); doses and both controls are ours too.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from interdash.generalization import loss
+from interdash.subsets import n_variables, orders
+
+KINDS = ("non_generalizable", "random", "generalizable")
+SPLITS = ("train", "test", "gap")
+DOSES = np.arange(0, 101, 10)  # percent
+DRAWS = 20  # of each random order
+RESAMPLES = 1000  # of the bootstrap over samples
+LEVEL = 0.95  # of its intervals, and of the range of the draws
+
+
+class Interactions(NamedTuple):
+    """The salient interactions of all samples, one after the other, sample by sample."""
+
+    sample: np.ndarray  # [T]
+    effect: np.ndarray  # [T], nats, signed, not 0
+    order: np.ndarray  # [T]
+    general: np.ndarray  # [T], bool, G
+    samples: int
+
+
+class Removed(NamedTuple):
+    """What a removal takes from every sample: sums over the removed interactions, for every draw and dose."""
+
+    effect: np.ndarray  # [draws, samples, doses], nats, signed: v' = v − effect
+    strength: np.ndarray  # [samples, doses], nats, Σ |I|, the same in every draw
+
+
+class Losses(NamedTuple):
+    """Losses after removals: `[samples, kinds, orders, doses]`; order k − 1 stands for "of order ≥ k"."""
+
+    mean: np.ndarray  # nats, mean over the draws
+    draws: np.ndarray  # [draws, samples, kinds, orders, doses], nats
+    strength: np.ndarray  # nats removed
+
+
+def interactions(effects: np.ndarray, salient: np.ndarray, general: np.ndarray) -> Interactions:
+    """Returns the salient interactions of effects `[samples, types, 2**n]` as a list; all three have that shape."""
+    sample, _, subset = where = np.nonzero(salient)
+    size = orders(n_variables(effects.shape[-1]))
+    return Interactions(sample, effects[where], size[subset], general[where], len(effects))
+
+
+def remove(found: Interactions, keys: np.ndarray, targets: np.ndarray) -> Removed:
+    """Returns what is gone when interactions are removed in the order of their keys until a strength is reached.
+
+    Args:
+        found: what may be removed.
+        keys: `[draws, T]`; within each sample the smallest key goes first.
+        targets: strength to remove, `[samples, doses]`, nats; where a sample has less, all of it goes.
+
+    >>> three = Interactions(np.array([0, 0, 0]), np.array([3.0, -2.0, 1.0]), np.ones(3), np.ones(3, bool), 1)
+    >>> remove(three, np.array([[0.0, 1.0, 2.0]]), np.array([[0.0, 3.0, 4.0, 9.0]])).effect.tolist()
+    [[[0.0, 3.0, 2.0, 2.0]]]
+    """
+    strength = np.abs(found.effect)
+    ends = np.searchsorted(
+        found.sample, np.arange(found.samples + 1)
+    )  # sample i has the interactions ends[i] … ends[i + 1]
+    first, last = ends[:-1, None], ends[1:, None]
+    gone = []
+    for key in keys:
+        order = np.lexsort((key, found.sample))
+        strengths, effects = (np.concatenate([[0.0], x[order].cumsum()]) for x in (strength, found.effect))
+        at = np.minimum(strengths[first] + targets, strengths[last])
+        gone.append(np.interp(at, strengths, effects) - effects[first])  # one interpolation serves every sample
+    whole = np.bincount(found.sample, strength, found.samples)
+    return Removed(np.stack(gone), np.minimum(targets, whole[:, None]))
+
+
+def losses(v_full: np.ndarray, found: Interactions, *, draws: int = DRAWS, doses: np.ndarray = DOSES, n: int) -> Losses:
+    """Returns the losses of samples with outputs v_full `[samples]` after every removal; seeded.
+
+    Args:
+        v_full: v(x), nats.
+        found: the salient interactions.
+        draws: random orders of each control.
+        doses: percent of the strength of the non-generalizable interactions (of order ≥ k).
+        n: number of variables.
+    """
+    keys = np.random.default_rng(0).random((draws, len(found.sample)))
+    shape = (draws, len(v_full), len(KINDS), n, len(doses))
+    effect, strength = np.zeros(shape), np.zeros(shape[1:])
+    for k in range(1, n + 1):
+        high = found.order >= k
+        bad, good = high & ~found.general, high & found.general
+        targets = np.bincount(found.sample[bad], np.abs(found.effect[bad]), found.samples)[:, None] * doses / 100
+        strongest_first = -np.abs(found.effect)[None]
+        for kind, (chosen, key) in enumerate(((bad, strongest_first), (high, keys), (good, keys))):
+            pool = Interactions(
+                found.sample[chosen], found.effect[chosen], found.order[chosen], found.general[chosen], found.samples
+            )
+            removed = remove(pool, key[:, chosen], targets)
+            effect[:, :, kind, k - 1], strength[:, kind, k - 1] = removed
+    after = loss(v_full[:, None, None, None] - effect)
+    return Losses(after.mean(0), after, strength)
+
+
+def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES) -> np.ndarray:
+    """Returns bootstrap intervals of means over samples, `[2 (low, high), 3 (train, test, gap), rows]`; seeded.
+
+    Training and testing samples are drawn independently, the same draws for every row. NaN where a split has fewer than
+    two samples. 95 %, percentile method.
+
+    Args:
+        train: values of the training samples `[samples, rows]`.
+        test: the same of the testing samples; the gap is their mean minus that of the training samples.
+        resamples: of the bootstrap.
+    """
+    rows = train.shape[1]
+    ends = np.full((2, len(SPLITS), rows), np.nan)
+    splits = {0: train, 1: test}
+    enough = {i: values for i, values in splits.items() if len(values) > 1}
+    if not enough:
+        return ends
+
+    def means(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        each = [
+            np.moveaxis(_weights(index, len(values)) @ values, -1, 0)
+            for index, values in zip(drawn, enough.values(), strict=True)
+        ]
+        return np.stack([*each, each[1] - each[0]] if len(each) == 2 else each)  # [splits, rows, resamples]
+
+    found = stats.bootstrap(
+        [np.arange(len(values)) for values in enough.values()],
+        means,
+        n_resamples=resamples,
+        confidence_level=LEVEL,
+        method="percentile",
+        vectorized=True,
+        batch=resamples,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    places = [*enough, *([2] if len(enough) == 2 else [])]
+    ends[:, places] = np.stack([found.low, found.high])
+    return ends
+
+
+def _weights(drawn: np.ndarray, count: int) -> np.ndarray:
+    """Returns how often each of `count` samples was drawn, as shares `[..., count]`, from indices `[..., draws]`."""
+    flat = drawn.reshape(-1, drawn.shape[-1]).astype(np.int64)
+    shifted = flat + count * np.arange(len(flat))[:, None]
+    counts = np.bincount(shifted.ravel(), minlength=count * len(flat)).reshape(*drawn.shape[:-1], count)
+    return counts / drawn.shape[-1]
+
+
+COLUMNS = (
+    *("before", "after", "after_low", "after_high", "change", "change_low", "change_high"),
+    *("excess", "excess_low", "excess_high", "draws_low", "draws_high", "strength"),
+)
+REMOVALS = pa.schema(
+    {"removed": pa.string(), "split": pa.string(), "min_order": pa.int8(), "dose": pa.int8()}
+    | dict.fromkeys(COLUMNS, pa.float64())
+)
+SAMPLE_REMOVALS = pa.schema(
+    {
+        "sample": pa.int32(),
+        "min_order": pa.int8(),
+        "dose": pa.int8(),
+        "after": pa.float64(),
+        "random_after": pa.float64(),
+        "strength": pa.float32(),
+    }
+)
+
+
+def removal_tables(
+    v_full: np.ndarray, effects: np.ndarray, salient: np.ndarray, general: np.ndarray | None, splits: list[str]
+) -> dict[str, pa.Table]:
+    """Returns the tables `removals` and `sample_removals` of `schema.sql` for a network at one epoch.
+
+    Args:
+        v_full: v(x), `[samples]`, nats.
+        effects: interactions `[samples, 2 (AND, OR), 2**n]`, nats.
+        salient: bool, of the same shape.
+        general: G, of the same shape; None for a baseline network, whose tables are empty.
+        splits: "train" or "test" for each sample.
+    """
+    if general is None:
+        return {"removals": REMOVALS.empty_table(), "sample_removals": SAMPLE_REMOVALS.empty_table()}
+    n = n_variables(effects.shape[-1])
+    after = losses(v_full, interactions(effects, salient, general), n=n)
+    return {
+        "removals": _removals(loss(v_full), after, np.asarray(splits)),
+        "sample_removals": _sample_removals(after),
+    }
+
+
+def _removals(before: np.ndarray, after: Losses, split: np.ndarray) -> pa.Table:
+    shape = after.mean.shape[1:]  # kinds, orders, doses
+    change = after.mean - before[:, None, None, None]
+    excess = change[:, :1] - change  # of the non-generalizable ones over each control
+    values = np.stack([after.mean, change, excess], axis=1).reshape(len(before), -1)  # [samples, 3 · rows]
+    in_train, in_test = split == "train", split == "test"
+    mean = _with_gap(values, in_train, in_test, axis=0)
+    low, high = (ends.reshape(len(SPLITS), 3, *shape) for ends in intervals(values[in_train], values[in_test]))
+    drawn = _with_gap(after.draws, in_train, in_test, axis=1)  # [splits, draws, kinds, orders, doses]
+    outside = 100 * (1 - LEVEL) / 2
+    draws_low, draws_high = np.percentile(drawn, [outside, 100 - outside], axis=1)
+    draws_low[:, 0] = draws_high[:, 0] = np.nan  # nothing is drawn
+    strength = _with_gap(after.strength, in_train, in_test, axis=0)
+    strength[2] = np.nan
+    first = _with_gap(before, in_train, in_test, axis=0)[:, None, None, None] + np.zeros(shape)
+    mean = mean.reshape(len(SPLITS), 3, *shape)
+    made = {"before": first, "draws_low": draws_low, "draws_high": draws_high, "strength": strength}
+    for i, name in enumerate(("after", "change", "excess")):
+        made |= {name: mean[:, i], f"{name}_low": low[:, i], f"{name}_high": high[:, i]}
+    for name in ("excess", "excess_low", "excess_high"):
+        made[name][:, 0] = np.nan
+    which = np.indices(mean[:, 0].shape).reshape(4, -1)
+    columns = {
+        "removed": np.take(KINDS, which[1]),
+        "split": np.take(SPLITS, which[0]),
+        "min_order": which[2] + 1,
+        "dose": DOSES[which[3]],
+    }
+    flat = {name: np.ravel(made[name]) for name in COLUMNS}
+    arrays = [pa.array(values) for values in columns.values()]
+    arrays += [pa.array(values, mask=np.isnan(values)) for values in flat.values()]
+    return pa.table(arrays, names=[*columns, *flat]).cast(REMOVALS)
+
+
+def _with_gap(values: np.ndarray, in_train: np.ndarray, in_test: np.ndarray, *, axis: int) -> np.ndarray:
+    """Returns means over the training samples, the testing samples, and test − train: one new first axis."""
+    means = [
+        np.compress(rows, values, axis).mean(axis) if rows.any() else np.nan + values.sum(axis)
+        for rows in (in_train, in_test)
+    ]
+    return np.stack([*means, means[1] - means[0]])
+
+
+def _sample_removals(after: Losses) -> pa.Table:
+    sample, size, dose = np.indices(after.mean[:, 0, :, 1:].shape).reshape(3, -1)  # dose 0 removes nothing
+    columns = [sample, size + 1, DOSES[dose + 1]]
+    columns += [np.ravel(values) for values in (after.mean[:, 0, :, 1:], after.mean[:, 1, :, 1:])]
+    columns.append(np.ravel(after.strength[:, 0, :, 1:]))
+    return pa.table([pa.array(column) for column in columns], names=SAMPLE_REMOVALS.names).cast(SAMPLE_REMOVALS)
