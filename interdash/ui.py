@@ -87,8 +87,9 @@ def page(title: str) -> Iterator[Page]:
         run = _choose_run()
         with st.spinner(f"Loading {run.name} …", show_time=True):
             store, version = load(run)
-        for problem in store.problems.get(run.name, []):
-            st.warning(problem)
+        if problems := store.problems.get(run.name):
+            more = f" ({len(problems)} such problems in all)" if len(problems) > 1 else ""
+            st.warning(f"{problems[0]}{more}")
         yield Page(run, store, version)
 
 
@@ -179,10 +180,7 @@ def choose(
         _refuse(label, given, default, format_func)
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
-    if widget is st.selectbox and key == "run":
-        settings["index"] = None  # without a default, so that every link names its run
-        st.session_state.setdefault(key, given if given in options else default)
-    elif widget is st.selectbox:
+    if widget is st.selectbox:
         settings["index"] = options.index(default)
     else:
         settings["value" if widget is st.select_slider else "default"] = default
@@ -438,9 +436,19 @@ def _choose_run() -> Run:
         folders = ", ".join(str(root) for root in roots())
         st.info(f"No runs in {folders} yet. Make one with `interdash demo`, or start one on the page Runs.")
         st.stop()
+    asked = st.query_params.get("run", "")
+    name = asked if asked in names else next(iter(names))
     with st.sidebar:
-        name = choose(st.selectbox, "Run", list(names), key="run")
+        if asked and asked not in names:
+            _refuse("run", asked, name, str)
+        st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
+        st.query_params["run"] = name
+        st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
     return Run.open(names[name].parent, name)
+
+
+def _write_run() -> None:
+    st.query_params["run"] = st.session_state["chosen_run"]
 
 
 def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
