@@ -35,18 +35,21 @@ from interdash.subsets import n_variables, orders
 CERTIFIED_GAPS = {"default": 0.02, "tight": 0.001}  # a sample is done when its certified gap is at most this
 SOLVED_GAP = 0.05  # a sample above it is marked unsolved
 OVER_RELAXATION = 1.7
-FIRST_THRESHOLD = 0.01  # of the mean Harsanyi interaction's scale
+FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
 ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
 CHECK_AT = (
     *range(60, 130, 10),
     *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000),
 )
 FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
-CHUNK_ENTRIES = 2**16  # entries of one [2^n, batch] array that a chunk of samples may have: it stays in the cache
+CHUNK_ENTRIES = 2**17  # entries of one [2^n, batch] array of the samples that advance together: it stays in the cache
+GROUP_ENTRIES = 2**24  # … and of the samples whose state is kept at once
 HEAD_START, HEAD_STEPS = 40, 70  # the tie-break starts 41 times as strong and falls to its value by step 70
 TINY = 1e-30
 
 Kind = TypeVar("Kind", np.ndarray, torch.Tensor)
+State = dict[str, Tensor]  # of some samples, see `_start`
+DOUBLE = frozenset({"z", "dual", "x"})  # what holds [a | o]: two columns a sample
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Split(Generic[Kind]):
     def numpy(self) -> "Split[np.ndarray]":
         """Returns the same split as numpy arrays."""
         return Split(*(np.asarray(torch.as_tensor(value).cpu()) for value in vars(self).values()))
+
+
+FIELDS = tuple(Split.__dataclass_fields__)
 
 
 def sparse_split(
@@ -116,12 +122,12 @@ def sparse_split(
     else:
         weights = 1 + tie_break * (torch.tensor(orders(n), dtype=torch.float64, device=u.device) - 1)
         scale = u[-1].abs() if zeta == "sample" else u[-1].abs().mean().expand(u.shape[1])
-        chunk = max(1, CHUNK_ENTRIES >> n)
+        group = max(1, GROUP_ENTRIES >> n)
         parts = [
-            _solve(u[:, i : i + chunk].contiguous(), kappa * scale[i : i + chunk], weights, tolerance, max_steps)
-            for i in range(0, u.shape[1], chunk)
+            _solve(u[:, i : i + group].contiguous(), kappa * scale[i : i + group], weights, tolerance, max_steps)
+            for i in range(0, u.shape[1], group)
         ]
-        split = Split(*(torch.cat([getattr(part, key) for part in parts]) for key in Split.__dataclass_fields__))
+        split = Split(*(torch.cat([getattr(part, key) for part in parts]) for key in FIELDS))
     return split if isinstance(v, Tensor) else split.numpy()  # pyright: ignore[reportReturnType]
 
 
@@ -198,101 +204,124 @@ def _norm(x: Tensor, batch: int) -> Tensor:
     return x.square().sum(0).view(-1, batch).sum(0).sqrt_() + TINY
 
 
-def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: int) -> Split[Tensor]:
-    """Returns the split of one chunk of samples; u is `[2^n, batch]` in float64.
+def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
+    """Returns the state of the solver before its first step; u is `[2^n, batch]` in float64.
 
-    x = [a | o] and δ are the two halves of the ADMM point; `z` is x after the soft threshold, `dual` the scaled
-    multiplier of x = z, `threshold` its scale, `sigma` the weight of δ against x in the projection's metric. Both step
-    sizes follow the residuals of each sample, so that neither the scale of u nor its batch matters.
+    x = [a | o] and δ are the point on the equality; `z` is x after the soft threshold, `dual` the scaled multiplier of
+    x = z, `threshold` its scale, `sigma` the weight of δ against x in the projection. Both step sizes follow the
+    residuals of each sample, so that neither the scale of u nor its batch matters.
     """
-    n, size = n_variables(len(u)), u.shape[1]
-    dtype = torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
-    solver: Projector = projector(n, dtype, u.device)
-    noisy = bool((zeta > 0).any())
+    size, batch = u.shape
     # a power of two: the same steps, bit for bit, for 2·v
     scale = torch.exp2(torch.floor(torch.log2(u.abs().amax(0).clamp_min(TINY))))
     half = (u / scale / 2).T.contiguous()
     l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
-    target = CERTIFIED_GAPS[tolerance]
-    w = weights.to(dtype)
-    finished: dict[int, tuple[Split[Tensor], int]] = {}
-
-    s = {
-        "index": torch.arange(size, device=u.device),
+    new = {"dtype": dtype, "device": u.device}
+    return {
+        "index": torch.arange(batch, device=u.device),
+        "scale": scale,
         "u": (u / scale).to(dtype),
         "zeta": (zeta / scale).to(dtype),
-        "threshold": (FIRST_THRESHOLD / 2 * l1 / 2 ** (n / 2)).clamp_min(TINY).to(dtype),
-        "sigma": torch.ones(size, dtype=dtype, device=u.device),
-        "z": torch.zeros(len(u), 2 * size, dtype=dtype, device=u.device),
-        "dual": torch.zeros(len(u), 2 * size, dtype=dtype, device=u.device),
-        "z_delta": torch.zeros(len(u), size, dtype=dtype, device=u.device),
-        "dual_delta": torch.zeros(len(u), size, dtype=dtype, device=u.device),
+        "threshold": (FIRST_THRESHOLD / 2 * l1 / size**0.5).clamp_min(TINY).to(dtype),
+        "sigma": torch.ones(batch, **new),
+        "z": torch.zeros(size, 2 * batch, **new),
+        "dual": torch.zeros(size, 2 * batch, **new),
+        "z_delta": torch.zeros(size, batch, **new),
+        "dual_delta": torch.zeros(size, batch, **new),
     }
-    last = min(max_steps, CHECK_AT[-1])
-    for step in range(1, last + 1):
-        batch = s["u"].shape[1]
+
+
+def _advance(s: State, steps: range, weights: Tensor, solver: Projector, noisy: bool) -> State:
+    """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
+    s, batch = dict(s), s["u"].shape[1]
+    no_shift = torch.zeros_like(s["sigma"])
+    for step in steps:
         # projection onto the equality
         x = s["z"] - s["dual"]
         r = s["u"] - _outputs(x.clone())
-        delta = s["z_delta"] - s["dual_delta"]
-        shift = torch.zeros_like(s["sigma"])
+        shift, delta = no_shift, s["z_delta"]
         if noisy:
+            shift, delta = 1 / s["sigma"], s["z_delta"] - s["dual_delta"]
             r -= delta
-            shift = 1 / s["sigma"]
         multiplier = solver.solve(r, shift)
         x += _adjoint(multiplier)
         if noisy:
             delta += multiplier * shift
-        # soft threshold, and the bound of δ; it is approached from inside, about as fast as the iterate settles
-        z_before, delta_before = s["z"], s["z_delta"]
-        moved = s["dual"].add_(x, alpha=OVER_RELAXATION).add_(s["z"], alpha=1 - OVER_RELAXATION)
-        head = 1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS)  # come from the side that the tie-break prefers
-        limit = ((1 + head * (w - 1)).clamp_min(0.1)[:, None] * s["threshold"]).repeat(1, 2)
+        if step == steps[-1]:
+            s |= {"x": x, "delta": delta, "y": multiplier / s["threshold"]}
+        # soft threshold, with the tie-break from the side that it prefers
+        before, before_delta = s["z"], s["z_delta"]
+        moved = s["dual"].add_(x, alpha=OVER_RELAXATION).add_(before, alpha=1 - OVER_RELAXATION)
+        head = 1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS)
+        limit = ((1 + head * (weights - 1)).clamp_min(0.1)[:, None] * s["threshold"]).repeat(1, 2)
         s["dual"] = torch.clamp(moved, -limit, limit)
         s["dual"][0] = moved[0]
         s["z"] = moved - s["dual"]
-        if noisy:
-            moved = s["dual_delta"].add_(delta, alpha=OVER_RELAXATION).add_(s["z_delta"], alpha=1 - OVER_RELAXATION)
+        if noisy:  # the bound of δ is approached from inside, about as fast as the iterate settles
+            moved = s["dual_delta"].add_(delta, alpha=OVER_RELAXATION).add_(before_delta, alpha=1 - OVER_RELAXATION)
             inside = s["zeta"] * (1 - min(0.02, 2 / step))
             s["z_delta"] = torch.clamp(moved, -inside, inside)
             s["z_delta"][0] = s["z_delta"][-1] = 0
             s["dual_delta"] = moved - s["z_delta"]
-        if step in CHECK_AT or step == last:
-            y = multiplier / s["threshold"]
-            estimate = _gap(_objective(w, x), _lower_bound(s["u"], s["zeta"], w, y))
-            done = (estimate <= target) | (step == last)
-            if done.any():
-                pick = done.nonzero()[:, 0]
-                columns = s["index"][pick]
-                both = torch.cat([pick, pick + batch])
-                made = _finish(
-                    u[:, columns], zeta[columns], weights, x[:, both] * scale[columns].repeat(2),
-                    delta[:, pick] * scale[columns], y[:, pick],
-                )  # fmt: skip
-                settled = (made.gap <= target) | (step == last)
-                for row in settled.nonzero()[:, 0].tolist():
-                    finished[int(columns[row])] = (made, row)
-                done[pick[~settled]] = False
-            if done.all():
-                break
-            if done.any():
-                keep = (~done).nonzero()[:, 0]
-                both = torch.cat([keep, keep + batch])
-                s = {key: t[..., both if key in ("z", "dual") else keep] for key, t in s.items()}
-                x, z_before = x[:, both], z_before[:, both]
-                delta, delta_before, batch = delta[:, keep], delta_before[:, keep], len(keep)
         if step in ADAPT_AT:
-            change = (_norm(x - s["z"], batch) / _norm(s["z"] - z_before, batch)).sqrt().clamp(0.2, 5)
+            change = (_norm(x - s["z"], batch) / _norm(s["z"] - before, batch)).sqrt().clamp(0.2, 5)
             s["threshold"] = s["threshold"] / change
             s["dual"] /= change.repeat(2)
             if noisy:
-                moved_delta = _norm(s["z_delta"] - delta_before, batch)
+                moved_delta = _norm(s["z_delta"] - before_delta, batch)
                 change_delta = (_norm(delta - s["z_delta"], batch) / moved_delta).sqrt().clamp(0.2, 5)
                 s["sigma"] = s["sigma"] * change_delta / change
                 s["dual_delta"] /= change_delta
-    return Split(
-        *(
-            torch.stack([getattr(made, key)[row] for made, row in (finished[i] for i in range(size))])
-            for key in Split.__dataclass_fields__
-        )
-    )
+    return s
+
+
+def _pick(s: State, samples: Tensor) -> State:
+    """Returns the state of some samples (positions in the batch)."""
+    batch = s["u"].shape[1]
+    both = torch.cat([samples, samples + batch])
+    return {key: value[..., both if key in DOUBLE else samples] for key, value in s.items()}
+
+
+def _join(states: list[State]) -> State:
+    """Returns one state with the samples of several."""
+    halves = {
+        key: [part for i in (0, 1) for part in (s[key].chunk(2, 1)[i] for s in states)]
+        for key in DOUBLE & set(states[0])
+    }
+    return {key: torch.cat(halves.get(key, [s[key] for s in states]), -1) for key in states[0]}
+
+
+def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: int) -> Split[Tensor]:
+    """Returns the split of a group of samples; u is `[2^n, batch]` in float64.
+
+    Chunks of samples advance from check to check; those that are done leave, the others are packed together again.
+    """
+    n, target = n_variables(len(u)), CERTIFIED_GAPS[tolerance]
+    dtype = torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
+    solver, w, noisy = projector(n, dtype, u.device), weights.to(dtype), bool((zeta > 0).any())
+    chunk = max(1, CHUNK_ENTRIES >> n)
+    checks = [*(step for step in CHECK_AT if step < max_steps), max_steps]
+    finished: list[tuple[Tensor, Split[Tensor]]] = []
+    rest, step = _start(u, zeta, dtype), 0
+    for check in checks:
+        pending = []
+        for samples in torch.arange(len(rest["index"]), device=u.device).split(chunk):
+            s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy)
+            estimate = _gap(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
+            done = (estimate <= target) | (check == max_steps)
+            if done.any():
+                t = _pick(s, done.nonzero()[:, 0])
+                at = t["index"]
+                made = _finish(
+                    u[:, at], zeta[at], weights, t["x"] * t["scale"].repeat(2), t["delta"] * t["scale"], t["y"]
+                )
+                settled = (made.gap <= target) | (check == max_steps)
+                finished.append((at[settled], Split(*(value[settled] for value in vars(made).values()))))
+                done[done.clone()] = settled
+            if not done.all():
+                pending.append(_pick(s, (~done).nonzero()[:, 0]))
+        if not pending:
+            break
+        rest, step = _join(pending), check
+    order = torch.cat([at for at, _ in finished]).argsort()
+    return Split(*(torch.cat([getattr(made, key) for _, made in finished])[order] for key in FIELDS))
