@@ -11,11 +11,8 @@ Everything chosen lies in the URL under a short name, so that the address is a l
 import html
 import inspect
 import io
-import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -31,7 +28,9 @@ from interdash.figures import theme
 from interdash.files import DamagedFileError
 from interdash.runs import Run
 from interdash.state import state
-from interdash.store import Store, open_store
+from interdash.ui_data import Page, load, open_run, roots, run_names
+
+__all__ = ["Page", "open_run", "roots", "run_names"]  # from ui_data, for pages
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
@@ -45,39 +44,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page about one run."""
-
-    run: Run
-    store: Store
-    version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
-
-    @property
-    def note(self) -> str:
-        """The choices of the split that its charts rest on, for `show`."""
-        split = self.run.config.split
-        ties = (
-            "low orders preferred"
-            if split.tie_break > 0
-            else "high orders preferred"
-            if split.tie_break < 0
-            else "none"
-        )
-        return f"Split: κ = {split.kappa:g}, tie-break {split.tie_break:g} ({ties})."
-
-    def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
-        """Returns the answer of a query function about this run, from the cache while the data are the same."""
-        name = f"{question.__module__}.{question.__qualname__}"
-        return _answer(name, str(self.run.path), self.version, settings, _question=question, _store=self.store)
-
-
-def roots() -> list[Path]:
-    """Returns the folders of runs: `INTERDASH_ROOT`, several of them divided as in PATH; default data/runs."""
-    text = os.environ.get("INTERDASH_ROOT") or str(FOLDER.parent / "data" / "runs")
-    return [Path(part) for part in dict.fromkeys(text.split(os.pathsep)) if part]
 
 
 @contextmanager
@@ -120,40 +86,6 @@ def _links() -> None:
             st.page_link(f"pages/{stem}.py", label=name, icon=PAGES[stem][1], query_params=carried, width="stretch")
         except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
             st.html(f'<a href="/{stem}?{html.escape(urlencode(carried))}" target="_self">{name}</a>')
-
-
-def load(run: Run) -> tuple[Store, tuple[int, ...]]:
-    """Returns the store with what the run has now, and the version of its data."""
-    shared = _shared()
-    version = data_version(run)
-    with shared.lock:
-        if shared.versions.get(str(run.path)) != version:
-            shared.store.refresh(run)
-            shared.versions[str(run.path)] = version
-    return shared.store, version
-
-
-def data_version(run: Run) -> tuple[int, ...]:
-    """Returns numbers that change whenever the dashboard's data of a run change."""
-    paths = (run.path / "run.json", run.path / "metrics.jsonl", run.labels_dir)
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
-
-
-def run_names() -> dict[str, Path]:
-    """Returns the runs of all roots: name and folder, newest first; a name that comes twice is the first root's."""
-    found: dict[str, Path] = {}
-    for root in roots():
-        for path in sorted(root.glob("*/run.json"), key=lambda path: -path.stat().st_mtime_ns):
-            found.setdefault(path.parent.name, path.parent)
-    return found
-
-
-def open_run(name: str) -> Run:
-    """Returns a run of any root by its name."""
-    found = run_names()
-    if name not in found:
-        raise ValueError(f"there is no run {name!r}; choose one of {', '.join(found) or 'none'}")
-    return Run.open(found[name].parent, name)
 
 
 # What is chosen: each widget's key is its name in the URL.
@@ -343,7 +275,8 @@ def show(
     """
     frames = dict(rows) if isinstance(rows, Mapping) else {figure.__name__.replace("_", " "): rows}
     caption, how = explanation(figure)
-    drawn = theme.themed(figure(*frames.values(), **options), is_dark())
+    name = f"{figure.__module__}.{figure.__qualname__}"
+    drawn = _drawn(name, tuple(frames.values()), options, is_dark(), _figure=figure)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}}
     alt = f"{caption} {', '.join(f'{len(frame)} rows of {name}' for name, frame in frames.items())}."
     if on_select is None:
@@ -372,6 +305,17 @@ def clicked(key: str) -> list[Any]:
 def is_dark() -> bool:
     """Returns whether the browser shows the dark theme."""
     return st.context.theme.type == "dark"
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)  # a figure takes 0.1 s to build, its rows 1 ms to hash
+def _drawn(
+    name: str,
+    frames: tuple[pd.DataFrame, ...],
+    options: dict[str, Any],
+    dark: bool,
+    _figure: Callable[..., go.Figure],
+) -> go.Figure:
+    return theme.themed(_figure(*frames, **options), dark)
 
 
 @st.fragment
@@ -404,30 +348,6 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-@dataclass
-class _Shared:
-    store: Store
-    versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@st.cache_resource(show_spinner=False)
-def _shared() -> _Shared:
-    return _Shared(open_store())
-
-
-@st.cache_data(max_entries=400, show_spinner=False)
-def _answer(
-    name: str,
-    path: str,
-    version: tuple[int, ...],
-    settings: dict[str, Any],
-    _question: Callable[..., Any],
-    _store: Store,
-) -> Any:
-    return _question(_store, Path(path).name, **settings)
 
 
 def _choose_run() -> Run:

@@ -1,0 +1,109 @@
+"""Where the pages' data come from: the runs of all roots, one store for all sessions, cached answers.
+
+The store is filled from a run's labels when the run is first opened, and brought up to date when its files change.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from interdash.runs import Run
+from interdash.store import Store, open_store
+
+HOME = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page about one run."""
+
+    run: Run
+    store: Store
+    version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
+
+    @property
+    def note(self) -> str:
+        """The choices of the split that its charts rest on, for `show`."""
+        split = self.run.config.split
+        ties = (
+            "low orders preferred"
+            if split.tie_break > 0
+            else "high orders preferred"
+            if split.tie_break < 0
+            else "none"
+        )
+        return f"Split: κ = {split.kappa:g}, tie-break {split.tie_break:g} ({ties})."
+
+    def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a query function about this run, from the cache while the data are the same."""
+        name = f"{question.__module__}.{question.__qualname__}"
+        return _answer(name, str(self.run.path), self.version, settings, _question=question, _store=self.store)
+
+
+def roots() -> list[Path]:
+    """Returns the folders of runs: `INTERDASH_ROOT`, several of them divided as in PATH; default data/runs."""
+    text = os.environ.get("INTERDASH_ROOT") or str(HOME / "data" / "runs")
+    return [Path(part) for part in dict.fromkeys(text.split(os.pathsep)) if part]
+
+
+def load(run: Run) -> tuple[Store, tuple[int, ...]]:
+    """Returns the store with what the run has now, and the version of its data."""
+    shared = _shared()
+    version = data_version(run)
+    with shared.lock:
+        if shared.versions.get(str(run.path)) != version:
+            shared.store.refresh(run)
+            shared.versions[str(run.path)] = version
+    return shared.store, version
+
+
+def data_version(run: Run) -> tuple[int, ...]:
+    """Returns numbers that change whenever the dashboard's data of a run change."""
+    paths = (run.path / "run.json", run.path / "metrics.jsonl", run.labels_dir)
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+def run_names() -> dict[str, Path]:
+    """Returns the runs of all roots: name and folder, newest first; a name that comes twice is the first root's."""
+    found: dict[str, Path] = {}
+    for root in roots():
+        for path in sorted(root.glob("*/run.json"), key=lambda path: -path.stat().st_mtime_ns):
+            found.setdefault(path.parent.name, path.parent)
+    return found
+
+
+def open_run(name: str) -> Run:
+    """Returns a run of any root by its name."""
+    found = run_names()
+    if name not in found:
+        raise ValueError(f"there is no run {name!r}; choose one of {', '.join(found) or 'none'}")
+    return Run.open(found[name].parent, name)
+
+
+@dataclass
+class _Shared:
+    store: Store
+    versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@st.cache_resource(show_spinner=False)
+def _shared() -> _Shared:
+    return _Shared(open_store())
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _answer(
+    name: str,
+    path: str,
+    version: tuple[int, ...],
+    settings: dict[str, Any],
+    _question: Callable[..., Any],
+    _store: Store,
+) -> Any:
+    return _question(_store, Path(path).name, **settings)
