@@ -13,6 +13,9 @@ BOUNDARIES = {  # what the words of a boundary that is not found say
 }
 
 
+NOT_APART = "phases 1 and 2 are not told apart: non-generalizable strength never clearly falls before H peaks at 2|3"
+
+
 def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
     """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
 
@@ -36,8 +39,10 @@ def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the table `phases` from a run's manifest; none before its epochs are labelled."""
     moved = manifest.get("moved_boundaries", {})
+    stored = (manifest.get("summary") or {}).get("phases", [])
+    third = any(row["boundary"] == "2|3" and row["found"] is not None for row in stored)
     rows = []
-    for row in (manifest.get("summary") or {}).get("phases", []):
+    for row in stored:
         name, found = row["boundary"], row["found"]
         by_user = name in moved
         if by_user:
@@ -45,7 +50,7 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
                 f"; our rule says epoch {found:g}" if found is not None else "; not found by our rule"
             )
         elif found is None:
-            reason = BOUNDARIES[name]
+            reason = NOT_APART if name == "1|2" and third else BOUNDARIES[name]
         else:
             reason = f"epoch {found:g}, 95 % interval {row['low']:g}–{row['high']:g}"
         epoch = moved[name] if by_user else found

@@ -210,11 +210,10 @@ def _share(curves: np.ndarray) -> np.ndarray:
 def _turns(times: tuple[float, ...], curves: np.ndarray, rising: bool | None) -> tuple[int, int, bool]:
     """Returns the positions of 1|2 and 2|3, and whether H rises through phase 2 (given, or found if None)."""
     lead, other = curves[2] - curves[1], curves[2]
-    peak = int(_share(curves[1:]).argmax())
+    peak = int(curves[0].argmax())
     if rising is None:
         rising = peak + int(lead[peak:].argmin()) == peak
     if not rising:
-        peak = int(curves[0].argmax())
         return peak, peak + int(lead[peak:].argmin()), False
     slopes = np.diff(other) / np.diff(times)
     bends = (np.diff(slopes) * (slopes[:-1] < 0))[: max(peak - 1, 0)]  # the sharpest end of a fall, before the peak

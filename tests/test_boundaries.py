@@ -43,6 +43,13 @@ def test_without_phases_the_reason_says_so():
     assert rows[1]["reason"].startswith("no third phase found")
 
 
+def test_a_third_phase_without_a_second_says_that_the_first_two_are_not_told_apart():
+    stored = [{"boundary": "1|2", "found": None}, {"boundary": "2|3", "found": 9.0, "low": 8.0, "high": 11.0}]
+    rows = boundaries({"summary": {"phases": stored}})
+    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart")
+    assert rows[1]["reason"] == "epoch 9, 95 % interval 8–11"
+
+
 def test_a_moved_boundary_is_stored_marked_and_taken_back(ready_run):
     before = boundaries(ready_run.manifest)
     move_boundary(ready_run, "1|2", 2)
