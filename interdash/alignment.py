@@ -48,3 +48,9 @@ def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
         first, second = (None if value is None or pd.isna(value) else float(value) for value in (first, second))
         position[epochs.index] = phase_position(epochs.to_numpy(), first, second, max(epochs.tolist()))
     return curves.assign(position=position)
+
+
+def without_phases(curves: pd.DataFrame) -> list[str]:
+    """Returns the runs of aligned curves that have no position at all: no boundary 1|2 was found."""
+    placed = curves.loc[curves["position"].notna(), "run"].unique().tolist()
+    return [run for run in curves["run"].unique().tolist() if run not in placed]

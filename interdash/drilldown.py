@@ -66,33 +66,45 @@ def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[
     v = outputs["v"].to_numpy(dtype=np.float64)
     spread = np.square(v - v.mean()).sum() if len(v) else 0.0
     strength = interactions["strength"].to_numpy(dtype=np.float64)
-    rows = []
+    rows, done = [], 0
+    total = np.full(len(v), v[0] if len(v) else 0.0)
     for count in sorted({min(count, len(interactions)) for count in counts}) if len(v) else []:
-        error = rebuilt_outputs(outputs, interactions.head(count)) - v
+        total += triggered(outputs, interactions.iloc[done:count])
+        done = count
         rows.append(
             {
                 "count": count,
                 "strength": strength[:count].sum() / max(strength.sum(), 1e-300),
-                "explained": 1 - np.square(error).sum() / spread if spread > 0 else np.nan,
-                "largest_error": np.abs(error).max(),
+                "explained": 1 - np.square(total - v).sum() / spread if spread > 0 else np.nan,
+                "largest_error": np.abs(total - v).max(),
             }
         )
     return pd.DataFrame(rows, columns=["count", "strength", "explained", "largest_error"])
 
 
-def rebuilt_outputs(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
-    """Returns v(x_∅) plus the given interactions where they are triggered: float64 `(2**n,)`, nats, index = bitmask.
+def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
+    """Returns the sum of the given interactions on every masked version, float64 `(2**n,)`, nats, index = bitmask.
 
-    An AND is triggered if all of its variables are present, an OR if any is. With all interactions this is
+    An AND is triggered if all of its variables are present, an OR if any is. With all interactions and v(x_∅) this is
     `interactions.matched_outputs`, v − δ; here a few are summed one by one, which needs no torch.
     """
     masks = outputs["subset"].to_numpy(dtype=np.int64)
-    total = np.full(len(masks), outputs["v"].iloc[0], dtype=np.float64)
+    total = np.zeros(len(masks))
     subsets = interactions["subset"].to_numpy(dtype=np.int64)
     for subset, effect, is_or in zip(subsets, interactions["effect"], interactions["type"] == "or", strict=True):
         present = masks & subset
         total += effect * (present != 0 if is_or else present == subset)
     return total
+
+
+def shares(rebuilt: pd.DataFrame, count: int) -> str:
+    """Returns the shares of strength and of outputs that the `count` strongest explain, in words: "31 % · 62 %"."""
+    rows = rebuilt.loc[rebuilt["count"] <= count]
+    if rows.empty or not count:
+        return "–"
+    last = rows.iloc[-1]
+    explained = "–" if np.isnan(last["explained"]) else f"{max(last['explained'], 0):.0%}"
+    return f"{last['strength']:.0%} · {explained}"
 
 
 def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
@@ -129,7 +141,8 @@ def story_text(told: dict[str, float | int | bool | None]) -> str:
         return f"Salient at none of {told['recorded']} epochs."
     effect = f"{told['effect']:+.3f}".replace("-", "−")
     gone = "still there at the last epoch" if told["gone"] is None else f"gone at epoch {told['gone']}"
-    flips = f"It changes its sign {told['flips']} times. " if told["flips"] else ""
+    times = "once" if told["flips"] == 1 else f"{told['flips']} times"
+    flips = f"It changes its sign {times}. " if told["flips"] else ""
     transfer = {
         None: "Nothing is known about G.",
         True: "At its peak it generalizes: the baseline has it too.",

@@ -1,7 +1,7 @@
 """What stands in an address: numbers, interactions, pinned samples. Hostile text becomes a message, nothing else."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 
 def number(text: str, known: Collection[int], what: str) -> int:
@@ -45,6 +45,24 @@ def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[i
     """
     sample, _, epoch = text.partition("-")
     return number(sample, samples, "the pinned sample"), number(epoch, epochs, "the pinned epoch")
+
+
+def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[str]:
+    """Returns the runs that a link asks for, each once.
+
+    >>> runs(["b", "a", "b"], ["a", "b", "c"])
+    ['b', 'a']
+
+    Raises:
+        ValueError: one is not there, or there are too many.
+    """
+    for name in given:
+        if name not in known:
+            raise ValueError(f"The link asks for run {shown(name)}, which is not there.")
+    found = list(dict.fromkeys(given))
+    if len(found) > most:
+        raise ValueError(f"The link asks for {len(found)} runs; at most {most} can be compared.")
+    return found
 
 
 def shown(text: str) -> str:

@@ -12,7 +12,7 @@ from interdash.figures import sample as charts
 from interdash.files import DamagedFileError
 
 PER_PAGE = 60
-STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000, 2000, 8192)  # k of the k strongest
+STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 SORTS = {
     "sample": "number",
     "loss": "highest loss",
@@ -52,7 +52,7 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
         with st.container(width=200):
             label = ui.choose_label(page)
         with st.container(width=210):
-            sort = ui.choose(st.selectbox, "Order", list(SORTS), key="sort", format_func=SORTS.__getitem__)
+            sort = ui.choose(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
             loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, key="loss", bind="query-params")
             share = st.slider(
@@ -153,13 +153,19 @@ def show_sample(
         f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
         f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats"
     )
-    show_faithfulness(every, now, side)
+    try:
+        outputs = vectors.outputs(page.store, page.run, epoch, number)
+    except (DamagedFileError, FileNotFoundError):  # every.attrs["problems"] says so
+        outputs = pd.DataFrame({"subset": [], "v": []})
+    rebuilt = drilldown.rebuilt(outputs, every, (*STEPS, now["salient"]))
+    show_faithfulness(rebuilt, now, side)
     left, right = (st.container(), st.container()) if side else st.columns([2, 3])
     with left:
         if image:
             ui.show(inputs.input_image, row, key=f"input{side}", chosen=subsets.members(subset))
         else:
             st.html(inputs.input_html(row, subsets.members(subset)))
+            st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")
     with right:
         ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
     if subset:
@@ -174,11 +180,7 @@ def show_sample(
         ui.show(charts.sorted_strengths, every, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
     left, right = (st.container(), st.container()) if side else st.columns(2)
     with left:
-        try:
-            rows = drilldown.rebuilt(vectors.outputs(page.store, page.run, epoch, number), every, STEPS)
-            ui.show(charts.rebuilt, rows, key=f"rebuilt{side}", salient=int(now["salient"]))
-        except (DamagedFileError, FileNotFoundError) as error:
-            st.warning(str(error))
+        ui.show(charts.rebuilt, rebuilt, key=f"rebuilt{side}", salient=int(now["salient"]))
     with right:
         key = f"life{side}"
         ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
@@ -186,8 +188,9 @@ def show_sample(
         st.warning(problem)
 
 
-def show_faithfulness(every: pd.DataFrame, now: Any, side: str) -> None:
+def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
     """Draws how far the pictures below can be trusted."""
+    explained = "Left: share of Σ|I|. Right: share of the variance of the 2ⁿ outputs that they rebuild by themselves."
     with st.container(horizontal=True, key=f"faithful{side}"):
         st.metric(
             "Universal matching, largest error", f"{now['residual']:.1e} nats",
@@ -201,16 +204,9 @@ def show_faithfulness(every: pd.DataFrame, now: Any, side: str) -> None:
             "Largest noise |δ|", f"{now['noise']:.3f} nats",
             help="What the split may leave unexplained on a masked version: at most κ·|v(x) − v(x_∅)|.",
         )  # fmt: skip
-        strength = every["explained"].tolist()
-        st.metric(
-            "Strength in the 10 strongest", f"{strength[min(10, len(strength)) - 1]:.0%}" if strength else "–",
-            help="Their share of Σ|I| over all AND and OR interactions of this sample.",
-        )  # fmt: skip
-        share = now["salient_strength"] / now["strength"] if now["salient"] else 0
-        st.metric(
-            f"Strength in the {now['salient']} salient", f"{share:.0%}",
-            help=f"Salient: |I| ≥ τ = {now['tau']:.3f} nats.",
-        )  # fmt: skip
+        st.metric("Explained by the 10 strongest", drilldown.shares(rebuilt, 10), help=explained)
+        words = f"{explained} Salient: |I| ≥ τ = {now['tau']:.3f} nats."
+        st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
 
 
 def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, side: str, image: bool) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from interdash.alignment import aligned, phase_position
+from interdash.alignment import aligned, phase_position, without_phases
 
 
 def test_phase_position():
@@ -29,3 +29,4 @@ def test_aligned():
     assert found["position"].tolist()[:2] == [0.0, 1.0]
     assert found["position"].isna().tolist() == [False, False, True, True]
     assert "position" not in curves
+    assert without_phases(found) == ["b"]

@@ -42,12 +42,12 @@ def test_waterfall_shows_noise():
     assert empty["step"].tolist() == ["v(x_∅)", "v(x)"]
 
 
-def test_rebuilt_outputs_agree_with_matching():
+def test_triggered_agrees_with_matching():
     outputs, interactions = game()
     i_and, i_or = np.zeros(8), np.zeros(8)
     i_and[[3, 1]], i_or[6] = [3.0, 0.5], -2.0
     expected = matched_outputs(i_and, i_or, np.array(-1.0))
-    np.testing.assert_allclose(drilldown.rebuilt_outputs(outputs, interactions), expected, atol=1e-12)
+    np.testing.assert_allclose(drilldown.triggered(outputs, interactions) - 1, expected, atol=1e-12)
     np.testing.assert_allclose(expected, outputs["v"], atol=1e-12)
 
 
@@ -61,6 +61,9 @@ def test_rebuilt():
     left = 0.5 * 0.5 * 4  # the squared error without 0.5·x0
     spread = np.square(outputs["v"] - outputs["v"].mean()).sum()
     assert rows["explained"].iloc[1] == pytest.approx(1 - left / spread)
+    assert drilldown.shares(rows, 1) == f"55% · {max(rows['explained'].iloc[0], 0):.0%}"
+    assert drilldown.shares(rows, 50) == "100% · 100%"
+    assert drilldown.shares(rows, 0) == "–"
 
 
 def test_rebuilt_of_nothing():

@@ -32,6 +32,14 @@ def test_pin():
         links.pin("", range(10), [0])
 
 
+def test_runs():
+    assert links.runs([], ["a"]) == []
+    with pytest.raises(ValueError, match=r"The link asks for run `\.\./a`, which is not there"):
+        links.runs(["a", "../a"], ["a"])
+    with pytest.raises(ValueError, match="asks for 7 runs; at most 6 can be compared"):
+        links.runs(list("abcdefg"), list("abcdefg"))
+
+
 def test_hostile_text_is_short_and_has_no_markup():
     assert links.shown("`" * 3 + "<b>" + "x" * 100).count("`") == 2
     assert "characters)" in links.shown("x" * 100)

@@ -42,17 +42,16 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         line = {"color": CHOSEN if lit else OUTLINE, "width": 4 if lit else 1.5}
         figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip"))
     centres = [np.argwhere(assignment == variable).mean(0) for variable in range(len(row["names"]))]
-    figure.add_trace(
-        go.Scatter(
-            x=[centre[1] for centre in centres],
-            y=[centre[0] for centre in centres],
-            mode="text",
-            text=[f"<b>{variable}</b>" for variable in range(len(centres))],
-            textfont={"color": [CHOSEN if variable in chosen else OUTLINE for variable in range(len(centres))]},
-            hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])],
-            hoverinfo="text",
-        )
-    )
+    figure.add_scatter(
+        x=[centre[1] for centre in centres], y=[centre[0] for centre in centres], mode="markers",
+        marker={"size": 26, "color": "rgba(0,0,0,0)"},
+        hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])], hoverinfo="text",
+    )  # fmt: skip
+    for variable, (y, x) in enumerate(centres):
+        figure.add_annotation(
+            x=x, y=y, text=f"<b>{variable}</b>", showarrow=False, bgcolor="rgba(0,0,0,0.65)", borderpad=1,
+            font={"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 12}, captureevents=False,
+        )  # fmt: skip
     figure.update_xaxes(title=f"{width} pixels", range=[-0.7, width - 0.3], showticklabels=False, showgrid=False)
     figure.update_yaxes(
         title=f"{height} pixels", range=[height - 0.3, -0.7], showticklabels=False, showgrid=False, scaleanchor="x"
@@ -204,10 +203,10 @@ def list_of_texts(samples: pd.DataFrame, chosen: int | None = None) -> pd.DataFr
             "input": [summary_text(display) for display in samples["display"]],
             "label": samples["label_name"],
             "answer": ["right" if correct else "wrong" for correct in samples["correct"]],
-            "loss (nats)": samples["loss"].round(3),
-            "non-generalizable (%)": (samples["non_generalizable_share"] * 100).round(0),
-            "highest order": samples["highest_order"],
-            "certified gap (%)": (samples["gap"] * 100).round(2),
+            "loss": samples["loss"].round(3),
+            "non-gen. (%)": (samples["non_generalizable_share"] * 100).round(0),
+            "order": samples["highest_order"],
+            "gap (%)": (samples["gap"] * 100).round(2),
         }
     )
 

@@ -78,7 +78,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     groups = [(below, "not salient", {"symbol": "circle-open", "size": 6, "color": GREY})]
     for known, name in G_NAMES.items():
         symbol = {True: "circle", False: "square-open", None: "circle"}[known]
-        marker = {"symbol": symbol, "size": 10, "color": _G_COLOURS[known], "line": {"width": 2}}
+        marker = {"symbol": symbol, "size": 10, "color": _G_COLOURS[known], "line": {"width": 2 * (known is False)}}
         groups.append((~below & _is(target["generalizes"], known), name, marker))
     for rows, name, marker in groups:
         if rows.any():
@@ -129,8 +129,11 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     if len(others):
         _steps(figure, others, "taken together", {"marker": {"color": theme.rgba(GREY, 0.55)}})
     _steps(figure, waterfall.loc[total], "v", {"marker": {"color": GREY}})
-    figure.update_xaxes(title_text="v, log-odds of the label (nats)", zeroline=True)
-    figure.update_yaxes(title_text="step", **_names_axis(keys, [_short(step) for step in waterfall["step"]]))
+    figure.update_xaxes(title_text="v (nats)", zeroline=True)
+    figure.update_yaxes(
+        title_text="step",
+        **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]]),
+    )
     return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 
 
@@ -167,10 +170,13 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
             hoverinfo="skip", marker={"symbol": "circle-open", "size": 16, "color": CHOSEN, "line": {"width": 3}},
         )  # fmt: skip
     tau = all_interactions["tau"].iloc[0]
-    figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5}, annotation_text=f"τ = {tau:{NATS}}")
+    figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5})
+    figure.add_annotation(  # on a log axis, annotations are placed by the logarithm
+        xref="paper", x=1, xanchor="right", y=math.log10(tau), yanchor="bottom", text=f"τ = {tau:.3g} nats"
+    )  # fmt: skip
     figure.update_xaxes(title_text="rank", type="log", dtick=1)
     figure.update_yaxes(
-        title_text="strength |I| (nats)", type="log", exponentformat="power", range=_decades(all_interactions)
+        title_text="strength |I| (nats)", type="log", dtick=1, exponentformat="power", range=_decades(all_interactions)
     )
     return figure.update_layout(height=380, clickmode="event+select")
 
@@ -197,7 +203,10 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
             hovertemplate=f"%{{x}} strongest: %{{y:.1%}} {name}<extra></extra>",
         )  # fmt: skip
     if salient:
-        figure.add_vline(x=salient, line={"width": 1.5, "dash": "dot"}, annotation_text=f"{salient} salient")
+        figure.add_vline(x=salient, line={"width": 1.5, "dash": "dot"})
+        figure.add_annotation(  # on a log axis, annotations are placed by the logarithm
+            x=math.log10(salient), xanchor="left", yref="paper", y=0.02, yanchor="bottom", text=f" {salient} salient"
+        )  # fmt: skip
     figure.update_xaxes(title_text="k strongest interactions", type="log", dtick=1)
     figure.update_yaxes(title_text="share explained", range=[-0.25, 1.05], tickformat=theme.SHARE)
     return figure.update_layout(height=380)
@@ -232,6 +241,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
         "overlaying": "y",
         "side": "right",
         "showgrid": False,
+        "tickmode": "auto",
         "title": {"text": "loss (nats)"},
         "rangemode": "tozero",
     }

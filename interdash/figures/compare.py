@@ -1,0 +1,163 @@
+"""Charts of several runs side by side."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interdash.figures import theme
+from interdash.figures.dynamics import epoch_axis, position
+
+PANELS = {  # curve: title with unit, number format
+    "train_loss": ("training loss (nats)", theme.NATS),
+    "test_loss": ("testing loss (nats)", theme.NATS),
+    "gap": ("gap (nats)", theme.NATS),
+    "generalizable": ("generalizable (nats)", theme.NATS),
+    "non_generalizable": ("non-generalizable (nats)", theme.NATS),
+    "generalization_power": ("H (share)", theme.SHARE),
+}
+WHERE = {  # of `difference`: symbol, colour
+    "first": ("triangle-right", theme.OTHERS[0]),
+    "both": ("circle-open", "#8A8F98"),
+    "second": ("triangle-up", theme.OTHERS[1]),
+}
+
+
+def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.Figure:
+    """Losses, strengths and H of several runs, overlaid.
+
+    How to read: one colour and dash a run, the same in all six panels; ribbons are 95 % bootstrap intervals over
+    samples. Aligned by phase, 0 is the untrained network, 1 and 2 are the boundaries between the phases and 3 is the
+    last epoch, so that a fast and a slow run lie over each other; where a run has no boundary its curve ends.
+
+    Args:
+        curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `alignment.aligned`.
+        by: "epoch" or "phase".
+        log: whether the axis of epochs is logarithmic.
+    """
+    titles = {"epoch": "epoch", "phase": "phase (1 = boundary 1|2, 2 = boundary 2|3)"}
+    if by == "phase" and "position" in curves:
+        curves = curves.loc[curves["position"].notna()]
+    if curves.empty:
+        return theme.nothing("There is nothing to compare yet.", titles[by], "nats")
+    figure = make_subplots(rows=2, cols=3, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
+    runs = curves["run"].drop_duplicates().tolist()
+    for panel, (curve, (title, number)) in enumerate(PANELS.items()):
+        place: dict[str, Any] = {"row": panel // 3 + 1, "col": panel % 3 + 1}
+        for i, run in enumerate(runs):
+            rows = curves.loc[(curves["run"] == run) & (curves["curve"] == curve)]
+            if rows.empty:
+                continue
+            x = rows["position"].tolist() if by == "phase" else [position(epoch, log) for epoch in rows["epoch"]]
+            colour, dash = theme.OTHERS[i], theme.DASHES[i]
+            if not rows["low"].isna().to_numpy().any():
+                figure.add_scatter(
+                    x=[*x, *x[::-1]], y=[*rows["high"], *rows["low"][::-1]], fill="toself", line={"width": 0},
+                    mode="lines", fillcolor=theme.rgba(colour, 0.14), hoverinfo="skip", showlegend=False,
+                    legendgroup=run, **place,
+                )  # fmt: skip
+            figure.add_scatter(
+                x=x, y=rows["value"].to_numpy(), mode="lines", name=escaped(run), legendgroup=run,
+                line={"color": colour, "dash": dash, "width": 2}, showlegend=panel == 0,
+                customdata=rows["epoch"].to_numpy(),
+                hovertemplate=f"{escaped(run)}, epoch %{{customdata}}<br>%{{y:{number}}}<extra></extra>", **place,
+            )  # fmt: skip
+        figure.update_yaxes(title_text=title, rangemode="tozero", **place)
+        if number == theme.SHARE:
+            figure.update_yaxes(tickformat=number, range=[0, 1.02], **place)
+    if by == "phase":
+        figure.update_xaxes(tickvals=[0, 1, 2, 3], range=[-0.05, 3.05])
+    else:
+        epoch_axis(figure, curves["epoch"].tolist(), log)
+    figure.update_xaxes(title_text="")
+    title = titles["phase"] if by == "phase" else "epoch, log scale" if log else "epoch"
+    figure.update_xaxes(title_text=title, row=2)
+    return figure.update_layout(height=560)
+
+
+def difference(difference: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
+    """Interactions of one sample in two runs: what only the first has, what only the second has, what both have.
+
+    How to read: each point is one interaction, its effect in the first run to the right, in the second upwards. On the
+    horizontal axis lie those that only the first run has, on the vertical axis those that only the second has; what
+    both learned alike lies on the diagonal line. Only salient interactions are drawn.
+    """
+    titles = f"effect in {escaped(first)} (nats)", f"effect in {escaped(second)} (nats)"
+    if difference.empty:
+        return theme.nothing("Neither run has a salient interaction here.", *titles)
+    figure = go.Figure()
+    reach = 1.08 * max(*difference["effect"].abs().fillna(0), *difference["other_effect"].abs().fillna(0), 1e-12)
+    figure.add_scatter(
+        x=[-reach, reach], y=[-reach, reach], mode="lines", line={"color": theme.rgba("#8A8F98", 0.7), "width": 1},
+        hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    names = {"first": f"only {escaped(first)}", "both": "both", "second": f"only {escaped(second)}"}
+    for where, (symbol, colour) in WHERE.items():
+        rows = difference.loc[difference["where"] == where]
+        if rows.empty:
+            continue
+        labels = [f"{kind.upper()} {escaped(text)}" for kind, text in zip(rows["type"], rows["names"], strict=True)]
+        figure.add_scatter(
+            x=rows["effect"].fillna(0).to_numpy(), y=rows["other_effect"].fillna(0).to_numpy(), mode="markers",
+            name=f"{len(rows)} {names[where]}", hovertext=labels,
+            marker={"symbol": symbol, "color": colour, "size": 9, "opacity": 0.85},
+            hovertemplate=f"%{{hovertext}}<br>%{{x:{theme.NATS}}} and %{{y:{theme.NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=titles[0], range=[-reach, reach])
+    figure.update_yaxes(title_text=titles[1], range=[-reach, reach], scaleanchor="x", constrain="domain")
+    figure.update_xaxes(constrain="domain")
+    return figure.update_layout(height=480)
+
+
+def difference_by_order(
+    difference_by_order: pd.DataFrame, *, first: str = "first", second: str = "second"
+) -> go.Figure:
+    """Strength of each order that only one of two runs has, and that both have, as means over all samples.
+
+    How to read: upwards the first run, downwards the second. Grey is the strength of interactions that are salient in
+    both (of the same sample, type and variables), coloured what only that run has: two runs that learned the same
+    would be grey all over.
+    """
+    title = f"strength (nats): {escaped(first)} up, {escaped(second)} down"
+    if difference_by_order.empty:
+        return theme.nothing("Neither run has a salient interaction here.", "order", title)
+    figure = go.Figure()
+    rows = difference_by_order
+    bars = (
+        ("both_first", 1, "in both", "#8A8F98", None, True),
+        ("only_first", 1, f"only {escaped(first)}", theme.OTHERS[0], None, True),
+        ("both_second", -1, "in both", "#8A8F98", None, False),
+        ("only_second", -1, f"only {escaped(second)}", theme.OTHERS[1], theme.HATCH, True),
+    )
+    for column, sign, name, colour, pattern, legend in bars:
+        figure.add_bar(
+            x=rows["size"].to_numpy(), y=sign * rows[column].to_numpy(), name=name, showlegend=legend,
+            marker={"color": colour, "pattern": pattern}, customdata=rows[column].to_numpy(),
+            hovertemplate=f"order %{{x}}<br>{name} %{{customdata:{theme.NATS}}} nats<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="order (variables in an interaction)", dtick=1)
+    figure.update_yaxes(title_text=title)
+    return figure.update_layout(barmode="relative", height=480)
+
+
+def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Returns the interactions that only one side has as a list for people: "first" or "second"."""
+    effect, generalizes = ("effect", "generalizes") if side == "first" else ("other_effect", "other_generalizes")
+    return pd.DataFrame(
+        {
+            "type": difference["type"].str.upper(),
+            "variables": difference["names"],
+            "order": difference["size"],
+            "effect (nats)": difference[effect].round(3),
+            "generalizes": difference[generalizes],
+        }
+    )
+
+
+def escaped(text: str) -> str:
+    """Returns a user's words as Plotly shows them: it reads a little HTML in every text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+FIGURES = (curves, difference, difference_by_order)  # what the tests draw

@@ -1,0 +1,110 @@
+"""Compare: two to six runs, their curves and settings; of two runs on the same samples, who learned what."""
+
+import streamlit as st
+
+from interdash import alignment, links, queries, queries_compare, ui
+from interdash.figures import compare as charts
+from interdash.figures import inputs
+
+MOST = 6
+
+
+def choose_runs() -> list[str]:
+    """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
+    names = list(ui.run_names())
+    try:
+        asked = links.runs(st.query_params.get_all("runs"), names, MOST)
+    except ValueError as error:
+        st.warning(str(error))
+        asked = []
+    if any(name not in names for name in st.session_state.get("runs", [])):
+        del st.session_state["runs"]
+    chosen = asked or names[:2]
+    return st.multiselect(
+        "Runs", names, chosen, key="runs", bind="query-params", max_selections=MOST, placeholder="two to six runs"
+    )
+
+
+def compare_curves(pages: list[ui.Page]) -> None:
+    """Draws the curves and what the runs end with."""
+    store, names = pages[0].store, [page.run.name for page in pages]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        by = ui.choose(st.segmented_control, "Aligned by", ["epoch", "phase"], key="by")
+        split = ui.choose_split()
+        log = ui.choose_log() if by == "epoch" else False
+    rows = queries_compare.curves(store, names, split=split)
+    if by == "phase":
+        rows = alignment.aligned(rows, queries_compare.phases_of(store, names))
+        for name in alignment.without_phases(rows):
+            st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
+    ui.show(charts.curves, rows, key="curves", by=by, log=log)
+    st.subheader("What they end with", anchor=False)
+    st.dataframe(queries_compare.endings(store, names), hide_index=True)
+    st.subheader("Settings that differ", anchor=False)
+    settings = queries.configuration(store, names)
+    if settings.empty:
+        st.info("None: the runs have the same settings.")
+    else:
+        st.dataframe(settings.astype(str), hide_index=True)
+
+
+def compare_interactions(pages: list[ui.Page]) -> None:
+    """Draws the interactions of one run that another does not have."""
+    st.subheader("Who learned what", anchor=False)
+    names = [page.run.name for page in pages]
+    of_name = dict(zip(names, pages, strict=True))
+    left, right = st.columns(2)
+    with left:
+        first = of_name[ui.choose(st.selectbox, "A", names, key="a")]
+        epoch = ui.choose_epoch(first, label="Epoch of A", key="epoch_a")
+    with right:
+        second = of_name[ui.choose(st.selectbox, "B", names, key="b", default=names[1])]
+        other_epoch = ui.choose_epoch(second, label="Epoch of B", key="epoch_b")
+    store, a, b = first.store, first.run.name, second.run.name
+    if not queries.same_samples(store, a, b):
+        st.info(
+            f"{links.plain(a)} and {links.plain(b)} do not explain the same samples with the same labels and "
+            "variables, so that their interactions cannot be compared one by one."
+        )
+        return
+    name_a, name_b = f"A: {a}", f"B: {b}"
+    where = {"run": a, "epoch": epoch, "other": b, "other_epoch": other_epoch}
+    numbers = list(range(first.run.n_explained()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width=400):
+            number = ui.choose(st.select_slider, "Sample", numbers, key="sample")
+        row = first.ask(queries.sample, sample=number)
+        if row["image"].iloc[0] is not None:
+            st.image(bytes(row["image"].iloc[0]), width=72)
+        st.markdown(
+            f"{row['split'].iloc[0]} row {row['row'].iloc[0]}, label **{links.plain(row['label_name'].iloc[0])}**  \n"
+            f"{links.plain(inputs.summary_text(row['display'].iloc[0], 400))}"
+        )
+    left, right = st.columns(2)
+    with left:
+        rows = queries_compare.difference_by_order(store, **where)
+        ui.show(charts.difference_by_order, rows, key="by-order", first=name_a, second=name_b)
+    rows = queries.difference(store, **where, sample=number)
+    with right:
+        ui.show(charts.difference, rows, key="difference", first=name_a, second=name_b)
+    for column, side, title in ((left, "first", f"Only {name_a}"), (right, "second", f"Only {name_b}")):
+        with column:
+            only = rows.loc[rows["where"] == side]
+            st.markdown(f"**{links.plain(title)}, sample {number}**: {len(only)} interactions, strongest first")
+            st.dataframe(charts.listed(only, side), hide_index=True, height=300)
+
+
+with ui.frame("Compare"):
+    chosen = choose_runs()
+    if len(chosen) < 2:
+        st.info("Choose at least two runs; `interdash demo --preset digits` makes a small one within seconds.")
+        st.stop()
+    pages = []
+    for name in chosen:
+        run = ui.open_run(name)
+        store, version = ui.load(run)
+        pages.append(ui.Page(run, store, version))
+        for problem in store.problems.get(name, []):
+            st.warning(problem)
+    compare_curves(pages)
+    compare_interactions(pages)
