@@ -14,7 +14,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -66,7 +66,9 @@ def frame(title: str) -> Iterator[None]:
     st.html(_STYLE)
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
-        _links()
+        carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
+        for stem in pages():
+            link(stem, carried, width="stretch")
     st.title(title, anchor=False)
     try:
         yield
@@ -79,13 +81,15 @@ def pages() -> dict[str, str]:
     return {stem: title for stem, (title, _) in PAGES.items() if (FOLDER / f"{stem}.py").exists()}
 
 
-def _links() -> None:
-    carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
-    for stem, name in pages().items():
-        try:
-            st.page_link(f"pages/{stem}.py", label=name, icon=PAGES[stem][1], query_params=carried, width="stretch")
-        except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
-            st.html(f'<a href="/{stem}?{html.escape(urlencode(carried))}" target="_self">{name}</a>')
+def link(stem: str, query: dict[str, str], *, width: Literal["stretch", "content"] = "content") -> None:
+    """Draws a link to a page that keeps a query; nothing if the page is not there."""
+    if stem not in pages():
+        return
+    title, icon = PAGES[stem]
+    try:
+        st.page_link(f"pages/{stem}.py", label=title, icon=icon, query_params=query, width=width)
+    except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
+        st.html(f'<a href="/{stem}?{html.escape(urlencode(query))}" target="_self">{title}</a>')
 
 
 # What is chosen: each widget's key is its name in the URL.

@@ -2,7 +2,20 @@
 
 import streamlit as st
 
-from interdash import state, ui
+from interdash import state, ui, ui_runs
 
 with ui.frame("Runs"):
-    st.dataframe(state.overview(ui.roots()).drop(columns=["curves"]), hide_index=True)
+    roots = ui.roots()
+    rows = state.overview(roots)
+    if rows.empty:
+        folders = ", ".join(str(root) for root in roots)
+        st.info(f"No runs in {folders} yet. Start one here, or with `interdash demo` in a terminal.")
+    else:
+        shown = ui_runs.choose_matching(rows)
+        chosen = ui_runs.show_table(shown)
+        st.caption(f"{len(shown)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
+        for row in shown.loc[shown["run"] == chosen].to_dict("records"):
+            ui_runs.show_card(row)
+    ui_runs.show_new_run(roots[0])
+    for root in roots:
+        ui_runs.show_jobs(root)
