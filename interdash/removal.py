@@ -1,7 +1,7 @@
 """What removing interactions does to the losses: the non-generalizable ones, and the controls.
 
 On the unmasked sample every interaction is present, so the output without some of them is v'(x) = v(x) − Σ I(S), and
-the loss without them log(1 + e^{−v'}), exactly. Three kinds of removals, all from the salient interactions of order ≥ k:
+the loss without them log(1 + e^{−v'}), exactly. Three kinds of removal, all of salient interactions of order ≥ k:
 
 * "non_generalizable": those with G = 0, the strongest first, until a dose (a share of their strength) is gone;
 * "random": salient ones in random order, whatever their G, until the same strength is gone from the same sample;

@@ -1,0 +1,329 @@
+"""Charts of the removal experiment: losses before and after, doses, orders, samples, and the share against the gap."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interdash.figures import theme
+from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.inputs import data_uri, summary_text
+from interdash.figures.theme import NATS
+
+PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
+GREY = "#8A8F98"
+KINDS = {  # what was removed: name, colour, dash, marker
+    "non_generalizable": ("without the non-generalizable", theme.NON_GENERALIZABLE, "dash", "square"),
+    "random": ("control: random, same strength", GREY, "dot", "x"),
+    "generalizable": ("control: generalizable", theme.GENERALIZABLE, "solid", "circle"),
+}
+
+
+def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = None) -> go.Figure:
+    """Loss of the explained samples at every epoch, before and after removing interactions, and of the whole split.
+
+    How to read: if the non-generalizable interactions make the gap, removing them shrinks it more than either control
+    does, which removes as much strength from each sample. Ribbon around the dashed line: 95 % bootstrap over samples;
+    bands of the controls: 95 % of 20 draws. The thin line is the loss over the whole split, nothing removed: the
+    distance between it and the thick line is what explaining a few samples only costs in precision.
+    """
+    if removals.empty:
+        return theme.nothing("Nothing is removed yet.", "epoch", "loss (nats)")
+    figure = _panels(removals, "epoch", log=log)
+    for column, split in enumerate(PANELS, 1):
+        rows = _of(removals, "non_generalizable", split).dropna(subset=["whole"])
+        figure.add_scatter(
+            x=[position(epoch, log) for epoch in rows["epoch"]],
+            y=rows["whole"].to_numpy(),
+            customdata=rows["epoch"].to_numpy(),
+            name="whole split, nothing removed",
+            legendgroup="whole",
+            showlegend=column == 1,
+            mode="lines",
+            line={"width": 1, "dash": "longdashdot", "color": GREY},
+            hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>",
+            row=1,
+            col=column,
+        )
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
+    epoch_axis(figure, removals["epoch"].tolist(), log)
+    return figure.update_layout(height=430, clickmode="event+select")
+
+
+def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
+    """Loss at the pinned epoch by dose, a share of the non-generalizable strength: the strongest go first.
+
+    How to read: at 0 % nothing is removed, at 100 % every non-generalizable interaction of the chosen orders is gone
+    from every sample. The controls lose the same strength at each dose; the generalizable ones level off where a
+    sample has no more of them.
+    """
+    if removal_doses.empty:
+        return theme.nothing("Nothing is removed yet.", "dose (%)", "loss (nats)")
+    figure = _panels(removal_doses, "dose")
+    figure.update_xaxes(title_text="dose (%)")
+    return figure.update_layout(height=400)
+
+
+def removal_orders(removal_orders: pd.DataFrame) -> go.Figure:
+    """Loss at the pinned epoch when only interactions of some order and above are removed.
+
+    How to read: at 1 interactions of every order are removed, further right only the complex ones. Where the dashed
+    line meets the solid one, the orders from there on no longer matter to the loss.
+    """
+    if removal_orders.empty:
+        return theme.nothing("Nothing is removed yet.", "lowest order removed", "loss (nats)")
+    figure = _panels(removal_orders, "min_order")
+    figure.update_xaxes(title_text="lowest order removed", dtick=1)
+    return figure.update_layout(height=400)
+
+
+def _of(rows: pd.DataFrame, kind: str, split: str) -> Any:
+    return rows[(rows["removed"] == kind) & (rows["split"] == split)]
+
+
+def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
+    """Returns three panels (training, testing, gap) with before, after and both controls along a column."""
+    figure = make_subplots(rows=1, cols=3, subplot_titles=list(PANELS.values()), horizontal_spacing=0.06)
+    for column, split in enumerate(PANELS, 1):
+        for kind, (name, colour, dash, symbol) in KINDS.items():
+            some = _of(rows, kind, split).dropna(subset=["after"])
+            low, high = ("after_low", "after_high") if kind == "non_generalizable" else ("draws_low", "draws_high")
+            x = [position(value, log) for value in some[by]]
+            _ribbon(figure, column, x, some[low], some[high], colour)
+            figure.add_scatter(
+                x=x,
+                y=some["after"].to_numpy(),
+                customdata=_customdata(some, by),
+                name=name,
+                legendgroup=kind,
+                showlegend=column == 1,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 6, "color": colour},
+                unselected={"marker": {"opacity": 1}},
+                hovertemplate=f"{by.replace('_', ' ')} %{{customdata[0]}}<br>{name} %{{y:{NATS}}} nats<br>"
+                f"change %{{customdata[1]:+{NATS}}} nats<br>95 % %{{customdata[2]:+{NATS}}} … "
+                f"%{{customdata[3]:+{NATS}}}<extra></extra>",
+                row=1,
+                col=column,
+            )
+        some = _of(rows, "non_generalizable", split).dropna(subset=["before"])
+        figure.add_scatter(
+            x=[position(value, log) for value in some[by]],
+            y=some["before"].to_numpy(),
+            customdata=some[[by]].to_numpy(),
+            name="nothing removed",
+            legendgroup="before",
+            showlegend=column == 1,
+            mode="lines",
+            line={"width": 2.5},
+            hovertemplate=f"{by.replace('_', ' ')} %{{customdata[0]}}<br>nothing removed %{{y:{NATS}}} nats"
+            "<extra></extra>",
+            row=1,
+            col=column,
+        )
+        figure.update_yaxes(title_text="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
+    figure.update_annotations(font={"size": 14}, yshift=4)
+    return figure.update_layout(legend={"y": 1.12}, margin={"t": 76})
+
+
+def _customdata(rows: pd.DataFrame, by: str) -> np.ndarray:
+    return rows[[by, "change", "change_low", "change_high"]].to_numpy(dtype=object)
+
+
+def _ribbon(figure: go.Figure, column: int, x: Sequence[float], low: pd.Series, high: pd.Series, colour: str) -> None:
+    if low.isna().any() or not len(low):
+        return
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low.tolist())],
+        fill="toself",
+        fillcolor=theme.rgba(colour, 0.18),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        row=1,
+        col=column,
+    )
+
+
+def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
+    """Change of the loss of every explained sample when its non-generalizable interactions are removed.
+
+    How to read: one marker a sample; above zero, the sample was held up by interactions that do not transfer: without
+    them its loss rises. Below zero they did harm. Samples at the right were badly classified before.
+    """
+    titles = ("loss before (nats)", "change of the loss (nats)")
+    if sample_removals.empty:
+        return theme.nothing("Nothing is removed yet.", *titles)
+    figure = go.Figure()
+    looks: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("train", {"symbol": "circle", "size": 9, "opacity": 0.75}),
+        ("test", {"symbol": "diamond-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
+    )
+    for split, marker in looks:
+        rows: Any = sample_removals[sample_removals["split"] == split]
+        figure.add_scatter(
+            x=rows["before"].to_numpy(),
+            y=rows["change"].to_numpy(),
+            customdata=rows["sample"].to_numpy(),
+            text=[
+                f"sample {row['sample']}, {html.escape(str(row['label_name']))}<br>loss {row['before']:.3f} → "
+                f"{row['after']:.3f} nats<br>random, same strength: {row['random_after']:.3f} nats"
+                for row in rows.to_dict("records")
+            ],
+            name={"train": "training sample", "test": "testing sample"}[split],
+            mode="markers",
+            marker=marker,
+            unselected={"marker": {"opacity": marker.get("opacity", 1)}},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.add_hline(y=0, line={"width": 1})
+    figure.update_xaxes(title_text=titles[0])
+    figure.update_yaxes(title_text=titles[1])
+    return figure.update_layout(height=400)
+
+
+def list_of_changes(sample_removals: pd.DataFrame, run: str, epoch: int, count: int = 12) -> pd.DataFrame:
+    """Returns the first rows of `queries_removal.sample_removals` as a list for people, with thumbnails and links."""
+    rows = sample_removals.head(count)
+    image = all(png is not None for png in rows["image"])
+    links = [f"/sample?{urlencode({'run': run, 'epoch': epoch, 'sample': sample})}" for sample in rows["sample"]]
+    return pd.DataFrame(
+        {
+            "input": [data_uri(png) for png in rows["image"]] if image else [*map(summary_text, rows["display"])],
+            "sample": rows["sample"],
+            "split": rows["split"] + "ing",
+            "label": rows["label_name"],
+            "loss before": rows["before"].round(3),
+            "after": rows["after"].round(3),
+            "change": rows["change"].round(3),
+            "random, same strength": rows["random_change"].round(3),
+            "removed (nats)": rows["strength"].round(2),
+            "look": links,
+        }
+    )
+
+
+def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go.Figure:
+    """Share of non-generalizable strength against the loss gap of the whole splits, one point an epoch.
+
+    How to read: ρ is Spearman's rank correlation with its 95 % bootstrap interval (BCa) over the points. The interval
+    takes the epochs as independent, which they are not, so it is too narrow.
+    """
+    titles = ("share of non-generalizable strength, 1 − H", "gap: testing − training loss (nats)")
+    if share_and_gap.empty:
+        return theme.nothing("No epoch has both interactions and losses yet.", *titles)
+    of_run = {str(row["run"]): row for row in correlations.to_dict("records")}
+    figure = go.Figure()
+    for i, (run, rows) in enumerate(share_and_gap.groupby("run", sort=False)):
+        colour = theme.OTHERS[i % len(theme.OTHERS)]
+        figure.add_scatter(
+            x=rows["share"].to_numpy(),
+            y=rows["gap"].to_numpy(),
+            customdata=rows["epoch"].to_numpy(),
+            text=rows["epoch"].astype(str).tolist() if i == 0 else None,
+            textposition="top center",
+            name=f"{run}: {correlation_text(of_run[str(run)])}",
+            mode="lines+markers+text" if i == 0 else "lines+markers",
+            line={"color": theme.rgba(colour, 0.45), "width": 1, "dash": theme.DASHES[i % len(theme.DASHES)]},
+            marker={"size": 8, "color": colour},
+            hovertemplate=f"{run}, epoch %{{customdata}}<br>share %{{x:.1%}}<br>gap %{{y:{NATS}}} nats<extra></extra>",
+        )
+    figure.update_xaxes(title_text=titles[0], tickformat=theme.SHARE)
+    figure.update_yaxes(title_text=titles[1])
+    return figure.update_layout(height=430, showlegend=True)
+
+
+def correlation_text(row: Any) -> str:
+    """Returns a rank correlation in words: "ρ = 0.81 (0.55 … 0.92), 17 epochs"."""
+    if pd.isna(row["rho"]):
+        return f"{row['points']} epochs, too few for a rank correlation"
+    between = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} … {row['high']:.2f})"
+    return f"ρ = {row['rho']:.2f}{between}, {row['points']} epochs"
+
+
+def meaning_text(correlations: pd.DataFrame) -> str:
+    """Returns in words what the rank correlations of share and gap prove and what they do not."""
+    if correlations.empty:
+        return ""
+    row: Any = correlations.to_dict("records")[-1]
+    if pd.isna(row["rho"]):
+        said = "There are too few epochs for a rank correlation."
+    elif pd.isna(row["low"]):
+        said = f"Share and gap rank the epochs the same way (ρ = {row['rho']:.2f})."
+    elif row["low"] > 0:
+        said = "Epochs with a larger non-generalizable share have a larger gap"
+        said += f" (Spearman {correlation_text(row)})."
+    elif row["high"] < 0:
+        said = "Epochs with a larger non-generalizable share have a *smaller* gap"
+        said += f" (Spearman {correlation_text(row)})."
+    else:
+        said = f"The share does not rank the epochs by their gap (Spearman {correlation_text(row)}: may be zero)."
+    return (
+        f"{said} This shows whether the two move together, not that one makes the other: both change as training goes "
+        "on, and neighbouring epochs are alike, so the interval is too narrow. Only the removal above acts on the "
+        "interactions themselves."
+    )
+
+
+def finding_text(removals: pd.DataFrame, epoch: int) -> str:
+    """Returns in words what the removal did to the gap at an epoch, against both controls."""
+    rows: Any = removals[removals["epoch"] == epoch]
+    of = {(str(row["removed"]), str(row["split"])): row for row in rows.to_dict("records")}
+    if ("non_generalizable", "gap") not in of:
+        return "Nothing is removed yet at this epoch."
+    train, test, gap = (of["non_generalizable", split] for split in PANELS)
+    if pd.isna(gap["change"]):
+        return "The gap needs explained samples of both splits."
+    verb = _verb(gap, "shrinks", "grows", "does not clearly change")
+    moves = ("falls", "rises", "does not clearly change")
+    words = (
+        f"**Epoch {epoch}: the gap of the explained samples {verb}**, from {gap['before']:.3f} to {gap['after']:.3f} "
+        f"nats: {_change(gap)}{_whole(gap)}. The training loss {_verb(train, *moves)}, "
+        f"{_change(train)}; the testing loss {_verb(test, *moves)}, {_change(test)}."
+    )
+    if gap["change_high"] < 0:
+        through = train["change"] > -test["change"]
+        words += f" It shrinks mostly because {'the training loss rises' if through else 'the testing loss falls'}."
+    random, general = of["random", "gap"], of["generalizable", "gap"]
+    words += "  \nAgainst the controls (non-generalizable minus control, negative = shrinks more): " + "; ".join(
+        f"{name} {_change(row, 'excess')}, {_verb(row, 'more', 'less', 'no clear difference', 'excess')}"
+        for name, row in (("random", random), ("generalizable", general))
+    )
+    met = [
+        of["generalizable", split]["strength"] / max(of["random", split]["strength"], 1e-300)
+        for split in ("train", "test")
+    ]
+    strength = [of["random", split]["strength"] for split in ("train", "test")]
+    words += (
+        f".  \nRemoved: {strength[0]:.3g} nats a training sample, {strength[1]:.3g} a testing sample; "
+        "the generalizable interactions have "
+        + ("as much." if min(met) > 0.999 else f"only {met[0]:.0%} and {met[1]:.0%} of that: see lower doses.")
+    )
+    return words
+
+
+def _whole(row: Any) -> str:
+    return "" if pd.isna(row["whole"]) else f"; over the whole splits, nothing removed, it is {row['whole']:.3f}"
+
+
+def _change(row: Any, column: str = "change") -> str:
+    between = "" if pd.isna(row[f"{column}_low"]) else f" ({row[f'{column}_low']:+.3f} … {row[f'{column}_high']:+.3f})"
+    return f"{row[column]:+.3f}{between}"
+
+
+def _verb(row: Any, below: str, above: str, neither: str, column: str = "change") -> str:
+    if row[f"{column}_high"] < 0:
+        return below
+    return above if row[f"{column}_low"] > 0 else neither
+
+
+FIGURES = (removals, removal_doses, removal_orders, sample_removals, share_and_gap)

@@ -1,0 +1,69 @@
+"""Removal: what the losses would be without the non-generalizable interactions, and how far G can be trusted."""
+
+import streamlit as st
+
+from interdash import correlation, ui
+from interdash import queries_removal as questions
+from interdash.figures import removal as charts
+
+DOSES = range(10, 101, 10)  # percent
+
+
+def choose_runs(page: ui.Page) -> list[str]:
+    """Returns the other runs whose epochs are drawn too, loaded."""
+    others = [name for name in ui.run_names() if name != page.run.name]
+    given = st.query_params.get_all("with")
+    if wrong := [name for name in given if name not in others]:
+        st.warning(f"The link asks for {len(wrong)} other runs that are not there; they are left out.")
+        st.query_params["with"] = [name for name in given if name in others]
+    chosen = st.multiselect("Other runs", others, key="with", bind="query-params") if others else []
+    for name in chosen:
+        ui.load(ui.open_run(name))
+    return chosen
+
+
+with ui.page("Removal") as page:
+    ui.need_labels(page)
+    n = page.run.config.masking.n_variables
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        min_order = ui.choose(st.select_slider, "Remove orders from … up", range(1, n + 1), key="order")
+        dose = ui.choose(st.select_slider, "Remove the strongest … %", DOSES, key="dose", default=100)
+        log = ui.choose_log()
+    epoch = ui.choose_epoch(page)
+    after = page.ask(questions.removals, min_order=min_order, dose=dose)
+    if after.empty:
+        st.info(f"The removals of {page.run.name} are not computed yet; `interdash extract {page.run.name}` does it.")
+        st.stop()
+    st.markdown(charts.finding_text(after, epoch))
+    pin = ui.pin_clicked("removals", page)
+    ui.show(charts.removals, after, key="removals", on_select=pin, note=page.note, log=log, pinned=epoch)
+
+    st.subheader(f"By dose and by order, epoch {epoch}", anchor=False)
+    rows = page.ask(questions.removal_doses, epoch=epoch, min_order=min_order)
+    ui.show(charts.removal_doses, rows, key="doses", note=page.note)
+    rows = page.ask(questions.removal_orders, epoch=epoch, dose=dose)
+    ui.show(charts.removal_orders, rows, key="by-order", note=page.note)
+
+    st.subheader(f"Who changes most, epoch {epoch}", anchor=False)
+    rows = page.ask(questions.sample_removals, epoch=epoch, min_order=min_order, dose=dose)
+    left, right = st.columns([2, 3])
+    with left:
+        ui.show(charts.sample_removals, rows, key="sample-removals")
+    with right:
+        st.dataframe(
+            charts.list_of_changes(rows, page.run.name, epoch),
+            hide_index=True,
+            height=400,
+            row_height=44,
+            column_config={
+                "input": st.column_config.ImageColumn() if page.run.config.masking.kind == "image" else None,
+                "look": st.column_config.LinkColumn(display_text="open"),
+            },
+        )
+
+    st.subheader("Non-generalizable share and loss gap", anchor=False)
+    runs = choose_runs(page)
+    points = page.ask(questions.share_and_gap, runs=runs)
+    correlations = correlation.rank_correlations(points)
+    st.markdown(charts.meaning_text(correlations))
+    ui.show(charts.share_and_gap, {"share and gap": points, "correlations": correlations}, key="share")

@@ -1,0 +1,233 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from streamlit.testing.v1 import AppTest
+
+from interdash import correlation, queries_removal
+from interdash.figures import removal
+from interdash.store import open_store
+from interdash.ui import FOLDER
+
+
+@pytest.fixture(scope="module")
+def answers(small_store):
+    """What the figures of the page draw, from the tiny run."""
+    epoch = {"epoch": 3}
+    points = queries_removal.share_and_gap(small_store, "tiny")
+    return {
+        "removals": queries_removal.removals(small_store, "tiny"),
+        "removal_doses": queries_removal.removal_doses(small_store, "tiny", **epoch),
+        "removal_orders": queries_removal.removal_orders(small_store, "tiny", **epoch),
+        "sample_removals": queries_removal.sample_removals(small_store, "tiny", **epoch),
+        "share_and_gap": points,
+        "correlations": correlation.rank_correlations(points),
+    }
+
+
+@pytest.fixture
+def page(labelled_run, monkeypatch):
+    """Returns a function that runs the page with query parameters."""
+    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
+
+    def run(**query):
+        test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60)
+        for key, value in query.items():
+            test.query_params[key] = value
+        return test.run()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def hand_made():
+    """A store with round numbers: run "a", two epochs, two samples; run "b" with the same gap turned round."""
+    store = open_store()
+    with store.transaction() as cursor:
+        for epoch in (0, 4):
+            cursor.execute("INSERT INTO metrics VALUES ('a', 'target', ?, ?, 2.0, 0.5, 0.25)", [epoch, 2 - epoch / 8])
+            cursor.execute("INSERT INTO metrics VALUES ('b', 'target', ?, 2.0, ?, 0.5, 0.25)", [epoch, 2 - epoch / 8])
+            for run in ("a", "b"):
+                cursor.execute(
+                    "INSERT INTO strengths BY NAME SELECT ? AS run, 'target' AS network, ? AS epoch, 'all' AS split, "
+                    "-1 AS label, 'all' AS type, 8.0 AS strength, 2.0 + ? AS non_generalizable",
+                    [run, epoch, epoch],
+                )
+            for order, dose, kind in ((1, 100, "random"), (2, 100, "random"), (1, 50, "non_generalizable")):
+                for split, after in (("gap", 0.5), ("train", 1.0), ("test", 1.5)):
+                    cursor.execute(
+                        "INSERT INTO removals BY NAME SELECT 'a' AS run, 'target' AS network, ? AS epoch, "
+                        "? AS removed, ? AS split, ? AS min_order, ? AS dose, ? AS after",
+                        [epoch, kind, split, order, dose, after],
+                    )
+        for sample, loss, after in ((0, 1.0, 1.5), (1, 2.0, 0.0)):
+            cursor.execute(
+                "INSERT INTO samples BY NAME SELECT 'a' AS run, ? AS sample, 'train' AS split, 'x' AS label_name",
+                [sample],
+            )
+            cursor.execute(
+                "INSERT INTO sample_epochs BY NAME SELECT 'a' AS run, 'target' AS network, 4 AS epoch, ? AS sample, "
+                "? AS loss",
+                [sample, loss],
+            )
+            cursor.execute(
+                "INSERT INTO sample_removals VALUES ('a', 'target', 4, ?, 1, 100, ?, ?, 3.0)", [sample, after, loss]
+            )
+    yield store
+    store.close()
+
+
+def test_removals(hand_made):
+    found = queries_removal.removals(hand_made, "a")
+    assert found["split"].tolist() == ["train", "train", "test", "test", "gap", "gap"]
+    assert found["whole"].tolist() == [2.0, 1.5, 2.0, 2.0, 0.0, 0.5]
+    assert queries_removal.removals(hand_made, "a", dose=50)["removed"].unique().tolist() == ["non_generalizable"]
+    assert queries_removal.removals(hand_made, "b").empty
+
+
+def test_removal_doses_and_orders(hand_made):
+    doses = queries_removal.removal_doses(hand_made, "a", 4)
+    assert sorted(set(zip(doses["removed"], doses["dose"], strict=True))) == [
+        ("non_generalizable", 50),
+        ("random", 100),
+    ]
+    orders = queries_removal.removal_orders(hand_made, "a", 4)
+    assert orders["min_order"].tolist() == [1, 2] * 3
+
+
+def test_sample_removals_are_sorted_by_change(hand_made):
+    found = queries_removal.sample_removals(hand_made, "a", 4)
+    assert found["sample"].tolist() == [1, 0] and found["change"].tolist() == [-2.0, 0.5]
+    assert found["random_change"].tolist() == [0.0, 0.0]
+    assert queries_removal.sample_removals(hand_made, "a", 0).empty
+
+
+def test_share_and_gap_of_several_runs(hand_made):
+    found = queries_removal.share_and_gap(hand_made, "b", ["a", "b"])
+    assert found["run"].tolist() == ["b", "b", "a", "a"]
+    assert found["share"].tolist() == [0.25, 0.75] * 2 and found["gap"].tolist() == [0.0, -0.5, 0.0, 0.5]
+
+
+def test_rank_correlation_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=30)
+    y = x + rng.normal(size=30)
+    rho, low, high = correlation.rank_correlation(x, y)
+    assert rho == pytest.approx(stats.spearmanr(x, y).statistic) and low < rho < high
+    assert correlation.rank_correlation(x, np.exp(x))[0] == pytest.approx(1.0)
+    for a, b in ((x[:4], y[:4]), (x, np.ones(30))):  # too few; no variation
+        assert np.isnan(correlation.rank_correlation(a, b)).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.7])
+def test_rank_correlation_interval_covers_the_truth(strength):
+    rng, hits = np.random.default_rng(1), 0
+    truth = 6 / np.pi * np.arcsin(strength / 2)  # of a bivariate normal distribution
+    for _ in range(200):
+        x, y = rng.multivariate_normal([0, 0], [[1, strength], [strength, 1]], 20).T
+        _, low, high = correlation.rank_correlation(x, y, resamples=300)
+        hits += low <= truth <= high
+    assert abs(hits / 200 - 0.95) <= 0.05
+
+
+def test_rank_correlations_by_run_and_together():
+    points = pd.DataFrame({"run": ["b"] * 5 + ["a"] * 3, "share": np.arange(8.0), "gap": [1.0, 2, 3, 5, 4, 0, 0, 0]})
+    found = correlation.rank_correlations(points)
+    assert found["run"].tolist() == ["b", "a", "all runs"] and found["points"].tolist() == [5, 3, 8]
+    assert found["rho"][0] == pytest.approx(0.9) and np.isnan(found["rho"][1])
+    assert len(correlation.rank_correlations(points[:5])) == 1
+    assert correlation.rank_correlations(points[:0]).empty
+
+
+@pytest.mark.parametrize("figure", removal.FIGURES, ids=lambda figure: figure.__name__)
+def test_every_figure(figure, answers):
+    names = ["share_and_gap", "correlations"] if figure is removal.share_and_gap else [figure.__name__]
+    frames = [answers[name] for name in names]
+    before = copy.deepcopy(frames)
+    drawn = figure(*frames)
+    assert len(drawn.data) > 0 and all(axis.title.text for axis in drawn.select_xaxes())
+    assert all("nats" in axis.title.text for axis in drawn.select_yaxes())
+    for frame, old in zip(frames, before, strict=True):
+        pd.testing.assert_frame_equal(frame, old)
+    empty = figure(*(frame[:0] for frame in frames))
+    assert "yet" in empty.layout.annotations[0].text and empty.layout.xaxis.title.text
+    assert "How to read:" in (figure.__doc__ or "")
+
+
+def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
+    """Rows of `removals` at epoch 8: changes (mean, low, high) of training and testing loss and gap."""
+    rows = []
+    for split, (mean, low, high) in zip(("train", "test", "gap"), change, strict=True):
+        base = {"epoch": 8, "split": split, "before": 1.0, "whole": 0.9, "strength": 4.0}
+        changed = {"after": 1 + mean, "change": mean, "change_low": low, "change_high": high}
+        rows.append({**base, **changed, "removed": "non_generalizable"})
+        rows.append({**base, **changed, **dict(zip(("excess", "excess_low", "excess_high"), excess, strict=True))})
+        rows[-1]["removed"] = "random"
+        rows.append({**rows[-1], "removed": "generalizable", "strength": strength})
+    return pd.DataFrame(rows)
+
+
+def test_finding_in_words():
+    shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
+    assert "gap of the explained samples shrinks**, from 1.000 to 0.600 nats: -0.400 (-0.600 … -0.200)" in shrinks
+    assert "over the whole splits, nothing removed, it is 0.900" in shrinks
+    assert "The training loss rises, +0.500" in shrinks and "testing loss does not clearly change, +0.100" in shrinks
+    assert "mostly because the training loss rises" in shrinks and "have as much." in shrinks
+    assert "random -0.200 (-0.300 … -0.100), more; generalizable -0.200" in shrinks
+    fewer = rows_of_an_epoch([(0.0, -0.1, 0.1), (-0.4, -0.5, -0.3), (-0.4, -0.6, -0.2)], (0.1, -0.1, 0.3), 1.0)
+    words = removal.finding_text(fewer, 8)
+    assert "mostly because the testing loss falls" in words and "no clear difference" in words
+    assert "only 25% and 25% of that" in words
+    neither = removal.finding_text(rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3), 8)
+    assert "does not clearly change**" in neither and "mostly because" not in neither
+    assert "Nothing is removed yet" in removal.finding_text(fewer, 9)
+    assert "both splits" in removal.finding_text(rows_of_an_epoch([(np.nan,) * 3] * 3), 8)
+
+
+@pytest.mark.parametrize(
+    ("rho", "low", "high", "words"),
+    [
+        (0.8, 0.5, 0.9, "larger non-generalizable share have a larger gap (Spearman ρ = 0.80 (0.50 … 0.90), 9 epochs)"),
+        (-0.8, -0.9, -0.5, "have a *smaller* gap"),
+        (0.1, -0.4, 0.5, "does not rank the epochs by their gap"),
+        (1.0, np.nan, np.nan, "rank the epochs the same way (ρ = 1.00)"),
+        (np.nan, np.nan, np.nan, "too few epochs"),
+    ],
+)
+def test_meaning_in_words(rho, low, high, words):
+    said = removal.meaning_text(pd.DataFrame([{"run": "a", "points": 9, "rho": rho, "low": low, "high": high}]))
+    assert words in said and "not that one makes the other" in said
+    assert removal.meaning_text(pd.DataFrame()) == ""
+
+
+def test_list_of_changes_links_to_the_samples(answers):
+    found = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5)
+    assert len(found) == 5 and found["input"].str.startswith("data:image/png").all()
+    assert found["look"][0] == f"/sample?run=tiny&epoch=3&sample={found['sample'][0]}"
+
+
+def test_page_shows_the_experiment(page):
+    test = page()
+    assert not test.exception and len(test.get("plotly_chart")) >= 5
+    assert any("the gap of the explained samples" in text.value for text in test.markdown)
+
+
+def test_page_follows_its_link(page):
+    test = page(order="3", dose="50", epoch="1")
+    assert not test.exception and not test.warning
+    assert [slider.value for slider in test.select_slider][:3] == [3, 50, 1]
+    assert any("**Epoch 1:" in text.value for text in test.markdown)
+
+
+def test_page_refuses_hostile_links_in_words(page):
+    test = page(order="99", dose="'; DROP TABLE removals", epoch="-1", **{"with": "../../etc"})
+    assert not test.exception and len(test.warning) >= 4
+    assert test.select_slider[0].value == 1
+
+
+def test_page_before_anything_is_extracted(trained_run, monkeypatch):
+    monkeypatch.setenv("INTERDASH_ROOT", str(trained_run.path.parent))
+    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60).run()
+    assert not test.exception and "No epoch of tiny has interactions yet" in test.info[0].value
