@@ -163,6 +163,8 @@ def progress(job: Job) -> Progress:
 
 def _state(folder: Path) -> str:
     if (folder / "exit").exists():
+        if (process := _started.pop(folder.name, None)) is not None:
+            process.wait(10)  # it has only to leave
         code = (folder / "exit").read_text().strip()
         if (folder / "cancelled").exists() and code != "0":
             return "cancelled"

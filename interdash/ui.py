@@ -74,6 +74,7 @@ def frame(title: str) -> Iterator[None]:
         yield
     except KNOWN_TROUBLE as error:
         st.error(_words(error), icon=":material/error:")
+        st.stop()
 
 
 def pages() -> dict[str, str]:
@@ -211,7 +212,9 @@ def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
             return
         with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
             boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
-            epoch = st.selectbox("Epoch", ["as found", "none", *labelled_epochs(page)], format_func=str)
+            epoch = st.selectbox(
+                "Epoch", ["as found", "none", *labelled_epochs(page)], format_func=str, key="boundary-epoch"
+            )
             if st.form_submit_button("Set"):
                 place = float(epoch) if isinstance(epoch, int) else None
                 move_boundary(page.run, boundary, place, reset=epoch == "as found")
@@ -388,7 +391,7 @@ def _words(error: Exception) -> str:
 
 
 _STYLE = """<style>
-.block-container {padding-top: 2.2rem; padding-bottom: 2rem; max-width: 1760px;}
+.block-container {padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}
 [data-testid="stSidebar"] {min-width: 200px; max-width: 230px;}
 [class*="st-key-below-"] {flex-wrap: nowrap;}
 .st-key-facts [data-testid="stMetricValue"] {font-size: 1.25rem;}

@@ -41,9 +41,9 @@ def show_table(rows: pd.DataFrame) -> str | None:
     columns |= {
         "label_noise": share | {"label": "label noise"},
         "peak_generalization_power": share | {"label": "peak H"},
-        "shown_state": st.column_config.TextColumn("state", width="medium"),
-        "power_curve": st.column_config.LineChartColumn("H by epoch", y_min=0, y_max=1, width="small"),
-        "loss_curve": st.column_config.LineChartColumn("testing loss by epoch", y_min=0, width="small"),
+        "shown_state": st.column_config.TextColumn("state", width=150),
+        "power_curve": st.column_config.LineChartColumn("H by epoch", y_min=0, y_max=1, width=110),
+        "loss_curve": st.column_config.LineChartColumn("testing loss by epoch", y_min=0, width=130),
         "tags": st.column_config.ListColumn("tags"),
     }
     event = st.dataframe(
@@ -80,9 +80,9 @@ def show_card(row: dict[str, Any]) -> None:
             for stem in ("dynamics", "sample", "removal"):
                 ui.link(stem, {"run": row["run"]})
         _work_forms(Path(row["root"]), row["run"])
-    with right, st.form(f"notes-{row['run']}"):
-        tags = st.text_input("Tags, divided by commas", ", ".join(row["tags"]), max_chars=200)
-        notes = st.text_area("Notes", row["notes"], max_chars=5000, height=100)
+    with right, st.form(f"words-{row['run']}"):
+        tags = st.text_input("Tags, divided by commas", ", ".join(row["tags"]), max_chars=200, key=f"tags-{row['run']}")
+        notes = st.text_area("Notes", row["notes"], max_chars=5000, height=100, key=f"notes-{row['run']}")
         if st.form_submit_button("Keep"):
             Run.open(row["root"], row["run"]).update(tags=listing.tags(tags), notes=notes)
             st.rerun()
@@ -93,7 +93,7 @@ def show_new_run(root: Path) -> None:
     with st.expander("Start a built-in run", icon=":material/add:"), st.form("new-run", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             preset = st.selectbox("Preset", list(PRESETS), format_func=lambda name: f"{name}: {PRESETS[name].purpose}")
-            name = st.text_input("Name", placeholder="the preset's", max_chars=64)
+            name = st.text_input("Name", placeholder="the preset's", max_chars=64, key="new-name")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             epochs = st.number_input("Epochs (0 = the preset's)", 0, 10_000, 0)
             noise = st.number_input("Label noise (share; −1 = the preset's)", -1.0, 1.0, -1.0, step=0.05)

@@ -1,0 +1,96 @@
+"""Every figure: with rows and without, titled axes, the caption and how to read it; its input stays as it was."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from interdash import figures, queries, spindle, ui
+from interdash.figures import dynamics, theme
+
+MODULES = [
+    importlib.import_module(f"interdash.figures.{found.name}") for found in pkgutil.iter_modules(figures.__path__)
+]
+FIGURES = [figure for module in MODULES for figure in getattr(module, "FIGURES", ())]
+ROWS = {  # what a positional parameter of that name is: the query that gives its rows
+    "epochs": lambda store: queries.epochs(store, "tiny"),
+    "strength": lambda store: queries.strength(store, "tiny", types=("and", "or")),
+    "phases": lambda store: queries.phases(store, "tiny"),
+    "order_strength": lambda store: queries.order_strength(store, "tiny", types=("and", "or")),
+    "order_map": lambda store: queries.order_map(store, "tiny"),
+    "expected_orders": lambda store: spindle.expected_orders(store, "tiny", types=("and", "or")),
+}
+
+
+def names(figure):
+    parameters = inspect.signature(figure).parameters.items()
+    return [name for name, parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
+def frames(figure, store):
+    return [ROWS[name](store) for name in names(figure)]
+
+
+OURS = [figure for figure in FIGURES if set(names(figure)) <= set(ROWS)]  # others have tests beside their page's
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.__name__)
+def test_explanation(figure):
+    caption, how = ui.explanation(figure)
+    assert 20 < len(caption) <= 120 and caption.endswith(".")
+    assert len(how) > 60 and how.endswith(".")
+
+
+@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
+def test_figure(figure, small_store):
+    rows = frames(figure, small_store)
+    before = [frame.copy() for frame in rows]
+    drawn = figure(*rows)
+    assert isinstance(drawn, go.Figure) and len(drawn.data)
+    for frame, old in zip(rows, before, strict=True):
+        pd.testing.assert_frame_equal(frame, old)
+    for axis in [*drawn.select_yaxes(col=1), *drawn.select_xaxes(row=len(drawn._grid_ref))]:
+        assert axis.title.text
+    json.dumps(drawn.to_plotly_json(), default=str)
+
+
+@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
+def test_no_rows(figure, small_store):
+    drawn = figure(*(frame.iloc[:0] for frame in frames(figure, small_store)))
+    assert not drawn.data
+    assert drawn.layout.annotations[0].text.startswith("No ")
+    assert drawn.layout.xaxis.title.text and drawn.layout.yaxis.title.text
+
+
+def test_themed_is_light_and_dark():
+    light, dark = (theme.themed(go.Figure(), dark).layout.template.layout for dark in (False, True))
+    assert light.paper_bgcolor == "#FFFFFF" and dark.paper_bgcolor == "#0E1117"
+    assert light.colorway != dark.colorway
+
+
+def test_phases_are_bands_and_words():
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "train_loss": 1.0, "test_loss": 1.0, "gap": 0.0})
+    phases = pd.DataFrame(
+        {"boundary": ["1|2", "2|3"], "epoch": [4.0, None], "reason": ["epoch 4", "no third phase found"]}
+    )
+    strength = pd.DataFrame(columns=["type", "epoch"])
+    drawn = dynamics.dynamics(epochs, strength, phases, log=False)
+    assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(0, 4.0), (4.0, 8)]
+    assert [text.text for text in drawn.layout.annotations] == ["phase 1", "phase 2–3"]
+    assert "Phases 2|3: no third phase found." in dynamics.phase_text(phases)
+    assert "looked for" in dynamics.phase_text(phases.iloc[:0])
+
+
+def test_spindle():
+    assert spindle.spindle(10).argmax() == 5 and spindle.spindle(10).sum() == pytest.approx(1)
+
+
+def test_expected_orders(small_store):
+    expected = spindle.expected_orders(small_store, "tiny", normalised=True)
+    assert expected["size"].tolist() == [1, 2, 3, 4]
+    assert expected["positive"].sum() - expected["negative"].sum() == pytest.approx(4)
+    assert spindle.expected_orders(small_store, "unknown").empty

@@ -1,0 +1,39 @@
+import pytest
+
+from interdash import listing
+from interdash.runs import Run
+from interdash.state import overview
+
+
+@pytest.fixture
+def rows(ready_run):
+    root = ready_run.path.parent
+    ready_run.update(tags=["paper"], notes="Compare with the other one")
+    partial = Run.create(
+        root, ready_run.config.__class__.from_json({**ready_run.config.to_json(), "name": "new"}), "ab"
+    )
+    assert partial.name == "new"
+    (root / "broken").mkdir()
+    (root / "broken" / "run.json").write_text("{")
+    return overview([root])
+
+
+def test_matching(rows):
+    assert sorted(rows["run"]) == ["broken", "new", "tiny"]
+    assert listing.matching(rows, text="PAPER other")["run"].tolist() == ["tiny"]
+    assert listing.matching(rows, text="damaged")["run"].tolist() == ["broken"]
+    assert listing.matching(rows, states=["broken"])["run"].tolist() == ["broken"]
+    assert listing.matching(rows, states=["recording"], datasets=["digits"])["run"].tolist() == ["new"]
+    assert listing.matching(rows, sort="name")["run"].tolist() == ["broken", "new", "tiny"]
+    assert listing.matching(rows, sort="highest H")["run"].tolist()[0] == "tiny"
+    assert listing.matching(rows.iloc[:0]).empty
+    with pytest.raises(ValueError, match="runs cannot be sorted by 'size'; choose one of newest"):
+        listing.matching(rows, sort="size")
+
+
+def test_table(rows):
+    shown = listing.table(rows).set_index("run")
+    assert shown.loc["tiny", "shown_state"] == "ready"
+    assert "damaged" in shown.loc["broken", "shown_state"]
+    assert len(shown.loc["tiny", "power_curve"]) == 3 and shown.loc["new", "power_curve"] == []
+    assert "root" not in shown
