@@ -1,11 +1,11 @@
 """The explained samples as the dashboard shows them: thumbnail, words or values, and the variables' places."""
 
+import io
 import json
-import struct
-import zlib
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from interdash.variables import Explained
 
@@ -50,12 +50,6 @@ def png(pixels: np.ndarray) -> bytes:
     inside = pixels.min() >= 0 and pixels.max() <= 1
     low, high = (0.0, 1.0) if inside else (pixels.min(), pixels.max())
     data = np.round((pixels - low) / max(high - low, 1e-12) * 255).astype(np.uint8).transpose(1, 2, 0)
-    height, width, channels = data.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), data.reshape(height, -1)], axis=1)  # filter type 0 a row
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b"")
-    body = b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
+    file = io.BytesIO()
+    Image.fromarray(data.squeeze(2) if data.shape[2] == 1 else data).save(file, format="PNG")
+    return file.getvalue()
