@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from interdash import queries
 from interdash.store import Store
 
 
@@ -64,6 +65,12 @@ def endings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
         """,
         {"runs": list(runs)},
     )
+
+
+def settings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
+    """Returns the settings in which some runs differ, but for name and purpose, which always do."""
+    rows = queries.configuration(store, runs)
+    return rows.loc[~rows["setting"].isin(["name", "purpose"])]
 
 
 def difference_by_order(

@@ -39,9 +39,9 @@ def compare_curves(pages: list[ui.Page]) -> None:
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
     ui.show(charts.curves, rows, key="curves", by=by, log=log)
     st.subheader("What they end with", anchor=False)
-    st.dataframe(queries_compare.endings(store, names), hide_index=True)
+    st.dataframe(charts.ends_listed(queries_compare.endings(store, names)), hide_index=True)
     st.subheader("Settings that differ", anchor=False)
-    settings = queries.configuration(store, names)
+    settings = queries_compare.settings(store, names)
     if settings.empty:
         st.info("None: the runs have the same settings.")
     else:

@@ -84,7 +84,13 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
 def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
     """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
     if page.run.config.masking.kind == "image":
-        ui.show(inputs.gallery, found, key="gallery", on_select=clicked_in("gallery", "sample"), chosen=number)
+        ui.show(
+            inputs.gallery,
+            inputs.drawable(found),
+            key="gallery",
+            on_select=clicked_in("gallery", "sample"),
+            chosen=number,
+        )
         return
     table = inputs.list_of_texts(found, number)
 
@@ -162,7 +168,7 @@ def show_sample(
     left, right = (st.container(), st.container()) if side else st.columns([2, 3])
     with left:
         if image:
-            ui.show(inputs.input_image, row, key=f"input{side}", chosen=subsets.members(subset))
+            ui.show(inputs.input_image, inputs.drawable(row), key=f"input{side}", chosen=subsets.members(subset))
         else:
             st.html(inputs.input_html(row, subsets.members(subset)))
             st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")

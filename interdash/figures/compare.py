@@ -28,15 +28,15 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     """Losses, strengths and H of several runs, overlaid.
 
     How to read: one colour and dash a run, the same in all six panels; ribbons are 95 % bootstrap intervals over
-    samples. Aligned by phase, 0 is the untrained network, 1 and 2 are the boundaries between the phases and 3 is the
-    last epoch, so that a fast and a slow run lie over each other; where a run has no boundary its curve ends.
+    samples. Aligned by phase, every run starts at the untrained network, and the boundaries 1|2 and 2|3 and the last
+    epoch lie over each other, so that fast and slow runs compare; after the last boundary that was found a curve ends.
 
     Args:
         curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `alignment.aligned`.
         by: "epoch" or "phase".
         log: whether the axis of epochs is logarithmic.
     """
-    titles = {"epoch": "epoch", "phase": "phase (1 = boundary 1|2, 2 = boundary 2|3)"}
+    titles = {"epoch": "epoch", "phase": "boundary of phases"}
     if by == "phase" and "position" in curves:
         curves = curves.loc[curves["position"].notna()]
     if curves.empty:
@@ -67,7 +67,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
         if number == theme.SHARE:
             figure.update_yaxes(tickformat=number, range=[0, 1.02], **place)
     if by == "phase":
-        figure.update_xaxes(tickvals=[0, 1, 2, 3], range=[-0.05, 3.05])
+        figure.update_xaxes(tickvals=[0, 1, 2, 3], ticktext=["start", "1|2", "2|3", "end"], range=[-0.05, 3.05])
     else:
         epoch_axis(figure, curves["epoch"].tolist(), log)
     figure.update_xaxes(title_text="")
@@ -119,7 +119,7 @@ def difference_by_order(
     both (of the same sample, type and variables), coloured what only that run has: two runs that learned the same
     would be grey all over.
     """
-    title = f"strength (nats): {escaped(first)} up, {escaped(second)} down"
+    title = "strength (nats): A up, B down"
     if difference_by_order.empty:
         return theme.nothing("Neither run has a salient interaction here.", "order", title)
     figure = go.Figure()
@@ -139,6 +139,21 @@ def difference_by_order(
     figure.update_xaxes(title_text="order (variables in an interaction)", dtick=1)
     figure.update_yaxes(title_text=title)
     return figure.update_layout(barmode="relative", height=480)
+
+
+def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows of `queries_compare.endings` as a table for people; a boundary that was not found is named so."""
+    numbers = {"train_loss": "training loss", "test_loss": "testing loss", "gap": "gap", "peak_power": "peak of H"}
+    found = {"boundary_12": "boundary 1|2", "boundary_23": "boundary 2|3"}
+    return pd.DataFrame(
+        {"run": endings["run"], "last epoch": endings["last_epoch"]}
+        | {name: endings[column].round(3) for column, name in numbers.items()}
+        | {"at epoch": endings["peak_epoch"]}
+        | {
+            name: ["not found" if pd.isna(epoch) else f"epoch {epoch:g}" for epoch in endings[column]]
+            for column, name in found.items()
+        }
+    )
 
 
 def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:

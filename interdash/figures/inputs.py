@@ -61,6 +61,16 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     return figure.update_layout(showlegend=False, height=360, margin={"l": 30, "r": 10, "t": 10, "b": 30})
 
 
+def drawable(samples: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows of `queries.sample` or `samples` with cells that can be hashed, so that their figure is kept."""
+    fixed = {}
+    for name in ("names", "shape", "assignment", "image"):
+        if name in samples:
+            make = bytes if name == "image" else tuple
+            fixed[name] = [None if cell is None else make(cell) for cell in samples[name]]
+    return samples.assign(**fixed)
+
+
 def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 20) -> go.Figure:
     """The samples that fit the filters, at the epoch shown on this page.
 

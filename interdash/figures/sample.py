@@ -24,7 +24,8 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
     How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if
     any is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
-    sign; else it is hatched vermillion. Click a bar to light its variables and to see its life below.
+    sign; else it is hatched vermillion. A triangle at the edge stands for a baseline effect far outside. Click a bar
+    to light its variables and to see its life below.
     """
     if interactions.empty:
         return theme.nothing(
@@ -41,12 +42,21 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
             **bars, y=_keys(rows), x=rows["effect"].to_numpy(), name=name, orientation="h", customdata=_keys(rows),
             hovertext=_hover(rows), hovertemplate=f"%{{hovertext}}<br>effect %{{x:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    if not interactions["baseline_effect"].isna().to_numpy().all():
-        figure.add_scatter(
-            x=interactions["baseline_effect"].to_numpy(), y=keys, mode="markers", name="in the baseline",
-            marker={"symbol": "diamond-open", "size": 9, "line": {"width": 2}}, customdata=keys,
-            hovertemplate=f"in the baseline %{{x:{NATS}}} nats<extra></extra>",
-        )  # fmt: skip
+    reach = _reach(interactions)
+    inside = interactions["baseline_effect"].abs() <= reach
+    outside = interactions["baseline_effect"].abs() > reach
+    for name, rows in (("in the baseline", inside), ("in the baseline, outside", outside)):
+        known = interactions.loc[rows]
+        if len(known):
+            figure.add_scatter(
+                x=known["baseline_effect"].clip(-reach, reach).to_numpy(), y=_keys(known), mode="markers", name=name,
+                customdata=_keys(known), cliponaxis=False,
+                marker={"symbol": [_baseline_symbol(e, reach) for e in known["baseline_effect"]], "size": 9}
+                | {"line": {"width": 2}},
+                hovertext=[f"in the baseline {effect:+.3f} nats" for effect in known["baseline_effect"]],
+                hovertemplate="%{hovertext}<extra></extra>",
+            )  # fmt: skip
+    figure.update_xaxes(range=[-1.05 * reach, 1.05 * reach])
     figure.update_xaxes(title_text="effect on v (nats)", zeroline=True)
     figure.update_yaxes(title_text="interaction", **_names_axis(keys, _labels(interactions)))
     return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
@@ -106,8 +116,8 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     """From v(x_∅), every variable masked, to v(x), the sample itself: how the interactions add up.
 
     How to read: from top to bottom, each bar starts where the one before it ended. All interactions fire on the sample
-    itself, so that nothing is left over: the last bar is v(x), the log-odds of the label (above 0: more likely than
-    all other classes together). Grey bars hold what is not shown one by one.
+    itself, so that nothing is left over: the last step ends at v(x), the log-odds of the label (above 0: more likely
+    than all other classes together). Grey bars hold what is not shown one by one.
     """
     if waterfall.empty:
         return theme.nothing("No interactions at this epoch.", "v (nats)", "step")
@@ -128,8 +138,15 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     others = waterfall.loc[~single & ~total]
     if len(others):
         _steps(figure, others, "taken together", {"marker": {"color": theme.rgba(GREY, 0.55)}})
-    _steps(figure, waterfall.loc[total], "v", {"marker": {"color": GREY}})
-    figure.update_xaxes(title_text="v (nats)", zeroline=True)
+    ends = waterfall.loc[total]
+    figure.add_scatter(
+        x=ends["end"].to_numpy(), y=[str(i) for i in ends.index], mode="markers+text", name="v",
+        marker={"symbol": "line-ns", "size": 18, "line": {"width": 4}}, cliponaxis=False,
+        text=[f"<b> {end:.3f} </b>" for end in ends["end"]], textposition=_inward(waterfall), hoverinfo="skip",
+    )  # fmt: skip
+    low, high = min(waterfall["end"]), max(waterfall["end"])
+    margin = 0.06 * max(high - low, 1e-9)
+    figure.update_xaxes(title_text="v (nats)", zeroline=True, range=[low - margin, high + margin])
     figure.update_yaxes(
         title_text="step",
         **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]]),
@@ -248,6 +265,13 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     return figure.update_layout(yaxis2=right, height=300, clickmode="event+select", margin={"r": 64})
 
 
+def _inward(waterfall: pd.DataFrame) -> list[str]:
+    """Returns where the values of v(x_∅) and v(x) are written: to the side with more room."""
+    low, high = min(waterfall["end"]), max(waterfall["end"])
+    ends = waterfall.loc[waterfall["kind"].isin(["empty", "full"]), "end"]
+    return ["middle right" if end - low < high - end else "middle left" for end in ends]
+
+
 def _steps(
     figure: go.Figure, rows: pd.DataFrame, name: str, bars: dict[str, Any], keys: list[str] | None = None
 ) -> None:
@@ -260,8 +284,18 @@ def _steps(
 
 
 def _step_hover(step: Any) -> str:
-    what = f"{step.effect:.3f} nats" if step.kind in ("empty", "full") else f"{step.effect:+.3f} → {step.end:.3f} nats"
-    return f"{_escaped(step.step)}<br>{what}"
+    return f"{_escaped(step.step)}<br>{step.effect:+.3f} → {step.end:.3f} nats"
+
+
+def _reach(rows: pd.DataFrame) -> float:
+    """Returns how far the axis of effects goes: to the baseline's as well, unless they would dwarf all others."""
+    own = max(*rows["effect"].abs().tolist(), 1e-12)
+    baseline = max(rows["baseline_effect"].abs().dropna().tolist(), default=0.0)
+    return max(own, baseline) if baseline < 5 * own else 1.2 * own
+
+
+def _baseline_symbol(effect: float, reach: float) -> str:
+    return "diamond-open" if abs(effect) <= reach else "triangle-right" if effect > 0 else "triangle-left"
 
 
 def _bars(rows: pd.DataFrame, known: bool | None, chosen: str | None) -> dict[str, Any]:

@@ -1,0 +1,189 @@
+"""The page Compare, its questions and its figures."""
+
+import copy
+import shutil
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from interdash import alignment, queries, queries_compare
+from interdash.figures import compare as charts
+from interdash.runs import Run
+from interdash.store import open_store
+from interdash.ui import FOLDER
+
+
+@pytest.fixture(scope="module")
+def two_runs(labelled_run, tmp_path_factory):
+    """A folder with the tiny run and a copy of it under another name."""
+    root = tmp_path_factory.mktemp("two")
+    for name in ("tiny", "twin"):
+        shutil.copytree(labelled_run.path, root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(two_runs):
+    store = open_store()
+    for name in ("tiny", "twin"):
+        store.refresh(Run(two_runs / name))
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def hand_made():
+    """A store with round numbers: two runs, one sample each epoch; A has {0} and {0, 1}, B has {0} and {2}."""
+    store = open_store()
+    with store.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO samples BY NAME SELECT 'a' AS run, unnest([0, 1]) AS sample, ['x', 'y', 'z'] AS names"
+        )
+        rows = [("a", "and", 1, 1, 2.0), ("a", "and", 3, 2, -4.0), ("b", "and", 1, 1, 3.0), ("b", "or", 4, 1, 1.0)]
+        for run, kind, subset, size, effect in rows:
+            cursor.execute(
+                "INSERT INTO interactions BY NAME SELECT ? AS run, 'target' AS network, 5 AS epoch, 0 AS sample, "
+                "? AS type, ? AS subset, ? AS size, ? AS effect",
+                [run, kind, subset, size, effect],
+            )
+    yield store
+    store.close()
+
+
+def test_difference_by_order(hand_made):
+    rows = queries_compare.difference_by_order(hand_made, "a", 5, "b", 5)
+    assert rows["size"].tolist() == [1, 2]
+    assert rows["only_first"].tolist() == [0.0, 2.0]  # means over two samples
+    assert rows["both_first"].tolist() == [1.0, 0.0]
+    assert rows["both_second"].tolist() == [1.5, 0.0]
+    assert rows["only_second"].tolist() == [0.5, 0.0]
+    assert rows[["first_count", "both_count", "second_count"]].to_numpy().tolist() == [[0, 0.5, 0.5], [0.5, 0, 0]]
+    assert queries_compare.difference_by_order(hand_made, "a", 4, "b", 4).empty
+
+
+def test_curves(store):
+    rows = queries_compare.curves(store, ["twin", "tiny"])
+    assert rows["run"].drop_duplicates().tolist() == ["twin", "tiny"]
+    assert set(rows["curve"]) == set(charts.PANELS)
+    of_run = rows.loc[rows["run"] == "tiny"]
+    epochs = queries.epochs(store, "tiny")
+    for curve in ("gap", "generalizable", "generalization_power"):
+        expected = epochs[curve].dropna().tolist()
+        assert of_run.loc[of_run["curve"] == curve, "value"].tolist() == pytest.approx(expected)
+    assert (of_run.loc[of_run["curve"] == "generalizable"].eval("low <= value <= high")).all()
+    assert queries_compare.curves(store, ["no such run"]).empty
+
+
+def test_endings(store):
+    rows = queries_compare.endings(store, ["twin", "tiny"])
+    epochs = queries.epochs(store, "tiny")
+    assert rows["run"].tolist() == ["twin", "tiny"]
+    assert rows["gap"].tolist() == pytest.approx([epochs["gap"].iloc[-1]] * 2)
+    assert rows["peak_power"].tolist() == pytest.approx([epochs["generalization_power"].max()] * 2)
+    listed = charts.ends_listed(rows)
+    assert set(listed["boundary 1|2"]) == {"not found"}
+    found = charts.ends_listed(rows.assign(boundary_12=12.0))
+    assert set(found["boundary 1|2"]) == {"epoch 12"}
+
+
+def test_settings(store):
+    assert queries_compare.settings(store, ["tiny", "tiny"]).empty
+    assert "name" not in queries_compare.settings(store, ["tiny", "twin"])["setting"].tolist()
+
+
+@pytest.fixture(scope="module")
+def answers(store, hand_made):
+    return {
+        "curves": queries_compare.curves(store, ["tiny", "twin"]),
+        "difference": queries.difference(hand_made, "a", 5, "b", 5, 0),
+        "difference_by_order": queries_compare.difference_by_order(hand_made, "a", 5, "b", 5),
+    }
+
+
+@pytest.mark.parametrize("figure", charts.FIGURES, ids=lambda figure: figure.__name__)
+def test_figure(figure, answers):
+    rows = answers[figure.__name__]
+    before = copy.deepcopy(rows)
+    drawn = figure(rows)
+    assert drawn.data
+    pd.testing.assert_frame_equal(rows, before)
+    assert "How to read:" in figure.__doc__
+    assert all(axis.title.text for axis in drawn.select_yaxes())
+    assert any(axis.title.text for axis in drawn.select_xaxes())
+    empty = figure(rows.head(0))
+    assert not empty.data
+    assert empty.layout.annotations[0].text
+    drawn.to_json()
+
+
+def test_difference_says_who_has_what(answers):
+    drawn = charts.difference(answers["difference"], first="A: <a>", second="B: b")
+    assert {trace.name for trace in drawn.data if trace.name} == {"1 only A: &lt;a&gt;", "1 both", "1 only B: b"}
+    only = answers["difference"].loc[answers["difference"]["where"] == "second"]
+    listed = charts.listed(only, "second")
+    assert listed.to_dict("records")[0] | {"generalizes": None} == {
+        "type": "OR", "variables": "{z}", "order": 1, "effect (nats)": 1.0, "generalizes": None,
+    }  # fmt: skip
+
+
+def test_curves_by_phase(answers):
+    phases = pd.DataFrame({"run": ["tiny"] * 2, "boundary": ["1|2", "2|3"], "epoch": [1.0, 2.0]})
+    rows = alignment.aligned(answers["curves"], phases)
+    drawn = charts.curves(rows, by="phase")
+    assert {trace.name for trace in drawn.data if trace.name} == {"tiny"}
+    assert drawn.layout.xaxis.ticktext == ("start", "1|2", "2|3", "end")
+    nothing = charts.curves(rows.assign(position=float("nan")), by="phase")
+    assert not nothing.data
+
+
+@pytest.fixture
+def page(two_runs, monkeypatch):
+    """Returns a function that runs the page with query parameters."""
+    monkeypatch.setenv("INTERDASH_ROOT", str(two_runs))
+
+    def run(**query):
+        test = AppTest.from_file(str(FOLDER / "compare.py"), default_timeout=60)
+        for key, value in query.items():
+            test.query_params[key] = value
+        return test.run()
+
+    return run
+
+
+def test_page(page):
+    test = page()
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    assert [heading.value for heading in test.subheader] == [
+        "What they end with",
+        "Settings that differ",
+        "Who learned what",
+    ]
+    assert len(test.get("plotly_chart")) == len(charts.FIGURES)
+
+
+def test_deep_link(page):
+    test = page(runs=["twin", "tiny"], a="twin", b="tiny", epoch_a="0", epoch_b="3", sample="5", by="phase")
+    assert not test.warning
+    assert not test.exception
+    assert sorted(info.value for info in test.info if "aligned" in info.value) == [
+        f"{name} has no boundary between phases, so that it cannot be aligned." for name in ("tiny", "twin")
+    ]
+    assert any("sample 5" in text.value for text in test.markdown)
+
+
+def test_one_run_is_not_enough(page):
+    test = page(runs=["tiny"])
+    assert test.info[0].value.startswith("Choose at least two runs")
+    assert not test.get("plotly_chart")
+
+
+def test_hostile_link(page):
+    test = page(runs=["tiny", "../../etc"])
+    assert not test.exception
+    assert "The link asks for run `../../etc`, which is not there." in test.warning[0].value
+    test = page(sample="99999999999999")
+    assert not test.exception
+    assert "which is not there" in test.warning[0].value

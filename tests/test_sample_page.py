@@ -1,0 +1,218 @@
+"""The page Sample, its figures and its list."""
+
+import copy
+import json
+import re
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from interdash import drilldown, queries, vectors
+from interdash.figures import inputs
+from interdash.figures import sample as charts
+from interdash.ui import FOLDER
+
+
+@pytest.fixture(scope="module")
+def answers(small_store, labelled_run):
+    """What the figures of the page draw, from the tiny run."""
+    every = vectors.all_interactions(small_store, labelled_run, 3, 0)
+    outputs = vectors.outputs(small_store, labelled_run, 3, 0)
+    strongest = every.iloc[0]
+    return {
+        "input_image": inputs.drawable(queries.sample(small_store, "tiny", 0)),
+        "gallery": inputs.drawable(queries.samples(small_store, "tiny", 3)),
+        "interactions": drilldown.numbered(queries.interactions(small_store, "tiny", 3, 0, limit=20)),
+        "interaction_life": vectors.interaction_life(
+            small_store, labelled_run, 0, strongest["type"], int(strongest["subset"])
+        ),
+        "waterfall": drilldown.waterfall(every, -1.0, 2.0, top=3),
+        "sorted_strengths": every,
+        "rebuilt": drilldown.rebuilt(outputs, every, [1, 2, 3, 5]),
+        "sample_life": queries.sample_life(small_store, "tiny", 0),
+    }
+
+
+@pytest.mark.parametrize("figure", [*inputs.FIGURES, *charts.FIGURES], ids=lambda figure: figure.__name__)
+def test_figure(figure, answers):
+    rows = answers[figure.__name__]
+    before = copy.deepcopy(rows)
+    drawn = figure(rows)
+    assert drawn.data
+    pd.testing.assert_frame_equal(rows, before)
+    assert "How to read:" in figure.__doc__
+    assert figure.__doc__.splitlines()[0].endswith(".")
+    for nothing in (drawn, figure(rows.head(0))):
+        assert all(axis.title.text for axis in [*nothing.select_xaxes(), *nothing.select_yaxes()])
+    empty = figure(rows.head(0))
+    assert not empty.data
+    assert empty.layout.annotations[0].text
+    drawn.to_json()
+
+
+def test_a_chosen_interaction_is_framed(answers):
+    rows = answers["interactions"]
+    name = f"{rows['type'].iloc[0]}-{rows['subset'].iloc[0]}"
+    drawn = charts.interactions(rows, chosen=name)
+    framed = [
+        key
+        for bars in drawn.data
+        if bars.type == "bar"
+        for key, width in zip(bars.customdata, bars.marker.line.width, strict=True)
+        if width
+    ]
+    assert framed == [name]
+    lit = inputs.input_image(answers["input_image"], chosen=rows["members"].iloc[0])
+    assert len(lit.data) == len(inputs.input_image(answers["input_image"]).data) + 1  # the dark sheet over all else
+    assert sum(trace.type == "scatter" and trace.line.color == inputs.CHOSEN for trace in lit.data) == len(
+        rows["members"].iloc[0]
+    )
+
+
+def test_a_baseline_effect_far_outside_is_at_the_edge():
+    row = {"type": "and", "subset": 1, "names": "{a}", "effect": 0.001, "baseline_effect": 5.0, "generalizes": False}
+    drawn = charts.interactions(pd.DataFrame([row]))
+    baseline = drawn.data[-1]
+    assert baseline.marker.symbol == ("triangle-right",)
+    assert baseline.x[0] == pytest.approx(0.0012)
+    assert baseline.hovertext == ("in the baseline +5.000 nats",)
+
+
+def test_outline_of_a_pixel():
+    x, y = inputs._outline(pd.DataFrame([[False, True]]).to_numpy())
+    edges = {frozenset(zip(x[i : i + 2], y[i : i + 2], strict=True)) for i in range(0, len(x), 3)}
+    corners = [(0.5, -0.5), (1.5, -0.5), (1.5, 0.5), (0.5, 0.5)]
+    assert edges == {frozenset((corners[i], corners[(i + 1) % 4])) for i in range(4)}
+
+
+def row(names, display, assignment):
+    return pd.DataFrame([{"names": names, "display": json.dumps(display), "assignment": assignment}])
+
+
+def test_words_are_outlined_numbered_and_escaped():
+    sample = row(["<b>good</b>", "film"], ["a", "<b>good</b>", "film", "a"], [-1, 0, 1, -1])
+    html = inputs.input_html(sample, [1])
+    assert "&lt;b&gt;good&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert html.count(inputs.OUTLINE) == 2
+    assert html.count(inputs.CHOSEN) == 1
+    assert html.index("good") < html.index("film")
+
+
+def test_words_that_are_not_tokens():
+    """Subwords move the places: words that come once are found by name, others are shown without their sentence."""
+    once = inputs.input_html(row(["film"], ["un", "good", "film"], [-1, -1, -1, 0]))
+    assert once.count(inputs.OUTLINE) == 1
+    assert "good" in once
+    twice = inputs.input_html(row(["film"], ["film", "film"], [-1, -1, -1, 0]))
+    assert twice.count("film") == 1
+
+
+def test_columns_of_a_table():
+    html = inputs.input_html(row(["age", "sex"], {"age": 47, "sex": "<i>", "id": 3}, [0, 1]), [0])
+    assert html.count(inputs.OUTLINE) == 2
+    assert html.count(inputs.CHOSEN) == 1
+    assert "&lt;i&gt;" in html
+    assert inputs.summary_text('{"age": 47, "sex": "f"}') == "age: 47 · sex: f"
+    assert inputs.summary_text('["a", "b"]') == "a b"
+    assert inputs.summary_text(None) == ""
+    assert len(inputs.summary_text(json.dumps(["word"] * 100))) == 90
+
+
+def test_list_of_texts(answers):
+    rows = inputs.list_of_texts(answers["gallery"].assign(display='["good", "film"]'), chosen=2)
+    assert rows["input"].unique().tolist() == ["good film"]
+    assert rows.loc[rows[""] == "▶", "sample"].tolist() == [2]
+
+
+@pytest.fixture
+def page(labelled_run, monkeypatch):
+    """Returns a function that runs the page with query parameters."""
+    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
+
+    def run(**query):
+        test = AppTest.from_file(str(FOLDER / "sample.py"), default_timeout=60)
+        for key, value in query.items():
+            test.query_params[key] = value
+        return test.run()
+
+    return run
+
+
+def test_page(page):
+    test = page(run="tiny")
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert len(test.get("plotly_chart")) == len(inputs.FIGURES) + len(charts.FIGURES)
+    assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
+    assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
+
+
+def test_deep_link(page):
+    test = page(run="tiny", epoch="1", sample="7", interaction="or-3")
+    assert not test.warning
+    assert test.subheader[0].value == "Sample 7 at epoch 1"
+    assert any(text.value == "##### OR \\{0, 1\\}" for text in test.markdown)
+
+
+def test_next_and_previous(page):
+    test = page(run="tiny", sample="1")
+    test.button(key="Next").click().run()
+    assert test.query_params["sample"] == "2"
+    test.button(key="Previous").click().run().button(key="Previous").click().run()
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert test.button(key="Previous").disabled
+
+
+def test_pin(page):
+    test = page(run="tiny", sample="1")
+    test.button(key="pin-it").click().run()
+    assert test.query_params["pin"] == "1-3"
+    assert [heading.value for heading in test.subheader] == ["Sample 1 at epoch 3"] * 2
+    both = page(run="tiny", sample="1", pin="4-0")
+    assert not both.exception
+    assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
+    both.button(key="unpin").click().run()
+    assert "pin" not in both.query_params
+
+
+def test_filters(page, small_store):
+    test = page(run="tiny", split="testing", answer="wrong", sort="highest loss")
+    assert not test.warning
+    rows = queries.samples(small_store, "tiny", 3, split="test", correct=False, sort="loss")
+    assert test.subheader[0].value == f"Sample {rows['sample'].iloc[0]} at epoch 3"
+    nothing = page(run="tiny", loss="999")
+    assert not nothing.exception
+    assert "No image fits" in nothing.get("plotly_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sample", "60", "sample `60`, which is not there"),
+        ("sample", "1; DROP TABLE samples", "sample `1; DROP TABLE samples`, which is not there"),
+        ("sample", "9" * 500, r"\(500 characters\)"),
+        ("interaction", "<script>alert(1)</script>", "one is written as and-37"),
+        ("interaction", "and-99999999", "there are 1 to 15"),
+        ("pin", "../../etc/passwd", "the pinned sample"),
+        ("pin", "1-77", "the pinned epoch `77`"),
+    ],
+)
+def test_hostile_link(page, key, value, message):
+    test = page(run="tiny", **{key: value})
+    assert not test.exception
+    assert re.search(message, test.warning[0].value)
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+
+
+def test_damaged_part(ready_run, monkeypatch):
+    for part in ready_run.parts_dir.glob("*.parquet"):
+        part.write_bytes(part.read_bytes()[:200])
+    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
+    test = AppTest.from_file(str(FOLDER / "sample.py"), default_timeout=60).run()
+    assert not test.exception
+    assert any("damaged" in text.value for text in test.warning)
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
