@@ -47,11 +47,12 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         marker={"size": 26, "color": "rgba(0,0,0,0)"},
         hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])], hoverinfo="text",
     )  # fmt: skip
-    for variable, (y, x) in enumerate(centres):
-        figure.add_annotation(
-            x=x, y=y, text=f"<b>{variable}</b>", showarrow=False, bgcolor="rgba(0,0,0,0.65)", borderpad=1,
-            font={"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 12}, captureevents=False,
-        )  # fmt: skip
+    numbers = [
+        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": "rgba(0,0,0,0.65)", "borderpad": 1}
+        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 12}}
+        for variable, (y, x) in enumerate(centres)
+    ]
+    figure.update_layout(annotations=numbers)
     figure.update_xaxes(title=f"{width} pixels", range=[-0.7, width - 0.3], showticklabels=False, showgrid=False)
     figure.update_yaxes(
         title=f"{height} pixels", range=[height - 0.3, -0.7], showticklabels=False, showgrid=False, scaleanchor="x"
@@ -67,7 +68,7 @@ def drawable(samples: pd.DataFrame) -> pd.DataFrame:
     for name in ("names", "shape", "assignment", "image"):
         if name in samples:
             make = bytes if name == "image" else tuple
-            fixed[name] = [None if cell is None else make(cell) for cell in samples[name]]
+            fixed[name] = [None if cell is None or cell is pd.NA else make(cell) for cell in samples[name]]
     return samples.assign(**fixed)
 
 
@@ -87,12 +88,13 @@ def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 
     n_rows = -(-len(samples) // per_row)
     x = np.arange(len(samples)) % per_row
     y = np.arange(len(samples)) // per_row
-    figure = go.Figure()
-    for column, row, png in zip(x.tolist(), y.tolist(), samples["image"], strict=True):
-        figure.add_layout_image(
-            source=data_uri(png), xref="x", yref="y", x=column, y=row, sizex=0.92, sizey=0.92, xanchor="center",
-            yanchor="middle", sizing="stretch", layer="below",
-        )  # fmt: skip
+    place = {"xref": "x", "yref": "y", "sizex": 0.92, "sizey": 0.92, "xanchor": "center", "yanchor": "middle"}
+    place |= {"sizing": "stretch", "layer": "below"}
+    images = [
+        {"source": data_uri(png), "x": column, "y": row} | place
+        for column, row, png in zip(x.tolist(), y.tolist(), samples["image"], strict=True)
+    ]
+    figure = go.Figure(layout={"images": images})
     figure.add_scatter(
         x=x, y=y, mode="markers", customdata=samples["sample"].to_numpy(),
         hovertext=[*map(_words, samples.itertuples())],
