@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ def label(run: Run, *, progress: Callable[[int, int], None] | None = None) -> li
     if progress is not None:
         progress(len(pairs), len(pairs))
     label_samples(run)
+    _discard_outdated(run, units)
     return problems
 
 
@@ -126,6 +128,18 @@ def _discard_damaged(folder: Path) -> None:
                 return
     except DamagedFileError:
         shutil.rmtree(folder)
+
+
+def _discard_outdated(run: Run, units: list[Unit]) -> None:
+    """Deletes a noise floor (see `robustness`) that is damaged, or made from parts or by rules that are no more."""
+    for folder in run.labels_dir.glob("robustness-*"):
+        try:
+            notes = read_notes(folder / "robustness.parquet")
+        except (DamagedFileError, FileNotFoundError):
+            notes = {"units": None}
+        current = notes["units"] is not None and set(notes["units"]) <= {unit.name for unit in units}
+        if not current or notes["rules"] != asdict(run.config.generalization):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(run: Run, units: list[Unit]) -> dict[str, np.ndarray]:

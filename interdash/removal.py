@@ -135,7 +135,7 @@ def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES
 
     def means(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         each = [
-            np.moveaxis(_weights(index, len(values)) @ values, -1, 0)
+            np.moveaxis(sample_weights(index, len(values)) @ values, -1, 0)
             for index, values in zip(drawn, enough.values(), strict=True)
         ]
         return np.stack([*each, each[1] - each[0]] if len(each) == 2 else each)  # [splits, rows, resamples]
@@ -155,7 +155,7 @@ def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES
     return ends
 
 
-def _weights(drawn: np.ndarray, count: int) -> np.ndarray:
+def sample_weights(drawn: np.ndarray, count: int) -> np.ndarray:
     """Returns how often each of `count` samples was drawn, as shares `[..., count]`, from indices `[..., draws]`."""
     flat = drawn.reshape(-1, drawn.shape[-1]).astype(np.int64)
     shifted = flat + count * np.arange(len(flat))[:, None]

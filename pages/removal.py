@@ -67,3 +67,16 @@ with ui.page("Removal") as page:
     correlations = correlation.rank_correlations(points)
     st.markdown(charts.meaning_text(correlations))
     ui.show(charts.share_and_gap, {"share and gap": points, "correlations": correlations}, key="share")
+
+    st.subheader("Noise floor of G", anchor=False)
+    floor = page.ask(questions.robustness)
+    if floor.empty:
+        st.info(
+            "How many labels flip under another baseline network, κ, tie-break, rule of τ or without the sign test is "
+            f"not measured yet: `interdash robustness {page.run.name}` does it, in a few minutes for a built-in run. "
+            "It trains the baseline networks that are missing; `--baselines 2` is enough for the floor itself."
+        )
+        st.stop()
+    measured = charts.shown_epoch(floor, epoch)
+    st.dataframe(charts.list_of_floors(floor, measured), hide_index=True)
+    ui.show(charts.robustness, floor, key="robustness", note=page.note, pinned=measured)

@@ -12,6 +12,19 @@ from interdash.store import open_store
 from interdash.ui import FOLDER
 
 
+def floor():
+    """Rows of the noise floor: two choices at two epochs."""
+    ends = {f"{name}{end}": 0.25 for name in ("overlap", "flips", "power", "other_power") for end in ("_low", "_high")}
+    return pd.DataFrame(
+        [
+            {"epoch": epoch, "comparison": "kappa", "reference": own, "alternative": other, "samples": 4, **ends}
+            | {"labels": 2.0, "overlap": 0.5, "flips": flips, "power": 0.75, "other_power": 0.5}
+            for epoch, flips in ((0, np.nan), (8, 0.125))
+            for own, other in (("κ = 0.02", "κ = 0"), ("as the run", "3 baselines, any"))
+        ]
+    )
+
+
 @pytest.fixture(scope="module")
 def answers(small_store):
     """What the figures of the page draw, from the tiny run."""
@@ -24,6 +37,7 @@ def answers(small_store):
         "sample_removals": queries_removal.sample_removals(small_store, "tiny", **epoch),
         "share_and_gap": points,
         "correlations": correlation.rank_correlations(points),
+        "robustness": floor(),
     }
 
 
@@ -148,7 +162,7 @@ def test_every_figure(figure, answers):
     before = copy.deepcopy(frames)
     drawn = figure(*frames)
     assert len(drawn.data) > 0 and all(axis.title.text for axis in drawn.select_xaxes())
-    assert all("nats" in axis.title.text for axis in drawn.select_yaxes())
+    assert all("nats" in axis.title.text for axis in drawn.select_yaxes()) or figure is removal.robustness
     for frame, old in zip(frames, before, strict=True):
         pd.testing.assert_frame_equal(frame, old)
     empty = figure(*(frame[:0] for frame in frames))
@@ -206,6 +220,29 @@ def test_list_of_changes_links_to_the_samples(answers):
     found = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5)
     assert len(found) == 5 and found["input"].str.startswith("data:image/png").all()
     assert found["look"][0] == f"/sample?run=tiny&epoch=3&sample={found['sample'][0]}"
+
+
+def test_noise_floor_in_words():
+    found = removal.list_of_floors(floor(), 8)
+    assert found["choice"].tolist() == ["κ = 0 instead of κ = 0.02", "3 baselines, any"]
+    assert found["labels that flip"][0] == "12.5% (25.0% … 25.0%)"
+    assert removal.list_of_floors(floor(), 0)["labels that flip"][0] == "–"
+    assert [removal.shown_epoch(floor(), pinned) for pinned in (None, 3, 64)] == [8, 0, 8]
+
+
+def test_page_shows_the_noise_floor(ready_run, monkeypatch):
+    from interdash import robustness
+
+    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
+    found = robustness.noise_floor(ready_run, samples_per_split=5, epochs=2)
+    robustness.store_noise_floor(ready_run, *found)
+    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60).run()
+    assert not test.exception and not test.info
+    assert "κ = 0 instead of κ = 0.02" in test.dataframe[-1].value["choice"].tolist()
+
+
+def test_page_names_the_command_of_the_noise_floor(page):
+    assert "`interdash robustness tiny` does it" in page().info[0].value
 
 
 def test_page_shows_the_experiment(page):

@@ -1,0 +1,267 @@
+"""The noise floor: how many labels G flip when one choice of the method is made otherwise. Run on demand.
+
+Each comparison labels the same samples of the same network twice, by the run's own choices and by one other: another
+baseline network, more of them with either vote, κ on or off, the opposite tie-break of the split, the other rule of τ,
+the sign test off. Where the split changes, it changes for target and baselines alike. Differences smaller than this
+floor say nothing about the network. Source: ours.
+"""
+
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from interdash import generalization, samples
+from interdash.config import GeneralizationConfig, SplitConfig
+from interdash.labelling import write_folder
+from interdash.parts import Unit, digest, finished, plan, read_part
+from interdash.removal import LEVEL, RESAMPLES, sample_weights
+from interdash.runs import Run
+from interdash.sparsify import sparse_split
+
+SAMPLES_PER_SPLIT = 20
+EPOCHS = 6
+COLUMNS = ("v", "v_empty", "v_full", "i_and", "i_or")
+OTHER_KAPPA = 0.02  # compared with a run that has κ = 0
+OTHER_TAU = {"mean_output": ("max_interaction", 0.05), "max_interaction": ("mean_output", 0.03)}
+RATIOS = ("overlap", "flips", "power", "other_power")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to label: rules, split, and the baseline networks asked."""
+
+    text: str
+    rules: GeneralizationConfig
+    split: SplitConfig
+    baselines: tuple[str, ...]
+
+
+class Labels(NamedTuple):
+    """Labels of all interactions of some samples, `[samples, 2 (AND, OR), 2**n]`."""
+
+    strength: np.ndarray  # nats, |I|
+    salient: np.ndarray  # bool
+    general: np.ndarray  # bool, G
+
+
+def comparisons(
+    rules: GeneralizationConfig, split: SplitConfig, baselines: Sequence[str]
+) -> Iterator[tuple[str, Choice, Choice]]:
+    """Yields (comparison, reference, alternative) for every choice that the baselines at hand allow.
+
+    Args:
+        rules: the run's.
+        split: the run's.
+        baselines: names of the baseline networks that are extracted, in their order.
+    """
+    asked = tuple(baselines[: rules.baselines])
+    own = Choice("as the run", rules, split, asked)
+
+    def other(text: str, **changes: object) -> Choice:
+        return replace(own, text=text, **changes)  # pyright: ignore[reportArgumentType]
+
+    if len(baselines) > 1:
+        first, second = (other(f"{name} alone", baselines=(name,)) for name in baselines[:2])
+        yield "baseline", first, second
+    for count in (1, 3, 5):
+        for vote in ("any", "majority") if count > 1 else ("any",):
+            if count > len(baselines) or (count == len(asked) and (vote == rules.vote or count == 1)):
+                continue
+            text = f"{count} baselines, {vote}" if count > 1 else "1 baseline"
+            changed = replace(rules, vote=vote, baselines=count)
+            yield "votes", own, other(text, rules=changed, baselines=tuple(baselines[:count]))
+    kappa = OTHER_KAPPA if split.kappa == 0 else 0.0
+    yield "kappa", replace(own, text=f"κ = {split.kappa:g}"), other(f"κ = {kappa:g}", split=replace(split, kappa=kappa))
+    opposite = replace(split, tie_break=-split.tie_break)
+    yield "tie_break", replace(own, text=f"ε = {split.tie_break:g}"), other(f"ε = {-split.tie_break:g}", split=opposite)
+    rule, factor = OTHER_TAU[rules.tau_rule]
+    changed = replace(rules, tau_rule=rule, tau_factor=factor)  # pyright: ignore[reportArgumentType]
+    yield "tau", replace(own, text=_tau_text(rules)), other(_tau_text(changed), rules=changed)
+    switched = replace(rules, sign_test=not rules.sign_test)
+    words = {True: "sign test", False: "no sign test"}
+    yield "sign_test", replace(own, text=words[rules.sign_test]), other(words[switched.sign_test], rules=switched)
+
+
+def _tau_text(rules: GeneralizationConfig) -> str:
+    scale = {"mean_output": "mean |v(x) − v(x_∅)|", "max_interaction": "max |I|"}[rules.tau_rule]
+    return f"τ = {rules.tau_factor:g} · {scale}"
+
+
+SCHEMA = pa.schema(
+    {"epoch": pa.int32(), "comparison": pa.string(), "reference": pa.string(), "alternative": pa.string()}
+    | {"samples": pa.int32(), "labels": pa.float64()}
+    | {f"{name}{end}": pa.float64() for name in RATIOS for end in ("", "_low", "_high")}
+)
+
+
+class Games:
+    """The outputs of the networks on the samples compared, and their splits, each solved once."""
+
+    def __init__(self, read: Callable[[str, int], dict[str, np.ndarray]], rows: np.ndarray, own: SplitConfig) -> None:
+        """`read` gives the columns of all samples of a network at an epoch; `rows` are the samples compared."""
+        self.read, self.rows, self.own = read, rows, own
+        self._columns: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+        self._effects: dict[tuple[str, int, SplitConfig], np.ndarray] = {}
+
+    def columns(self, network: str, epoch: int) -> dict[str, np.ndarray]:
+        """Returns the columns of all samples."""
+        if (network, epoch) not in self._columns:
+            self._columns[network, epoch] = self.read(network, epoch)
+        return self._columns[network, epoch]
+
+    def effects(self, network: str, epoch: int, split: SplitConfig) -> np.ndarray:
+        """Returns AND and OR interactions `[samples, 2, 2**n]` of the samples compared, in nats."""
+        key = (network, epoch, split)
+        if key not in self._effects:
+            found = self.columns(network, epoch)
+            pair = [found["i_and"][self.rows], found["i_or"][self.rows]]
+            if split != self.own:
+                solved = sparse_split(
+                    found["v"][self.rows],
+                    split.kappa,
+                    tie_break=split.tie_break,
+                    tolerance=split.tolerance,
+                    zeta=split.zeta,
+                )
+                pair = [solved.i_and, solved.i_or]
+            self._effects[key] = np.stack(pair, axis=1)
+        return self._effects[key]
+
+    def tau(self, network: str, epoch: int, choice: Choice) -> np.ndarray:
+        """Returns τ of the samples compared, `[samples, 1]`, nats; a mean over samples runs over all of the run."""
+        found, rules = self.columns(network, epoch), choice.rules
+        effects = self.effects(network, epoch, choice.split)
+        v_empty, v_full, rows = found["v_empty"], found["v_full"], self.rows
+        if rules.tau_rule == "max_interaction":
+            v_empty, v_full, rows = v_empty[rows], v_full[rows], np.arange(len(rows))
+        i_and, i_or = effects[:, 0], effects[:, 1]
+        return generalization.tau(i_and, i_or, v_empty, v_full, rules.tau_rule, rules.tau_factor)[rows, None]
+
+    def labels(self, epoch: int, choice: Choice) -> Labels:
+        """Returns the labels of the target at an epoch by one choice; `read` is asked for a baseline's epoch as −1."""
+        effects, tau = self.effects("target", epoch, choice.split), self.tau("target", epoch, choice)
+        general = generalization.generalizes(
+            effects,
+            [self.effects(name, -1, choice.split) for name in choice.baselines],
+            tau,
+            [self.tau(name, -1, choice) for name in choice.baselines],
+            sign_test=choice.rules.sign_test,
+            vote=choice.rules.vote,
+        )
+        return Labels(np.abs(effects), generalization.salient(effects, tau), general)
+
+
+def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> dict[str, float]:
+    """Returns overlap, flips and H on both sides with 95 % bootstrap intervals over samples, and labels a sample.
+
+    overlap: share of the interactions salient on either side that are salient on both; flips: share of those salient on
+    both whose G differs. NaN where there are none.
+    """
+    both, either = reference.salient & other.salient, reference.salient | other.salient
+    flips = both & (reference.general != other.general)
+    pairs = [(both, either), (flips, both)]
+    pairs += [(side.strength * side.general, side.strength * side.salient) for side in (reference, other)]
+    sums = np.array([[part.sum((1, 2)) for part in pair] for pair in pairs], float)  # [ratios, 2, samples]
+
+    def ratios(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        top, bottom = np.moveaxis(sums @ np.moveaxis(sample_weights(drawn, sums.shape[-1]), -1, 0), 1, 0)
+        return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+    count = sums.shape[-1]
+    values = ratios(np.arange(count))
+    low = high = np.full(len(RATIOS), np.nan)
+    if count > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no interval where a resample has nothing to compare
+            low, high = stats.bootstrap(
+                (np.arange(count),),
+                ratios,
+                n_resamples=resamples,
+                confidence_level=LEVEL,
+                method="percentile",
+                vectorized=True,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
+    made = {"labels": float(both.sum() / count)}
+    for i, name in enumerate(RATIOS):
+        made |= {name: float(values[i]), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
+    return made
+
+
+def noise_floor(
+    run: Run,
+    *,
+    samples_per_split: int = SAMPLES_PER_SPLIT,
+    epochs: int = EPOCHS,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[pa.Table, dict[str, object]]:
+    """Returns the table `robustness` of `schema.sql`, and the notes that say what it was made from.
+
+    Args:
+        run: a run whose parts are all there.
+        samples_per_split: explained samples compared of each split, the first ones (they are in random order).
+        epochs: recorded epochs compared, evenly spread over those of the run, first and last among them.
+        progress: called with comparisons done and in all.
+
+    Raises:
+        ValueError: a part is missing, or a number is below 1.
+        DamagedFileError: a part is damaged.
+    """
+    if samples_per_split < 1 or epochs < 1:
+        raise ValueError(f"{samples_per_split} samples and {epochs} epochs; compare at least one of each")
+    rules, split = run.config.generalization, run.config.split
+    units, _ = plan(run)
+    baselines = sorted({unit.network for unit in units} - {"target"}, key=lambda name: int(name.split("-")[1]))
+    if finished(run, units) != set(units) or not baselines:
+        raise ValueError(f"parts of {run.name} are missing; make them with `interdash extract {run.name}`")
+    recorded = sorted({unit.epoch for unit in units if unit.network == "target"})
+    chosen = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
+    of = {(name, epoch): _units(units, name, epoch) for name in ("target", *baselines) for epoch in (*chosen, -1)}
+
+    def read(network: str, epoch: int) -> dict[str, np.ndarray]:
+        parts = [read_part(run, unit, COLUMNS) for unit in of[network, epoch]]
+        return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+
+    games = Games(read, _rows(samples.description(run.path)["split"], samples_per_split, split), split)
+    todo = [(epoch, *pair) for pair in comparisons(rules, split, baselines) for epoch in chosen]
+    rows = []
+    for done, (epoch, name, reference, other) in enumerate(todo):
+        found = compare(games.labels(epoch, reference), games.labels(epoch, other))
+        named = {"epoch": epoch, "comparison": name, "reference": reference.text, "alternative": other.text}
+        rows.append({**named, "samples": len(games.rows), **found})
+        if progress is not None:
+            progress(done + 1, len(todo))
+    table = pa.Table.from_pylist([{k: None if v != v else v for k, v in row.items()} for row in rows]).cast(SCHEMA)
+    used = [unit.name for name, epoch in of if (name == "target") == (epoch != -1) for unit in of[name, epoch]]
+    return table, {"network": "", "epoch": -1, "units": sorted(used), "rules": asdict(rules)}
+
+
+def store_noise_floor(run: Run, table: pa.Table, notes: dict[str, object]) -> Path:
+    """Returns the folder of the table, which replaces an older one; the dashboard loads it with the run's labels."""
+    folder = run.labels_dir / f"robustness-{digest(notes, table.to_pylist())}"
+    if not folder.exists():
+        write_folder(folder, {"robustness": table}, notes)
+    for other in run.labels_dir.glob("robustness-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
+def _units(units: Sequence[Unit], network: str, epoch: int) -> list[Unit]:
+    """Returns the units of a network at an epoch; −1: at the only epoch of a baseline."""
+    return [unit for unit in units if unit.network == network and epoch in (unit.epoch, -1)]
+
+
+def _rows(splits: list[str], per_split: int, split: SplitConfig) -> np.ndarray:
+    """Returns the samples compared: the first of each split, or all where the bound of δ is a mean over all."""
+    if split.zeta == "mean":
+        return np.arange(len(splits))
+    of = np.asarray(splits)
+    return np.sort(np.concatenate([np.flatnonzero(of == name)[:per_split] for name in ("train", "test")]))
