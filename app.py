@@ -10,5 +10,5 @@ import streamlit as st
 from interdash import ui
 
 pages = [st.Page(ui.FOLDER / f"{stem}.py", title=title, url_path=stem) for stem, title in ui.pages().items()]
-home = st.Page(ui.FOLDER / "runs.py", title="Runs", default=True)  # "/" shows what "/runs" shows
+home = st.Page(ui.FOLDER / "runs.py", title="Runs", url_path="home", default=True)  # "/" shows what "/runs" shows
 st.navigation([*pages, home], position="hidden").run()
