@@ -10,7 +10,7 @@ import pandas as pd
 
 
 def waterfall(interactions: pd.DataFrame, v_empty: float, v_full: float, *, top: int = 12) -> pd.DataFrame:
-    """Returns the steps from v(x_∅) to v(x): the `top` strongest interactions one by one, then the others together.
+    """Returns the steps from v(x_∅) to v(x): the `top` strongest salient ones one by one, then the others together.
 
     On the unmasked sample every AND and OR interaction is triggered: v(x) = v(x_∅) + Σ I_and(S) + Σ I_or(S) + δ_N. One
     row a step: `step` (text), `kind` (empty, interaction, salient, rest, noise or full), effect, start and end (nats),
@@ -24,8 +24,8 @@ def waterfall(interactions: pd.DataFrame, v_empty: float, v_full: float, *, top:
         v_full: v(x), nats.
         top: interactions shown one by one.
     """
-    single = interactions.head(top)
-    others = interactions.iloc[top:]
+    single = interactions.loc[interactions["salient"].astype(bool)].head(top)
+    others = interactions.drop(index=single.index)
     salient = others["salient"].astype(bool)
     groups = [("salient", "other salient", others[salient]), ("rest", "below τ", others[~salient])]
     rows = [

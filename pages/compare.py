@@ -72,7 +72,7 @@ def compare_interactions(pages: list[ui.Page]) -> None:
     numbers = list(range(first.run.n_explained()))
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=400):
-            number = ui.choose(st.select_slider, "Sample", numbers, key="sample")
+            number = ui.choose(st.select_slider, "Sample", numbers, key="number")
         row = first.ask(queries.sample, sample=number)
         if row["image"].iloc[0] is not None:
             st.image(bytes(row["image"].iloc[0]), width=72)

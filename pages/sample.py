@@ -229,6 +229,9 @@ def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, si
 
 
 with ui.page("Sample") as page:
+    if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
+        st.session_state["sample_of"] = page.run.name
+        go(sample=None, interaction=None, pin=None)
     epoch = ui.choose_epoch(page)
     found = find_samples(page, epoch)
     numbers = found["sample"].tolist()

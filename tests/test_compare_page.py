@@ -165,7 +165,7 @@ def test_page(page):
 
 
 def test_deep_link(page):
-    test = page(runs=["twin", "tiny"], a="twin", b="tiny", epoch_a="0", epoch_b="3", sample="5", by="phase")
+    test = page(runs=["twin", "tiny"], a="twin", b="tiny", epoch_a="0", epoch_b="3", number="5", by="phase")
     assert not test.warning
     assert not test.exception
     assert sorted(info.value for info in test.info if "aligned" in info.value) == [
@@ -184,6 +184,6 @@ def test_hostile_link(page):
     test = page(runs=["tiny", "../../etc"])
     assert not test.exception
     assert "The link asks for run `../../etc`, which is not there." in test.warning[0].value
-    test = page(sample="99999999999999")
+    test = page(number="99999999999999")
     assert not test.exception
     assert "which is not there" in test.warning[0].value

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -177,6 +178,17 @@ def test_pin(page):
     assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
     both.button(key="unpin").click().run()
     assert "pin" not in both.query_params
+
+
+def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):
+    for name in ("tiny", "twin"):
+        shutil.copytree(labelled_run.path, tmp_path / name)
+    test = page(run="tiny", sample="7", interaction="or-3", pin="4-0")
+    monkeypatch.setenv("INTERDASH_ROOT", str(tmp_path))
+    test.run()
+    test.selectbox(key="chosen_run").select("twin").run()
+    assert [heading.value for heading in test.subheader] == ["Sample 0 at epoch 3"]
+    assert not {"sample", "interaction", "pin"} & test.query_params.keys()
 
 
 def test_filters(page, small_store):

@@ -141,7 +141,7 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     ends = waterfall.loc[total]
     figure.add_scatter(
         x=ends["end"].to_numpy(), y=[str(i) for i in ends.index], mode="markers+text", name="v",
-        marker={"symbol": "line-ns", "size": 18, "line": {"width": 4}}, cliponaxis=False,
+        marker={"symbol": "line-ns-open", "size": 18, "line": {"width": 4}}, cliponaxis=False,
         text=[f"<b> {end:.3f} </b>" for end in ends["end"]], textposition=_inward(waterfall), hoverinfo="skip",
     )  # fmt: skip
     low, high = min(waterfall["end"]), max(waterfall["end"])
