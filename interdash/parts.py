@@ -33,7 +33,7 @@ from interdash.runs import Run
 
 FORMAT = 1  # of the Parquet files; raised when columns change
 ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
-LABELLING = 2  # of what `labelling` derives from the parts; raised when its numbers or columns change
+LABELLING = 3  # of what `labelling` derives from the parts; raised when its numbers or columns change
 SAMPLES_PER_UNIT = 25
 GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")
@@ -204,7 +204,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, row: int | None
             table = file.read_row_group(row // notes["group"], columns=names, use_threads=False)
             table = table.slice(row % notes["group"], 1)
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if table.num_rows != (notes["rows"] if row is None else 1) or (names is not None and table.column_names != names):
         raise _damaged(path, f"{table.num_rows} rows of {table.column_names}")
