@@ -92,7 +92,9 @@ def show_new_run(root: Path) -> None:
     """Draws the form that starts a built-in run from training to labels."""
     with st.expander("Start a built-in run", icon=":material/add:"), st.form("new-run", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            preset = st.selectbox("Preset", list(PRESETS), format_func=lambda name: f"{name}: {PRESETS[name].purpose}")
+            preset = st.selectbox(
+                "Preset", list(PRESETS), format_func=lambda name: f"{name}: {PRESETS[name].purpose}", key="new-preset"
+            )
             name = st.text_input("Name", placeholder="the preset's", max_chars=64, key="new-name")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             epochs = st.number_input("Epochs (0 = the preset's)", 0, 10_000, 0)

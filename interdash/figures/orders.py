@@ -152,7 +152,8 @@ def order_map(
             colorbar={
                 "title": {"text": "H" if share else "nats", "side": "top"},
                 "orientation": "v",
-                "x": 1.0 if share else 1.07,
+                "x": 1.0,
+                "xpad": 8 if share else 62,
                 "thickness": 10,
                 "tickformat": ".0%" if share else None,
             },
