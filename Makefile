@@ -1,9 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+DEBIAN := chromium fonts-liberation poppler-utils
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint format bench serve clean
+.PHONY: demo test debian lint format bench serve clean
 
 .venv/runtime: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,12 +31,20 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint
+# Chromium for the browser tests and figure files, Poppler to look into PDFs.
+debian:
+	@if command -v chromium pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN); \
+	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN)"; exit 1; fi
+
+test: debian lint
 	$(BIN)/python -m pytest --numprocesses 2 --durations 10
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.solver
 	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.store
 
 clean:
 	rm -rf .venv build dist *.egg-info
