@@ -33,7 +33,7 @@ format: .venv/dev
 
 # Chromium for the browser tests and figure files, Poppler to look into PDFs.
 debian:
-	@if command -v chromium pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ]; then :; \
+	@if command -v chromium >/dev/null && command -v pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN); \
 	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN)"; exit 1; fi
