@@ -6,7 +6,7 @@ Effects of AND and OR lie side by side: `[samples, 2, 2**n]`. All is in nats; se
 import numpy as np
 import pyarrow as pa
 
-from interdash import generalization, removal
+from interdash import generalization, order_shape, removal
 from interdash.config import GeneralizationConfig
 from interdash.parts import SCALARS
 from interdash.subsets import n_variables, orders
@@ -27,6 +27,8 @@ def label_tables(
     others: list[dict[str, np.ndarray]],
     rules: GeneralizationConfig,
     splits: list[str],
+    *,
+    same_variables: bool = True,
 ) -> dict[str, pa.Table]:
     """Returns the tables of one network at one epoch.
 
@@ -35,6 +37,7 @@ def label_tables(
         others: the same of the baselines that vote on G; none for a baseline itself.
         rules: thresholds and votes.
         splits: "train" or "test" for each sample.
+        same_variables: whether variable i is the same place or column in every sample; words of texts are not.
     """
     effects, tau = _effects(target), _tau(target, rules)
     salient = generalization.salient(effects, tau[:, None])
@@ -65,6 +68,7 @@ def label_tables(
         "order_strengths": _order_strengths(sums, counts, groups, general is not None),
         "strengths": _strengths(sums, counts, groups, general is not None),
         **removal.removal_tables(target["v_full"], effects, salient, general, splits),
+        **order_shape.shape_tables(effects, _by_part(sums) if bases else None, splits, same_variables=same_variables),
     }
 
 
@@ -94,6 +98,12 @@ def _sums(effects: Effects, salient: np.ndarray, general: np.ndarray | None) -> 
         parts += [positive, -negative]
     counts = [generalization.order_counts(chosen) for chosen in (salient, general)]
     return np.stack(parts, axis=-1)[..., 1:, :] + 0.0, np.stack(counts, axis=-1)[..., 1:, :]  # + 0: no −0
+
+
+def _by_part(sums: np.ndarray) -> np.ndarray:
+    """Returns strengths `[samples, n, 2]` of generalizable and non-generalizable interactions by order, nats."""
+    total = sums.sum(1)
+    return np.stack([total[..., i] - total[..., i + 1] for i in (2, 4)], axis=-1)
 
 
 def _groups(splits: list[str], labels: np.ndarray) -> dict[tuple[str, int], np.ndarray]:

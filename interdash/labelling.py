@@ -95,7 +95,8 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
     _discard_damaged(folder)
     if not folder.exists():
         target, *others = [_read(run, group) for group in needed]
-        tables = label_tables(target, others, rules, samples.description(run.path)["split"])
+        split, words = samples.description(run.path)["split"], run.config.masking.kind == "text"
+        tables = label_tables(target, others, rules, split, same_variables=not words)
         tables["units"] = _unit_table(run, own, tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})
     for other in run.labels_dir.glob(f"{network}-{epoch:05d}-*"):

@@ -89,3 +89,19 @@ def robustness(store: Store, run: str) -> pd.DataFrame:
     return store.ask(
         "SELECT * EXCLUDE (run) FROM robustness WHERE run = ? ORDER BY comparison, alternative, epoch", [run]
     )
+
+
+def order_similarities(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+    """Returns how alike training and testing samples are: index and reference by epoch and order (`size`)."""
+    return store.ask(
+        "SELECT * EXCLUDE (run, network) FROM order_similarities WHERE run = ? AND network = ? ORDER BY epoch, size",
+        [run, network],
+    )
+
+
+def order_fits(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+    """Returns the profiles fitted to generalizable and non-generalizable strengths: by epoch, part and shape."""
+    return store.ask(
+        "SELECT * EXCLUDE (run, network) FROM order_fits WHERE run = ? AND network = ? ORDER BY part, shape, epoch",
+        [run, network],
+    )

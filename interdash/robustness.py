@@ -80,7 +80,11 @@ def comparisons(
     kappa = OTHER_KAPPA if split.kappa == 0 else 0.0
     yield "kappa", replace(own, text=f"κ = {split.kappa:g}"), other(f"κ = {kappa:g}", split=replace(split, kappa=kappa))
     opposite = replace(split, tie_break=-split.tie_break)
-    yield "tie_break", replace(own, text=f"ε = {split.tie_break:g}"), other(f"ε = {-split.tie_break:g}", split=opposite)
+    yield (
+        "tie_break",
+        replace(own, text=f"tie-break {split.tie_break:g}"),
+        other(f"tie-break {-split.tie_break:g}", split=opposite),
+    )
     rule, factor = OTHER_TAU[rules.tau_rule]
     changed = replace(rules, tau_rule=rule, tau_factor=factor)  # pyright: ignore[reportArgumentType]
     yield "tau", replace(own, text=_tau_text(rules)), other(_tau_text(changed), rules=changed)

@@ -240,3 +240,26 @@ COMMENT ON COLUMN robustness.power_high IS 'share, 97.5 % quantile';
 COMMENT ON COLUMN robustness.other_power IS 'share H of these samples under the alternative';
 COMMENT ON COLUMN robustness.other_power_low IS 'share, 2.5 % quantile';
 COMMENT ON COLUMN robustness.other_power_high IS 'share, 97.5 % quantile';
+
+CREATE TABLE order_similarities (
+  run VARCHAR, network VARCHAR, epoch INTEGER, size TINYINT, similarity DOUBLE, reference DOUBLE,
+  reference_low DOUBLE, reference_high DOUBLE);
+COMMENT ON TABLE order_similarities IS 'How alike training and testing samples are, by order; no rows for texts, whose variables differ.';
+COMMENT ON COLUMN order_similarities.size IS 'order';
+COMMENT ON COLUMN order_similarities.similarity IS 'share, weighted Jaccard index of mean interactions of training and of testing samples';
+COMMENT ON COLUMN order_similarities.reference IS 'share, the same between random groups of all samples, mean of 200 partitions';
+COMMENT ON COLUMN order_similarities.reference_low IS 'share, 2.5 % quantile of the partitions';
+COMMENT ON COLUMN order_similarities.reference_high IS 'share, 97.5 % quantile of the partitions';
+
+CREATE TABLE order_fits (
+  run VARCHAR, network VARCHAR, epoch INTEGER, part VARCHAR, shape VARCHAR,
+  alpha DOUBLE, alpha_low DOUBLE, alpha_high DOUBLE, distance DOUBLE, distance_low DOUBLE, distance_high DOUBLE);
+COMMENT ON TABLE order_fits IS 'Profiles over orders fitted to the mean strengths, with 95 % bootstrap intervals over samples.';
+COMMENT ON COLUMN order_fits.part IS 'generalizable or non_generalizable';
+COMMENT ON COLUMN order_fits.shape IS 'decay: share of order k as alpha^k; spindle: as C(n, k) alpha^k';
+COMMENT ON COLUMN order_fits.alpha IS 'parameter α of the shares in the best fit, no unit; null without any strength';
+COMMENT ON COLUMN order_fits.alpha_low IS 'α of the shares, 2.5 % quantile';
+COMMENT ON COLUMN order_fits.alpha_high IS 'α of the shares, 97.5 % quantile';
+COMMENT ON COLUMN order_fits.distance IS 'share, half the sum of |share - profile| over orders; 0 = the same shape';
+COMMENT ON COLUMN order_fits.distance_low IS 'share, 2.5 % quantile';
+COMMENT ON COLUMN order_fits.distance_high IS 'share, 97.5 % quantile';

@@ -27,12 +27,12 @@ from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
 
-SCHEMA = 2  # raised when schema.sql changes
+SCHEMA = 3  # raised when schema.sql changes
 SETTLED_NS = 2_000_000_000  # a folder that did not change for this long is looked at no more until it does
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
 FACTS = (
     *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
-    *("removals", "sample_removals"),
+    *("removals", "sample_removals", "order_similarities", "order_fits"),
 )
 OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from interdash import correlation, ui
 from interdash import queries_removal as questions
+from interdash.figures import order_shape as shapes
 from interdash.figures import removal as charts
 
 DOSES = range(10, 101, 10)  # percent
@@ -67,6 +68,15 @@ with ui.page("Removal") as page:
     correlations = correlation.rank_correlations(points)
     st.markdown(charts.meaning_text(correlations))
     ui.show(charts.share_and_gap, {"share and gap": points, "correlations": correlations}, key="share")
+
+    st.subheader("Shape over orders", anchor=False)
+    fits = page.ask(questions.order_fits)
+    st.markdown(shapes.shape_text(fits, epoch))
+    left, right = st.columns([3, 2])
+    with left:
+        ui.show(shapes.order_fits, fits, key="order-fits", log=log, pinned=epoch)
+    with right:
+        ui.show(shapes.order_similarities, page.ask(questions.order_similarities), key="similarities", pinned=epoch)
 
     st.subheader("Noise floor of G", anchor=False)
     floor = page.ask(questions.robustness)

@@ -7,7 +7,7 @@ from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from interdash import correlation, queries_removal
-from interdash.figures import removal
+from interdash.figures import order_shape, removal
 from interdash.store import open_store
 from interdash.ui import FOLDER
 
@@ -38,6 +38,8 @@ def answers(small_store):
         "share_and_gap": points,
         "correlations": correlation.rank_correlations(points),
         "robustness": floor(),
+        "order_fits": queries_removal.order_fits(small_store, "tiny"),
+        "order_similarities": queries_removal.order_similarities(small_store, "tiny"),
     }
 
 
@@ -155,14 +157,16 @@ def test_rank_correlations_by_run_and_together():
     assert correlation.rank_correlations(points[:0]).empty
 
 
-@pytest.mark.parametrize("figure", removal.FIGURES, ids=lambda figure: figure.__name__)
+@pytest.mark.parametrize("figure", (*removal.FIGURES, *order_shape.FIGURES), ids=lambda figure: figure.__name__)
 def test_every_figure(figure, answers):
     names = ["share_and_gap", "correlations"] if figure is removal.share_and_gap else [figure.__name__]
     frames = [answers[name] for name in names]
     before = copy.deepcopy(frames)
     drawn = figure(*frames)
     assert len(drawn.data) > 0 and all(axis.title.text for axis in drawn.select_xaxes())
-    assert all("nats" in axis.title.text for axis in drawn.select_yaxes()) or figure is removal.robustness
+    assert any(
+        "(nats)" in (axis.title.text or "") or "share" in (axis.title.text or "") for axis in drawn.select_yaxes()
+    ) or (figure is removal.robustness)
     for frame, old in zip(frames, before, strict=True):
         pd.testing.assert_frame_equal(frame, old)
     empty = figure(*(frame[:0] for frame in frames))
@@ -228,6 +232,20 @@ def test_noise_floor_in_words():
     assert found["labels that flip"][0] == "12.5% (25.0% … 25.0%)"
     assert removal.list_of_floors(floor(), 0)["labels that flip"][0] == "–"
     assert [removal.shown_epoch(floor(), pinned) for pinned in (None, 3, 64)] == [8, 0, 8]
+
+
+def test_shape_in_words():
+    ends = {"distance_low": 0.0, "distance_high": 0.02, "epoch": 8}
+    rows = [
+        {"part": "generalizable", "shape": "decay", "distance": 0.01, **ends},
+        {"part": "generalizable", "shape": "spindle", "distance": 0.2, **ends, "distance_low": 0.1},
+        {"part": "non_generalizable", "shape": "decay", "distance": 0.011, **ends},
+        {"part": "non_generalizable", "shape": "spindle", "distance": 0.01, **ends},
+    ]
+    words = order_shape.shape_text(pd.DataFrame(rows), 8)
+    assert "generalizable interactions are clearly closer to a decay (1.0% off) than to a spindle (20.0% off)." in words
+    assert "non-generalizable interactions are closer, not clearly, to a spindle" in words
+    assert "no generalizable interactions to fit" in order_shape.shape_text(pd.DataFrame(rows)[2:], 8)
 
 
 def test_page_shows_the_noise_floor(ready_run, monkeypatch):

@@ -65,7 +65,7 @@ def test_every_choice_is_compared():
         ("votes", "as the run", "5 baselines, any"),
         ("votes", "as the run", "5 baselines, majority"),
         ("kappa", "κ = 0.02", "κ = 0"),
-        ("tie_break", "ε = 0.01", "ε = -0.01"),
+        ("tie_break", "tie-break 0.01", "tie-break -0.01"),
         ("tau", "τ = 0.03 · mean |v(x) − v(x_∅)|", "τ = 0.05 · max |I|"),
         ("sign_test", "sign test", "no sign test"),
     }

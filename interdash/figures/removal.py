@@ -30,8 +30,8 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
 
     How to read: if the non-generalizable interactions make the gap, removing them shrinks it more than either control
     does, which removes as much strength from each sample. Ribbon around the dashed line: 95 % bootstrap over samples;
-    bands of the controls: 95 % of 20 draws. The thin line is the loss over the whole split, nothing removed: the
-    distance between it and the thick line is what explaining a few samples only costs in precision.
+    bands of the controls: 95 % of 20 draws. The change, paired by sample, is known better: hover over a marker. The
+    thin line is the loss over the whole split, nothing removed; the black one is that of the explained samples alone.
     """
     if removals.empty:
         return theme.nothing("Nothing is removed yet.", "epoch", "loss (nats)")
@@ -200,15 +200,15 @@ def list_of_changes(sample_removals: pd.DataFrame, run: str, epoch: int, count: 
     return pd.DataFrame(
         {
             "input": [data_uri(png) for png in rows["image"]] if image else [*map(summary_text, rows["display"])],
+            "look": links,
             "sample": rows["sample"],
             "split": rows["split"] + "ing",
             "label": rows["label_name"],
             "loss before": rows["before"].round(3),
             "after": rows["after"].round(3),
             "change": rows["change"].round(3),
-            "random, same strength": rows["random_change"].round(3),
+            "by random": rows["random_change"].round(3),
             "removed (nats)": rows["strength"].round(2),
-            "look": links,
         }
     )
 
@@ -394,7 +394,7 @@ def list_of_floors(robustness: pd.DataFrame, epoch: int) -> pd.DataFrame:
         {
             "choice": [name.replace("<br>", " ") for name in choice_names(rows)],
             "labels that flip": [_share(row, "flips") for row in rows.to_dict("records")],
-            "salient both ways": [_share(row, "overlap") for row in rows.to_dict("records")],
+            "salient both ways": [f"{share:.0%}" for share in rows["overlap"]],
             "H by the run": [_share(row, "power") for row in rows.to_dict("records")],
             "H by the other": [_share(row, "other_power") for row in rows.to_dict("records")],
             "labels a sample": rows["labels"].round(1).tolist(),

@@ -1,0 +1,127 @@
+"""Charts of the shape of interactions over orders: fitted profiles, and how alike training and testing samples are."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from interdash.figures import theme
+from interdash.figures.dynamics import epoch_axis, position
+
+PARTS = {"generalizable": "generalizable", "non_generalizable": "non-generalizable"}
+SHAPES = {"decay": ("decay α<sup>k</sup>", theme.GENERALIZABLE, "solid", "circle")} | {
+    "spindle": ("spindle C(n, k) α<sup>k</sup>", theme.NON_GENERALIZABLE, "dash", "square")
+}
+
+
+def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None = None) -> go.Figure:
+    """How far the distribution over orders is from a decay and from a spindle, at every epoch.
+
+    How to read: the lower of two lines is the shape that fits better; 0 is a perfect fit. Published: generalizable
+    interactions decay over orders, non-generalizable ones form a spindle. Ribbons: 95 % bootstrap over samples.
+    """
+    if order_fits.empty:
+        return theme.nothing("No interactions are labelled yet.", "epoch", "distance (share)")
+    figure = make_subplots(rows=1, cols=2, subplot_titles=list(PARTS.values()), shared_yaxes=True)
+    for column, part in enumerate(PARTS, 1):
+        for shape, (name, colour, dash, symbol) in SHAPES.items():
+            rows: Any = order_fits[(order_fits["part"] == part) & (order_fits["shape"] == shape)]
+            rows = rows[rows["distance_low"].notna()]
+            x = [position(epoch, log) for epoch in rows["epoch"]]
+            figure.add_scatter(
+                x=[*x, *reversed(x)],
+                y=[*rows["distance_high"], *reversed(rows["distance_low"].tolist())],
+                fill="toself",
+                fillcolor=theme.rgba(colour, 0.18),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                row=1,
+                col=column,
+            )
+            figure.add_scatter(
+                x=x,
+                y=rows["distance"].to_numpy(),
+                customdata=rows[["epoch", "alpha", "alpha_low", "alpha_high"]].to_numpy(),
+                name=name,
+                legendgroup=shape,
+                showlegend=column == 1,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 6, "color": colour},
+                hovertemplate=f"epoch %{{customdata[0]}}<br>{name}: distance %{{y:.1%}}<br>α = %{{customdata[1]:.2f}} "
+                "(%{customdata[2]:.2f} … %{customdata[3]:.2f})<extra></extra>",
+                row=1,
+                col=column,
+            )
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
+    epoch_axis(figure, order_fits["epoch"].tolist(), log)
+    figure.update_yaxes(tickformat=theme.SHARE, rangemode="tozero")
+    figure.update_yaxes(title_text="distance from the profile (share)", row=1, col=1)
+    return figure.update_layout(height=380, legend={"y": 1.12}, margin={"t": 70})
+
+
+def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
+    """How alike the mean interactions of training and of testing samples are, order by order, at the pinned epoch.
+
+    How to read: 1 is the same, 0 nothing in common. Few samples never reach 1: the grey band, 95 % of random groups of
+    the same sizes, shows what samples of one distribution give. A marker below the band is a difference of the splits.
+    """
+    titles = ("order (variables in an interaction)", "weighted Jaccard index (share)")
+    if order_similarities.empty:
+        return theme.nothing(
+            "Training and testing samples have no common variables, or none are labelled yet.", *titles
+        )
+    epochs = order_similarities["epoch"].tolist()
+    shown = pinned if pinned in epochs else epochs[-1]
+    rows: Any = order_similarities[order_similarities["epoch"] == shown]
+    x = rows["size"].tolist()
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())],
+        fill="toself",
+        fillcolor=theme.rgba("#8A8F98", 0.25),
+        line={"width": 0},
+        mode="lines",
+        name="random groups, 95 %",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=x,
+        y=rows["similarity"].to_numpy(),
+        name=f"training and testing, epoch {shown}",
+        mode="lines+markers",
+        line={"width": 2},
+        marker={"size": 8},
+        hovertemplate="order %{x}<br>index %{y:.2f}<extra></extra>",
+    )
+    figure.update_xaxes(title_text=titles[0], dtick=1)
+    figure.update_yaxes(title_text=titles[1], range=[0, 1.02])
+    return figure.update_layout(height=380)
+
+
+def shape_text(order_fits: pd.DataFrame, epoch: int) -> str:
+    """Returns in words which profile fits which part at an epoch."""
+    rows: Any = order_fits[order_fits["epoch"] == epoch]
+    known = rows[rows["distance"].notna()].sort_values("distance").to_dict("records")
+    said = []
+    for part, name in PARTS.items():
+        pair = [row for row in known if row["part"] == part]
+        if len(pair) < 2:
+            said.append(f"There are no {name} interactions to fit.")
+            continue
+        best, other = pair
+        clear = best["distance_high"] < other["distance_low"]
+        words = "clearly closer" if clear else "closer, not clearly,"
+        said.append(
+            f"The {name} interactions are {words} to a {best['shape']} ({best['distance']:.1%} off) than to a "
+            f"{other['shape']} ({other['distance']:.1%} off)."
+        )
+    return f"Epoch {epoch}: {' '.join(said)}"
+
+
+FIGURES = (order_fits, order_similarities)

@@ -1,0 +1,168 @@
+"""The shape of interactions over orders: how alike training and testing samples are, and which profile fits.
+
+Similarity: the weighted Jaccard index of the mean interactions of the training and of the testing samples, order by
+order. Few samples of one distribution give less than 1 too: the reference is the same index between groups of the same
+sizes, drawn from all samples together.
+
+Profiles: the share of each order in the strength, fitted by a decay ∝ α^k and by a spindle ∝ C(n, k) · α^k.
+"""
+
+from math import comb
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from interdash.removal import LEVEL, sample_weights
+from interdash.subsets import n_variables, orders
+
+PARTITIONS = 200  # random ones, for the reference
+RESAMPLES = 300  # of the bootstrap
+ALPHAS = np.exp(np.linspace(np.log(0.01), np.log(20), 400))  # what is tried for α
+SHAPES = ("decay", "spindle")
+PARTS = ("generalizable", "non_generalizable")
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the weighted Jaccard index of two vectors of mean interactions, by order: `[..., n]`, 0–1.
+
+    Σ min / Σ max over the positive and the negative parts of both vectors, AND and OR together; a part is the value
+    where it has that sign, else 0. Entry k − 1 is order k; NaN where an order has no interaction.
+    Source: interactive-concepts (arXiv 2302.13091), similarity of training and testing samples.
+
+    >>> similarity(np.array([[0.0, 2.0, -1.0, 4.0]]), np.array([[0.0, 1.0, 1.0, 4.0]])).tolist()
+    [0.25, 1.0]
+
+    Args:
+        first: `[..., types, 2**n]`, means over samples, nats.
+        second: the same of the other samples.
+    """
+    n = n_variables(first.shape[-1])
+    of_order = np.eye(n + 1)[orders(n)][:, 1:]  # [2^n, n]
+    small = np.minimum(np.abs(first), np.abs(second)) * (first * second > 0)
+    large = np.maximum(np.maximum(first, second), 0) + np.maximum(np.maximum(-first, -second), 0)
+    top, bottom = (values.sum(-2) @ of_order for values in (small, large))
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+
+def similarities(effects: np.ndarray, in_train: np.ndarray) -> np.ndarray:
+    """Returns the index between splits, and mean and 95 % range of the reference: `[4, n]`; seeded.
+
+    Args:
+        effects: interactions `[samples, types, 2**n]`, nats; all samples have the same variables.
+        in_train: bool `[samples]`; both splits must have samples.
+    """
+    drawn = np.random.default_rng(0).permuted(np.tile(in_train, (PARTITIONS, 1)), axis=1)
+    train = np.concatenate([in_train[None], drawn]).astype(float)  # [1 + partitions, samples]
+    means = [
+        ((group / group.sum(1, keepdims=True)) @ effects.reshape(len(effects), -1)).reshape(-1, *effects.shape[1:])
+        for group in (train, 1 - train)
+    ]
+    found = similarity(*means)
+    outside = (1 - LEVEL) / 2
+    return np.stack([found[0], found[1:].mean(0), *np.quantile(found[1:], [outside, 1 - outside], axis=0)])
+
+
+def profiles(shape: str, n: int, alpha: np.ndarray) -> np.ndarray:
+    """Returns the share of each order 1 … n in a decay ∝ α^k or a spindle ∝ C(n, k) · α^k: `[..., n]`, sums to 1.
+
+    Source: revisiting (arXiv 2502.10162): generalizable interactions decay, non-generalizable ones form a spindle.
+
+    >>> profiles("spindle", 3, np.array(1.0)).round(3).tolist()
+    [0.429, 0.429, 0.143]
+
+    Raises:
+        ValueError: the shape is unknown.
+    """
+    if shape not in SHAPES:
+        raise ValueError(f"there is no profile {shape!r}; choose one of {', '.join(SHAPES)}")
+    k = np.arange(1, n + 1)
+    ways = np.array([comb(n, int(size)) for size in k]) if shape == "spindle" else np.ones(n)
+    log = np.log(ways) + k * np.log(alpha)[..., None]
+    weights = np.exp(log - log.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def fit(strengths: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns α and the distance of the best profile of a shape for strengths `[..., n]` of orders 1 … n.
+
+    α has the least squared error of the shares, of `ALPHAS`; the distance is ½ Σ |share − profile|: 0 = the same shape,
+    1 = no order in common. NaN where there is no strength.
+    """
+    whole = strengths.sum(-1, keepdims=True)
+    share = np.divide(strengths, whole, out=np.full(strengths.shape, np.nan), where=whole > 0)
+    tried = profiles(shape, strengths.shape[-1], ALPHAS)  # [alphas, n]
+    error = (tried**2).sum(-1) - 2 * share @ tried.T  # Σ share² is the same for all
+    best = np.nan_to_num(error).argmin(-1)
+    known = whole[..., 0] > 0
+    return np.where(known, ALPHAS[best], np.nan), np.abs(share - tried[best]).sum(-1) / 2
+
+
+SIMILARITIES = pa.schema(
+    {"size": pa.int8()} | dict.fromkeys(("similarity", "reference", "reference_low", "reference_high"), pa.float64())
+)
+FITS = pa.schema(
+    {"part": pa.string(), "shape": pa.string()}
+    | {f"{name}{end}": pa.float64() for name in ("alpha", "distance") for end in ("", "_low", "_high")}
+)
+
+
+def shape_tables(
+    effects: np.ndarray, parts: np.ndarray | None, splits: list[str], *, same_variables: bool
+) -> dict[str, pa.Table]:
+    """Returns the tables `order_similarities` and `order_fits` of `schema.sql` for a network at one epoch.
+
+    Args:
+        effects: interactions `[samples, 2 (AND, OR), 2**n]`, nats.
+        parts: strengths `[samples, n, 2]` of generalizable and non-generalizable salient interactions by order, nats;
+            None for a baseline network, which has no G.
+        splits: "train" or "test" for each sample.
+        same_variables: whether variable i is the same place or column in every sample; words of texts are not.
+    """
+    in_train = np.asarray(splits) == "train"
+    similar = SIMILARITIES.empty_table()
+    if same_variables and 0 < in_train.sum() < len(in_train):
+        found = similarities(effects, in_train)
+        columns = [np.arange(1, found.shape[1] + 1), *found]
+        similar = pa.table([pa.array(x, from_pandas=True) for x in columns], names=SIMILARITIES.names)
+    return {
+        "order_similarities": similar.cast(SIMILARITIES),
+        "order_fits": FITS.empty_table() if parts is None else _fits(parts),
+    }
+
+
+def _fits(parts: np.ndarray) -> pa.Table:
+    count = len(parts)
+    flat = parts.reshape(count, -1)
+
+    def fitted(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        means = (sample_weights(drawn, count) @ flat).reshape(*drawn.shape[:-1], *parts.shape[1:])
+        means = np.moveaxis(means, -1, 0)  # [parts, ..., n]
+        return np.stack([values for shape in SHAPES for values in fit(means, shape)])  # [shapes · 2, parts, ...]
+
+    value = low = high = fitted(np.arange(count))
+    if count > 1:
+        known = ~np.isnan(value)
+        low, high = (np.where(known, end, np.nan) for end in _intervals(fitted, count))
+    rows = [
+        (part, shape, *(x[2 * s + i, p] for i in range(2) for x in (value, low, high)))
+        for p, part in enumerate(PARTS)
+        for s, shape in enumerate(SHAPES)
+    ]
+    arrays = [pa.array(column, from_pandas=True) for column in zip(*rows, strict=True)]
+    return pa.table(arrays, names=FITS.names).cast(FITS)
+
+
+def _intervals(fitted, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the ends of the bootstrap intervals over samples; resamples without any strength are passed over."""
+    with np.errstate(all="ignore"):
+        distribution = stats.bootstrap(
+            (np.arange(count),),
+            lambda drawn, axis=-1: np.nan_to_num(fitted(drawn, axis)),
+            n_resamples=RESAMPLES,
+            method="percentile",
+            confidence_level=LEVEL,
+            vectorized=True,
+            rng=np.random.default_rng(0),
+        )
+    return distribution.confidence_interval.low, distribution.confidence_interval.high
