@@ -1,0 +1,235 @@
+"""The dashboard in a real Chromium: every page, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from interdash import ui
+from interdash.runs import Run
+
+pytestmark = pytest.mark.browser
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+HARMLESS = ("/_stcore/health", "/_stcore/host-config")  # 404 below a page's address, asked for again at the top
+PATIENCE = 20_000  # milliseconds
+
+
+@contextlib.contextmanager
+def serving(root):
+    """Yields the address of a dashboard on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health") as answer:
+                if answer.status == 200:
+                    break
+            assert process.poll() is None, "the dashboard ended"
+            time.sleep(0.1)
+        yield address
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail(
+            "no Chromium; install it with `apt-get install -y --no-install-recommends chromium fonts-liberation`"
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def root(labelled_run, tmp_path_factory):
+    """A folder with two ready runs on the same samples and a broken one."""
+    root = tmp_path_factory.mktemp("root")
+    for name in ("tiny", "twin"):
+        shutil.copytree(labelled_run.path, root / name)
+    (root / "broken").mkdir()
+    (root / "broken" / "run.json").write_text("{")
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(root):
+    with serving(root) as found:
+        yield found
+
+
+@pytest.fixture
+def tab(browser):
+    """A fresh browser; at its end nothing has left the machine and the console has no error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    errors, away = [], []
+    page.on("console", lambda said: said.type == "error" and errors.append((said.text, said.location["url"])))
+    page.on("pageerror", lambda error: errors.append((str(error), "")))
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith(("http://127.0.0.1", "data:", "blob:")) else away.append(asked.url),
+    )
+    yield page
+    context.close()
+    assert not away
+    assert [error for error in errors if not error[1].endswith(HARMLESS)] == []
+
+
+def opened(tab, url, title):
+    tab.goto(url)
+    tab.wait_for_selector(f"h1:has-text('{title}')")
+    settled(tab)
+
+
+def settled(tab):
+    """Waits until the script has ended and the page says no error."""
+    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert tab.locator("[data-testid=stException]").count() == 0
+
+
+def wait_for_address(tab, text):
+    tab.wait_for_function("text => location.href.includes(text)", arg=text)
+
+
+@pytest.mark.parametrize("stem", sorted(ui.pages()))
+def test_page(tab, address, stem):
+    title = ui.PAGES[stem][0]
+    opened(tab, f"{address}/{stem}?run=tiny&runs=tiny&runs=twin", title)
+    if stem != "runs":
+        tab.wait_for_selector(".js-plotly-plot .main-svg")
+    assert "Could not" not in tab.inner_text("body")
+
+
+def test_first_page_and_walk(tab, address):
+    opened(tab, f"{address}/", "Runs")
+    for stem, title in ui.pages().items():
+        tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).click()
+        tab.wait_for_selector(f"h1:has-text('{title}')")
+        wait_for_address(tab, f"/{stem}")
+        settled(tab)
+
+
+def test_deep_link(tab, address):
+    opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=apart", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    assert "run=twin" in tab.url and "epoch=1" in tab.url
+    names = tab.evaluate("document.querySelector('.js-plotly-plot').data.map(trace => trace.name)")
+    assert "H, OR" in names
+    pinned = tab.evaluate("document.querySelector('.js-plotly-plot').layout.shapes.at(-1).x0")
+    assert pinned == 2  # the axis shows epoch + 1
+
+
+def test_unknown_run_in_a_link(tab, address):
+    opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
+    body = tab.inner_text("body")
+    assert "The link asks for run" in body and "The link asks for Pinned epoch" in body
+
+
+def test_click_pins_an_epoch(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    place = tab.evaluate(
+        """() => {
+            const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
+            const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
+            return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
+                    y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
+        }"""
+    )
+    tab.mouse.move(place["x"], place["y"])
+    tab.wait_for_timeout(200)
+    tab.mouse.click(place["x"], place["y"])
+    wait_for_address(tab, "epoch=1")
+    settled(tab)
+
+
+def test_slider_scrubs_in_the_browser(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    chart = tab.locator(".st-key-orders .js-plotly-plot")
+    chart.scroll_into_view_if_needed()
+    tab.wait_for_selector(".st-key-orders .slider-rail-touch-rect")
+    first = "() => Array.from(document.querySelector('.st-key-orders .js-plotly-plot')._fullData[0].y)"
+    before = tab.evaluate(first)
+    rail = chart.locator(".slider-rail-touch-rect").bounding_box()
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
+    tab.wait_for_function(f"before => JSON.stringify(({first})()) !== before", arg=json.dumps(before).replace(" ", ""))
+    assert not asked and "epoch=" not in tab.url
+
+
+@pytest.mark.parametrize("kind", ["CSV", "Parquet"])
+def test_download(tab, address, kind, tmp_path):
+    import pandas as pd
+
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.locator(".st-key-below-six-epochs").get_by_text("Rows").click()
+    with tab.expect_download() as waiting:
+        tab.locator(f".st-key-{kind.lower()}-six-epochs-orders button").click()
+    waiting.value.save_as(tmp_path / "rows")
+    rows = pd.read_csv(tmp_path / "rows") if kind == "CSV" else pd.read_parquet(tmp_path / "rows")
+    assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
+
+
+def test_svg_download(tab, address, tmp_path):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    tab.locator(".st-key-dynamics .js-plotly-plot").hover()
+    with tab.expect_download() as waiting:
+        tab.locator(".st-key-dynamics .modebar-btn[data-title*='Download']").first.click()
+    waiting.value.save_as(tmp_path / "chart.svg")
+    assert "<svg" in (tmp_path / "chart.svg").read_text()[:300] and waiting.value.suggested_filename == "dynamics.svg"
+
+
+def test_list_names_what_is_broken(tab, address):
+    opened(tab, f"{address}/runs?run=broken", "Runs")
+    assert "run.json is damaged" in tab.inner_text("body")
+    opened(tab, f"{address}/dynamics?run=broken", "Dynamics")
+    assert "run.json is damaged" in tab.inner_text("body")
+
+
+def test_job_survives_a_reload(tab, address, root):
+    opened(tab, f"{address}/runs", "Runs")
+    tab.get_by_text("Start a built-in run").click()
+    tab.locator(".st-key-new-name input").fill("fromform")
+    tab.locator(".st-key-new-preset input").click()
+    tab.keyboard.type("digits:")
+    tab.wait_for_timeout(500)
+    tab.keyboard.press("Enter")
+    tab.get_by_label("Epochs (0 = the preset's)").fill("2")
+    tab.get_by_role("button", name="Start", exact=True).click()
+    wait_for_address(tab, "job=")
+    tab.reload()
+    tab.wait_for_selector("text=built-in run fromform")
+    tab.wait_for_function("() => document.body.innerText.includes('· done')", timeout=180_000)
+    settled(tab)
+    run = Run.open(root, "fromform")
+    assert run.config.training.epochs == 2 and run.labels_dir.exists()
+    shutil.rmtree(run.path)
