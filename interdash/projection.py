@@ -18,24 +18,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def subset_sums_(x: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets batch"]:
-    """Returns x after x[S] ← Σ_{T⊆S} x[T], in place: the map A from AND interactions to outputs."""
+def _butterfly_(x: Tensor, source: int, into: int) -> Tensor:
+    """Returns x after adding, for every variable, the half with bit `source` to the half with bit `into`, in place."""
     size, step = x.shape[0], 1  # len(x) of a tensor costs a microsecond
     while step < size:
         pairs = x.view(size // (2 * step), 2, -1)
-        pairs[:, 1] += pairs[:, 0]
+        pairs[:, into] += pairs[:, source]
         step *= 2
     return x
+
+
+def subset_sums_(x: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets batch"]:
+    """Returns x after x[S] ← Σ_{T⊆S} x[T], in place: the map A from AND interactions to outputs."""
+    return _butterfly_(x, 0, 1)
 
 
 def superset_sums_(x: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets batch"]:
     """Returns x after x[S] ← Σ_{T⊇S} x[T], in place: the adjoint Aᵀ."""
-    size, step = x.shape[0], 1  # len(x) of a tensor costs a microsecond
-    while step < size:
-        pairs = x.view(size // (2 * step), 2, -1)
-        pairs[:, 0] += pairs[:, 1]
-        step *= 2
-    return x
+    return _butterfly_(x, 1, 0)
 
 
 def touching_sums(x: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets batch"]:
