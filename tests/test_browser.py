@@ -1,4 +1,4 @@
-"""The dashboard in a real Chromium: every page, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
+"""The dashboard in a real Chromium: pages, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
 
 import contextlib
 import json
