@@ -92,15 +92,24 @@ def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
             chosen=number,
         )
         return
-    table = inputs.list_of_texts(found, number)
+    at = found["sample"].tolist().index(number) if number in found["sample"].tolist() else None
+    if at is not None:  # the ticked row is the sample shown, also after previous and next
+        st.session_state["list"] = {"selection": {"rows": [at], "columns": [], "cells": []}}
 
     def choose() -> None:
         for row in st.session_state["list"]["selection"]["rows"]:
             go(sample=int(found["sample"].iloc[row]))
 
     st.dataframe(
-        table, hide_index=True, height=230, key="list", on_select=choose, selection_mode="single-row",
-        column_config={"input": st.column_config.TextColumn(width="large")},
+        inputs.list_of_texts(found), hide_index=True, height=230, key="list", on_select=choose,
+        selection_mode="single-row",
+        column_config={
+            "input": st.column_config.TextColumn(width="large"),
+            "loss": st.column_config.NumberColumn(format="%.3f", help="nats, at this epoch"),
+            "non-gen. (%)": st.column_config.NumberColumn(help="share of non-generalizable strength"),
+            "order": st.column_config.NumberColumn(help="the highest order of a salient interaction"),
+            "gap (%)": st.column_config.NumberColumn(format="%.2f", help="certified gap"),
+        },
     )  # fmt: skip
 
 

@@ -122,9 +122,9 @@ def test_columns_of_a_table():
 
 
 def test_list_of_texts(answers):
-    rows = inputs.list_of_texts(answers["gallery"].assign(display='["good", "film"]'), chosen=2)
+    rows = inputs.list_of_texts(answers["gallery"].assign(display='["good", "film"]', gap=0.02))
     assert rows["input"].unique().tolist() == ["good film"]
-    assert rows.loc[rows[""] == "▶", "sample"].tolist() == [2]
+    assert rows["gap (%)"].unique().tolist() == [2.0]
 
 
 @pytest.fixture

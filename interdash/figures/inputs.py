@@ -205,20 +205,19 @@ def summary_text(display: str | None, length: int = 90) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def list_of_texts(samples: pd.DataFrame, chosen: int | None = None) -> pd.DataFrame:
-    """Returns rows of `queries.samples` as a list for people reads: columns named in words, shares in per cent."""
+def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows of `queries.samples` as a list for people: columns named in words, shares in per cent."""
     return pd.DataFrame(
         {
-            "": ["▶" if number == chosen else "" for number in samples["sample"]],
             "sample": samples["sample"],
             "split": samples["split"],
             "input": [summary_text(display) for display in samples["display"]],
             "label": samples["label_name"],
             "answer": ["right" if correct else "wrong" for correct in samples["correct"]],
-            "loss": samples["loss"].round(3),
+            "loss": samples["loss"],
             "non-gen. (%)": (samples["non_generalizable_share"] * 100).round(0),
             "order": samples["highest_order"],
-            "gap (%)": (samples["gap"] * 100).round(2),
+            "gap (%)": samples["gap"] * 100,
         }
     )
 
