@@ -29,6 +29,7 @@ from interdash.files import check_name, write_atomically
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _PERCENT = re.compile(r"^(\w[\w -]*):\s+(\d+)%\|.*?\[(?:[\d:]+)<([\d:?]+)")
+_PROMPT = "$ interdash "
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _started: dict[str, "subprocess.Popen[bytes]"] = {}  # of this server, so that their ends are collected
 
@@ -156,6 +157,8 @@ def progress(job: Job) -> Progress:
     """Returns how far a job is, from the last progress bar in its log."""
     lines = [line for line in log(job).splitlines() if line.strip()]
     for line in reversed(lines):
+        if line.startswith(_PROMPT):
+            break  # the command has no bar yet
         if found := _PERCENT.match(line):
             return Progress(found[1], int(found[2]) / 100, found[3], lines[-1])
     return Progress("", 0.0, "?", lines[-1] if lines else "")
@@ -199,7 +202,7 @@ def _work(folder: Path) -> int:
     code = 1
     try:
         for command in json.loads((folder / "job.json").read_text(encoding="utf-8"))["commands"]:
-            print(f"$ interdash {' '.join(command)}", flush=True)
+            print(f"{_PROMPT}{' '.join(command)}", flush=True)
             code = subprocess.run([sys.executable, "-m", "interdash", *command], check=False).returncode
             if code:
                 break

@@ -117,6 +117,8 @@ def show_new_run(root: Path) -> None:
 def show_jobs(root: Path) -> None:
     """Draws the latest jobs; looks again while one is at work."""
     found = jobs.jobs(root)
+    if "job" in st.session_state:
+        st.query_params["job"] = st.session_state["job"]
     asked = st.query_params.get("job")
     if asked is not None and asked not in {job.id for job in found}:
         st.warning("The link asks for a job that is not there.")
@@ -194,7 +196,7 @@ def _run(begin: Any) -> None:
     except ui.KNOWN_TROUBLE as error:
         st.error(str(error))
         return
-    st.query_params["job"] = job.id
+    st.session_state["job"] = job.id
     st.rerun()
 
 

@@ -80,6 +80,9 @@ def test_a_killed_job_is_lost(tmp_path):
     assert job.state == "lost"
     found = jobs.progress(job)
     assert (found.what, found.share, found.remaining) == ("extracting", 0.37, "00:17")
+    with open(folder / "log", "a") as log:
+        log.write("\n$ interdash info\n")
+    assert jobs.progress(job).what == ""  # a bar of the command before does not count
 
 
 def test_whole_run():
