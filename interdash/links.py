@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from urllib.parse import urlencode
 
 
 def number(text: str, known: Collection[int], what: str) -> int:
@@ -63,6 +64,15 @@ def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[st
     if len(found) > most:
         raise ValueError(f"The link asks for {len(found)} runs; at most {most} can be compared.")
     return found
+
+
+def sample(run: str, epoch: int, number: int) -> str:
+    """Returns the address of one sample at an epoch, relative to any page of the dashboard.
+
+    >>> sample("a&b", 8, 3)
+    'sample?run=a%26b&epoch=8&sample=3'
+    """
+    return f"sample?{urlencode({'run': run, 'epoch': epoch, 'sample': number})}"
 
 
 def shown(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from interdash import alignment, links, queries, queries_compare, ui
+from interdash import alignment, drilldown, links, queries, queries_compare, ui
 from interdash.figures import compare as charts
 from interdash.figures import inputs
 
@@ -78,13 +78,16 @@ def compare_interactions(pages: list[ui.Page]) -> None:
             st.image(bytes(row["image"].iloc[0]), width=72)
         st.markdown(
             f"{row['split'].iloc[0]} row {row['row'].iloc[0]}, label **{links.plain(row['label_name'].iloc[0])}**  \n"
-            f"{links.plain(inputs.summary_text(row['display'].iloc[0], 400))}"
+            f"{links.plain(inputs.summary_text(row['display'].iloc[0], 400))}  \n"
+            f"Look at it [in A]({links.sample(a, epoch, number)}) or [in B]({links.sample(b, other_epoch, number)})."
         )
     left, right = st.columns(2)
     with left:
         rows = queries_compare.difference_by_order(store, **where)
         ui.show(charts.difference_by_order, rows, key="by-order", first=name_a, second=name_b)
     rows = queries.difference(store, **where, sample=number)
+    if row["image"].iloc[0] is not None:
+        rows = drilldown.numbered(rows)
     with right:
         ui.show(charts.difference, rows, key="difference", first=name_a, second=name_b)
     for column, side, title in ((left, "first", f"Only {name_a}"), (right, "second", f"Only {name_b}")):

@@ -122,8 +122,8 @@ def test_difference_says_who_has_what(answers):
     assert {trace.name for trace in drawn.data if trace.name} == {"1 only A: &lt;a&gt;", "1 both", "1 only B: b"}
     only = answers["difference"].loc[answers["difference"]["where"] == "second"]
     listed = charts.listed(only, "second")
-    assert listed.to_dict("records")[0] | {"generalizes": None} == {
-        "type": "OR", "variables": "{z}", "order": 1, "effect (nats)": 1.0, "generalizes": None,
+    assert listed.to_dict("records")[0] == {
+        "type": "OR", "variables": "{z}", "order": 1, "effect (nats)": 1.0, "generalizes": "unknown",
     }  # fmt: skip
 
 
@@ -172,6 +172,7 @@ def test_deep_link(page):
         f"{name} has no boundary between phases, so that it cannot be aligned." for name in ("tiny", "twin")
     ]
     assert any("sample 5" in text.value for text in test.markdown)
+    assert any("(sample?run=twin&epoch=0&sample=5)" in text.value for text in test.markdown)
 
 
 def test_one_run_is_not_enough(page):

@@ -23,6 +23,8 @@ WHERE = {  # of `difference`: symbol, colour
     "second": ("triangle-up", theme.OTHERS[1]),
 }
 
+_YES_NO = {True: "yes", False: "no"}
+
 
 def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.Figure:
     """Losses, strengths and H of several runs, overlaid.
@@ -165,7 +167,7 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
             "variables": difference["names"],
             "order": difference["size"],
             "effect (nats)": difference[effect].round(3),
-            "generalizes": difference[generalizes],
+            "generalizes": [_YES_NO.get(g, "unknown") for g in difference[generalizes].astype(object)],
         }
     )
 
