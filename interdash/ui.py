@@ -364,7 +364,8 @@ def _choose_run() -> Run:
         st.info(f"No runs in {folders} yet. Make one with `interdash demo`, or start one on the page Runs.")
         st.stop()
     asked = st.query_params.get("run", "")
-    name = asked if asked in names else next(iter(names))
+    labelled = (name for name, path in names.items() if (path / "labels").is_dir())
+    name = asked if asked in names else next(labelled, next(iter(names)))
     with st.sidebar:
         if asked and asked not in names:
             _refuse("run", asked, name, str)
