@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import linear_program, published
+from benchmarks import linear_program
 from benchmarks.games import CACHE, FAMILIES, games
+from interdash import published
 from interdash.generalization import order_strengths
 from interdash.interactions import matched_outputs
 from interdash.sparsify import Split, sparse_split

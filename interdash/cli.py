@@ -194,24 +194,6 @@ def extract(
 @commands.command()
 @click.argument("run")
 @root_option
-@click.option("--baselines", default=5, show_default=True, type=click.IntRange(1), help="Trained if missing.")
-@click.option("--samples", default=20, show_default=True, type=click.IntRange(1), help="Compared, of each split.")
-@click.option("--epochs", default=6, show_default=True, type=click.IntRange(1), help="Compared, evenly spread.")
-@spec_option
-@device_option
-def robustness(run: str, root: Path, baselines: int, **options: Any) -> None:
-    """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule or sign test."""
-    from interdash.pipeline import measure_noise_floor
-
-    with _progress("noise floor", "step") as progress:
-        problems = measure_noise_floor(_open(root, run), baselines=baselines, progress=progress, **options)
-    _warn(problems)
-    click.echo("measured; it is on the page Removal", err=True)
-
-
-@commands.command()
-@click.argument("run")
-@root_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="By default RUN.duckdb in the run.")
 def load(run: str, root: Path, output: Path | None) -> None:
     """Write a .duckdb file with every table of a run, for SQL of your own (DuckDB 1.4 or later)."""
@@ -391,3 +373,6 @@ def _start_server(root: Path, port: int) -> "subprocess.Popen[bytes]":
     environment = os.environ | {"INTERDASH_ROOT": str(root.resolve())}
     click.echo(f"dashboard: {_address(port)}", err=True)
     return subprocess.Popen(command, env=environment, cwd=app.parent)
+
+
+from interdash import cli_robustness  # noqa: E402, F401  adds its command to the ones above

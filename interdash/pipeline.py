@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from interdash import extraction, labelling, rebuilding, robustness, training
+from interdash import extraction, labelling, rebuilding, training
 from interdash.boundaries import find_boundaries
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
@@ -20,31 +20,6 @@ def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | No
             progress(index + 1, count)
         else:
             training.train_baseline(run, index, device=device, progress=progress)
-
-
-def measure_noise_floor(
-    run: Run,
-    *,
-    baselines: int = 5,
-    samples: int = robustness.SAMPLES_PER_SPLIT,
-    epochs: int = robustness.EPOCHS,
-    device: str = "cpu",
-    spec: str | None = None,
-    progress: Progress,
-) -> list[str]:
-    """Returns messages about what could not be compared, after measuring and storing the noise floor of G.
-
-    Baseline networks that are missing are trained and extracted first.
-    """
-    problems = []
-    try:
-        train_baselines(run, baselines, device=device, spec=spec, progress=progress)
-    except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
-        problems.append(f"only the baseline networks that are there are compared: {error}")
-    problems += extract_and_label(run, device=device, spec=spec, progress=progress).problems
-    found = robustness.noise_floor(run, samples_per_split=samples, epochs=epochs, progress=progress)
-    robustness.store_noise_floor(run, *found)
-    return problems
 
 
 def extract_and_label(

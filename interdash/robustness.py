@@ -2,8 +2,8 @@
 
 Each comparison labels the same samples of the same network twice, by the run's own choices and by one other: another
 baseline network, more of them with either vote, κ on or off, the opposite tie-break of the split, the other rule of τ,
-the sign test off. Where the split changes, it changes for target and baselines alike. Differences smaller than this
-floor say nothing about the network. Source: ours.
+the sign test off, the published solver. Where the split changes, it changes for target and baselines alike. Differences
+smaller than this floor say nothing about the network. Source: ours.
 """
 
 import shutil
@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from interdash import generalization, samples
+from interdash import generalization, published, samples
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.labelling import write_folder
 from interdash.parts import Unit, digest, finished, plan, read_part
@@ -41,6 +41,7 @@ class Choice:
     rules: GeneralizationConfig
     split: SplitConfig
     baselines: tuple[str, ...]
+    solver: Literal["certified", "published"] = "certified"
 
 
 class Labels(NamedTuple):
@@ -112,7 +113,7 @@ class Games:
         """`read` gives the columns of all samples of a network at an epoch; `rows` are the samples compared."""
         self.read, self.rows, self.own = read, rows, own
         self._columns: dict[tuple[str, int], dict[str, np.ndarray]] = {}
-        self._effects: dict[tuple[str, int, SplitConfig], np.ndarray] = {}
+        self._effects: dict[tuple[str, int, SplitConfig, str], np.ndarray] = {}
 
     def columns(self, network: str, epoch: int) -> dict[str, np.ndarray]:
         """Returns the columns of all samples."""
@@ -120,13 +121,15 @@ class Games:
             self._columns[network, epoch] = self.read(network, epoch)
         return self._columns[network, epoch]
 
-    def effects(self, network: str, epoch: int, split: SplitConfig) -> np.ndarray:
+    def effects(self, network: str, epoch: int, split: SplitConfig, solver: str = "certified") -> np.ndarray:
         """Returns AND and OR interactions `[samples, 2, 2**n]` of the samples compared, in nats."""
-        key = (network, epoch, split)
+        key = (network, epoch, split, solver)
         if key not in self._effects:
             found = self.columns(network, epoch)
             pair = [found["i_and"][self.rows], found["i_or"][self.rows]]
-            if split != self.own:
+            if solver == "published":
+                pair = published.split(found["v"][self.rows], split.kappa)[:2]
+            elif split != self.own:
                 solved = sparse_split(
                     found["v"][self.rows],
                     split.kappa,
@@ -141,7 +144,7 @@ class Games:
     def tau(self, network: str, epoch: int, choice: Choice) -> np.ndarray:
         """Returns τ of the samples compared, `[samples, 1]`, nats; a mean over samples runs over all of the run."""
         found, rules = self.columns(network, epoch), choice.rules
-        effects = self.effects(network, epoch, choice.split)
+        effects = self.effects(network, epoch, choice.split, choice.solver)
         v_empty, v_full, rows = found["v_empty"], found["v_full"], self.rows
         if rules.tau_rule == "max_interaction":
             v_empty, v_full, rows = v_empty[rows], v_full[rows], np.arange(len(rows))
@@ -150,10 +153,10 @@ class Games:
 
     def labels(self, epoch: int, choice: Choice) -> Labels:
         """Returns the labels of the target at an epoch by one choice; `read` is asked for a baseline's epoch as −1."""
-        effects, tau = self.effects("target", epoch, choice.split), self.tau("target", epoch, choice)
+        effects, tau = self.effects("target", epoch, choice.split, choice.solver), self.tau("target", epoch, choice)
         general = generalization.generalizes(
             effects,
-            [self.effects(name, -1, choice.split) for name in choice.baselines],
+            [self.effects(name, -1, choice.split, choice.solver) for name in choice.baselines],
             tau,
             [self.tau(name, -1, choice) for name in choice.baselines],
             sign_test=choice.rules.sign_test,
@@ -204,6 +207,7 @@ def noise_floor(
     *,
     samples_per_split: int = SAMPLES_PER_SPLIT,
     epochs: int = EPOCHS,
+    published_samples: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[pa.Table, dict[str, object]]:
     """Returns the table `robustness` of `schema.sql`, and the notes that say what it was made from.
@@ -212,6 +216,8 @@ def noise_floor(
         run: a run whose parts are all there.
         samples_per_split: explained samples compared of each split, the first ones (they are in random order).
         epochs: recorded epochs compared, evenly spread over those of the run, first and last among them.
+        published_samples: explained samples of each split that the published solver is run on too, 5 s or more each for
+            every network and epoch at n = 10, minutes at n = 12.
         progress: called with comparisons done and in all.
 
     Raises:
@@ -233,15 +239,21 @@ def noise_floor(
         parts = [read_part(run, unit, COLUMNS) for unit in of[network, epoch]]
         return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
 
-    games = Games(read, _rows(samples.description(run.path)["split"], samples_per_split, split), split)
-    todo = [(epoch, *pair) for pair in comparisons(rules, split, baselines) for epoch in chosen]
+    splits = samples.description(run.path)["split"]
+    games = Games(read, _rows(splits, samples_per_split, split), split)
+    todo = [(games, *pair) for pair in comparisons(rules, split, baselines)]
+    if published_samples:
+        own = Choice("the certified solver", rules, split, tuple(baselines[: rules.baselines]))
+        few = Games(read, _rows(splits, published_samples, split), split)
+        todo.append((few, "solver", own, replace(own, text="the published SGD", solver="published")))
     rows = []
-    for done, (epoch, name, reference, other) in enumerate(todo):
-        found = compare(games.labels(epoch, reference), games.labels(epoch, other))
-        named = {"epoch": epoch, "comparison": name, "reference": reference.text, "alternative": other.text}
-        rows.append({**named, "samples": len(games.rows), **found})
-        if progress is not None:
-            progress(done + 1, len(todo))
+    for some, name, reference, other in todo:
+        for epoch in chosen:
+            found = compare(some.labels(epoch, reference), some.labels(epoch, other))
+            named = {"epoch": epoch, "comparison": name, "reference": reference.text, "alternative": other.text}
+            rows.append({**named, "samples": len(some.rows), **found})
+            if progress is not None:
+                progress(len(rows), len(todo) * len(chosen))
     table = pa.Table.from_pylist([{k: None if v != v else v for k, v in row.items()} for row in rows]).cast(SCHEMA)
     used = [unit.name for name, epoch in of if (name == "target") == (epoch != -1) for unit in of[name, epoch]]
     return table, {"network": "", "epoch": -1, "units": sorted(used), "rules": asdict(rules)}

@@ -6,6 +6,7 @@ from interdash import correlation, ui
 from interdash import queries_removal as questions
 from interdash.figures import order_shape as shapes
 from interdash.figures import removal as charts
+from interdash.figures import robustness as floors
 
 DOSES = range(10, 101, 10)  # percent
 
@@ -87,6 +88,6 @@ with ui.page("Removal") as page:
             "It trains the baseline networks that are missing; `--baselines 2` is enough for the floor itself."
         )
         st.stop()
-    measured = charts.shown_epoch(floor, epoch)
-    st.dataframe(charts.list_of_floors(floor, measured), hide_index=True)
-    ui.show(charts.robustness, floor, key="robustness", note=page.note, pinned=measured)
+    measured = floors.shown_epoch(floor, epoch)
+    st.dataframe(floors.list_of_floors(floor, measured), hide_index=True)
+    ui.show(floors.robustness, floor, key="robustness", note=page.note, pinned=measured)

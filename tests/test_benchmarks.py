@@ -2,8 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import linear_program, published, solver
+from benchmarks import linear_program, solver
+from interdash import published
 from interdash.interactions import and_interactions, matched_outputs, or_interactions
 from interdash.sparsify import Split
 
@@ -59,6 +61,15 @@ def test_linear_program_finds_a_sparse_game(tie_break):
     found = linear_program.solve(v, tie_break=tie_break)
     assert found.objective <= published.objective(i_and, i_or, tie_break) + 1e-9
     assert linear_program.solve(np.full(8, 2.0)).objective == pytest.approx(0)
+
+
+def test_published_procedure_treats_each_game_by_itself():
+    v = np.random.default_rng(3).normal(size=(2, 3, 16))
+    together = published.split(v, 0.02, steps=50, learning_rate=1e-3, dtype=torch.float64)
+    for place in np.ndindex(2, 3):
+        alone = published.split(v[place], 0.02, steps=50, learning_rate=1e-3, dtype=torch.float64)
+        for part, own in zip(together, alone, strict=True):
+            np.testing.assert_allclose(part[place], own, atol=1e-9)
 
 
 @pytest.mark.parametrize("kappa", [0.0, 0.05])

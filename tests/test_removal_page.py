@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from interdash import correlation, queries_removal
 from interdash.figures import order_shape, removal
+from interdash.figures import robustness as floors
 from interdash.store import open_store
 from interdash.ui import FOLDER
 
@@ -157,7 +158,9 @@ def test_rank_correlations_by_run_and_together():
     assert correlation.rank_correlations(points[:0]).empty
 
 
-@pytest.mark.parametrize("figure", (*removal.FIGURES, *order_shape.FIGURES), ids=lambda figure: figure.__name__)
+@pytest.mark.parametrize(
+    "figure", (*removal.FIGURES, *order_shape.FIGURES, *floors.FIGURES), ids=lambda figure: figure.__name__
+)
 def test_every_figure(figure, answers):
     names = ["share_and_gap", "correlations"] if figure is removal.share_and_gap else [figure.__name__]
     frames = [answers[name] for name in names]
@@ -166,7 +169,7 @@ def test_every_figure(figure, answers):
     assert len(drawn.data) > 0 and all(axis.title.text for axis in drawn.select_xaxes())
     assert any(
         "(nats)" in (axis.title.text or "") or "share" in (axis.title.text or "") for axis in drawn.select_yaxes()
-    ) or (figure is removal.robustness)
+    ) or (figure is floors.robustness)
     for frame, old in zip(frames, before, strict=True):
         pd.testing.assert_frame_equal(frame, old)
     empty = figure(*(frame[:0] for frame in frames))
@@ -227,11 +230,11 @@ def test_list_of_changes_links_to_the_samples(answers):
 
 
 def test_noise_floor_in_words():
-    found = removal.list_of_floors(floor(), 8)
+    found = floors.list_of_floors(floor(), 8)
     assert found["choice"].tolist() == ["κ = 0 instead of κ = 0.02", "3 baselines, any"]
     assert found["labels that flip"][0] == "12.5% (25.0% … 25.0%)"
-    assert removal.list_of_floors(floor(), 0)["labels that flip"][0] == "–"
-    assert [removal.shown_epoch(floor(), pinned) for pinned in (None, 3, 64)] == [8, 0, 8]
+    assert floors.list_of_floors(floor(), 0)["labels that flip"][0] == "–"
+    assert [floors.shown_epoch(floor(), pinned) for pinned in (None, 3, 64)] == [8, 0, 8]
 
 
 def test_shape_in_words():

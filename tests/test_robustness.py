@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from interdash import generalization, labelling, pipeline, queries_removal, robustness
+from interdash import cli, generalization, labelling, queries_removal, robustness
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.parts import plan
 from interdash.robustness import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
@@ -187,14 +188,37 @@ def test_noise_floor_needs_parts_and_sensible_numbers(fresh_run, labelled_run):
         noise_floor(labelled_run, samples_per_split=0)
 
 
-def test_measuring_trains_the_baselines_that_are_missing(ready_run):
-    told = []
-    problems = pipeline.measure_noise_floor(
-        ready_run, baselines=2, samples=3, epochs=1, progress=lambda *at: told.append(at)
-    )
-    assert problems == [] and told
+def test_published_solver_is_compared_on_a_few_samples(labelled_run, monkeypatch):
+    asked = []
+
+    def split(v, kappa):
+        asked.append(v.shape)
+        return v * 0, v * 0, v * 0
+
+    monkeypatch.setattr("interdash.published.split", split)
+    table, _ = noise_floor(labelled_run, samples_per_split=5, epochs=2, published_samples=1)
+    rows = table.to_pandas().query("comparison == 'solver'")
+    assert (rows["samples"] == 2).all() and (rows["labels"] == 0).all() and rows["flips"].isna().all()
+    assert asked == [(2, 16)] * 3  # two epochs of the target, and the baseline once
+
+
+def test_command_trains_the_baselines_that_are_missing(ready_run):
+    options = ["tiny", "--root", str(ready_run.path.parent), "--baselines", "2", "--samples", "3", "--epochs", "1"]
+    found = CliRunner().invoke(cli.commands, ["robustness", *options], catch_exceptions=False)
+    assert found.exit_code == 0 and "the noise floor is on the page Removal" in found.stderr
     store = open_store()
     store.refresh(ready_run)
-    found = queries_removal.robustness(store, "tiny")
-    assert "baseline-1 alone" in found["alternative"].tolist() and len(found) == 5
+    rows = queries_removal.robustness(store, "tiny")
+    assert "baseline-1 alone" in rows["alternative"].tolist() and len(rows) == 5
     store.close()
+
+
+def test_command_compares_what_is_there_without_the_code(ready_run, monkeypatch):
+    def fail(*_args, **_settings):
+        raise ValueError("no spec was recorded")
+
+    monkeypatch.setattr("interdash.pipeline.train_baselines", fail)
+    options = ["tiny", "--root", str(ready_run.path.parent), "--samples", "3", "--epochs", "1"]
+    found = CliRunner().invoke(cli.commands, ["robustness", *options], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "Warning: only the baseline networks that are there are compared: no spec was recorded" in found.stderr

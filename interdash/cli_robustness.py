@@ -1,0 +1,48 @@
+"""The command `interdash robustness`: the noise floor of the labels G."""
+
+from pathlib import Path
+
+import click
+
+from interdash.cli import (
+    _baselines,
+    _extract,
+    _open,
+    _progress,
+    _warn,
+    commands,
+    device_option,
+    root_option,
+    spec_option,
+)
+
+
+@commands.command()
+@click.argument("run")
+@root_option
+@click.option("--baselines", default=5, show_default=True, type=click.IntRange(1), help="Trained if missing.")
+@click.option("--samples", default=20, show_default=True, type=click.IntRange(1), help="Compared, of each split.")
+@click.option("--epochs", default=6, show_default=True, type=click.IntRange(1), help="Compared, evenly spread.")
+@click.option(
+    "--published", default=0, type=click.IntRange(0), help="Samples of each split for the published SGD; slow."
+)
+@spec_option
+@device_option
+def robustness(
+    run: str, root: Path, baselines: int, samples: int, epochs: int, published: int, spec: str | None, device: str
+) -> None:
+    """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule or sign test."""
+    from interdash.robustness import noise_floor, store_noise_floor
+
+    found = _open(root, run)
+    try:
+        _baselines(found, baselines, device, spec)
+    except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
+        _warn([f"only the baseline networks that are there are compared: {error}"])
+    _extract(found, device, None, spec)
+    with _progress("comparing", "comparison") as progress:
+        measured = noise_floor(
+            found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress
+        )
+    store_noise_floor(found, *measured)
+    click.echo("measured; the noise floor is on the page Removal", err=True)
