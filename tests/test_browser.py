@@ -233,3 +233,28 @@ def test_job_survives_a_reload(tab, address, root):
     run = Run.open(root, "fromform")
     assert run.config.training.epochs == 2 and run.labels_dir.exists()
     shutil.rmtree(run.path)
+
+
+def test_click_lights_an_interaction_and_keys_go_on(tab, address):
+    opened(tab, f"{address}/sample?run=tiny&epoch=3", "Sample")
+    tab.wait_for_selector(".st-key-interactions .js-plotly-plot .main-svg")
+    place = tab.evaluate(
+        """() => {
+            const graph = document.querySelector('.st-key-interactions .js-plotly-plot'), layout = graph._fullLayout;
+            graph.scrollIntoView({block: 'center'});
+            const bars = graph._fullData.filter(trace => trace.type === 'bar').pop();
+            const box = graph.getBoundingClientRect();
+            const i = bars.customdata.length - 1, row = layout.yaxis._categories.indexOf(bars.y[i]);
+            return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.x[i] / 2),
+                    y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
+        }"""
+    )
+    tab.mouse.move(place["x"], place["y"])
+    tab.wait_for_timeout(200)
+    tab.mouse.click(place["x"], place["y"])
+    wait_for_address(tab, f"interaction={place['name']}")
+    settled(tab)
+    tab.keyboard.press("n")
+    wait_for_address(tab, "sample=1")
+    tab.wait_for_selector("h3:has-text('Sample 1 at epoch 3')")
+    assert f"interaction={place['name']}" in tab.url
