@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from interdash import state, ui, ui_runs
+from interdash import ui, ui_data, ui_runs
 
 with ui.frame("Runs"):
     roots = ui.roots()
-    rows = state.overview(roots)
+    rows = ui_data.overview()
     if rows.empty:
         folders = ", ".join(str(root) for root in roots)
         st.info(f"No runs in {folders} yet. Start one here, or with `interdash demo` in a terminal.")
