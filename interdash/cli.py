@@ -375,4 +375,4 @@ def _start_server(root: Path, port: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env=environment, cwd=app.parent)
 
 
-from interdash import cli_robustness  # noqa: E402, F401  adds its command to the ones above
+from interdash import cli_export, cli_robustness  # noqa: E402, F401  add their commands to the ones above

@@ -1,0 +1,228 @@
+"""The figures of a run as files for a paper, with the rows behind them, LaTeX, and how they were made.
+
+A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `figures.tex` and `provenance.json`, from which `remake` makes
+it again, and says where the rows are no longer the same.
+"""
+
+import hashlib
+import importlib.metadata
+import inspect
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from interdash import drawings
+from interdash.drawings import Choice, Drawing
+from interdash.figures import export, paper, venues
+from interdash.runs import Run
+from interdash.store import Store
+
+FORMAT = 1  # of provenance.json
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "Σ": r"$\Sigma$", "∅": r"$\emptyset$",
+    "κ": r"$\kappa$", "δ": r"$\delta$", "ρ": r"$\rho$", "×": r"$\times$", "≥": r"$\geq$", "−": "$-$", "ⁿ": "$^n$",
+    "|": r"$|$", "<": r"$<$", ">": r"$>$", "\u202f": r"\,", "…": r"\dots{}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How figures are written: which, at which venue's size, in which formats, about what."""
+
+    figures: tuple[str, ...] = ("all",)
+    venue: str = "neurips"
+    formats: tuple[str, ...] = ("pdf",)
+    dpi: int = 300
+    looks: dict[str, str | float] = field(default_factory=dict)  # fields of `Venue` that differ from the venue's
+    choice: Choice = field(default_factory=Choice)
+
+    def __post_init__(self) -> None:
+        """Checks the formats and the venue.
+
+        Raises:
+            ValueError: one is unknown.
+        """
+        if wrong := [form for form in self.formats if form not in export.FORMATS]:
+            raise ValueError(f"a figure cannot be written as {wrong[0]!r}; choose one of {', '.join(export.FORMATS)}")
+        if not 30 <= self.dpi <= 2400:
+            raise ValueError(f"a bitmap of {self.dpi} dpi cannot be made; choose 30 to 2400")
+        _ = self.size
+
+    @property
+    def size(self) -> venues.Venue:
+        """The venue with what differs."""
+        return venues.venue(self.venue, **self.looks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the settings as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """Returns the settings that `to_json` wrote."""
+        known: dict[str, Any] = dict(values)
+        for name in ("figures", "formats"):
+            known[name] = tuple(values[name])
+        known["choice"] = Choice.from_json(values["choice"])
+        return cls(**known)
+
+
+def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing]:
+    """Returns the figures that the settings name, "all" being every one the run has.
+
+    Raises:
+        ValueError: there is no such figure.
+    """
+    wanted = settings.figures
+    if "all" in wanted:
+        wanted = tuple(drawings.names(store, run, settings.choice))
+    return {name: drawings.drawing(store, run, name, settings.choice) for name in dict.fromkeys(wanted)}
+
+
+def figure_files(drawn: Mapping[str, Drawing], settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """Yields the figures' files: name and content."""
+    for name, drawing in drawn.items():
+        figure = paper.printed(drawing.figure(), settings.size)
+        for form in settings.formats:
+            yield f"{name}.{form}", export.render(figure, form, dpi=settings.dpi)
+
+
+def bundle(
+    store: Store, run: Run, settings: Settings, progress: Callable[[int, int], None] | None = None
+) -> tuple[bytes, dict[str, Any]]:
+    """Returns the zip and what its `provenance.json` says."""
+    drawn = chosen(store, run, settings)
+    files: dict[str, bytes] = {}
+    for name, content in figure_files(drawn, settings):
+        files[f"figures/{name}"] = content
+        if progress is not None:
+            progress(len(files), len(drawn) * len(settings.formats))
+    rows: dict[str, str] = {}
+    for name, drawing in drawn.items():
+        for part, frame in drawing.rows.items():
+            stem = f"rows/{name}-{part.replace(' ', '-')}"
+            files[f"{stem}.csv"], files[f"{stem}.parquet"] = csv(frame), parquet(frame)
+            rows[f"{stem}.csv"] = hashlib.sha256(files[f"{stem}.csv"]).hexdigest()
+    said = provenance(run, settings, rows)
+    files["figures.tex"] = latex(run, drawn, settings).encode()
+    files["provenance.json"] = json.dumps(said, indent=1, ensure_ascii=False).encode()
+    return zipped(files), said
+
+
+def provenance(run: Run, settings: Settings, rows: Mapping[str, str]) -> dict[str, Any]:
+    """Returns how figures were made: run, settings, versions, and the hash of each table of rows."""
+    manifest = run.manifest
+    return {
+        "format": FORMAT,
+        "run": run.name,
+        "created": manifest["created"],
+        "config": manifest["config"],
+        "settings": settings.to_json(),
+        "versions": {name: importlib.metadata.version(name) for name in ("interdash", "plotly", "kaleido")},
+        "rows_sha256": dict(rows),
+    }
+
+
+def read_provenance(path: Path) -> tuple[str, Settings, dict[str, str]]:
+    """Returns run, settings and hashes of rows of a `provenance.json`, or of the bundle that holds it.
+
+    Raises:
+        ValueError: it is none, or of another format.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read("provenance.json")
+        else:
+            text = path.read_bytes()
+        said = json.loads(text)
+        if said["format"] != FORMAT:
+            raise ValueError(f"format {said['format']} is not {FORMAT}")
+        return str(said["run"]), Settings.from_json(said["settings"]), dict(said["rows_sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no provenance of figures ({error}); take the provenance.json of a bundle"
+        ) from error
+
+
+def changed_rows(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Returns the tables of rows that are not the same bit for bit, or are on one side only."""
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    """Returns rows as CSV, numbers exact; lists are JSON, images are left to the Parquet file."""
+    columns = {}
+    for name in frame.columns:
+        first = next((cell for cell in frame[name] if cell is not None), None)
+        if isinstance(first, bytes | bytearray):
+            continue
+        columns[name] = frame[name]
+        if hasattr(first, "__len__") and not isinstance(first, str):
+            columns[name] = [None if cell is None else json.dumps([*map(_plain, cell)]) for cell in frame[name]]
+    return pd.DataFrame(columns, index=frame.index).to_csv(index=False, lineterminator="\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """Returns rows as Parquet."""
+    buffer = io.BytesIO()
+    plain = frame.copy()
+    plain.attrs = {}  # problems that were met; not part of the rows
+    plain.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def latex(run: Run, drawn: Mapping[str, Drawing], settings: Settings) -> str:
+    """Returns a LaTeX snippet: each figure with caption and label."""
+    wide = f"{settings.venue}-column" in venues.VENUES
+    environment = "figure*" if wide else "figure"
+    form = next((form for form in ("pdf", "png") if form in settings.formats), "pdf")
+    text = [f"% Figures of run {run.name}, made by interdash; put the folder figures beside your paper."]
+    for name, drawing in drawn.items():
+        text += [
+            "",
+            rf"\begin{{{environment}}}[t]",
+            r"  \centering",
+            rf"  \includegraphics[width={settings.size.width:.4g}in]{{figures/{name}.{form}}}",
+            rf"  \caption{{{escaped(caption(drawing.function))} Run {escaped(run.name)}.}}",
+            rf"  \label{{fig:{run.name}-{name.replace('_', '-')}}}",
+            rf"\end{{{environment}}}",
+        ]
+    return "\n".join(text) + "\n"
+
+
+def caption(function: Callable[..., Any]) -> str:
+    """Returns a figure's caption: the first line of its function's docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0].strip()
+
+
+def escaped(text: str) -> str:
+    """Returns a text as LaTeX writes it.
+
+    >>> escaped("95 % of Σ|I|")
+    '95 \\\\% of $\\\\Sigma$$|$I$|$'
+    """
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Returns a zip; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()

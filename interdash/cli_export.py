@@ -1,0 +1,106 @@
+"""The command `interdash export`: figures of a run as files for a paper."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from interdash.cli import _progress, _warn, commands, root_option
+
+
+@commands.command()
+@click.argument("run", required=False)
+@root_option
+@click.option("--figure", "figures", multiple=True, metavar="NAME", help="Several times, or all. Default: all.")
+@click.option("--venue", default="neurips", show_default=True, help="Such as icml-column, or a width: 120mm, 4.5in.")
+@click.option("--format", "formats", multiple=True, metavar="pdf|svg|png|html", help="Several times. Default: pdf.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder. By default RUN-figures.")
+@click.option("--bundle", "as_bundle", is_flag=True, help="One zip, with rows, LaTeX and provenance.")
+@click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="A provenance.json or bundle.")
+@click.option("--epoch", type=int, help="Of figures at one epoch. Default: the last.")
+@click.option("--sample", default=0, show_default=True, help="Of figures of one sample.")
+@click.option("--split", type=click.Choice(["all", "train", "test"]), default="all", show_default=True)
+@click.option("--type", "kind", type=click.Choice(["all", "apart", "and", "or"]), default="all", show_default=True)
+@click.option("--nats", is_flag=True, help="Strengths of orders in nats, not divided by their mean.")
+@click.option("--linear", is_flag=True, help="A linear axis of epochs.")
+@click.option("--with", "others", multiple=True, metavar="RUN", help="Compared with; several times.")
+@click.option("--font", help="A TrueType font. Default: the venue's.")
+@click.option("--label-size", type=float, help="Points, of titles. Default: the venue's.")
+@click.option("--tick-size", type=float, help="Points, of numbers. Default: the venue's.")
+@click.option("--grey", is_flag=True, help="For print without colour.")
+@click.option("--dpi", default=300, show_default=True, help="Of PNG.")
+def export(run: str | None, root: Path, out: Path | None, source: Path | None, as_bundle: bool, **options: Any) -> None:
+    """Write figures of a run at a venue's width: PDF, SVG, PNG, HTML; or all of them as a bundle."""
+    from interdash import bundle
+    from interdash.figures import export as browser
+    from interdash.runs import Run
+    from interdash.store import open_store
+
+    if source is not None:
+        name, settings, before = bundle.read_provenance(source)
+        run = run or name
+    elif run is None:
+        raise click.UsageError("which run? give its name, or --from provenance.json")
+    else:
+        settings, before = _settings(**options), {}
+    store = open_store()
+    found = Run.open(root, run)
+    for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
+        store.refresh(each)
+        _warn(store.problems[each.name])
+    out = out or Path(f"{found.name}-figures")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        if not as_bundle and source is None:
+            for name, content in bundle.figure_files(bundle.chosen(store, found, settings), settings):
+                (out / name).write_bytes(content)
+                click.echo(out / name)
+            return
+        with _progress("drawing", "file") as progress:
+            content, said = bundle.bundle(store, found, settings, progress)
+    finally:
+        browser.close()
+        store.close()
+    path = out / f"{found.name}-figures.zip"
+    path.write_bytes(content)
+    click.echo(path)
+    if source is not None and (changed := bundle.changed_rows(before, said["rows_sha256"])):
+        _warn([f"{name} is not what it was when {source} was made" for name in changed])
+        sys.exit(1)
+
+
+def _settings(
+    *,
+    figures: tuple[str, ...],
+    formats: tuple[str, ...],
+    venue: str,
+    dpi: int,
+    kind: str,
+    nats: bool,
+    linear: bool,
+    others: tuple[str, ...],
+    font: str | None,
+    label_size: float | None,
+    tick_size: float | None,
+    grey: bool,
+    **choice: Any,
+) -> Any:
+    from interdash.bundle import Settings
+    from interdash.drawings import Choice
+
+    looks = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
+    return Settings(
+        figures=figures or ("all",),
+        venue=venue,
+        formats=formats or ("pdf",),
+        dpi=dpi,
+        looks={key: value for key, value in looks.items() if value is not None},
+        choice=Choice(
+            types=("and", "or") if kind == "apart" else (kind,),
+            normalised=not nats,
+            log=not linear,
+            runs=others,
+            **choice,
+        ),
+    )

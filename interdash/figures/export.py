@@ -1,0 +1,136 @@
+"""Figures as files: one Chromium is kept for all who ask, on a thread of its own."""
+
+import asyncio
+import atexit
+import os
+import shutil
+import threading
+from typing import Any
+
+import plotly.graph_objects as go
+import plotly.io
+
+FORMATS = ("pdf", "svg", "png", "html")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+REMEDY = "install it with `apt-get install --no-install-recommends chromium fonts-liberation`"
+SECONDS = 60.0  # until a figure is given up
+
+
+class NoBrowserError(RuntimeError):
+    """PDF, SVG and PNG need Chromium, and there is none."""
+
+
+def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
+    """Returns a figure as the bytes of a file, of the size that its layout says; safe to call from many threads.
+
+    Args:
+        figure: with width and height in pixels, 96 to the inch; see `paper.printed`.
+        form: "pdf", "svg", "png", or "html", which holds all it needs and opens without network.
+        dpi: dots per inch, of a PNG.
+
+    Raises:
+        ValueError: there is no such format.
+        NoBrowserError: there is no Chromium; HTML needs none.
+        RuntimeError: Chromium failed twice.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"a figure cannot be written as {form!r}; choose one of {', '.join(FORMATS)}")
+    if form == "html":
+        return page(figure)
+    layout: Any = figure.layout
+    options = {
+        "format": form,
+        "width": layout.width or 528,
+        "height": layout.height or 340,
+        "scale": dpi / 96 if form == "png" else 1,
+    }
+    return _browser.ask(figure.to_dict(), options)
+
+
+def page(figure: go.Figure, *, plotly_js: bool = True) -> bytes:
+    """Returns a figure as HTML, with the plotly.js that draws it unless the page around it has it."""
+    made = plotly.io.to_html(
+        figure,
+        full_html=plotly_js,
+        include_plotlyjs=plotly_js,
+        include_mathjax=False,
+        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
+    )
+    return made.encode()
+
+
+def chromium() -> str:
+    """Returns where Chromium is: `BROWSER_PATH`, or the first of the usual names on the path.
+
+    Raises:
+        NoBrowserError: it is nowhere.
+    """
+    given = os.environ.get("BROWSER_PATH")
+    found = given if given and os.access(given, os.X_OK) else next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        raise NoBrowserError(f"PDF, SVG and PNG need Chromium, which is not there; {REMEDY}. HTML needs none.")
+    return found
+
+
+def close() -> None:
+    """Ends the kept Chromium; the next figure starts another."""
+    _browser.close()
+
+
+class _Browser:
+    """One Kaleido on an asyncio loop in a thread of its own; figures are drawn one after the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._kaleido: Any = None
+        self._turn: asyncio.Lock | None = None
+
+    def ask(self, figure: dict[str, Any], options: dict[str, Any]) -> bytes:
+        path = chromium()
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(self._draw(figure, options, path), self._loop).result()
+
+    async def _draw(self, figure: dict[str, Any], options: dict[str, Any], path: str) -> bytes:
+        self._turn = self._turn or asyncio.Lock()
+        async with self._turn:
+            for last in (False, True):
+                try:
+                    self._kaleido = self._kaleido or await _started(path)
+                    return await asyncio.wait_for(self._kaleido.calc_fig(figure, options), SECONDS)
+                except Exception as error:  # whatever broke: Chromium was killed, or hangs
+                    await self._end()
+                    if last:
+                        raise RuntimeError(
+                            f"Chromium ({path}) failed twice to draw the figure: {error or type(error).__name__}"
+                        ) from error
+        raise AssertionError
+
+    async def _end(self) -> None:
+        browser, self._kaleido = self._kaleido, None
+        if browser is not None:
+            try:
+                await asyncio.wait_for(browser.close(), 10)
+            except Exception:  # it is dead already
+                return
+
+    def close(self) -> None:
+        with self._lock:
+            if self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(15)
+
+
+async def _started(path: str) -> Any:
+    import kaleido
+
+    # mathjax=False: else it would be fetched from the network
+    browser = kaleido.Kaleido(n=1, timeout=SECONDS, mathjax=False, path=path)
+    await asyncio.wait_for(browser.open(), SECONDS)
+    return browser
+
+
+_browser = _Browser()
+atexit.register(close)

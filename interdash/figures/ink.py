@@ -1,0 +1,112 @@
+"""What a chart is drawn with, as print wants it: maps of rectangles, pale bars for hatched ones, greys for colours.
+
+Chromium writes hatching and maps into a PDF as bitmaps, which blur.
+"""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from interdash.figures import theme
+
+BAR = 44  # pixels of a colour bar with its numbers
+_GREYS = {  # for print without colour, apart in lightness: told apart by dash, marker and frame as well
+    theme.GENERALIZABLE: "#2B2B2B",
+    theme.NON_GENERALIZABLE: "#8C8C8C",
+    theme.TESTING: "#6E6E6E",
+    theme.GAP: "#A8A8A8",
+    "#56B4E9": "#B4B4B4",
+    "#E69F00": "#5A5A5A",
+    "#F0E442": "#DADADA",
+}
+
+
+def vector_maps(figure: Any) -> None:
+    """Replaces maps by rectangles, and their colour bars by those of points that nobody sees."""
+    maps = [trace for trace in figure.data if trace.type == "heatmap"]
+    bars, cells = 0, []
+    for trace in maps:
+        z = np.asarray(trace.z, dtype=float)
+        x, y = _edges(list(trace.x), z.shape[1]), _edges(list(trace.y), z.shape[0])
+        span = (trace.zmax - trace.zmin) or 1.0
+        for row, values in enumerate(z):
+            for column, value in enumerate(values):
+                if not math.isfinite(value):
+                    continue
+                share = min(max((value - trace.zmin) / span, 0.0), 1.0)
+                colour = sample_colorscale([tone for _, tone in trace.colorscale], [share])[0]
+                cells.append(
+                    {
+                        "type": "rect", "xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below",
+                        "x0": x[column], "x1": x[column + 1], "y0": y[row], "y1": y[row + 1], "fillcolor": colour,
+                        "line": {"width": 0.4, "color": colour},  # else viewers show white seams
+                    }
+                )  # fmt: skip
+        bar = trace.colorbar.to_plotly_json() | {"thickness": 7, "xpad": 6 + BAR * bars, "len": 1.0, "nticks": 4}
+        bars += bool(trace.showscale)
+        figure.add_scatter(
+            x=[x[0], x[0]],
+            y=[y[0], y[0]],
+            xaxis=trace.xaxis,
+            yaxis=trace.yaxis,
+            mode="markers",
+            showlegend=False,
+            hoverinfo="skip",
+            marker={
+                "color": [trace.zmin, trace.zmax],
+                "cmin": trace.zmin,
+                "cmax": trace.zmax,
+                "colorscale": trace.colorscale,
+                "showscale": trace.showscale,
+                "colorbar": bar,
+                "opacity": 0,
+            },
+        )
+        figure.layout[f"yaxis{(trace.yaxis or 'y')[1:]}"].range = [y[0], y[-1]]
+    if maps:  # at once: plotly checks all shapes anew at each change
+        figure.data = [trace for trace in figure.data if trace.type != "heatmap"]
+        figure.layout.shapes = [*cells, *figure.layout.shapes]
+
+
+def _edges(places: list[float], cells: int) -> list[float]:
+    """Returns where cells begin and end: the places given if they are edges, else half-way between the middles."""
+    if len(places) == cells + 1:
+        return places
+    return [places[0] - 0.5, *(place + 0.5 for place in places)]
+
+
+def pale_bars(figure: Any) -> None:
+    """Draws hatched bars pale, in a frame of their colour."""
+    for trace in figure.data:
+        if trace.type == "bar" and trace.marker.pattern.shape:
+            colour = trace.marker.color
+            trace.marker.pattern = None
+            trace.marker.color = _mixed(colour)
+            trace.marker.line = {"width": 0.8, "color": colour}
+
+
+def _mixed(colour: str, share: float = 0.3) -> str:
+    """Returns a colour mixed with white.
+
+    >>> _mixed("#000000", 0.0)
+    '#ffffff'
+    """
+    return "#" + "".join(f"{round(255 + share * (int(colour[i : i + 2], 16) - 255)):02x}" for i in (1, 3, 5))
+
+
+def grey(figure: Any) -> go.Figure:
+    """Returns the figure without colours."""
+    text = figure.to_json()
+    for colour, grey in _GREYS.items():
+        for old, new in ((colour, grey), (_mixed(colour), _mixed(grey)), (_channels(colour), _channels(grey))):
+            text = text.replace(old, new).replace(old.lower(), new)
+    return go.Figure(json.loads(text))
+
+
+def _channels(colour: str) -> str:
+    """Returns how a colour begins where it has an opacity: "rgba(0,114,178,"."""
+    return theme.rgba(colour, 1).removesuffix("1)")

@@ -1,0 +1,306 @@
+"""A chart of the screen made ready for print: a venue's width, its text sizes, nothing that only works on a screen.
+
+What is drawn stays the same, less title, slider and buttons. Panels are set anew in as many columns as fit; hatched
+bars become pale ones with a frame, and maps become rectangles: Chromium writes hatching and maps as bitmaps.
+"""
+
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from interdash.figures import ink, theme
+from interdash.figures.venues import POINT, Venue
+
+NARROWEST = 1.5  # inches of a panel with numbers on its y axis
+NARROWEST_SHARED = 0.82  # … without
+_SCREEN = 13  # pixels of text in the charts of the screen
+
+
+@dataclass
+class _Panel:
+    """One pair of axes and what stands on its top."""
+
+    x: str  # key in the layout: "xaxis2"
+    y: str
+    left: float  # where it was, shares of the plot area
+    right: float
+    bottom: float
+    top: float
+    column_title: str = ""
+    row_title: str = ""
+
+
+def printed(figure: go.Figure, venue: Venue) -> go.Figure:
+    """Returns the figure as it is printed: `venue.width` inches wide, 96 pixels an inch, as high as it needs."""
+    drawn: Any = go.Figure(figure)
+    if drawn.layout.sliders:
+        _drop_index(drawn)
+    drawn.frames = []
+    drawn.layout.sliders, drawn.layout.updatemenus = (), ()
+    drawn.update_layout(title=None, template=_template(venue), hovermode=False)
+    _scale(drawn, venue)
+    ink.vector_maps(drawn)
+    ink.pale_bars(drawn)
+    _set_panels(drawn, venue)
+    return ink.grey(drawn) if venue.colours == "grey" else drawn
+
+
+def _template(venue: Venue) -> go.layout.Template:
+    made = theme.template()
+    font = f'"{venue.font}"'
+    axis = {
+        "tickfont": {"size": venue.tick * POINT},
+        "title": {"font": {"size": venue.label * POINT}, "standoff": 4},
+        "ticklen": 3,
+    }
+    return made.update(
+        layout={
+            "font": {"family": font, "size": venue.label * POINT, "color": "#000000"},
+            "colorway": ["#000000"],
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {"font": {"size": venue.label * POINT}},
+            "annotationdefaults": {"font": {"family": font, "size": venue.label * POINT, "color": "#000000"}},
+            "separators": ".\u2009",
+        }
+    )
+
+
+def _drop_index(figure: Any) -> None:
+    """Drops the last column of a chart with a slider: it only shows where in training the slider stands."""
+    last = max(figure.data, key=lambda trace: int((trace.xaxis or "x")[1:] or 1))
+    number = (last.xaxis or "x")[1:]
+    x = figure.layout[f"xaxis{number}"]
+    middle = sum(x.domain) / 2
+    figure.data = [trace for trace in figure.data if (trace.xaxis or "x")[1:] != number]
+    figure.layout.annotations = [note for note in figure.layout.annotations if abs(note.x - middle) > 1e-6]
+    figure.layout.shapes = [shape for shape in figure.layout.shapes if shape.xref != f"x{number}"]
+    figure.layout[f"xaxis{number}"] = figure.layout[f"yaxis{number}"] = None
+
+
+def _scale(figure: Any, venue: Venue) -> None:
+    """Scales lines and markers as the text is scaled; no text that a chart sets itself is below that of the ticks."""
+    factor = venue.label * POINT / _SCREEN * (0.8 if venue.width < 4 else 0.9)
+    for trace in figure.data:
+        if trace.type == "scatter":
+            trace.line.width = factor * (2 if trace.line.width is None else trace.line.width)
+            size = trace.marker.size
+            trace.marker.size = factor * (6 if size is None else size)
+            if trace.marker.line.width:
+                trace.marker.line.width = factor * trace.marker.line.width
+        if trace.type == "scatter" and trace.mode and "text" in trace.mode:
+            trace.textfont.size = venue.tick * POINT
+            trace.cliponaxis = False
+    for shape in figure.layout.shapes:
+        if shape.line.width:
+            shape.line.width *= factor
+    for note in figure.layout.annotations:
+        small = (note.font.size or _SCREEN) < _SCREEN
+        note.font.size = (venue.tick if small else venue.label) * POINT
+
+
+def _panels(figure: Any) -> list[_Panel]:
+    """Returns the panels row by row, each with the titles that stand beside it; those titles are taken out."""
+    found: dict[tuple[str, str], _Panel] = {}
+    for trace in figure.data:
+        x, y = f"xaxis{(trace.xaxis or 'x')[1:]}", f"yaxis{(trace.yaxis or 'y')[1:]}"
+        if figure.layout[y].overlaying:
+            continue
+        x_domain, y_domain = figure.layout[x].domain or (0, 1), figure.layout[y].domain or (0, 1)
+        found.setdefault((x, y), _Panel(x, y, x_domain[0], x_domain[1], y_domain[0], y_domain[1]))
+    panels = sorted(found.values(), key=lambda panel: (-panel.bottom, panel.left))
+    kept = []
+    for note in figure.layout.annotations:
+        of = [panel for panel in panels if note.xref == note.yref == "paper" and _title(note, panel, panels)]
+        for panel in of:
+            name = "row_title" if note.textangle == 90 else "column_title"
+            setattr(panel, name, note.text)
+        if not of:
+            kept.append(note)
+    figure.layout.annotations = kept
+    return panels
+
+
+def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
+    if len(panels) == 1:
+        return False
+    if note.textangle == 90:
+        return abs(note.y - (panel.bottom + panel.top) / 2) < 1e-6
+    above = {other.top for other in panels if other.top >= note.y - 1e-6}
+    top = min(other.top for other in panels if other.top == max(above)) if above else note.y
+    in_column = abs(note.x - (panel.left + panel.right) / 2) < 1e-6
+    return in_column and note.yanchor == "bottom" and (panel.top <= note.y + 1e-6) and abs(note.y - top) < 1e-6
+
+
+def _set_panels(figure: Any, venue: Venue) -> None:
+    """Gives every panel its place, title and ticks, and the figure its height, margins and legend."""
+    panels = _panels(figure)
+    layout = figure.layout
+    width = venue.width * 96
+    label, tick = venue.label * POINT, venue.tick * POINT
+    if not panels:
+        layout.update(width=width, height=1.5 * 96, showlegend=False, margin={"l": 20, "r": 10, "t": 10, "b": 20})
+        return
+    old_columns = len({round(panel.left, 6) for panel in panels})
+    shared = old_columns > 1 and all(
+        layout[panel.y].showticklabels is False for panel in panels if panel.left > panels[0].left
+    )
+    bars = sum(bool(trace.marker.showscale) for trace in figure.data if trace.type == "scatter")
+    left = _y_room(figure, [panel.y for panel in panels], label, tick)
+    right = 8.0 + ink.BAR * bars + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
+    columns = _columns(venue.width - (left + right) / 96, old_columns, shared)
+    moved = columns != old_columns
+    sideways = not moved and any(panel.row_title for panel in panels)
+    titles = [_panel_title(panel, moved) for panel in panels]
+    rows = math.ceil(len(panels) / columns)
+    across = 7.0 if shared else left + 4
+    right += 1.4 * label if sideways else 0
+    plot_width = width - left - right
+    panel_width = (plot_width - across * (columns - 1)) / columns
+    titles = [_wrapped(title, panel_width + across, label) for title in titles]
+    title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
+    each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-old_columns])
+    title_lines = max((_lines(layout[panel.x].title.text or "", panel_width, label) for panel in panels), default=1)
+    below = 3 + 1.4 * tick + 6 + 1.4 * label * title_lines + 6
+    numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
+    down = (numbers if moved else below if each_x else 6.0) + (title_room if moved else 0.0) + 4
+    heights = _heights(figure, panels, rows, panel_width, tick, moved)
+    legend_rows = _legend(figure, venue, width)
+    above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
+    top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
+    plot_height = sum(heights) + down * (rows - 1)
+    layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below + 2))
+    layout.margin = {"l": left, "r": right, "t": top, "b": below + 2, "pad": 0, "autoexpand": True}
+    notes = list(layout.annotations)
+    for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
+        row, column = divmod(i, columns)
+        x0 = column * (panel_width + across) / plot_width
+        y1 = 1 - (sum(heights[:row]) + row * down) / plot_height
+        x1, y0 = x0 + panel_width / plot_width, y1 - heights[row] / plot_height
+        x_axis, y_axis = layout[panel.x], layout[panel.y]
+        x_axis.domain, y_axis.domain = (max(x0, 0), min(x1, 1)), (max(y0, 0), min(y1, 1))
+        last = i + columns >= len(panels)
+        if moved:
+            y_axis.showticklabels = column == 0 or not shared
+            x_axis.showticklabels = True
+            y_axis.title.text = y_axis.title.text or (layout[panels[0].y].title.text if column == 0 else "")
+        x_axis.title.text = _wrapped(x_axis.title.text or "", panel_width, label) if last or not moved else ""
+        y_axis.title.text = _wrapped(y_axis.title.text or "", heights[row], label)
+        _thin_ticks(x_axis, panel_width, tick)
+        if title and (moved or row == 0 or panel.column_title):
+            notes.append(
+                go.layout.Annotation(
+                    text=title, xref="paper", yref="paper", x=(x0 + x1) / 2, y=y1, xanchor="center", yanchor="bottom",
+                    yshift=2, showarrow=False, font={"size": label},
+                )
+            )  # fmt: skip
+        if panel.row_title and not moved and column == columns - 1:
+            notes.append(
+                go.layout.Annotation(
+                    text=panel.row_title, xref="paper", yref="paper", x=1, y=(y0 + y1) / 2, xanchor="left",
+                    yanchor="middle", textangle=90, showarrow=False, font={"size": label},
+                )
+            )  # fmt: skip
+    layout.annotations = notes
+
+
+def _panel_title(panel: _Panel, moved: bool) -> str:
+    if not moved:
+        return panel.column_title
+    return ", ".join(filter(None, (panel.row_title, panel.column_title)))
+
+
+def _columns(inches: float, old: int, shared: bool) -> int:
+    """Returns how many panels stand side by side: as many as were, or fewer, so that all rows are full."""
+    narrowest = NARROWEST_SHARED if shared else NARROWEST
+    fits = [n for n in range(old, 0, -1) if old % n == 0 and inches / n >= narrowest]
+    return fits[0] if fits else 1
+
+
+def _heights(figure: Any, panels: list[_Panel], rows: int, panel_width: float, tick: float, moved: bool) -> list[float]:
+    """Returns the height of each row of panels in pixels."""
+    layout = figure.layout
+    y_axis = layout[panels[0].y]
+    if y_axis.type == "category":
+        return [1.45 * tick * len(y_axis.tickvals)]
+    if y_axis.scaleanchor:
+        return [min(panel_width, 330.0)] * rows
+    one = min(max(0.66 * panel_width, 96.0), 190.0)
+    if moved or len(panels) == 1:
+        return [min(one, 130.0) if rows > 2 else one] * rows
+    shares = list(dict.fromkeys((panel.bottom, panel.top) for panel in panels))
+    spans = [top - bottom for bottom, top in shares]
+    whole = (96.0 if len(shares) > 1 else one) * len(shares)
+    return [max(80.0, whole * span / sum(spans)) for span in spans]
+
+
+def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
+    """Returns the pixels that numbers and title of a y axis take."""
+    names = [text for axis in axes for text in figure.layout[axis].ticktext or ()]
+    numbers = max((len(_plain(text)) * 0.47 for text in names), default=2.2) * tick
+    return 6 + numbers + 1.6 * label + 4
+
+
+def _legend(figure: Any, venue: Venue, width: float) -> int:
+    """Puts the legend over the panels; returns how many lines it takes."""
+    names = []
+    for trace in figure.data:
+        if trace.type == "image":
+            continue
+        trace.legendgroup = None
+        if trace.showlegend is not False and trace.name:
+            names.append(trace.name)
+    shown = figure.layout.showlegend if figure.layout.showlegend is not None else len(figure.data) > 1
+    if not names or not shown:
+        figure.update_layout(showlegend=False)
+        return 0
+    size = venue.label * POINT
+    entry = max(_width(name, size) for name in names)
+    per_row = max(1, int((width - 4) // (entry + 40)))
+    rows = math.ceil(len(names) / per_row)
+    figure.update_layout(
+        legend={
+            "orientation": "h", "x": 0.0, "xref": "container", "xanchor": "left", "y": 1.0, "yref": "container",
+            "yanchor": "top", "entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30, "tracegroupgap": 0,
+            "font": {"size": size},
+        }
+    )  # fmt: skip
+    return rows
+
+
+def _thin_ticks(axis: Any, width: float, tick: float) -> None:
+    """Leaves out every second number, or more, where they would touch; ticks stay."""
+    axis.tickangle = 0
+    if axis.ticktext is None or axis.type == "category":
+        return
+    texts = list(axis.ticktext)
+    longest = max((_width(text, tick) for text in texts), default=0)
+    step = max(1, math.ceil(len(texts) * (longest + 0.7 * tick) / width))
+    axis.ticktext = [text if i % step == 0 else "" for i, text in enumerate(texts)]
+
+
+def _plain(text: str) -> str:
+    """Returns a text without the little HTML that Plotly reads."""
+    for mark in ("<b>", "</b>", "<sub>", "</sub>"):
+        text = text.replace(mark, "")
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _width(text: str, size: float) -> float:
+    return 0.48 * size * len(_plain(text))  # of Liberation Sans; Serif is narrower
+
+
+def _wrapped(text: str, length: float, size: float) -> str:
+    """Returns a title in as many lines as its axis asks for.
+
+    >>> _wrapped("epoch (log scale of epoch + 1)", 100, 10)
+    'epoch (log scale of<br>epoch + 1)'
+    """
+    return "<br>".join(textwrap.wrap(text, max(8, int(length / (0.5 * size)))))
+
+
+def _lines(text: str, length: float, size: float) -> int:
+    return _wrapped(text, length, size).count("<br>") + 1

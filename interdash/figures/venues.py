@@ -1,0 +1,78 @@
+"""The sizes that venues print figures at, and the fonts beside which they stand."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+POINT = 96 / 72  # pixels of a browser in a point: it counts 96 to the inch
+SERIF = "Liberation Serif"  # as wide as Times, and TrueType: OpenType fonts would become Type 3, which venues refuse
+SANS = "Liberation Sans"  # as wide as Helvetica and Arial
+SMALLEST = 6.0  # points, of any text
+COLOURS = ("colour", "grey")
+
+
+@dataclass(frozen=True)
+class Venue:
+    """How wide a figure is and how its text looks."""
+
+    width: float  # inches
+    font: str = SERIF
+    label: float = 8.0  # points: titles of axes and panels, legend
+    tick: float = 7.0  # points: numbers on the axes
+    colours: str = "colour"
+
+    def __post_init__(self) -> None:
+        """Checks what people may give themselves.
+
+        Raises:
+            ValueError: a size cannot be printed, the font has odd characters, or the colours are unknown.
+        """
+        if not 1.5 <= self.width <= 20:
+            raise ValueError(f"a figure {self.width:g} inches wide cannot be drawn; choose 1.5 to 20 inches")
+        for name, size in (("label", self.label), ("tick", self.tick)):
+            if not SMALLEST <= size <= 24:
+                raise ValueError(f"{name} text of {size:g} pt cannot be read in print; choose {SMALLEST:g} to 24 pt")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,60}", self.font):
+            raise ValueError(f"{self.font!r} is no name of a font; use one such as {SERIF!r}, see `fc-list : family`")
+        if self.colours not in COLOURS:
+            raise ValueError(f"colours cannot be {self.colours!r}; choose one of {', '.join(COLOURS)}")
+
+
+VENUES = {  # text width of a page, or of a column
+    "neurips": Venue(5.5),
+    "iclr": Venue(5.5),
+    "icml": Venue(6.75),
+    "icml-column": Venue(3.25),
+    "cvpr": Venue(6.875),
+    "cvpr-column": Venue(3.25),
+    "aaai": Venue(6.975),
+    "aaai-column": Venue(3.3),
+    "jmlr": Venue(6.0),
+    "tmlr": Venue(6.5),
+    "ieee": Venue(7.16),
+    "ieee-column": Venue(3.5),
+    "acl": Venue(6.3),
+    "acl-column": Venue(3.03),
+    "nature": Venue(183 / 25.4, SANS, 7.0, 6.0),
+    "nature-column": Venue(89 / 25.4, SANS, 7.0, 6.0),
+}
+
+
+def venue(name: str, **changes: Any) -> Venue:
+    """Returns a venue by name, or of a width such as "120mm" or "4.5in"; `changes` replaces some of its fields.
+
+    >>> venue("icml-column").width, venue("127mm").width, venue("neurips", label=9).label
+    (3.25, 5.0, 9)
+
+    Raises:
+        ValueError: there is no such venue or width.
+    """
+    if name in VENUES:
+        return replace(VENUES[name], **changes)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(mm|in)", name)
+    if found is None:
+        raise ValueError(
+            f"there is no venue {name!r}; choose one of {', '.join(VENUES)}, or a width such as 120mm or 4.5in"
+        )
+    inches = float(found[1]) / (25.4 if found[2] == "mm" else 1)
+    return replace(Venue(inches), **changes)

@@ -1,0 +1,257 @@
+"""Figures as files: a page of exactly the venue's width, fonts embedded, no bitmap, each caller its own figure."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import plotly.graph_objects as go
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from interdash import bundle, drawings
+from interdash.cli import commands
+from interdash.drawings import Choice
+from interdash.figures import export, paper, theme, venues
+from interdash.runs import Run
+from interdash.store import open_store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_browser_left():
+    yield
+    export.close()
+
+
+@pytest.fixture
+def chromium():
+    try:
+        export.chromium()
+    except export.NoBrowserError as error:
+        pytest.fail(str(error))
+
+
+def poppler(tool, path, *arguments):
+    """Returns what a tool of poppler-utils says about a PDF."""
+    if shutil.which(tool) is None:
+        pytest.fail(f"{tool} is missing; install it with `apt-get install --no-install-recommends poppler-utils`")
+    return subprocess.run([tool, *arguments, str(path), *(["-"] if tool == "pdftotext" else [])], check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+
+
+def simple(title):
+    return go.Figure(layout={"width": 300, "height": 200, "title": {"text": title}})
+
+
+@pytest.fixture(scope="module")
+def figures(small_store, labelled_run):
+    """Every figure of the tiny run."""
+    choice = Choice(sample=1)
+    found = drawings.names(small_store, labelled_run, choice)
+    return {name: drawings.drawing(small_store, labelled_run, name, choice) for name in found}
+
+
+def test_every_figure_has_a_name(figures):
+    assert list(figures)[:4] == ["dynamics", "order_strength", "order_strength_row", "order_map"]
+    assert {"removals", "input_image", "interactions", "waterfall"} <= set(figures)
+    assert all(drawing.function.__name__ == name for name, drawing in figures.items())
+
+
+def test_unknown_choices_are_named(small_store, labelled_run):
+    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
+        drawings.drawing(small_store, labelled_run, "pie", Choice())
+    with pytest.raises(ValueError, match="epoch 77 has no interactions; choose one of 0, 1, 3"):
+        drawings.drawing(small_store, labelled_run, "order_strength", Choice(epoch=77))
+    with pytest.raises(ValueError, match="there is no sample 99; choose 0 to 59"):
+        drawings.drawing(small_store, labelled_run, "waterfall", Choice(sample=99))
+
+
+def test_venues():
+    assert venues.venue("icml-column").width == 3.25 and venues.venue("neurips").width == 5.5
+    assert venues.venue("101.6mm").width == pytest.approx(4)
+    assert venues.venue("nature", colours="grey").font == "Liberation Sans"
+    for wrong, message in (
+        (lambda: venues.venue("nips"), "there is no venue 'nips'; choose one of neurips"),
+        (lambda: venues.venue("999mm"), "39.3.* inches wide cannot be drawn; choose 1.5 to 20"),
+        (lambda: venues.venue("icml", label=3.0), "label text of 3 pt cannot be read in print"),
+        (lambda: venues.venue("icml", font="<b>"), "'<b>' is no name of a font"),
+        (lambda: venues.venue("icml", colours="pink"), "colours cannot be 'pink'; choose one of colour, grey"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wrong()
+
+
+@pytest.mark.parametrize("venue", ["neurips", "icml-column"])
+def test_pdf_is_one_page_of_the_width_with_fonts_and_no_bitmap(figures, venue, tmp_path, chromium):
+    for name, drawing in list(figures.items())[:: 1 if venue == "icml-column" else 5]:
+        path = tmp_path / f"{name}.pdf"
+        path.write_bytes(export.render(paper.printed(drawing.figure(), venues.venue(venue)), "pdf"))
+        said = poppler("pdfinfo", path)
+        assert re.search(r"Pages: +1\n", said), name
+        width = float(re.search(r"Page size: +([\d.]+) x", said)[1])
+        assert width == pytest.approx(venues.venue(venue).width * 72, abs=0.5), name
+        fonts = poppler("pdffonts", path).splitlines()[2:]
+        assert any("LiberationSerif" in font for font in fonts), name
+        assert all("CID TrueType" in font and " yes yes " in font for font in fonts), name  # Type 3 is refused
+        if name != "input_image":  # which is one
+            assert b"/Subtype /Image" not in path.read_bytes(), name
+    assert "generalizable" in poppler("pdftotext", tmp_path / "dynamics.pdf")
+
+
+def test_printed_leaves_the_figure_alone_and_drops_what_only_a_screen_has(figures):
+    figure = figures["order_strength"].figure()
+    before = json.loads(figure.to_json())
+    made = paper.printed(figure, venues.venue("icml-column"))
+    assert json.loads(figure.to_json()) == before
+    assert made.layout.width == 312 and not made.layout.sliders and not made.layout.updatemenus and not made.frames
+    assert all(trace.xaxis in (None, "x") for trace in made.data)  # without the index of the slider
+    assert not any(trace.marker.pattern.shape for trace in made.data if trace.type == "bar")
+
+
+def test_panels_are_set_in_fewer_columns_where_the_page_is_narrow(figures):
+    figure = figures["removals"].figure()
+    wide, narrow = (paper.printed(figure, venues.venue(name)) for name in ("neurips", "icml-column"))
+    assert len({axis.domain for axis in wide.select_xaxes()}) == 3
+    assert len({axis.domain for axis in narrow.select_xaxes()}) == 1
+    assert len({axis.domain for axis in narrow.select_yaxes()}) == 3
+    for made in (wide, narrow):
+        assert [note.text for note in made.layout.annotations][-1].startswith("gap: testing")
+
+
+def test_map_is_rectangles_of_its_values():
+    figure = go.Figure(go.Heatmap(x=[0, 1, 2], y=[1], z=[[0.0, 1.0]], zmin=0, zmax=1, colorscale=theme.SEQUENTIAL))
+    made = paper.printed(figure, venues.venue("neurips"))
+    assert [shape.fillcolor for shape in made.layout.shapes] == ["rgb(0, 34, 78)", "rgb(254, 232, 56)"]
+    assert [trace.type for trace in made.data] == ["scatter"]
+
+
+def test_grey_has_no_colour(figures):
+    made = paper.printed(figures["dynamics"].figure(), venues.venue("neurips", colours="grey"))
+    text = json.dumps([made.to_plotly_json()["data"]], default=str)
+    for red, green, blue in re.findall(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})", text):
+        assert red == green == blue or (red, green, blue) == ("8A", "8F", "98")
+
+
+def test_24_at_once_get_each_its_own(chromium):
+    def ask(number):
+        return f">figure number {number}<" in export.render(simple(f"figure number {number}"), "svg").decode()
+
+    with ThreadPoolExecutor(24) as pool:
+        assert all(pool.map(ask, range(24)))
+
+
+def test_a_killed_chromium_is_started_again_and_none_is_left(chromium):
+    export.render(simple("before"), "svg")
+    for child in psutil.Process().children(recursive=True):
+        if "chrom" in child.name():
+            child.kill()
+    assert b">after<" in export.render(simple("after"), "svg")
+    export.close()
+    deadline = time.monotonic() + 10
+    while (left := [c for c in psutil.Process().children(recursive=True) if "chrom" in c.name()]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.1)
+    assert not left
+
+
+def test_without_chromium_the_command_to_install_it_is_said(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("BROWSER_PATH", raising=False)
+    with pytest.raises(export.NoBrowserError, match="apt-get install --no-install-recommends chromium"):
+        export.render(simple("none"))
+    assert b"Plotly.newPlot" in export.render(simple("none"), "html")
+    with pytest.raises(ValueError, match="cannot be written as 'gif'; choose one of pdf, svg, png, html"):
+        export.render(simple("none"), "gif")
+
+
+def test_html_asks_the_network_for_nothing():
+    text = export.render(simple("alone"), "html").decode()
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
+
+
+def test_captions_for_latex(labelled_run, figures):
+    text = bundle.latex(labelled_run, figures, bundle.Settings(venue="icml"))
+    assert text.count(r"\begin{figure*}") == len(figures)
+    assert r"\label{fig:tiny-order-strength}" in text and "width=6.75in" in text
+    assert bundle.escaped("a_b & 50 %") == r"a\_b \& 50 \%"
+
+
+def test_csv_is_exact():
+    frame = pd.DataFrame({"x": [0.1 + 0.2, 1e-300], "members": [[1, 2], [3]], "image": [b"png", b"png"]})
+    read = pd.read_csv(io.BytesIO(bundle.csv(frame)))
+    assert read["x"].tolist() == frame["x"].tolist()
+    assert read["members"].tolist() == ["[1, 2]", "[3]"] and "image" not in read
+
+
+def test_settings_are_checked_and_come_back_from_json():
+    settings = bundle.Settings(("dynamics",), "120mm", ("pdf", "svg"), looks={"font": "DejaVu Sans"})
+    assert bundle.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    with pytest.raises(ValueError, match="cannot be written as 'eps'"):
+        bundle.Settings(formats=("eps",))
+    with pytest.raises(ValueError, match="a bitmap of 1 dpi cannot be made; choose 30 to 2400"):
+        bundle.Settings(dpi=1)
+
+
+def export_command(root, *arguments):
+    return CliRunner().invoke(commands, ["export", "--root", str(root), *map(str, arguments)], catch_exceptions=False)
+
+
+def test_command_writes_a_figure(labelled_run, tmp_path, chromium):
+    said = export_command(
+        labelled_run.path.parent, "tiny", "--figure", "order_strength", "--venue", "icml-column",
+        *("--format", "pdf", "--format", "svg", "--format", "png", "--dpi", 192, "--out", tmp_path),
+    )  # fmt: skip
+    assert said.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"order_strength.{f}" for f in ("pdf", "png", "svg")]
+    assert 'width="312"' in (tmp_path / "order_strength.svg").read_text()
+    assert int.from_bytes((tmp_path / "order_strength.png").read_bytes()[16:20], "big") == 624
+
+
+def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path):
+    root = ready_run.path.parent
+    made = export_command(root, "tiny", "--bundle", "--figure", "dynamics", "--figure", "interactions", "--format",
+                          "html", "--sample", 2, "--out", tmp_path / "a")  # fmt: skip
+    assert made.exit_code == 0
+    first = tmp_path / "a" / "tiny-figures.zip"
+    with zipfile.ZipFile(first) as archive:
+        names = archive.namelist()
+        assert {"figures/dynamics.html", "figures.tex", "rows/interactions-interactions.parquet"} <= set(names)
+        (tmp_path / "provenance.json").write_bytes(archive.read("provenance.json"))
+        csv = {name: archive.read(name) for name in names if name.endswith(".csv")}
+    again = export_command(root, "--from", tmp_path / "provenance.json", "--out", tmp_path / "b")
+    assert again.exit_code == 0
+    with zipfile.ZipFile(tmp_path / "b" / "tiny-figures.zip") as archive:
+        assert csv == {name: archive.read(name) for name in archive.namelist() if name.endswith(".csv")}
+    Run(ready_run.path).record_metrics("target", 2, train_loss=1.0, test_loss=2.0, train_accuracy=0, test_accuracy=0)
+    changed = export_command(root, "--from", first, "--out", tmp_path / "c")
+    assert changed.exit_code == 1 and "rows/dynamics-epochs.csv is not what it was when" in changed.output
+
+
+def test_provenance_of_something_else(labelled_run, tmp_path):
+    (tmp_path / "other.json").write_text('{"format": 7}')
+    with pytest.raises(ValueError, match=r"is no provenance of figures .format 7 is not 1.; take the provenance.json"):
+        bundle.read_provenance(tmp_path / "other.json")
+    said = export_command(labelled_run.path.parent)
+    assert said.exit_code == 2 and "which run? give its name, or --from provenance.json" in said.output
+
+
+def test_compared_runs(labelled_run, tmp_path):
+    other = Run(tmp_path / "other")
+    shutil.copytree(labelled_run.path, other.path)
+    store = open_store()
+    store.refresh(labelled_run)
+    store.refresh(other)
+    choice = Choice(runs=("other",))
+    found = drawings.names(store, labelled_run, choice)
+    assert found[-3:] == ["curves", "difference", "difference_by_order"]
+    for name in found[-3:]:
+        made = paper.printed(drawings.drawing(store, labelled_run, name, choice).figure(), venues.venue("cvpr-column"))
+        assert made.data and made.layout.width == 312
+    store.close()
