@@ -42,6 +42,7 @@ def explain(
     kappa: float = 0.02,
     tie_break: float = 0.01,
     tolerance: Literal["default", "tight"] = "default",
+    sparse: bool = True,
     tau_rule: Literal["mean_output", "max_interaction"] = "mean_output",
     tau_factor: float = 0.03,
     device: torch.device | str | None = None,
@@ -57,6 +58,7 @@ def explain(
         kappa: bound of the noise δ in units of |v(x) − v(x_∅)|; see `sparsify.sparse_split`, also for the next two.
         tie_break: preference for low orders among equally sparse splits.
         tolerance: "default" or "tight".
+        sparse: False gives the pure Harsanyi (AND) interactions.
         tau_rule: when an interaction is salient; see `generalization.tau`. Its mean over samples is that of x alone.
         tau_factor: factor of the rule.
         device: where the network runs; None = where its parameters are.
@@ -68,7 +70,7 @@ def explain(
     if baseline is not None:
         described = replace(described, baseline=torch.as_tensor(baseline))
     v = masked_outputs(network, x[None], torch.tensor([label]), described, device=device)
-    split = sparse_split(v, kappa, tie_break=tie_break, tolerance=tolerance)
+    split = sparse_split(v, kappa, tie_break=tie_break, tolerance=tolerance, sparse=sparse)
     tau = generalization.tau(split.i_and, split.i_or, v[:, 0], v[:, -1], tau_rule, tau_factor)
     matched = matched_outputs(split.i_and, split.i_or, v[:, 0]) + split.delta
     return Explanation(

@@ -35,6 +35,11 @@ def test_explain_finds_the_interactions_of_a_known_game():
     assert result.solved and result.lower_bound <= result.objective and result.gap < 0.05
 
 
+def test_without_sparsification_the_interactions_are_exact_ands():
+    rows = explain(Game(), torch.ones(3), 1, ["age", "sex", "hours"], sparse=False).interactions
+    assert rows.effect.tolist() == pytest.approx([3, -2], abs=1e-5) and set(rows.type) == {"AND"}
+
+
 def test_noise_stays_within_its_bound():
     result = explain(Game(), torch.ones(3), 1, ["age", "sex", "hours"])
     assert result.max_delta <= 0.02 * abs(result.v_full - result.v_empty)
