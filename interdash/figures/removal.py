@@ -156,10 +156,11 @@ def _ribbon(figure: go.Figure, column: int, x: Sequence[float], low: pd.Series, 
 
 
 def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
-    """Change of the loss of every explained sample when its non-generalizable interactions are removed.
+    """Change of the loss of every explained sample.
 
-    How to read: one marker a sample; above zero, the sample was held up by interactions that do not transfer: without
-    them its loss rises. Below zero they did harm. Samples at the right were badly classified before.
+    How to read: one marker a sample, its non-generalizable interactions removed. Above zero, the sample was held up by
+    interactions that do not transfer: without them its loss rises. Below zero they did harm. Samples at the right were
+    badly classified before.
     """
     titles = ("loss before (nats)", "change of the loss (nats)")
     if sample_removals.empty:

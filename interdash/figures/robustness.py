@@ -77,7 +77,7 @@ def list_of_floors(robustness: pd.DataFrame, epoch: int) -> pd.DataFrame:
             "choice": [name.replace("<br>", " ") for name in choice_names(rows)],
             "labels that flip": [_share(row, "flips") for row in rows.to_dict("records")],
             "salient both ways": [f"{share:.0%}" for share in rows["overlap"]],
-            "H by the run": [_share(row, "power") for row in rows.to_dict("records")],
+            "H by the run": ["–" if pd.isna(share) else f"{share:.1%}" for share in rows["power"]],
             "H by the other": [_share(row, "other_power") for row in rows.to_dict("records")],
             "labels a sample": rows["labels"].round(1).tolist(),
         }
