@@ -78,6 +78,8 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
     total = int(found["total"].iloc[0]) if len(found) else 0
     if total > PER_PAGE:
         st.caption(f"Page {number} of {-(-total // PER_PAGE)}: {len(found)} of {total} samples.")
+    elif not total and number > 1:
+        st.info(f"There is no page {number} of this list; go back to page 1 under More filters.")
     return found
 
 

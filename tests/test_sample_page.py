@@ -196,6 +196,7 @@ def test_filters(page, small_store):
     assert not test.warning
     rows = queries.samples(small_store, "tiny", 3, split="test", correct=False, sort="loss")
     assert test.subheader[0].value == f"Sample {rows['sample'].iloc[0]} at epoch 3"
+    assert "There is no page 9 of this list" in page(run="tiny", page="9").info[0].value
     nothing = page(run="tiny", loss="999")
     assert not nothing.exception
     assert "No image fits" in nothing.get("plotly_chart")[0].proto.spec
