@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from interdash.figures import theme
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
 
+MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
 PARTS = {  # column: name, colour, dash
     "generalizable": ("generalizable", GENERALIZABLE, "solid"),
     "non_generalizable": ("non-generalizable", NON_GENERALIZABLE, "dash"),
@@ -131,7 +132,7 @@ def _line(
         name=name,
         mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 2},
-        marker={"symbol": symbol, "size": 4 if small else 7, "color": colour},
+        marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},
         hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
         row=row,
         col=1,

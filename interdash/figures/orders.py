@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from interdash.figures import theme
-from interdash.figures.dynamics import PARTS, epoch_axis, phase_lines, position
+from interdash.figures.dynamics import MARKERS, PARTS, epoch_axis, phase_lines, position
 from interdash.figures.theme import NATS, TYPE_NAMES
 
 ORDER = "order (variables in an interaction)"
@@ -221,7 +221,7 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[
                     y=rows[part].to_numpy(),
                     customdata=rows["epoch"].to_numpy(),
                     mode="lines+markers",
-                    marker={"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour},
+                    marker={"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour, "maxdisplayed": MARKERS},
                     line={"color": colour, "dash": dash},
                     showlegend=False,
                     hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
