@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("interdash/**/*.py")])
-DASHBOARD = ["store", "queries", "state", "boundaries", "ui", "jobs", "figures"]
+DASHBOARD = [
+    "store",
+    "queries",
+    "queries_compare",
+    "state",
+    "boundaries",
+    "drilldown",
+    "alignment",
+    "links",
+    "ui",
+    "jobs",
+    "figures",
+]
 
 
 def imports(path: Path) -> set[str]:
