@@ -28,8 +28,8 @@ with ui.page("Removal") as page:
     ui.need_labels(page)
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        min_order = ui.choose(st.select_slider, "Remove orders from … up", range(1, n + 1), key="order")
-        dose = ui.choose(st.select_slider, "Remove the strongest … %", DOSES, key="dose", default=100)
+        min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
+        dose = ui.choose(st.select_slider, "Dose (% of the strength, strongest first)", DOSES, key="dose", default=100)
         log = ui.choose_log()
     epoch = ui.choose_epoch(page)
     after = page.ask(questions.removals, min_order=min_order, dose=dose)

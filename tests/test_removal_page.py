@@ -190,6 +190,13 @@ def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
     return pd.DataFrame(rows)
 
 
+def test_epochs_can_be_clicked(answers):
+    """A click pins the epoch that is the point's customdata."""
+    for trace in removal.removals(answers["removals"]).data:
+        if trace.mode == "lines+markers":
+            assert list(trace.customdata) == [0, 1, 3]
+
+
 def test_finding_in_words():
     shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
     assert "gap of the explained samples shrinks**, from 1.000 to 0.600 nats: -0.400 (-0.600 … -0.200)" in shrinks

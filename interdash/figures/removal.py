@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -91,6 +90,7 @@ def _of(rows: pd.DataFrame, kind: str, split: str) -> Any:
 def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
     """Returns three panels (training, testing, gap) with before, after and both controls along a column."""
     figure = make_subplots(rows=1, cols=3, subplot_titles=list(PANELS.values()), horizontal_spacing=0.06)
+    words = {"min_order": "lowest order"}.get(by, by)
     for column, split in enumerate(PANELS, 1):
         for kind, (name, colour, dash, symbol) in KINDS.items():
             some = _of(rows, kind, split).dropna(subset=["after"])
@@ -100,7 +100,8 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
             figure.add_scatter(
                 x=x,
                 y=some["after"].to_numpy(),
-                customdata=_customdata(some, by),
+                customdata=some[by].to_numpy(),
+                text=[f"{_change(row)} nats" for row in some.to_dict("records")],
                 name=name,
                 legendgroup=kind,
                 showlegend=column == 1,
@@ -108,9 +109,8 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 6, "color": colour},
                 unselected={"marker": {"opacity": 1}},
-                hovertemplate=f"{by.replace('_', ' ')} %{{customdata[0]}}<br>{name} %{{y:{NATS}}} nats<br>"
-                f"change %{{customdata[1]:+{NATS}}} nats<br>95 % %{{customdata[2]:+{NATS}}} … "
-                f"%{{customdata[3]:+{NATS}}}<extra></extra>",
+                hovertemplate=f"{words} %{{customdata}}<br>{name} %{{y:{NATS}}} nats<br>change %{{text}}"
+                "<extra></extra>",
                 row=1,
                 col=column,
             )
@@ -118,24 +118,19 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
         figure.add_scatter(
             x=[position(value, log) for value in some[by]],
             y=some["before"].to_numpy(),
-            customdata=some[[by]].to_numpy(),
+            customdata=some[by].to_numpy(),
             name="nothing removed",
             legendgroup="before",
             showlegend=column == 1,
             mode="lines",
             line={"width": 2.5},
-            hovertemplate=f"{by.replace('_', ' ')} %{{customdata[0]}}<br>nothing removed %{{y:{NATS}}} nats"
-            "<extra></extra>",
+            hovertemplate=f"{words} %{{customdata}}<br>nothing removed %{{y:{NATS}}} nats<extra></extra>",
             row=1,
             col=column,
         )
         figure.update_yaxes(title_text="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
     figure.update_annotations(font={"size": 14}, yshift=4)
     return figure.update_layout(legend={"y": 1.12}, margin={"t": 76})
-
-
-def _customdata(rows: pd.DataFrame, by: str) -> np.ndarray:
-    return rows[[by, "change", "change_low", "change_high"]].to_numpy(dtype=object)
 
 
 def _ribbon(figure: go.Figure, column: int, x: Sequence[float], low: pd.Series, high: pd.Series, colour: str) -> None:
