@@ -52,21 +52,20 @@ def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100, netwo
     )
 
 
-def sample_removals(
-    store: Store, run: str, epoch: int, *, min_order: int = 1, dose: int = 100, network: str = "target"
-) -> pd.DataFrame:
-    """Returns the samples whose loss changes most, first: loss before, after, after a random removal, and change."""
+def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
+    """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
+    store.need(run, network, epoch)
     return store.ask(
         """
         SELECT s.* EXCLUDE (run, assignment), e.predicted, e.correct, e.loss AS before, r.after, r.random_after,
             r.after - e.loss AS change, r.random_after - e.loss AS random_change, r.strength
         FROM (FROM sample_removals WHERE run = $run AND network = $network AND epoch = $epoch
-            AND min_order = $min_order AND dose = $dose) r
+            AND min_order = $min_order AND dose = 100) r
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
         JOIN (FROM samples WHERE run = $run) s USING (sample)
         ORDER BY abs(change) DESC, sample
         """,
-        {"run": run, "network": network, "epoch": epoch, "min_order": min_order, "dose": dose},
+        {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
     )
 
 
