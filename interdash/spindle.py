@@ -15,7 +15,8 @@ def spindle(n: int) -> np.ndarray:
     An AND interaction of order k is a signed sum of 2^k outputs, so its size grows as 2^(k/2), and there are C(n, k) of
     them: share(k) ∝ C(n, k) · 2^(k/2).
 
-    Source: two-phase (arXiv 2405.10262), the spindle of a network with initial weights.
+    Source: the spindle of untrained networks is two-phase (arXiv 2405.10262). The formula is ours, and of Harsanyi
+    interactions: a sparse split of the same outputs has more of its strength at low orders.
 
     >>> spindle(2).round(3).tolist()
     [0.586, 0.414]
