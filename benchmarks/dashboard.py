@@ -1,0 +1,378 @@
+"""Measures the dashboard as its users see it, in a real browser. Writes benchmarks/results/dashboard.json.
+
+    python -m benchmarks.dashboard default data/runs/mnist data/runs/digits   the demo; a second run for Compare
+    python -m benchmarks.dashboard big BIG data/runs/mnist                    BIG is made by benchmarks.big_run
+    python -m benchmarks.dashboard sessions data/runs/mnist data/runs/digits  ten sessions at once
+
+`default` and `big` start the server anew for every repetition, load the first page, click through the others, and use
+their widgets, each with values that no cache holds yet. A page counts as there when the script has ended, every chart
+is drawn, and nothing in the document has changed for 0.3 s (which are not counted). Browser and server share the
+machine. `sessions` opens ten windows, which click through all pages and widgets, with pauses like a reader's.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.async_api import Browser, Error, Page, async_playwright
+
+HOME = Path(__file__).resolve().parent.parent
+RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
+PAGES = {"dynamics": "Dynamics", "sample": "Sample", "removal": "Removal", "compare": "Compare", "figures": "Figures"}
+BARS = {"first page": 5.0, "next page": 1.5, "rerun": 0.6}  # seconds, medians; twice these for the big run
+BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 3.0
+CHROMIUM = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+WATCH = """
+    window.watch = {last: 0, start: 0, ran: false};
+    new MutationObserver(changes => {
+        const app = document.querySelector('[data-testid=stApp]');
+        watch.last = performance.now();
+        if (app && app.dataset.testScriptState === 'running') watch.ran = true;
+    }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+"""
+QUIET = """([title, patience]) => {
+    const app = document.querySelector('[data-testid=stApp]'), now = performance.now();
+    const heading = document.querySelector('[data-testid=stMain] h1');
+    return app && app.dataset.testScriptState === 'notRunning' && now - watch.last > 300
+        && (watch.ran || now - watch.start > patience) && heading && heading.innerText.startsWith(title)
+        && !document.querySelector('[data-stale=true], [data-testid=stSpinner], [data-testid=stSkeleton]')
+        && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'));
+}"""
+TROUBLE = """() => [...document.querySelectorAll(
+    '[data-testid=stException], [data-testid=stAlertContentError], [data-testid=stAlertContentWarning]'
+)].map(found => found.innerText.slice(0, 300))"""
+Act = Callable[[Page], Awaitable[Any]]
+
+
+def press(key: str, where: str) -> Act:
+    """Returns the action that presses a key on a slider."""
+    return lambda page: page.locator(f".st-key-{where} input[type=range]").first.press(key)
+
+
+def click(text: str, where: str) -> Act:
+    """Returns the action that clicks a button of a control."""
+    return lambda page: page.locator(f".st-key-{where} button", has_text=re.compile(f"^{text}$")).first.click()
+
+
+async def search(page: Page) -> None:
+    """Searches the list of runs."""
+    box = page.locator(".st-key-q input")
+    await box.fill("" if await box.input_value() else "digits")
+    await box.press("Enter")
+
+
+WIDGETS: dict[str, dict[str, Act]] = {
+    "runs": {"search": search, "search again": search},
+    "dynamics": {
+        "training samples": click("training", "split"),
+        "earlier epoch": press("ArrowLeft", "epoch"),
+        "AND and OR apart": click("apart", "type"),
+        "linear axis": click("linear", "axis"),
+    },
+    "sample": {
+        "next sample": lambda page: page.locator(".st-key-Next button").click(),
+        "earlier epoch": press("ArrowLeft", "epoch"),
+        "testing samples": click("testing", "split"),
+        "fifty interactions": click("50", "top"),
+    },
+    "removal": {
+        "higher orders": press("ArrowRight", "order"),
+        "smaller dose": press("ArrowLeft", "dose"),
+        "earlier epoch": press("ArrowLeft", "epoch"),
+    },
+    "compare": {
+        "by phase": click("phase", "by"),
+        "training samples": click("training", "split"),
+        "earlier epoch of A": press("ArrowLeft", "epoch_a"),
+    },
+    "figures": {},
+}
+
+
+@dataclass
+class Server:
+    """A running dashboard."""
+
+    process: subprocess.Popen
+    address: str
+    started: float  # seconds until it answered
+
+    def gib(self, what: str) -> float:
+        """Returns VmRSS (now) or VmHWM (at most) of the process and its children, in GiB."""
+        total, waiting = 0, [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += int(status.partition(f"{what}:")[2].split()[0])
+            waiting += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return round(total / 2**20, 2)
+
+
+@contextmanager
+def serving(roots: list[Path], port: int) -> Iterator[Server]:
+    """Yields a dashboard that was just started."""
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    environment = os.environ | {"INTERDASH_ROOT": os.pathsep.join(str(root.resolve()) for root in roots)}
+    environment |= {"OMP_NUM_THREADS": "2"}
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=HOME, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).read()
+                break
+            except OSError:
+                if process.poll() is not None or time.perf_counter() - start > 60:
+                    raise RuntimeError(f"the dashboard did not start on port {port}; is the port free?") from None
+                time.sleep(0.02)
+        yield Server(process, address, time.perf_counter() - start)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """Yields a Chromium that reaches nothing but this machine."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    async with async_playwright() as play:
+        found = await play.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        try:
+            yield found
+        finally:
+            await found.close()
+
+
+@dataclass
+class Window:
+    """One session in the browser."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, chromium: Browser) -> "Window":
+        """Returns a window with a session of its own."""
+        context = await chromium.new_context(viewport={"width": 1280, "height": 900})
+        window = cls(await context.new_page())
+        window.page.set_default_timeout(8000)
+        await window.page.add_init_script(WATCH)
+        window.page.on("pageerror", lambda error: window.errors.append(f"page error: {error}"))
+        window.page.on("console", window._listen)
+        window.page.on("request", window._follow)
+        return window
+
+    def _listen(self, message: Any) -> None:
+        if message.type == "error" and "404" not in message.text:  # of deep pages: Streamlit looks beside itself first
+            self.errors.append(f"console: {message.text[:300]}")
+
+    def _follow(self, request: Any) -> None:
+        if not request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
+            self.outside.append(request.url)
+
+    async def there(self, title: str, *, patience: int = 2500, timeout: float = 90) -> float:
+        """Returns the seconds from the start of the action until the page was complete."""
+        await self.page.wait_for_function(QUIET, arg=[title, patience], timeout=1000 * timeout, polling=50)
+        self.errors += await self.page.evaluate(TROUBLE)
+        return await self.page.evaluate("() => (watch.last - watch.start) / 1000")
+
+    async def goto(self, address: str, title: str) -> float:
+        """Returns the seconds that a page takes from an empty window."""
+        await self.page.goto(address, wait_until="commit")
+        return await self.there(title, patience=100_000)
+
+    async def act(self, action: Act, title: str) -> float:
+        """Returns the seconds that an action takes until the page is complete again."""
+        await self.page.evaluate("() => { watch.start = performance.now(); watch.ran = false; }")
+        await action(self.page)
+        return await self.there(title)
+
+    async def turn_to(self, title: str) -> float:
+        """Returns the seconds that another page takes, from a click in the sidebar."""
+        link = self.page.locator("[data-testid=stSidebar] a", has_text=title).first
+        return await self.act(lambda page: link.click(), title)
+
+
+async def one_round(chromium: Browser, server: Server, run: str, found: dict[str, list[float]]) -> Window:
+    """Adds the seconds of one round through all pages and widgets of a server that was just started."""
+    window = await Window.open(chromium)
+    found.setdefault("first page", []).append(await window.goto(f"{server.address}/?run={run}", "Runs"))
+    stems = [stem for stem in PAGES if (HOME / "pages" / f"{stem}.py").exists()]
+    for stem in stems:
+        found.setdefault(f"next page: {stem}", []).append(await window.turn_to(PAGES[stem]))
+    for stem in stems:
+        found.setdefault(f"next page again: {stem}", []).append(await window.turn_to(PAGES[stem]))
+        await widgets(window, stem, PAGES[stem], found)
+    found.setdefault("next page: runs", []).append(await window.turn_to("Runs"))
+    await widgets(window, "runs", "Runs", found)
+    return window
+
+
+async def widgets(window: Window, stem: str, title: str, found: dict[str, list[float]]) -> None:
+    """Adds the seconds of every widget of a page."""
+    for name, action in WIDGETS[stem].items():
+        try:
+            seconds = await window.act(action, title)
+        except Error as error:
+            window.errors.append(f"{stem}, {name}: {str(error).splitlines()[0]}")
+            continue
+        found.setdefault(f"rerun: {stem}, {name}", []).append(seconds)
+
+
+async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> dict[str, Any]:
+    """Returns medians over repetitions, each on a fresh server, beside the bars."""
+    found: dict[str, list[float]] = {}
+    sizes, peaks, errors, outside, loads, waits, starts = [], [], [], [], [], [], []
+    roots = list(dict.fromkeys(run.parent for run in runs))
+    async with browser() as chromium:
+        for repeat in range(repeats):
+            with serving(roots, port) as server:
+                window = await one_round(chromium, server, runs[0].name, found)
+                await window.page.context.close()
+                sizes.append(server.gib("VmRSS"))
+                peaks.append(server.gib("VmHWM"))
+            with serving(roots, port) as server:  # a deep link on a fresh server
+                window_2 = await Window.open(chromium)
+                address = f"{server.address}/dynamics?run={runs[0].name}"
+                found.setdefault("first page: deep link to Dynamics", []).append(
+                    await window_2.goto(address, "Dynamics")
+                )
+                await window_2.page.context.close()
+            errors += window.errors + window_2.errors
+            outside += window.outside + window_2.outside
+            starts.append(server.started)
+            loads.append(os.getloadavg()[0])
+            waits.append(waiting())
+            print(f"round {repeat + 1} of {repeats}: {time.strftime('%H:%M:%S')}", flush=True)
+    medians = {name: round(statistics.median(times), 2) for name, times in found.items()}
+    bars = {}
+    for name, bar in BARS.items():
+        values = {key: value for key, value in medians.items() if key.partition(":")[0] == name}
+        bars[name] = verdict(max(values.values()), bar * scale) | {
+            "median_over_all_s": round(statistics.median(value for key in values for value in found[key]), 2),
+            "worst": max(values, key=lambda key: values[key]),
+        }
+    if scale > 1:
+        bars["server, GiB"] = verdict(max(peaks), BAR_OF_BIG_GIB)
+    bars["errors"] = verdict(len(errors) + len(outside), 0)
+    return {
+        "runs": [run.name for run in runs],
+        "repeats": repeats,
+        "load_of_the_machine": [round(load, 1) for load in loads],
+        "conditions": os.environ.get("CONDITIONS", ""),
+        "waiting_for_a_core": [round(share, 2) for share in waits],
+        "server_start_s": round(statistics.median(starts), 2),
+        "server_gib": max(sizes),
+        "server_peak_gib": max(peaks),
+        "bars": bars,
+        "medians_s": medians,
+        "all_s": {name: [round(value, 2) for value in values] for name, values in found.items()},
+        "errors": sorted(set(errors)),
+        "requests_outside": sorted(set(outside)),
+    }
+
+
+def waiting(seconds: float = 0.3) -> float:
+    """Returns how much longer than alone a busy process takes on this machine now, as a factor: 1 = a core was free."""
+    start, end = time.perf_counter(), time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return (time.perf_counter() - start) / seconds
+
+
+def verdict(value: float, bar: float) -> dict[str, Any]:
+    """Returns a value beside its bar: the value of the slowest kind."""
+    return {"value": value, "bar": bar, "verdict": "PASS" if value <= bar else "FAIL"}
+
+
+async def sessions(runs: list[Path], port: int, count: int, rounds: int) -> dict[str, Any]:
+    """Returns errors and times of some sessions at once."""
+    found: dict[str, list[float]] = {}
+    errors, random_ = [], random.Random(0)
+    stems = [stem for stem in PAGES if (HOME / "pages" / f"{stem}.py").exists()]
+
+    async def one(chromium: Browser, server: Server, number: int) -> None:
+        await asyncio.sleep(0.3 * number)
+        window = await Window.open(chromium)
+        try:
+            found.setdefault("first page", []).append(
+                await window.goto(f"{server.address}/?run={runs[number % len(runs)].name}", "Runs")
+            )
+            for step in range(rounds * len(stems)):
+                stem = stems[(number + step) % len(stems)]
+                await asyncio.sleep(random_.uniform(0.5, 3))
+                found.setdefault("next page", []).append(await window.turn_to(PAGES[stem]))
+                for action in WIDGETS[stem].values():
+                    await asyncio.sleep(random_.uniform(0.5, 3))
+                    found.setdefault("rerun", []).append(await window.act(action, PAGES[stem]))
+        except Error as error:
+            errors.append(f"session {number}: {str(error).splitlines()[0]}")
+        errors.extend(f"session {number}: {message}" for message in window.errors)
+
+    roots = list(dict.fromkeys(run.parent for run in runs))
+    with serving(roots, port) as server:
+        async with browser() as chromium:
+            await asyncio.gather(*(one(chromium, server, number) for number in range(count)))
+        peak = server.gib("VmHWM")
+    p95 = {name: round(float(np.percentile(times, 95)), 2) for name, times in found.items()}
+    return {
+        "runs": [run.name for run in runs],
+        "sessions": count,
+        "load_of_the_machine": round(os.getloadavg()[0], 1),
+        "conditions": os.environ.get("CONDITIONS", ""),
+        "server_peak_gib": peak,
+        "counts": {name: len(times) for name, times in found.items()},
+        "p50_s": {name: round(statistics.median(times), 2) for name, times in found.items()},
+        "p95_s": p95,
+        "bars": {"p95 of a rerun": verdict(p95["rerun"], BAR_OF_SESSIONS), "errors": verdict(len(errors), 0)},
+        "errors": sorted(set(errors)),
+    }
+
+
+def main() -> None:
+    """Runs one part of the benchmark and adds it to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("default", "big", "sessions"))
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, the one to look at first")
+    parser.add_argument("--port", type=int, default=8603)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=1, help="of each session through all pages")
+    options = parser.parse_args()
+    if options.part == "sessions":
+        result = asyncio.run(sessions(options.runs, options.port, options.sessions, options.rounds))
+    else:
+        result = asyncio.run(measure(options.runs, options.port, options.repeats, 2 if options.part == "big" else 1))
+    machine = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(before | machine | {options.part: result}, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps({key: value for key, value in result.items() if key != "all_s"}, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

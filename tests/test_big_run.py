@@ -1,0 +1,24 @@
+import numpy as np
+
+from benchmarks import big_run
+from interdash import queries
+from interdash.parts import plan, read_part
+from interdash.state import state
+from interdash.store import open_store
+
+
+def test_resampled_run_is_ready_and_lies_between_its_epochs(labelled_run, tmp_path):
+    run = big_run.resampled_run(labelled_run, tmp_path, 5, 80)
+    assert state(run).text == "ready" and run.manifest["summary"]["samples"] == 80
+    assert run.explained().split == ("train",) * 40 + ("test",) * 40
+    store = open_store()
+    store.refresh(run)
+    assert store.problems[run.name] == []
+    strength = queries.strength(store, run.name)
+    assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and (strength["samples"] == 80).all()
+    ends = strength.set_index("epoch")["strength"]
+    assert min(ends[0], ends[2]) <= ends[1] <= max(ends[0], ends[2])
+    for unit in plan(run)[0]:
+        np.testing.assert_array_equal(read_part(run, unit, ["sample"])["sample"], range(unit.first, unit.stop))
+    assert big_run.resampled_run(labelled_run, tmp_path, 5, 80) == run  # there already: nothing is made
+    store.close()
