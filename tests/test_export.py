@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 import psutil
 import pytest
 from click.testing import CliRunner
+from streamlit.testing.v1 import AppTest
 
-from interdash import bundle, drawings
+from interdash import bundle, drawings, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
 from interdash.figures import export, paper, theme, venues
@@ -255,3 +256,34 @@ def test_compared_runs(labelled_run, tmp_path):
         made = paper.printed(drawings.drawing(store, labelled_run, name, choice).figure(), venues.venue("cvpr-column"))
         assert made.data and made.layout.width == 312
     store.close()
+
+
+def opened(monkeypatch, root, **query):
+    monkeypatch.setenv("INTERDASH_ROOT", str(root))
+    page = AppTest.from_file(ui.FOLDER / "figures.py", default_timeout=60)
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_page_shows_figures_at_true_size(monkeypatch, labelled_run):
+    page = opened(monkeypatch, labelled_run.path.parent, run="tiny", venue="icml-column", figure=["waterfall", "pie"])
+    assert "asks for 1 figures that are not there" in page.warning[0].value
+    (chart,) = page.get("plotly_chart")
+    assert json.loads(chart.proto.spec)["layout"]["width"] == 312
+    page.selectbox(key="venue").set_value("custom").run()
+    page.text_input(key="width").set_value("3 feet").run()
+    assert "there is no venue '3 feet'" in page.error[0].value
+
+
+def test_page_without_chromium(monkeypatch, labelled_run):
+    def missing():
+        raise export.NoBrowserError("install it")
+
+    monkeypatch.setattr(export, "chromium", missing)
+    page = opened(monkeypatch, labelled_run.path.parent, run="tiny")
+    assert "install it" in page.warning[0].value and "as SVG" in page.warning[0].value
+    assert page.multiselect(key="formats").options == ["html"]
+    assert page.get("plotly_chart")

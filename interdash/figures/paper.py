@@ -168,7 +168,7 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
     down = (numbers if moved else below if each_x else 6.0) + (title_room if moved else 0.0) + 4
     heights = _heights(figure, panels, rows, panel_width, tick, moved)
-    legend_rows = _legend(figure, venue, width)
+    legend_rows = _legend(figure, venue, plot_width)
     above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
     top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
     plot_height = sum(heights) + down * (rows - 1)
@@ -245,7 +245,7 @@ def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
 
 
 def _legend(figure: Any, venue: Venue, width: float) -> int:
-    """Puts the legend over the panels; returns how many lines it takes."""
+    """Makes a legend for over the panels, of entries of one width; returns how many lines it takes."""
     names = []
     for trace in figure.data:
         if trace.type == "image":
@@ -258,13 +258,13 @@ def _legend(figure: Any, venue: Venue, width: float) -> int:
         figure.update_layout(showlegend=False)
         return 0
     size = venue.label * POINT
-    entry = max(_width(name, size) for name in names)
-    per_row = max(1, int((width - 4) // (entry + 40)))
+    entry = max(_width(name, size) for name in names) * (0.92 if "Serif" in venue.font else 1.0)
+    per_row = max(1, int(width // (entry + 45)))  # Plotly allots it the width of the panels
     rows = math.ceil(len(names) / per_row)
     figure.update_layout(
         legend={
             "orientation": "h", "x": 0.0, "xref": "container", "xanchor": "left", "y": 1.0, "yref": "container",
-            "yanchor": "top", "entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30, "tracegroupgap": 0,
+            "yanchor": "top", "entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30,
             "font": {"size": size},
         }
     )  # fmt: skip

@@ -1,0 +1,103 @@
+"""Figures: charts of the run at a venue's width, seen at true size, as files for a paper."""
+
+from typing import Any
+
+import streamlit as st
+
+from interdash import bundle, drawings, queries, ui
+from interdash.figures import export, paper, venues
+
+FIRST = ["dynamics", "order_strength_row"]  # unless chosen
+FONTS = ["the venue's", venues.SERIF, venues.SANS]
+TYPES = {"file": "application/octet-stream", "zip": "application/zip"}
+
+
+def choose_figures(known: list[str]) -> list[str]:
+    """Returns the figures to show, in the order in which they were chosen."""
+    given = st.query_params.get_all("figure")
+    if wrong := [name for name in given if name not in known]:
+        st.warning(f"The link asks for {len(wrong)} figures that are not there; they are left out.")
+        st.query_params["figure"] = [name for name in given if name in known]
+    if any(name not in known for name in st.session_state.get("figure", [])):
+        del st.session_state["figure"]
+    first = [name for name in FIRST if name in known]
+    return st.multiselect("Figures", known, first, key="figure", bind="query-params", format_func=str)
+
+
+def choose_looks() -> tuple[str, dict[str, Any]]:
+    """Returns the venue, or a width, and what differs from its looks."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        venue = ui.choose(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue")
+        if venue == "custom":
+            venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", bind="query-params")
+        size = venues.venue(venue)
+        font = ui.choose(st.selectbox, "Font", FONTS, key="font")
+        label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
+        tick = st.number_input("Numbers (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}")
+        colours = ui.choose(st.segmented_control, "Print", list(venues.COLOURS), key="print")
+    looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours}
+    return venue, looks | ({} if font == FONTS[0] else {"font": font})
+
+
+def choose_choice(page: ui.Page) -> drawings.Choice:
+    """Returns what the figures are about."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split, types, normalised, log = (
+            ui.choose_split(),
+            ui.choose_types(),
+            ui.choose_normalised(),
+            ui.choose_log(),
+        )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = ui.choose_label(page)
+        numbers = list(range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum())))
+        sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
+        epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
+    return drawings.Choice(epoch, split, label, types, normalised, log, sample)
+
+
+def choose_formats() -> list[str]:
+    """Returns the formats that can be made here."""
+    formats = list(export.FORMATS)
+    try:
+        export.chromium()
+    except export.NoBrowserError as error:
+        st.warning(f"{error} The camera in the corner of each figure saves it as SVG.")
+        formats = ["html"]
+    return st.multiselect("Formats", formats, formats[:1], key="formats")
+
+
+def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
+    """Draws one figure at true size, and its files."""
+    drawing = drawings.drawing(page.store, page.run, name, settings.choice)
+    figure = paper.printed(drawing.figure(), settings.size)
+    st.subheader(name, anchor=False)
+    config = ui.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
+    st.plotly_chart(figure, theme=None, width="content", key=f"preview-{name}", config=config)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{settings.size.width:.3g} in wide, at true size. {bundle.caption(drawing.function)}")
+        for form in settings.formats:
+            st.download_button(
+                form.upper(), lambda form=form: export.render(figure, form, dpi=settings.dpi),
+                f"{page.run.name}-{name}.{form}", TYPES["file"], key=f"{name}-{form}",
+            )  # fmt: skip
+
+
+with ui.page("Figures") as page:
+    ui.need_labels(page)
+    choice = choose_choice(page)
+    venue, looks = choose_looks()
+    known = drawings.names(page.store, page.run, choice)
+    figures = choose_figures(known)
+    formats = choose_formats()
+    settings = bundle.Settings(tuple(figures), venue, tuple(formats), looks=looks, choice=choice)
+    everything = bundle.Settings(("all",), venue, tuple(formats), looks=looks, choice=choice)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for text, what in ((f"These {len(figures)}", settings), (f"All {len(known)}", everything)):
+            st.download_button(
+                f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what)[0],
+                f"{page.run.name}-figures.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
+                disabled=not formats or not known, help="With rows (CSV, Parquet), LaTeX and provenance.json.",
+            )  # fmt: skip
+    for name in figures:
+        show_figure(page, name, settings)
