@@ -15,8 +15,8 @@ def test_resampled_run_is_ready_and_lies_between_its_epochs(labelled_run, tmp_pa
     store.refresh(run)
     assert store.problems[run.name] == []
     strength = queries.strength(store, run.name)
-    assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and (strength["samples"] == 80).all()
-    ends = strength.set_index("epoch")["strength"]
+    assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and strength["samples"].tolist() == [80] * 5
+    ends = strength["strength"].tolist()
     assert min(ends[0], ends[2]) <= ends[1] <= max(ends[0], ends[2])
     for unit in plan(run)[0]:
         np.testing.assert_array_equal(read_part(run, unit, ["sample"])["sample"], range(unit.first, unit.stop))
