@@ -249,8 +249,8 @@ def _with_gap(values: np.ndarray, in_train: np.ndarray, in_test: np.ndarray, *, 
 
 
 def _sample_removals(after: Losses) -> pa.Table:
-    sample, size, dose = np.indices(after.mean[:, 0, :, 1:].shape).reshape(3, -1)  # dose 0 removes nothing
-    columns = [sample, size + 1, DOSES[dose + 1]]
-    columns += [np.ravel(values) for values in (after.mean[:, 0, :, 1:], after.mean[:, 1, :, 1:])]
-    columns.append(np.ravel(after.strength[:, 0, :, 1:]))
+    """Returns the rows of the full dose: all doses of every sample would be more rows than there are interactions."""
+    sample, size = np.indices((len(after.mean), after.mean.shape[2])).reshape(2, -1)  # [samples, orders]
+    full = [after.mean[:, 0, :, -1], after.mean[:, 1, :, -1], after.strength[:, 0, :, -1]]
+    columns = [sample, size + 1, np.full(len(sample), DOSES[-1]), *map(np.ravel, full)]
     return pa.table([pa.array(column) for column in columns], names=SAMPLE_REMOVALS.names).cast(SAMPLE_REMOVALS)

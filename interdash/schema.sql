@@ -213,7 +213,7 @@ CREATE TABLE sample_removals (
   after DOUBLE, random_after DOUBLE, strength FLOAT);
 COMMENT ON TABLE sample_removals IS 'Loss of one sample after removing its non-generalizable interactions; before: sample_epochs.loss.';
 COMMENT ON COLUMN sample_removals.min_order IS 'only interactions of this order or above are removed';
-COMMENT ON COLUMN sample_removals.dose IS 'percent of the strength of the non-generalizable ones, strongest first';
+COMMENT ON COLUMN sample_removals.dose IS '100: percent of the strength of the non-generalizable ones';
 COMMENT ON COLUMN sample_removals.after IS 'nats';
 COMMENT ON COLUMN sample_removals.random_after IS 'nats, after a random removal of the same strength, mean over 20 draws';
 COMMENT ON COLUMN sample_removals.strength IS 'nats removed';

@@ -46,8 +46,8 @@ with ui.page("Removal") as page:
     rows = page.ask(questions.removal_orders, epoch=epoch, dose=dose)
     ui.show(charts.removal_orders, rows, key="by-order", note=page.note)
 
-    st.subheader(f"Who changes most, epoch {epoch}", anchor=False)
-    rows = page.ask(questions.sample_removals, epoch=epoch, min_order=min_order, dose=dose)
+    st.subheader(f"Who changes most, epoch {epoch}, full dose", anchor=False)
+    rows = page.ask(questions.sample_removals, epoch=epoch, min_order=min_order)
     left, right = st.columns([2, 3])
     with left:
         ui.show(charts.sample_removals, rows, key="sample-removals")
