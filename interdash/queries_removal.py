@@ -54,7 +54,6 @@ def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100, netwo
 
 def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
     """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
-    store.need(run, network, epoch)
     return store.ask(
         """
         SELECT s.* EXCLUDE (run, assignment), e.predicted, e.correct, e.loss AS before, r.after, r.random_after,

@@ -1,7 +1,7 @@
 """The tables that the dashboard asks: the only module that opens DuckDB. No torch.
 
 The Parquet labels of a run (see `labelling`) are the truth; a store is loaded from them. The dashboard's process owns
-one in memory, compressed, which `refresh` brings up to date: each new label unit in one transaction with its key, so
+one in memory, compressed, which `refresh` brings up to date: new label units with their keys in one transaction, so
 that a reader sees all of its rows or none. Every query has a cursor of its own: a connection shared by threads gives
 wrong rows. `seal` writes a run into a `.duckdb` file for anyone's own SQL.
 """
@@ -36,7 +36,6 @@ FACTS = (
 )
 OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
-LARGE = ("sample_removals",)  # 100,000 rows an epoch, of which the dashboard asks for one epoch at a time
 BATCH = 20  # label units in one transaction: a commit compresses what it writes, which costs as much for one
 
 
@@ -49,7 +48,6 @@ class Store:
     problems: dict[str, list[str]] = field(default_factory=dict)  # by run: label units that could not be loaded
     _lock: threading.Lock = field(default_factory=threading.Lock)  # one writer at a time
     _seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by run: what its folder looked like
-    _waiting: dict[tuple[str, str], Path] = field(default_factory=dict)  # by run and unit: labels without `LARGE`
 
     def ask(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pd.DataFrame:
         """Returns the rows of one query, on a cursor of its own; values go into `parameters`, never into the SQL."""
@@ -80,10 +78,8 @@ class Store:
                 raise
             cursor.commit()
 
-    def refresh(self, run: Run, *, large: bool = True) -> int:
+    def refresh(self, run: Run) -> int:
         """Returns how many label units were loaded: those of the run that are new or changed since the last time.
-
-        Without `large`, the tables in `LARGE` are left out until `need` asks for them.
 
         A damaged unit is named in `problems[run.name]` and passed over; rows of units that are gone are deleted. Cheap
         where nothing happened: three time stamps are looked at.
@@ -94,26 +90,10 @@ class Store:
         with self._lock:
             if self._seen.get(run.name) == stamps:
                 return 0
-            count = _refresh(self, run, large)
+            count = _refresh(self, run)
             if now - max(stamps) > SETTLED_NS:  # else a change in the same tick of the clock would go unnoticed
                 self._seen[run.name] = stamps
             return count
-
-    def need(self, name: str, network: str, epoch: int) -> None:
-        """Loads the tables in `LARGE` of a network and epoch of a run, if `refresh` left them out.
-
-        Raises:
-            DamagedFileError: a file is damaged.
-        """
-        what = f"{network}-{epoch:05d}"
-        with self._lock:
-            folder = self._waiting.get((name, what))
-            if folder is None:
-                return
-            read = {table: read_table(folder / f"{table}.parquet") for table in LARGE}
-            with self.transaction() as cursor:
-                _insert(cursor, name, [(read, {"network": network, "epoch": epoch})])
-            del self._waiting[name, what]
 
     def drop(self, name: str) -> None:
         """Deletes the rows of a run."""
@@ -122,8 +102,6 @@ class Store:
                 cursor.execute(f"DELETE FROM {table} WHERE run = ?", [name])
             self.problems.pop(name, None)
             self._seen.pop(name, None)
-            for run, what in [key for key in self._waiting if key[0] == name]:
-                del self._waiting[run, what]
 
     def close(self) -> None:
         """Closes the connection; a store in memory is gone."""
@@ -261,7 +239,7 @@ def _changed_at(path: Path) -> int:
         return 0
 
 
-def _refresh(store: Store, run: Run, large: bool) -> int:
+def _refresh(store: Store, run: Run) -> int:
     name = run.name
     _load_run(store, run)
     with store.cursor() as cursor:
@@ -271,13 +249,12 @@ def _refresh(store: Store, run: Run, large: bool) -> int:
     for what in loaded.keys() - found.keys():
         with store.transaction() as cursor:
             _forget(cursor, name, what)
-        store._waiting.pop((name, what), None)
     new = [(what, folder) for what, folder in found.items() if loaded.get(what) != folder.name]
     for first in range(0, len(new), BATCH):
         read = []
         for what, folder in new[first : first + BATCH]:
             try:
-                read.append((what, folder, *_read_folder(folder, large)))
+                read.append((what, folder, *_read_folder(folder)))
             except FileNotFoundError as error:
                 if folder.exists():  # else replaced by a newer one while we looked: the next refresh finds that
                     older = f"labels {folder} lack {Path(str(error).split(';')[0]).name}, made by an older interdash"
@@ -291,10 +268,6 @@ def _refresh(store: Store, run: Run, large: bool) -> int:
             _insert(cursor, name, [(tables, notes) for _, _, tables, notes in read])
             for what, folder, _, _ in read:
                 cursor.execute("INSERT INTO loaded VALUES (?, ?, ?)", [name, what, folder.name])
-        for what, folder, tables, _ in read:
-            store._waiting.pop((name, what), None)
-            if "networks" in tables and not large:
-                store._waiting[name, what] = folder
         count += len(read)
     store.problems[name] = problems
     return count
@@ -318,14 +291,10 @@ def _insert(
         cursor.unregister("rows")
 
 
-def _read_folder(folder: Path, large: bool) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+def _read_folder(folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     what = folder.name.rpartition("-")[0]
     tables = (what,) if what in OF_A_RUN else FACTS
-    if not large:
-        for table in set(tables) & set(LARGE):
-            if not (folder / f"{table}.parquet").exists():
-                raise FileNotFoundError(f"{folder / table}.parquet")
-    read = {table: read_table(folder / f"{table}.parquet") for table in tables if large or table not in LARGE}
+    read = {table: read_table(folder / f"{table}.parquet") for table in tables}
     return read, read_notes(folder / f"{tables[0]}.parquet")
 
 

@@ -59,7 +59,7 @@ def load(run: Run) -> tuple[Store, tuple[int, ...]]:
     version = data_version(run)
     with shared.lock:
         if shared.versions.get(str(run.path)) != version:
-            shared.store.refresh(run, large=False)
+            shared.store.refresh(run)
             shared.versions[str(run.path)] = version
     return shared.store, version
 

@@ -216,24 +216,6 @@ def test_units_of_the_store_name_their_parts(small_store, labelled_run):
     assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run)[0])
 
 
-def test_large_tables_are_loaded_when_needed(empty, ready_run, small_store):
-    assert empty.refresh(ready_run, large=False) == 5
-    assert counts(empty) == counts(small_store) | {"sample_removals": 0}
-    for _ in range(2):
-        empty.need("tiny", "target", 3)
-    sql = "FROM sample_removals WHERE epoch = 3 ORDER BY ALL"
-    pd.testing.assert_frame_equal(empty.ask(sql), small_store.ask(sql))
-    for epoch in (0, 1, 7):
-        empty.need("tiny", "target", epoch)
-    assert counts(empty) == counts(small_store)
-    path = next(ready_run.labels_dir.glob("target-00003-*"))
-    path.rename(path.with_name("target-00003-0000000000000000"))
-    assert empty.refresh(ready_run, large=False) == 1 and len(empty.ask(sql)) == 0
-    (path.with_name("target-00003-0000000000000000") / "sample_removals.parquet").write_bytes(b"no table")
-    with pytest.raises(DamagedFileError, match=r"sample_removals\.parquet is damaged"):
-        empty.need("tiny", "target", 3)
-
-
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
     monkeypatch.setattr(store, "SETTLED_NS", -1)
     assert empty.refresh(ready_run) == 5
