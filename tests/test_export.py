@@ -133,10 +133,27 @@ def test_map_is_rectangles_of_its_values():
 
 
 def test_grey_has_no_colour(figures):
-    made = paper.printed(figures["dynamics"].figure(), venues.venue("neurips", colours="grey"))
-    text = json.dumps([made.to_plotly_json()["data"]], default=str)
-    for red, green, blue in re.findall(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})", text):
-        assert red == green == blue or (red, green, blue) == ("8A", "8F", "98")
+    for name in ("dynamics", "order_map"):
+        made = paper.printed(figures[name].figure(), venues.venue("neurips", colours="grey"))
+        text = json.dumps([made.to_plotly_json()["data"], made.to_plotly_json()["layout"].get("shapes")], default=str)
+        colours = re.findall(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})", text)
+        assert colours and all(red == green == blue for red, green, blue in colours)
+        assert not re.search(r"rgb\(", text)
+
+
+def test_long_names_are_cut_beside_the_bars():
+    figure = go.Figure(go.Bar(x=[1, 2], y=["0", "1"], orientation="h"))
+    long = "AND {" + "a &lt; b, " * 12 + "}"
+    figure.update_yaxes(type="category", tickvals=["0", "1"], ticktext=["short", long])
+    made = paper.printed(figure, venues.venue("icml-column"))
+    assert made.layout.yaxis.ticktext[0] == "short"
+    assert made.layout.yaxis.ticktext[1].startswith("AND {a &lt; b, a") and made.layout.yaxis.ticktext[1].endswith("…")
+    assert made.layout.margin.l < 170
+
+
+def test_texts_of_points_do_not_touch():
+    figure = go.Figure(go.Scatter(x=[0, 0.01, 1], y=[0, 0, 1], text=["a", "b", "c"], mode="markers+text"))
+    assert paper.printed(figure, venues.venue("icml-column")).data[0].text == ("", "b", "c")
 
 
 def test_24_at_once_get_each_its_own(chromium):

@@ -5,6 +5,7 @@ Chromium writes hatching and maps into a PDF as bitmaps, which blur.
 
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ _GREYS = {  # for print without colour, apart in lightness: told apart by dash, 
 }
 
 
-def vector_maps(figure: Any) -> None:
-    """Replaces maps by rectangles, and their colour bars by those of points that nobody sees."""
+def vector_maps(figure: Any, size: float) -> None:
+    """Replaces maps by rectangles, and their colour bars, text in `size` pixels, by those of points nobody sees."""
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
     bars, cells = 0, []
     for trace in maps:
@@ -46,7 +47,14 @@ def vector_maps(figure: Any) -> None:
                         "line": {"width": 0.4, "color": colour},  # else viewers show white seams
                     }
                 )  # fmt: skip
-        bar = trace.colorbar.to_plotly_json() | {"thickness": 7, "xpad": 6 + BAR * bars, "len": 1.0, "nticks": 4}
+        bar = trace.colorbar.to_plotly_json() | {
+            "thickness": 7,
+            "xpad": 6 + BAR * bars,
+            "len": 1.0,
+            "nticks": 4,
+            "tickfont": {"size": size},
+        }
+        bar["title"] = {"text": trace.colorbar.title.text, "side": "top", "font": {"size": size}}
         bars += bool(trace.showscale)
         figure.add_scatter(
             x=[x[0], x[0]],
@@ -104,9 +112,20 @@ def grey(figure: Any) -> go.Figure:
     for colour, grey in _GREYS.items():
         for old, new in ((colour, grey), (_mixed(colour), _mixed(grey)), (_channels(colour), _channels(grey))):
             text = text.replace(old, new).replace(old.lower(), new)
+    text = re.sub(r"#([0-9A-Fa-f]{6})\b", lambda found: _grey_of(*bytes.fromhex(found[1])), text)
+    text = re.sub(r"rgb\((\d+), (\d+), (\d+)\)", lambda found: _grey_of(*map(int, found.groups())), text)
     return go.Figure(json.loads(text))
 
 
 def _channels(colour: str) -> str:
     """Returns how a colour begins where it has an opacity: "rgba(0,114,178,"."""
     return theme.rgba(colour, 1).removesuffix("1)")
+
+
+def _grey_of(red: int, green: int, blue: int) -> str:
+    """Returns the grey that is as light as a colour.
+
+    >>> _grey_of(255, 0, 0)
+    '#4c4c4c'
+    """
+    return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"

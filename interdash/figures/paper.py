@@ -4,11 +4,13 @@ What is drawn stays the same, less title, slider and buttons. Panels are set ane
 bars become pale ones with a frame, and maps become rectangles: Chromium writes hatching and maps as bitmaps.
 """
 
+import html
 import math
 import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from interdash.figures import ink, theme
@@ -42,7 +44,7 @@ def printed(figure: go.Figure, venue: Venue) -> go.Figure:
     drawn.layout.sliders, drawn.layout.updatemenus = (), ()
     drawn.update_layout(title=None, template=_template(venue), hovermode=False)
     _scale(drawn, venue)
-    ink.vector_maps(drawn)
+    ink.vector_maps(drawn, venue.tick * POINT)
     ink.pale_bars(drawn)
     _set_panels(drawn, venue)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
@@ -94,12 +96,27 @@ def _scale(figure: Any, venue: Venue) -> None:
         if trace.type == "scatter" and trace.mode and "text" in trace.mode:
             trace.textfont.size = venue.tick * POINT
             trace.cliponaxis = False
+            trace.text = _apart(trace, venue)
     for shape in figure.layout.shapes:
         if shape.line.width:
             shape.line.width *= factor
     for note in figure.layout.annotations:
         small = (note.font.size or _SCREEN) < _SCREEN
         note.font.size = (venue.tick if small else venue.label) * POINT
+
+
+def _apart(trace: Any, venue: Venue) -> Any:
+    """Returns the texts of points, without those that would touch another one's, latest kept first."""
+    if isinstance(trace.text, str) or trace.text is None or len(trace.text) < 3:
+        return trace.text
+    x, y = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
+    wide, high = venue.width * 72 - 50, 90.0  # points, roughly the panel
+    x, y = x / (np.ptp(x) or 1.0) * wide, y / (np.ptp(y) or 1.0) * high
+    kept: list[int] = []
+    for i in reversed(range(len(trace.text))):
+        if all(abs(x[i] - x[j]) > 2 * venue.tick or abs(y[i] - y[j]) > 1.3 * venue.tick for j in kept):
+            kept.append(i)
+    return [text if i in kept else "" for i, text in enumerate(trace.text)]
 
 
 def _panels(figure: Any) -> list[_Panel]:
@@ -149,6 +166,7 @@ def _set_panels(figure: Any, venue: Venue) -> None:
         layout[panel.y].showticklabels is False for panel in panels if panel.left > panels[0].left
     )
     bars = sum(bool(trace.marker.showscale) for trace in figure.data if trace.type == "scatter")
+    _shorten(figure, int(0.4 * width / (0.47 * tick)))
     left = _y_room(figure, [panel.y for panel in panels], label, tick)
     right = 8.0 + ink.BAR * bars + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
     columns = _columns(venue.width - (left + right) / 96, old_columns, shared)
@@ -160,7 +178,7 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     right += 1.4 * label if sideways else 0
     plot_width = width - left - right
     panel_width = (plot_width - across * (columns - 1)) / columns
-    titles = [_wrapped(title, panel_width + across, label) for title in titles]
+    titles = [_wrapped(title, 1.1 * panel_width, label) for title in titles]
     title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
     each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-old_columns])
     title_lines = max((_lines(layout[panel.x].title.text or "", panel_width, label) for panel in panels), default=1)
@@ -242,6 +260,17 @@ def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
     names = [text for axis in axes for text in figure.layout[axis].ticktext or ()]
     numbers = max((len(_plain(text)) * 0.47 for text in names), default=2.2) * tick
     return 6 + numbers + 1.6 * label + 4
+
+
+def _shorten(figure: Any, most: int) -> None:
+    """Cuts long names beside the bars; the rows behind the figure have all of them."""
+    for axis in figure.select_yaxes():
+        if axis.type == "category" and axis.ticktext:
+            texts = [text if len(_plain(text)) <= most else _plain(text) for text in axis.ticktext]
+            axis.ticktext = [
+                text if len(_plain(text)) <= most else html.escape(f"{text[: most - 1]}…", quote=False)
+                for text in texts
+            ]
 
 
 def _legend(figure: Any, venue: Venue, width: float) -> int:
