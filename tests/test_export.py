@@ -304,3 +304,14 @@ def test_page_without_chromium(monkeypatch, labelled_run):
     assert "install it" in page.warning[0].value and "as SVG" in page.warning[0].value
     assert page.multiselect(key="formats").options == ["html"]
     assert page.get("plotly_chart")
+
+
+def test_docs_name_every_venue_and_option(small_store, labelled_run):
+    text = (ui.FOLDER.parent / "docs" / "figures.md").read_text()
+    for name, venue in venues.VENUES.items():
+        assert f"| {name} | {venue.width:.4g} | {venue.font} | {venue.label:g}, {venue.tick:g} |" in text
+    for name in drawings.names(small_store, labelled_run, Choice()):
+        assert f"`{name}`" in text
+    for option in commands.commands["export"].params:
+        if option.name not in {"run", "root", "out", "dpi", "as_bundle", "source"}:
+            assert option.opts[0] in text, option.opts
