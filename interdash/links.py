@@ -19,6 +19,20 @@ def number(text: str, known: Collection[int], what: str) -> int:
     return int(text)
 
 
+def amount(text: str, low: float, high: float, what: str) -> float:
+    """Returns the number that a link gives, within limits.
+
+    >>> amount("0.5", 0, 1, "share")
+    0.5
+
+    Raises:
+        ValueError: it is no number, or outside the limits.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII) or not low <= float(text) <= high:
+        raise ValueError(f"The link asks for {what} {shown(text)}; it is a number from {low:g} to {high:g}.")
+    return float(text)
+
+
 def interaction(text: str, n_variables: int) -> tuple[str, int]:
     """Returns type and subset of an interaction such as "and-37"; ("", 0) of "none".
 

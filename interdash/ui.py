@@ -117,13 +117,12 @@ def choose(
         _refuse(label, given, default, format_func)
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
-    if widget is st.selectbox:
-        settings["index"] = options.index(default)
-    else:
-        settings["value" if widget is st.select_slider else "default"] = default
+    name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
+    settings[name] = options.index(default) if name == "index" else default
     if widget is st.segmented_control:
         settings["required"] = True
-    return widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
+    chosen = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
+    return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
 
 
 def labelled_epochs(page: Page) -> list[int]:

@@ -44,6 +44,13 @@ def asked(key: str, parse: Callable[..., Any], *known: Any) -> Any:
         return None
 
 
+def bound(key: str, low: float, high: float) -> dict[str, Any]:
+    """Returns key and binding of a number's widget; a link's number that is not within limits is named, not bound."""
+    if asked(key, links.amount, low, high, key) is None and key in st.query_params:
+        return {"key": key}  # bound, the widget would raise at an infinite one
+    return {"key": key, "bind": "query-params"}
+
+
 def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
     """Draws filters and gallery; returns the samples in it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -54,13 +61,13 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
         with st.container(width=210):
             sort = ui.choose(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
-            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, key="loss", bind="query-params")
+            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **bound("loss", 0, 1000))
             share = st.slider(
-                "Share of non-generalizable strength at least (%)", 0, 100, 0, 5, key="share", bind="query-params"
+                "Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **bound("share", 0, 100)
             )
-            order = st.slider("Highest order at least", 0, 20, 0, key="order", bind="query-params")
-            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, key="gap", bind="query-params")
-            number = st.number_input("Page of the list", 1, 10_000, 1, key="page", bind="query-params")
+            order = st.slider("Highest order at least", 0, 20, 0, **bound("order", 0, 20))
+            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **bound("gap", 0, 100))
+            number = st.number_input("Page of the list", 1, 10_000, 1, **bound("page", 1, 10_000))
     found = page.ask(
         queries.samples,
         epoch=epoch,

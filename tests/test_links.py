@@ -32,6 +32,12 @@ def test_pin():
         links.pin("", range(10), [0])
 
 
+@pytest.mark.parametrize("text", ["101", "-1", "9" * 400, "inf", "nan", "1e3", "", "٣"])
+def test_amount(text):
+    with pytest.raises(ValueError, match=r"The link asks for share `.*`.*; it is a number from 0 to 100\."):
+        links.amount(text, 0, 100, "share")
+
+
 def test_runs():
     assert links.runs([], ["a"]) == []
     with pytest.raises(ValueError, match=r"The link asks for run `\.\./a`, which is not there"):

@@ -1,0 +1,89 @@
+"""Links that somebody made to do harm: every page says what is wrong, shows no stack trace and changes nothing."""
+
+import hashlib
+import re
+import tomllib
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from interdash import ui
+
+HOSTILE = {
+    "SQL": "tiny'; DROP TABLE samples; --",
+    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "a path": "../../../../etc/passwd",
+    "a null byte": "tiny\x00/etc",
+    "a huge number": "9" * 400,
+    "a negative number": "-1",
+    "no number": "nan",
+    "a long text": "A" * 20_000,
+    "emoji": "🙈🙉🙊",
+    "nothing": "",
+}
+SOURCES = [ui.FOLDER.parent / "interdash" / name for name in ("ui.py", "ui_runs.py")]
+PAGES = sorted(ui.FOLDER.glob("*.py"))
+
+
+def parameters(page):
+    """Returns every name that a page or its frame may read from a link."""
+    text = "".join(path.read_text() for path in [page, *SOURCES])
+    found = re.findall(r'(?:key=|key: str = |get\(|get_all\(|asked\(|st\.query_params\[)"([a-z_]+)"', text)
+    return sorted({"run", "epoch", "split", "label", "type", *found})
+
+
+def contents(folder):
+    """Returns what a folder holds: every file with its time stamp and hash."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [(path, path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+
+
+def messages(test):
+    """Returns what a page says in boxes."""
+    return [box.value for kind in (test.warning, test.error, test.info) for box in kind]
+
+
+@pytest.fixture
+def root(ready_run, monkeypatch):
+    """The folder of a ready run, and of another to compare it with."""
+    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
+    return ready_run.path.parent
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_hostile_run(page, root):
+    before = contents(root)
+    for what, value in HOSTILE.items():
+        if not value:
+            continue
+        test = AppTest.from_file(str(page), default_timeout=60)
+        for name in ("run", "runs", "with", "a", "b", "job"):
+            test.query_params[name] = value
+        test.run()
+        assert not test.exception, what
+        assert messages(test), what
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_hostile_settings(page, root):
+    before = contents(root)
+    names = [name for name in parameters(page) if name not in ("run", "runs", "job")]
+    for what, value in HOSTILE.items():
+        test = AppTest.from_file(str(page), default_timeout=60)
+        test.query_params["run"] = "tiny"
+        for name in names:
+            test.query_params[name] = value
+        test.run()
+        assert not test.exception, (what, [found.value for found in test.exception])
+        assert not any("<script" in html.proto.body for html in test.get("html")), what
+        if value and page.stem not in ("runs", "compare", "figures"):
+            assert messages(test), what
+    assert contents(root) == before
+
+
+def test_settings_of_the_server_keep_it_on_this_machine():
+    settings = tomllib.loads((ui.FOLDER.parent / ".streamlit" / "config.toml").read_text())
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["client"]["showErrorLinks"] is False  # no links to search engines below an error
