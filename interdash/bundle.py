@@ -1,7 +1,7 @@
 """The figures of a run as files for a paper, with the rows behind them, LaTeX, and how they were made.
 
-A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `figures.tex` and `provenance.json`, from which `remake` makes
-it again, and says where the rows are no longer the same.
+A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown), `figures.tex` and
+`provenance.json`, from which the same bundle is made again; rows that are no longer the same are named.
 """
 
 import hashlib
@@ -17,19 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from interdash import drawings
+from interdash import drawings, tables
 from interdash.drawings import Choice, Drawing
 from interdash.figures import export, paper, venues
+from interdash.latex import escaped
 from interdash.runs import Run
 from interdash.store import Store
 
 FORMAT = 1  # of provenance.json
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "Σ": r"$\Sigma$", "∅": r"$\emptyset$",
-    "κ": r"$\kappa$", "δ": r"$\delta$", "ρ": r"$\rho$", "×": r"$\times$", "≥": r"$\geq$", "−": "$-$", "ⁿ": "$^n$",
-    "|": r"$|$", "<": r"$<$", ">": r"$>$", "\u202f": r"\,", "…": r"\dots{}",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +105,11 @@ def bundle(
             stem = f"rows/{name}-{part.replace(' ', '-')}"
             files[f"{stem}.csv"], files[f"{stem}.parquet"] = csv(frame), parquet(frame)
             rows[f"{stem}.csv"] = hashlib.sha256(files[f"{stem}.csv"]).hexdigest()
+    for name, table in tables.tables(store, [run.name, *settings.choice.runs]).items():
+        text = tables.markdown(table).encode()
+        files[f"tables/{name}.md"] = text
+        files[f"tables/{name}.tex"] = tables.booktabs(table, tables.CAPTIONS[name], f"{run.name}-{name}").encode()
+        rows[f"tables/{name}.md"] = hashlib.sha256(text).hexdigest()
     said = provenance(run, settings, rows)
     files["figures.tex"] = latex(run, drawn, settings).encode()
     files["provenance.json"] = json.dumps(said, indent=1, ensure_ascii=False).encode()
@@ -207,13 +207,10 @@ def caption(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0].strip()
 
 
-def escaped(text: str) -> str:
-    """Returns a text as LaTeX writes it.
-
-    >>> escaped("95 % of Σ|I|")
-    '95 \\\\% of $\\\\Sigma$$|$I$|$'
-    """
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+def how_to_read(function: Callable[..., Any]) -> str:
+    """Returns how a figure is read: that paragraph of its function's docstring."""
+    how = (inspect.getdoc(function) or "").partition("How to read:")[2].partition("\n\n")[0]
+    return f"How to read: {' '.join(how.split())}"
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -17,6 +17,7 @@ from interdash.cli import _progress, _warn, commands, root_option
 @click.option("--format", "formats", multiple=True, metavar="pdf|svg|png|html", help="Several times. Default: pdf.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder. By default RUN-figures.")
 @click.option("--bundle", "as_bundle", is_flag=True, help="One zip, with rows, LaTeX and provenance.")
+@click.option("--html", "as_page", is_flag=True, help="One HTML file of the run for a co-author, charts interactive.")
 @click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="A provenance.json or bundle.")
 @click.option("--epoch", type=int, help="Of figures at one epoch. Default: the last.")
 @click.option("--sample", default=0, show_default=True, help="Of figures of one sample.")
@@ -30,9 +31,11 @@ from interdash.cli import _progress, _warn, commands, root_option
 @click.option("--tick-size", type=float, help="Points, of numbers. Default: the venue's.")
 @click.option("--grey", is_flag=True, help="For print without colour.")
 @click.option("--dpi", default=300, show_default=True, help="Of PNG.")
-def export(run: str | None, root: Path, out: Path | None, source: Path | None, as_bundle: bool, **options: Any) -> None:
+def export(
+    run: str | None, root: Path, out: Path | None, source: Path | None, as_bundle: bool, as_page: bool, **options: Any
+) -> None:
     """Write figures of a run at a venue's width: PDF, SVG, PNG, HTML; or all of them as a bundle."""
-    from interdash import bundle
+    from interdash import bundle, handout
     from interdash.figures import export as browser
     from interdash.runs import Run
     from interdash.store import open_store
@@ -52,6 +55,11 @@ def export(run: str | None, root: Path, out: Path | None, source: Path | None, a
     out = out or Path(f"{found.name}-figures")
     out.mkdir(parents=True, exist_ok=True)
     try:
+        if as_page:
+            path = out / f"{found.name}.html"
+            path.write_bytes(handout.handout(store, found, settings.choice))
+            click.echo(path)
+            return
         if not as_bundle and source is None:
             for name, content in bundle.figure_files(bundle.chosen(store, found, settings), settings):
                 (out / name).write_bytes(content)

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from streamlit.testing.v1 import AppTest
 
-from interdash import bundle, drawings, ui
+from interdash import bundle, drawings, latex, tables, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
 from interdash.figures import export, paper, theme, venues
@@ -198,7 +198,7 @@ def test_captions_for_latex(labelled_run, figures):
     text = bundle.latex(labelled_run, figures, bundle.Settings(venue="icml"))
     assert text.count(r"\begin{figure*}") == len(figures)
     assert r"\label{fig:tiny-order-strength}" in text and "width=6.75in" in text
-    assert bundle.escaped("a_b & 50 %") == r"a\_b \& 50 \%"
+    assert latex.escaped("a_b & 50 %") == r"a\_b \& 50 \%"
 
 
 def test_csv_is_exact():
@@ -240,7 +240,12 @@ def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path):
     first = tmp_path / "a" / "tiny-figures.zip"
     with zipfile.ZipFile(first) as archive:
         names = archive.namelist()
-        assert {"figures/dynamics.html", "figures.tex", "rows/interactions-interactions.parquet"} <= set(names)
+        assert {
+            "figures/dynamics.html",
+            "figures.tex",
+            "rows/interactions-interactions.parquet",
+            "tables/phases.tex",
+        } <= set(names)
         (tmp_path / "provenance.json").write_bytes(archive.read("provenance.json"))
         csv = {name: archive.read(name) for name in names if name.endswith(".csv")}
     again = export_command(root, "--from", tmp_path / "provenance.json", "--out", tmp_path / "b")
@@ -315,3 +320,31 @@ def test_docs_name_every_venue_and_option(small_store, labelled_run):
     for option in commands.commands["export"].params:
         if option.name not in {"run", "root", "out", "dpi", "as_bundle", "source"}:
             assert option.opts[0] in text, option.opts
+
+
+def test_tables(small_store):
+    made = tables.tables(small_store, ["tiny"])
+    assert list(made) == ["phases", "endings", "removal"]
+    assert made["endings"].columns.tolist() == [
+        "run",
+        "epoch",
+        "training loss",
+        "testing loss",
+        "gap",
+        "H",
+        "peak of H",
+    ]
+    assert re.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", made["endings"]["H"].iloc[0])
+    assert made["removal"]["removed"].tolist() == list(tables.REMOVED.values())
+    text = tables.booktabs(made["phases"], tables.CAPTIONS["phases"], "phases")
+    assert r"\toprule" in text and r"phases 1$|$2 (epoch)" in text and r"95 \% bootstrap" in text
+    assert all(line.count("&") == 2 for line in text.splitlines() if line.endswith(r"\\"))
+    assert tables.tables(small_store, []) == {}
+
+
+def test_handout_holds_all_it_needs(labelled_run, figures, tmp_path):
+    said = export_command(labelled_run.path.parent, "tiny", "--html", "--out", tmp_path)
+    assert said.exit_code == 0
+    text = (tmp_path / "tiny.html").read_text()
+    assert text.count("Plotly.newPlot") >= len(figures) and "How to read: " in text and "peak of H" in text
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)

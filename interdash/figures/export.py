@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
+import plotly.offline
 
 FORMATS = ("pdf", "svg", "png", "html")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -57,6 +58,11 @@ def page(figure: go.Figure, *, plotly_js: bool = True) -> bytes:
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )
     return made.encode()
+
+
+def plotly_js() -> str:
+    """Returns the plotly.js that draws figures which `page` made without it."""
+    return plotly.offline.get_plotlyjs()
 
 
 def chromium() -> str:

@@ -1,0 +1,38 @@
+"""A run as one HTML file for a co-author: tables and charts, interactive, opened without Python or network."""
+
+import html
+import json
+from datetime import date
+
+from interdash import drawings, tables
+from interdash.bundle import caption, how_to_read
+from interdash.drawings import Choice
+from interdash.figures import export, theme
+from interdash.runs import Run
+from interdash.store import Store
+
+_STYLE = """body {font-family: "Liberation Sans", Arial, sans-serif; max-width: 1100px; margin: 2rem auto;
+padding: 0 1rem; color: #1A1C21} table {border-collapse: collapse; margin: 1rem 0} td, th {padding: 2px 12px 2px 0; text-align: left;
+border-bottom: 1px solid #E3E5E9} figure {margin: 2rem 0} figcaption, p {color: #4A4E57} pre {font-size: 12px}"""
+
+
+def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
+    """Returns the HTML: every table and figure of the run, and its configuration."""
+    choice = choice or Choice()
+    title = html.escape(run.name)
+    parts = [
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>',
+        f"<script>{export.plotly_js()}</script></head><body><h1>Run {title}</h1>",
+        f"<p>{html.escape(run.config.purpose)}</p><p>Made by interdash on {date.today().isoformat()}.</p>",
+    ]
+    for name, table in tables.tables(store, [run.name, *choice.runs]).items():
+        parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(tables.CAPTIONS[name])}</p>")
+        parts.append(table.to_html(index=False, border=0))
+    for name in drawings.names(store, run, choice):
+        drawing = drawings.drawing(store, run, name, choice)
+        drawn = export.page(theme.themed(drawing.figure()), plotly_js=False).decode()
+        words = f"{caption(drawing.function)} {how_to_read(drawing.function)}"
+        parts.append(f"<figure>{drawn}<figcaption>{html.escape(words)}</figcaption></figure>")
+    settings = html.escape(json.dumps(run.manifest["config"], indent=1, ensure_ascii=False))
+    parts.append(f"<h2>Configuration</h2><pre>{settings}</pre></body></html>")
+    return "\n".join(parts).encode()
