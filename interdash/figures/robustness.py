@@ -51,7 +51,7 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
             )
     figure.update_xaxes(title_text=titles[0], tickformat=theme.SHARE, rangemode="tozero", row=1, col=1)
     figure.update_xaxes(title_text=titles[1], tickformat=theme.SHARE, rangemode="tozero", row=1, col=2)
-    figure.update_yaxes(title_text="choice", autorange="reversed", row=1, col=1)
+    figure.update_yaxes(title_text="choice", type="category", autorange="reversed", row=1, col=1)
     return figure.update_layout(height=170 + 46 * robustness["alternative"].nunique(), margin={"t": 70})
 
 

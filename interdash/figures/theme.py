@@ -26,8 +26,8 @@ FONT = '"Source Sans", "Source Sans Pro", "Liberation Sans", Arial, sans-serif'
 _INKS = {False: ("#1A1C21", "#FFFFFF", "#E3E5E9", "#8A8F98"), True: ("#ECEDF0", "#0E1117", "#2A2E37", "#8A8F98")}
 
 
-def template(dark: bool = False) -> go.layout.Template:
-    """Returns the template of every chart, for a light or a dark page."""
+def template(dark: bool = False, *, automargin: bool = True) -> go.layout.Template:
+    """Returns the template of every chart, for a light or a dark page; `automargin`: axes make room for labels."""
     ink, paper, grid, line = _INKS[dark]
     axis = {
         "gridcolor": grid,
@@ -38,7 +38,7 @@ def template(dark: bool = False) -> go.layout.Template:
         "ticks": "outside",
         "ticklen": 4,
         "showline": True,
-        "automargin": True,
+        "automargin": automargin,
         "title": {"standoff": 8},
     }
     return go.layout.Template(
@@ -64,8 +64,12 @@ def template(dark: bool = False) -> go.layout.Template:
 
 
 def themed(figure: go.Figure, dark: bool = False) -> go.Figure:
-    """Returns the same figure, in the colours of a light or a dark page."""
-    return figure.update_layout(template=template(dark))
+    """Returns the same figure, in the colours of a light or a dark page.
+
+    Only axes whose labels are words make room for them: a chart that looks for room is drawn twice, at twice the time.
+    """
+    figure.update_yaxes(automargin=True, selector={"type": "category"})
+    return figure.update_layout(template=template(dark, automargin=False))
 
 
 def nothing(message: str, x: str, y: str) -> go.Figure:
