@@ -123,7 +123,9 @@ def _orders(store: Store, run: Run, choice: Choice) -> dict[str, pd.DataFrame]:
 
 def _order_strength(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
     options = {"pinned": epoch, "normalised": choice.normalised, "log": choice.log}
-    return Drawing(orders.order_strength, _orders(store, run, choice), options)
+    chosen: dict[str, Any] = {"split": choice.split, "label": choice.label, "types": choice.types}
+    rows = _orders(store, run, choice) | {"strength": queries.strength(store, run.name, **chosen)}
+    return Drawing(orders.order_strength, rows, options)
 
 
 def _order_strength_row(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:

@@ -1,6 +1,7 @@
 """Figures as files: a page of exactly the venue's width, fonts embedded, no bitmap, each caller its own figure."""
 
 import io
+import itertools
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import psutil
@@ -19,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from interdash import bundle, drawings, latex, tables, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
-from interdash.figures import export, paper, theme, venues
+from interdash.figures import export, ink, paper, theme, venues
 from interdash.runs import Run
 from interdash.store import open_store
 
@@ -154,6 +156,41 @@ def test_long_names_are_cut_beside_the_bars():
 def test_texts_of_points_do_not_touch():
     figure = go.Figure(go.Scatter(x=[0, 0.01, 1], y=[0, 0, 1], text=["a", "b", "c"], mode="markers+text"))
     assert paper.printed(figure, venues.venue("icml-column")).data[0].text == ("", "b", "c")
+
+
+SEEN = {  # Machado, Oliveira and Fernandes 2009, severity 1; linear RGB
+    "all": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def lab(colour, seen):
+    """Returns CIE L*a*b* (D65) of a colour as somebody sees it."""
+    rgb = np.array([*bytes.fromhex(colour[1:])]) / 255
+    linear = np.clip(seen @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4), 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", SEEN)
+def test_colours_of_one_panel_are_apart_however_seen(sight):
+    seen = np.array(SEEN[sight])
+    pale = ink.mixed(theme.NON_GENERALIZABLE)
+    panels = [(theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#000000"), (theme.GENERALIZABLE, pale, "#FFFFFF")]
+    panels += [("#000000", theme.TESTING, theme.GAP), (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#8A8F98")]
+    for colours in panels:
+        for one, other in itertools.combinations(colours, 2):
+            assert np.linalg.norm(lab(one, seen) - lab(other, seen)) > 15, (one, other)
+
+
+def test_bars_are_apart_in_grey():
+    grey = [ink.GREYS[colour] for colour in (theme.GENERALIZABLE, theme.NON_GENERALIZABLE)]
+    lightness = [lab(colour, np.eye(3))[0] for colour in (grey[0], ink.mixed(grey[1]), grey[1])]
+    assert lightness[1] - lightness[0] > 40 and lightness[2] - lightness[0] > 30
 
 
 def test_24_at_once_get_each_its_own(chromium):

@@ -55,6 +55,7 @@ def page(figure: go.Figure, *, plotly_js: bool = True) -> bytes:
         full_html=plotly_js,
         include_plotlyjs=plotly_js,
         include_mathjax=False,
+        auto_play=False,
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )
     return made.encode()

@@ -15,7 +15,7 @@ from plotly.colors import sample_colorscale
 from interdash.figures import theme
 
 BAR = 44  # pixels of a colour bar with its numbers
-_GREYS = {  # for print without colour, apart in lightness: told apart by dash, marker and frame as well
+GREYS = {  # for print without colour, apart in lightness: told apart by dash, marker and frame as well
     theme.GENERALIZABLE: "#2B2B2B",
     theme.NON_GENERALIZABLE: "#8C8C8C",
     theme.TESTING: "#6E6E6E",
@@ -93,14 +93,14 @@ def pale_bars(figure: Any) -> None:
         if trace.type == "bar" and trace.marker.pattern.shape:
             colour = trace.marker.color
             trace.marker.pattern = None
-            trace.marker.color = _mixed(colour)
+            trace.marker.color = mixed(colour)
             trace.marker.line = {"width": 0.8, "color": colour}
 
 
-def _mixed(colour: str, share: float = 0.3) -> str:
+def mixed(colour: str, share: float = 0.3) -> str:
     """Returns a colour mixed with white.
 
-    >>> _mixed("#000000", 0.0)
+    >>> mixed("#000000", 0.0)
     '#ffffff'
     """
     return "#" + "".join(f"{round(255 + share * (int(colour[i : i + 2], 16) - 255)):02x}" for i in (1, 3, 5))
@@ -109,8 +109,8 @@ def _mixed(colour: str, share: float = 0.3) -> str:
 def grey(figure: Any) -> go.Figure:
     """Returns the figure without colours."""
     text = figure.to_json()
-    for colour, grey in _GREYS.items():
-        for old, new in ((colour, grey), (_mixed(colour), _mixed(grey)), (_channels(colour), _channels(grey))):
+    for colour, grey in GREYS.items():
+        for old, new in ((colour, grey), (mixed(colour), mixed(grey)), (_channels(colour), _channels(grey))):
             text = text.replace(old, new).replace(old.lower(), new)
     text = re.sub(r"#([0-9A-Fa-f]{6})\b", lambda found: _grey_of(*bytes.fromhex(found[1])), text)
     text = re.sub(r"rgb\((\d+), (\d+), (\d+)\)", lambda found: _grey_of(*map(int, found.groups())), text)

@@ -142,8 +142,6 @@ def _panels(figure: Any) -> list[_Panel]:
 
 
 def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
-    if len(panels) == 1:
-        return False
     if note.textangle == 90:
         return abs(note.y - (panel.bottom + panel.top) / 2) < 1e-6
     above = {other.top for other in panels if other.top >= note.y - 1e-6}
@@ -192,7 +190,7 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     plot_height = sum(heights) + down * (rows - 1)
     layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below + 2))
     layout.margin = {"l": left, "r": right, "t": top, "b": below + 2, "pad": 0, "autoexpand": True}
-    notes = list(layout.annotations)
+    notes, first_title = list(layout.annotations), layout[panels[0].y].title.text
     for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         row, column = divmod(i, columns)
         x0 = column * (panel_width + across) / plot_width
@@ -204,7 +202,7 @@ def _set_panels(figure: Any, venue: Venue) -> None:
         if moved:
             y_axis.showticklabels = column == 0 or not shared
             x_axis.showticklabels = True
-            y_axis.title.text = y_axis.title.text or (layout[panels[0].y].title.text if column == 0 else "")
+            y_axis.title.text = y_axis.title.text or (first_title if column == 0 else "")
         x_axis.title.text = _wrapped(x_axis.title.text or "", panel_width, label) if last or not moved else ""
         y_axis.title.text = _wrapped(y_axis.title.text or "", heights[row], label)
         _thin_ticks(x_axis, panel_width, tick)
@@ -323,12 +321,16 @@ def _width(text: str, size: float) -> float:
 
 
 def _wrapped(text: str, length: float, size: float) -> str:
-    """Returns a title in as many lines as its axis asks for.
+    """Returns a title in as many lines as its axis asks for, of much the same length.
 
-    >>> _wrapped("epoch (log scale of epoch + 1)", 100, 10)
-    'epoch (log scale of<br>epoch + 1)'
+    >>> _wrapped("epoch (log scale of epoch + 1)", 140, 10)
+    'epoch (log scale<br>of epoch + 1)'
     """
-    return "<br>".join(textwrap.wrap(text, max(8, int(length / (0.5 * size)))))
+    most = max(8, int(length / (0.5 * size)))
+    lines = textwrap.wrap(text, most)
+    while most > 8 and len(shorter := textwrap.wrap(text, most - 1)) == len(lines):
+        lines, most = shorter, most - 1
+    return "<br>".join(lines)
 
 
 def _lines(text: str, length: float, size: float) -> int:
