@@ -1,6 +1,7 @@
 """Runs that several tests read: a tiny one, trained, extracted and labelled once a session, and a copy to spoil."""
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from interdash.presets import PRESETS
 from interdash.runs import Run
 
 torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """Puts `__main__` back: a page under AppTest takes its place, and worker processes would start by running it."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 def tiny_config(name="tiny"):
