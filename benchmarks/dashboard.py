@@ -78,7 +78,7 @@ def click(text: str, where: str) -> Act:
 async def search(page: Page) -> None:
     """Searches the list of runs."""
     box = page.locator(".st-key-q input")
-    await box.fill("" if await box.input_value() else "digits")
+    await box.fill("" if await box.input_value() else "mnist")
     await box.press("Enter")
 
 
