@@ -29,7 +29,7 @@ GREYS = {  # for print without colour, apart in lightness: told apart by dash, m
 def vector_maps(figure: Any, size: float) -> None:
     """Replaces maps by rectangles, and their colour bars, text in `size` pixels, by those of points nobody sees."""
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
-    bars, cells = 0, []
+    cells = []
     for trace in maps:
         z = np.asarray(trace.z, dtype=float)
         x, y = _edges(list(trace.x), z.shape[1]), _edges(list(trace.y), z.shape[0])
@@ -49,13 +49,12 @@ def vector_maps(figure: Any, size: float) -> None:
                 )  # fmt: skip
         bar = trace.colorbar.to_plotly_json() | {
             "thickness": 7,
-            "xpad": 6 + BAR * bars,
+            "xpad": 4,
             "len": 1.0,
             "nticks": 4,
             "tickfont": {"size": size},
         }
         bar["title"] = {"text": trace.colorbar.title.text, "side": "top", "font": {"size": size}}
-        bars += bool(trace.showscale)
         figure.add_scatter(
             x=[x[0], x[0]],
             y=[y[0], y[0]],

@@ -163,10 +163,10 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     shared = old_columns > 1 and all(
         layout[panel.y].showticklabels is False for panel in panels if panel.left > panels[0].left
     )
-    bars = sum(bool(trace.marker.showscale) for trace in figure.data if trace.type == "scatter")
+    bars = [trace.marker.colorbar for trace in figure.data if trace.type == "scatter" and trace.marker.showscale]
     _shorten(figure, int(0.4 * width / (0.47 * tick)))
     left = _y_room(figure, [panel.y for panel in panels], label, tick)
-    right = 8.0 + ink.BAR * bars + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
+    right = 8.0 + ink.BAR * len(bars) + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
     columns = _columns(venue.width - (left + right) / 96, old_columns, shared)
     moved = columns != old_columns
     sideways = not moved and any(panel.row_title for panel in panels)
@@ -175,6 +175,8 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     across = 7.0 if shared else left + 4
     right += 1.4 * label if sideways else 0
     plot_width = width - left - right
+    for i, bar in enumerate(bars):
+        bar.x = 1 + i * ink.BAR / plot_width
     panel_width = (plot_width - across * (columns - 1)) / columns
     titles = [_wrapped(title, 1.1 * panel_width, label) for title in titles]
     title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
