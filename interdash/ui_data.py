@@ -60,7 +60,9 @@ def load(run: Run) -> tuple[Store, tuple[int, ...]]:
     with shared.lock:
         if shared.versions.get(str(run.path)) != version:
             shared.store.refresh(run)
-            shared.versions[str(run.path)] = version
+            # the store knows runs by name: a run of the same name in another folder is no longer what it holds
+            others = {path: seen for path, seen in shared.versions.items() if Path(path).name != run.name}
+            shared.versions = others | {str(run.path): version}
     return shared.store, version
 
 

@@ -15,9 +15,15 @@ torch.set_num_threads(1)  # more are slower on such small problems, the more so 
 
 
 @pytest.fixture(autouse=True)
-def own_main():
-    """Puts `__main__` back: a page under AppTest takes its place, and worker processes would start by running it."""
+def fresh_process():
+    """Starts each test as in a process of its own: no answers kept, and `__main__` put back afterwards.
+
+    A page under AppTest takes the place of `__main__`, and worker processes would start by running it.
+    """
     before = sys.modules["__main__"]
+    if streamlit := sys.modules.get("streamlit"):  # the store of the last test may hold another run of the same name
+        streamlit.cache_data.clear()
+        streamlit.cache_resource.clear()
     yield
     sys.modules["__main__"] = before
 
