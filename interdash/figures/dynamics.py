@@ -144,18 +144,7 @@ def _ribbon(figure: go.Figure, row: int, rows: pd.DataFrame, column: str, colour
     if rows.empty:
         return
     x = [position(epoch, log) for epoch in rows["epoch"]]
-    figure.add_scatter(
-        x=[*x, *reversed(x)],
-        y=[*rows[f"{column}_high"], *reversed(rows[f"{column}_low"].tolist())],
-        fill="toself",
-        fillcolor=theme.rgba(colour, 0.18),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-        row=row,
-        col=1,
-    )
+    theme.band(figure, x, rows[f"{column}_low"].tolist(), rows[f"{column}_high"].tolist(), colour, row, 1)
 
 
 def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:

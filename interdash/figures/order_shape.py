@@ -29,18 +29,7 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
             rows: Any = order_fits[(order_fits["part"] == part) & (order_fits["shape"] == shape)]
             rows = rows[rows["distance_low"].notna()]
             x = [position(epoch, log) for epoch in rows["epoch"]]
-            figure.add_scatter(
-                x=[*x, *reversed(x)],
-                y=[*rows["distance_high"], *reversed(rows["distance_low"].tolist())],
-                fill="toself",
-                fillcolor=theme.rgba(colour, 0.18),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                row=1,
-                col=column,
-            )
+            theme.band(figure, x, rows["distance_low"].tolist(), rows["distance_high"].tolist(), colour, 1, column)
             figure.add_scatter(
                 x=x,
                 y=rows["distance"].to_numpy(),

@@ -136,18 +136,7 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
 def _ribbon(figure: go.Figure, column: int, x: Sequence[float], low: pd.Series, high: pd.Series, colour: str) -> None:
     if low.isna().any() or not len(low):
         return
-    figure.add_scatter(
-        x=[*x, *reversed(x)],
-        y=[*high, *reversed(low.tolist())],
-        fill="toself",
-        fillcolor=theme.rgba(colour, 0.18),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-        row=1,
-        col=column,
-    )
+    theme.band(figure, x, low.tolist(), high.tolist(), colour, 1, column)
 
 
 def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:

@@ -4,6 +4,9 @@ Colours are those of Okabe and Ito, told apart by the colour-blind too; no meani
 differ in dash, bars in hatching. What has no colour of its own is drawn in ink: black on light, nearly white on dark.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import plotly.graph_objects as go
 
 GENERALIZABLE = "#0072B2"  # solid line, plain bar
@@ -88,3 +91,21 @@ def rgba(colour: str, opacity: float) -> str:
     """
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
+
+
+def band(
+    figure: go.Figure, x: Sequence[Any], low: list[float], high: list[float], colour: str, row: int, col: int
+) -> None:
+    """Draws the area between two curves: an interval behind its line."""
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=rgba(colour, 0.18),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        row=row,
+        col=col,
+    )
