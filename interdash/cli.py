@@ -5,9 +5,7 @@ ended by SIGTERM, as cleanly.
 """
 
 import json
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interdash import server
+
 if TYPE_CHECKING:
     from interdash.runs import Run
-
-PORT = 8501
 
 root_option = click.option(
     "--root",
@@ -68,23 +66,25 @@ def main() -> None:
     "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
 )
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@click.option("--port", default=PORT, show_default=True)
+@click.option("--port", default=server.PORT, show_default=True)
 @workers_option
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
     """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
     click.echo(f"interdash demo: run {preset!r} in {root}", err=True)
+    if serve:
+        server.check_port(port)  # now, and not after minutes of training
     run = _train(root, _preset(preset), device)
     _baselines(run, run.config.generalization.baselines, device, None)
-    server = _start_server(root, port) if serve else None
+    dashboard = _start_server(root, port) if serve else None
     try:
         _extract(run, device, workers, None)
-        if server is not None:
-            click.echo(f"ready; the dashboard is at {_address(port)}, Ctrl-C ends it", err=True)
-            sys.exit(server.wait())
+        if dashboard is not None:
+            click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
+            sys.exit(dashboard.wait())
     finally:
-        if server is not None:
-            server.terminate()
+        if dashboard is not None:
+            dashboard.terminate()
 
 
 @commands.command()
@@ -219,21 +219,23 @@ def info(run: str | None, root: Path, as_json: bool) -> None:
 
 @commands.command()
 @root_option
+@click.option("--port", default=server.PORT, show_default=True, help="Looked at whether it is free.")
 @json_option
-def doctor(root: Path, as_json: bool) -> None:
-    """Look whether this machine has what interdash needs."""
+def doctor(root: Path, port: int, as_json: bool) -> None:
+    """Look whether this machine has what interdash needs; each line that is not ok has what mends it."""
     from dataclasses import asdict
 
     from interdash.doctor import checks
 
-    found = checks(root)
-    if as_json:
-        click.echo(json.dumps([asdict(check) for check in found]))
-    else:
-        marks = {True: "ok  ", None: "-   ", False: "FAIL"}
-        for check in found:
+    marks = {True: "ok  ", None: "-   ", False: "FAIL"}
+    found = []
+    for check in checks(root, port):
+        found.append(check)
+        if not as_json:
             remedy = f"; {check.remedy}" if not check.ok and check.remedy else ""
             click.echo(f"{marks[check.ok]} {check.name}: {check.found}{remedy}")
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in found]))
     sys.exit(any(check.ok is False for check in found))
 
 
@@ -256,14 +258,18 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
 
 @commands.command()
 @root_option
-@click.option("--port", default=PORT, show_default=True)
+@click.option("--port", default=server.PORT, show_default=True)
 def serve(root: Path, port: int) -> None:
     """Open the dashboard on this machine (127.0.0.1 only)."""
-    server = _start_server(root, port)
+    from interdash.runs import list_runs, no_runs
+
+    if not list_runs(root):
+        click.echo(f"Warning: {no_runs(root)}", err=True)
+    dashboard = _start_server(root, port)
     try:
-        sys.exit(server.wait())
+        sys.exit(dashboard.wait())
     finally:
-        server.terminate()
+        dashboard.terminate()
 
 
 def _preset(name: str) -> Any:
@@ -359,20 +365,11 @@ def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
-def _address(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
-
-
-def _start_server(root: Path, port: int) -> "subprocess.Popen[bytes]":
+def _start_server(root: Path, port: int) -> Any:
     """Returns the dashboard's process; its address is printed."""
-    app = Path(__file__).resolve().parent.parent / "app.py"
-    if not app.exists():
-        raise click.ClickException(f"there is no {app}; run `interdash serve` from a checkout of interdash")
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.address", "127.0.0.1"]
-    command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    environment = os.environ | {"INTERDASH_ROOT": str(root.resolve())}
-    click.echo(f"dashboard: {_address(port)}", err=True)
-    return subprocess.Popen(command, env=environment, cwd=app.parent)
+    started = server.start(root, port)
+    click.echo(f"dashboard: {server.address(port)}", err=True)
+    return started
 
 
 from interdash import cli_export, cli_robustness  # noqa: E402, F401  add their commands to the ones above

@@ -1,4 +1,4 @@
-"""A look at the machine: what interdash needs, what it finds, and what to do about what is missing."""
+"""A look at the machine: what interdash needs, what it finds, and the command that mends what is missing."""
 
 import os
 import platform
@@ -6,17 +6,27 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
+from interdash import server
+
 LOW_DISK = 1.0  # GB; a run of the default size takes about 0.1
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PINS = Path(__file__).resolve().parent.parent / "requirements.txt"  # in a checkout
+PIP = f"{sys.executable} -m pip install"
+VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn", "tqdm")  # the dashboard shows runs without them
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `ok` is None where it is optional and missing."""
+    """One thing looked at.
+
+    `ok` is None where it is not as tested, or optional and missing; `remedy` says what to do.
+    """
 
     name: str
     ok: bool | None
@@ -24,40 +34,91 @@ class Check:
     remedy: str = ""
 
 
-def checks(root: Path) -> list[Check]:
-    """Returns what was looked at: Python, packages, torch and its devices, the folder of runs, disk, browser."""
-    return [_python(), *_packages(), *_torch(), _writable(root), _disk(root), _browser(), *_runs(root)]
+def checks(root: Path, port: int = server.PORT) -> Iterator[Check]:
+    """Yields what is looked at: Python, packages, devices, figure files, the folder of runs, disk, port, runs."""
+    yield _python()
+    yield from _packages()
+    yield from _devices()
+    yield _figure_files()
+    yield _writable(root)
+    yield _disk(root)
+    yield _port(port)
+    yield from _runs(root)
 
 
 def _python() -> Check:
     found = f"{platform.python_version()} in {sys.prefix}"
-    return Check("Python", sys.version_info >= (3, 11), found, "interdash needs Python 3.11 or later")
+    return Check("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or later; `make demo PYTHON=…`")
 
 
-def _packages() -> list[Check]:
-    found = []
+def _packages() -> Iterator[Check]:
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)", _pins(PINS), re.MULTILINE))
     for line in requires("interdash") or []:
-        if "extra ==" in line:
+        need = Requirement(line)
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
-        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+        pin = tested.get(need.name)
+        remedy = f"`{PIP} '{f'{need.name}=={pin}' if pin else line}'`"
         try:
-            found.append(Check(name, True, version(name)))
+            found = version(need.name)
         except PackageNotFoundError:
-            found.append(Check(name, False, "missing", f"pip install '{line}'"))
-    return found
+            if need.name in VIEW_ONLY:
+                yield Check(need.name, None, "missing: the dashboard shows runs, none can be made", remedy)
+            else:
+                yield Check(need.name, False, "missing", remedy)
+            continue
+        as_tested = pin is None or found.partition("+")[0] == pin
+        fits = need.specifier.contains(found, prereleases=True)
+        if not fits:
+            yield Check(need.name, False, f"{found}, needed is {need.specifier}", remedy)
+        else:
+            yield Check(need.name, as_tested or None, found if as_tested else f"{found}, tested with {pin}", remedy)
 
 
-def _torch() -> list[Check]:
+def _pins(path: Path) -> str:
+    """Returns the text of a file of pins, with those of the files that it includes."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return "\n".join([text, *(_pins(path.parent / name) for name in re.findall(r"^-r (\S+)", text, re.MULTILINE))])
+
+
+def _devices() -> Iterator[Check]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Check("CPU", True, f"{cores} cores: extraction uses one worker a core")
     try:
         import torch
+    except ModuleNotFoundError:
+        return  # said among the packages
+    except (ImportError, OSError) as error:
+        yield Check("torch", False, f"cannot be imported: {error}", f"`{PIP} --force-reinstall torch`")
+        return
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        yield Check("CUDA", True, names)
+    else:
+        built = f"torch {torch.__version__}"
+        yield Check("CUDA", None, f"no GPU that {built} can use", "optional: `--device cpu`, the default, needs none")
+
+
+def _figure_files() -> Check:
+    """Draws a small PDF, as `interdash export` would, and looks whether the venues' font is in it."""
+    try:
+        from interdash.figures import export, paper, theme, venues
     except ImportError as error:
-        return [Check("torch", False, f"cannot be imported: {error}", "pip install torch")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cpu = Check("CPU", True, f"{cores} cores: extraction uses one worker a core")
-    if not torch.cuda.is_available():
-        return [cpu, Check("CUDA", None, "no GPU that this torch can use", "optional: `--device cuda` needs one")]
-    names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    return [cpu, Check("CUDA", True, names)]
+        return Check("figure files", False, f"{error}", "mend the packages above")
+    try:
+        path = export.chromium()
+    except export.NoBrowserError:
+        missing = "no Chromium: PDF, SVG and PNG cannot be drawn"
+        return Check("figure files", None, missing, f"optional: {export.REMEDY}")
+    try:
+        pdf = export.render(paper.printed(theme.nothing("interdash", "epoch", "H"), venues.venue("neurips")))
+    except (RuntimeError, OSError) as error:
+        return Check("figure files", False, f"{path}: {error}", export.REMEDY)
+    finally:
+        export.close()
+    if venues.SERIF.replace(" ", "").encode() not in pdf:
+        return Check("figure files", False, f"{path} drew a PDF without {venues.SERIF}", export.REMEDY)
+    return Check("figure files", True, f"{path} drew a PDF with {venues.SERIF}")
 
 
 def _existing(folder: Path) -> Path:
@@ -70,7 +131,8 @@ def _writable(root: Path) -> Check:
         with tempfile.TemporaryFile(dir=folder):
             return Check("folder of runs", True, f"{root} can be written")
     except OSError as error:
-        return Check("folder of runs", False, f"{folder}: {error.strerror}", "choose another with --root DIR")
+        remedy = "fine for looking; to make runs, choose another with --root DIR or INTERDASH_ROOT"
+        return Check("folder of runs", None, f"{folder} cannot be written: {error.strerror}", remedy)
 
 
 def _disk(root: Path) -> Check:
@@ -78,14 +140,31 @@ def _disk(root: Path) -> Check:
     return Check("free disk", free >= LOW_DISK, f"{free:.1f} GB", f"free some space: at least {LOW_DISK:.0f} GB")
 
 
-def _browser() -> Check:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    remedy = "optional: only figure files as PDF or PNG need it: `apt-get install chromium`"
-    return Check("Chromium", True, found) if found else Check("Chromium", None, "not found", remedy)
+def _port(port: int) -> Check:
+    if server.is_free(port):
+        return Check("port", True, f"{port} is free")
+    remedy = f"`interdash serve --port {server.next_free(port)}`"
+    return Check("port", None, f"{port} is taken: {server.occupant(port)}", remedy)
 
 
-def _runs(root: Path) -> list[Check]:
-    from interdash.runs import list_broken_runs, list_runs
-
-    broken = [Check(f"run {name}", False, problem, "see the message") for name, problem in list_broken_runs(root)]
-    return [Check("runs", True, f"{len(list_runs(root))} readable in {root}"), *broken]
+def _runs(root: Path) -> Iterator[Check]:
+    try:
+        from interdash import runs, store
+        from interdash.files import DamagedFileError
+    except ImportError:
+        return  # said among the packages
+    found = runs.list_runs(root)
+    if not found:
+        problem, _, remedy = runs.no_runs(root).partition("; ")
+        yield Check("runs", None, problem, remedy)
+    else:
+        yield Check("runs", True, f"{len(found)} of format {runs.FORMAT} in {root}")
+    for name, problem in runs.list_broken_runs(root):
+        what, _, remedy = problem.rpartition("; ")
+        yield Check(f"run {name}", False, what or problem, remedy if what else f"move {root / name} elsewhere")
+    for path in sorted(file for run in found for file in run.path.glob("*.duckdb")):
+        try:
+            store.open_sealed(path).close()
+        except DamagedFileError as error:
+            what = str(error).rpartition("; ")[0]
+            yield Check(f"file {path.name}", False, what, f"`interdash load {path.parent.name} --root {root}`")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from interdash.queries import epochs, order_strength
-from interdash.runs import Run
+from interdash.runs import Run, no_runs
 from interdash.state import overview, state
 from interdash.store import open_store
 
@@ -81,7 +81,7 @@ def list_text(root: Path, *, as_json: bool = False) -> str:
     if as_json:
         return found.to_json(orient="records", force_ascii=False) or "[]"
     if found.empty:
-        return f"no runs in {root}; make one with `interdash demo`"
+        return no_runs(root)
     return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in found.to_dict("records"))
 
 

@@ -99,8 +99,9 @@ class Run:
         """
         run = cls(Path(root) / check_name(name))
         if not (run.path / "run.json").exists():
-            names = ", ".join(other.name for other in list_runs(root)) or "none"
-            raise FileNotFoundError(f"no run {name!r} in {root} (there: {names}); make one with `interdash demo`")
+            names = ", ".join(other.name for other in list_runs(root))
+            there = f"choose one of {names}, or another folder with --root DIR" if names else no_runs(root)
+            raise FileNotFoundError(f"no run {name!r} in {root}; {there}")
         _ = run.manifest
         return run
 
@@ -334,6 +335,18 @@ def list_runs(root: Path | str) -> list[Run]:
     return [run for run, error in _folders(root) if error is None]
 
 
+def no_runs(root: Path | str) -> str:
+    """Returns in words why a folder `root` shows no runs, and what to do."""
+    root = Path(root).resolve()
+    if (root / "run.json").exists():
+        return f"{root} is a run itself; name the folder that it lies in: --root {root.parent}"
+    for inner in (root / "data" / "runs", root / "runs"):
+        if list_runs(inner):
+            return f"the runs lie deeper, in {inner}; name that folder: --root {inner}"
+    problem = f"there are no runs in {root}" if root.is_dir() else f"there is no folder {root}"
+    return f"{problem}; name the folder of runs with --root DIR or INTERDASH_ROOT, or make a run with `interdash demo`"
+
+
 def list_broken_runs(root: Path | str) -> list[tuple[str, str]]:
     """Returns name and error message of each folder in `root` that is no readable run."""
     return [(run.name, str(error)) for run, error in _folders(root) if error is not None]
@@ -344,6 +357,8 @@ def _folders(root: Path | str) -> list[tuple[Run, Exception | None]]:
     for path in sorted(Path(root).glob("*")):
         if path.name.startswith(".") or not path.is_dir():
             continue
+        if not (path / "run.json").exists() and any(path.iterdir()) and not (path / "checkpoints").exists():
+            continue  # a folder of something else
         run = Run(path)
         try:
             check_name(path.name)

@@ -11,8 +11,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from interdash import cli
-from interdash.doctor import checks
+from interdash import cli, server
 from interdash.parts import part_path, plan
 from interdash.presets import PRESETS
 from interdash.runs import Run
@@ -147,7 +146,7 @@ def test_extract_estimate_computes_nothing(fresh_run):
 @pytest.mark.parametrize(
     "arguments, code, message",
     [
-        (["info", "none"], 1, "no run 'none' in .* make one with `interdash demo`"),
+        (["info", "none"], 1, "no run 'none' in .* make a run with `interdash demo`"),
         (["info", "../x"], 1, "cannot name a run"),
         (["info", "a'; DROP"], 1, "cannot name a run"),
         (["info", "🐟"], 1, "cannot name a run"),
@@ -172,18 +171,8 @@ def test_newer_run_names_the_command(monkeypatch, capsys, ready_run):
     assert code == 1 and "has format 99" in err and "pip install --upgrade interdash" in err
 
 
-def test_doctor(monkeypatch, capsys, ready_run, tmp_path):
-    shown = run_command("doctor", "--json", "--root", ready_run.path.parent)
-    found = {check["name"]: check for check in json.loads(shown.output)}
-    assert found["Python"]["ok"] and found["duckdb"]["ok"] and found["runs"]["found"].startswith("1 readable")
-    (ready_run.path / "run.json").write_text("{")
-    shown = run_command("doctor", "--root", ready_run.path.parent)
-    assert shown.exit_code == 1 and "FAIL run tiny" in shown.output
-    assert all(check.remedy for check in checks(tmp_path / "new" / "root") if not check.ok)
-
-
 def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "interdash" / "cli.py"))
+    monkeypatch.setattr(server, "APP", tmp_path / "app.py")
     code, err = main(monkeypatch, capsys, "serve", "--root", tmp_path)
     assert code == 1 and "run `interdash serve` from a checkout" in err
 
@@ -202,8 +191,8 @@ def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
             started["ended"] = True
 
     (tmp_path / "app.py").write_text("")
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "interdash" / "cli.py"))
-    monkeypatch.setattr(cli.subprocess, "Popen", Server)
+    monkeypatch.setattr(server, "APP", tmp_path / "app.py")
+    monkeypatch.setattr(server.subprocess, "Popen", Server)
     shown = run_command("serve", "--root", tmp_path, "--port", 8765)
     assert "http://127.0.0.1:8765" in shown.stderr and started["ended"]
     command = started["command"]

@@ -23,7 +23,7 @@ def test_job_runs_its_commands_in_turn(tmp_path):
     job = wait(tmp_path, job)
     assert job.state == "done"
     said = jobs.log(job)
-    assert "$ interdash info --json" in said and "no runs in" in said and said.endswith("[]")
+    assert "$ interdash info --json" in said and "there are no runs in" in said and said.endswith("[]")
 
 
 def test_failure_stops_the_rest(tmp_path):

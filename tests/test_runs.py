@@ -123,7 +123,7 @@ def test_create_again_opens_the_same_run_only(run: Run, tmp_path: Path) -> None:
 
 def test_missing_run_names_the_others_and_a_command(run: Run, tmp_path: Path) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"no run 'mnist' in .* \(there: digits\); make one with `interdash demo`"
+        FileNotFoundError, match=r"no run 'mnist' in .*; choose one of digits, or another folder with --root DIR$"
     ):
         Run.open(tmp_path, "mnist")
     assert list_runs(tmp_path / "nowhere") == []
