@@ -6,9 +6,9 @@ A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and M
 
 import hashlib
 import importlib.metadata
-import inspect
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from interdash import drawings, tables
-from interdash.drawings import Choice, Drawing
-from interdash.figures import export, paper, venues
+from interdash.drawings import Choice, Drawing, Panels
+from interdash.figures import export, venues
 from interdash.latex import escaped
 from interdash.runs import Run
 from interdash.store import Store
@@ -69,22 +69,22 @@ class Settings:
         return cls(**known)
 
 
-def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing]:
-    """Returns the figures that the settings name, "all" being every one the run has.
+def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Panels]:
+    """Returns the figures that the settings name, by the names of their files; "all" is every one the run has.
 
     Raises:
         ValueError: there is no such figure.
     """
-    wanted = settings.figures
-    if "all" in wanted:
-        wanted = tuple(drawings.names(store, run, settings.choice))
-    return {name: drawings.drawing(store, run, name, settings.choice) for name in dict.fromkeys(wanted)}
+    wanted: list[str] = []
+    for name in settings.figures:
+        wanted += drawings.names(store, run, settings.choice) if name == "all" else [name]
+    return {drawings.file_name(name): drawings.chosen(store, run, name, settings.choice) for name in wanted}
 
 
-def figure_files(drawn: Mapping[str, Drawing], settings: Settings) -> Iterator[tuple[str, bytes]]:
+def figure_files(drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
     """Yields the figures' files: name and content."""
     for name, drawing in drawn.items():
-        figure = paper.printed(drawing.figure(), settings.size)
+        figure = drawing.printed(settings.size)
         for form in settings.formats:
             yield f"{name}.{form}", export.render(figure, form, dpi=settings.dpi)
 
@@ -183,7 +183,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def latex(run: Run, drawn: Mapping[str, Drawing], settings: Settings) -> str:
+def latex(run: Run, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> str:
     """Returns a LaTeX snippet: each figure with caption and label."""
     wide = f"{settings.venue}-column" in venues.VENUES
     environment = "figure*" if wide else "figure"
@@ -195,22 +195,11 @@ def latex(run: Run, drawn: Mapping[str, Drawing], settings: Settings) -> str:
             rf"\begin{{{environment}}}[t]",
             r"  \centering",
             rf"  \includegraphics[width={settings.size.width:.4g}in]{{figures/{name}.{form}}}",
-            rf"  \caption{{{escaped(caption(drawing.function))} Run {escaped(run.name)}.}}",
-            rf"  \label{{fig:{run.name}-{name.replace('_', '-')}}}",
+            rf"  \caption{{{escaped(drawing.caption)} Run {escaped(run.name)}.}}",
+            rf"  \label{{fig:{run.name}-{re.sub('[_+]', '-', name)}}}",
             rf"\end{{{environment}}}",
         ]
     return "\n".join(text) + "\n"
-
-
-def caption(function: Callable[..., Any]) -> str:
-    """Returns a figure's caption: the first line of its function's docstring."""
-    return (inspect.getdoc(function) or "").partition("\n")[0].strip()
-
-
-def how_to_read(function: Callable[..., Any]) -> str:
-    """Returns how a figure is read: that paragraph of its function's docstring."""
-    how = (inspect.getdoc(function) or "").partition("How to read:")[2].partition("\n\n")[0]
-    return f"How to read: {' '.join(how.split())}"
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

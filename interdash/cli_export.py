@@ -13,6 +13,7 @@ from interdash.cli import _progress, _warn, commands, root_option
 @click.argument("run", required=False)
 @root_option
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Several times, or all. Default: all.")
+@click.option("--panels", multiple=True, metavar="A,B/C", help="Figures as panels of one: , beside, / below.")
 @click.option("--venue", default="neurips", show_default=True, help="Such as icml-column, or a width: 120mm, 4.5in.")
 @click.option("--format", "formats", multiple=True, metavar="pdf|svg|png|html", help="Several times. Default: pdf.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="A folder. By default RUN-figures.")
@@ -81,6 +82,7 @@ def export(
 def _settings(
     *,
     figures: tuple[str, ...],
+    panels: tuple[str, ...],
     formats: tuple[str, ...],
     venue: str,
     dpi: int,
@@ -99,7 +101,7 @@ def _settings(
 
     looks = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
     return Settings(
-        figures=figures or ("all",),
+        figures=(*figures, *panels) or ("all",),
         venue=venue,
         formats=formats or ("pdf",),
         dpi=dpi,

@@ -3,19 +3,25 @@
 The pages draw the same functions on the same questions; here they have names, for export.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
 
 from interdash import correlation, drilldown, queries, queries_compare, spindle, vectors
 from interdash import queries_removal as removals
-from interdash.figures import compare, dynamics, inputs, orders, removal, sample
+from interdash.figures import compare, dynamics, inputs, orders, panels, paper, removal, sample
+from interdash.figures.venues import Venue
 from interdash.runs import Run
 from interdash.store import Store
 
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
+
+MOST_PANELS = 12
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,46 @@ class Drawing:
         """Returns the figure as on the screen."""
         return self.function(*self.rows.values(), **self.options)
 
+    def printed(self, venue: Venue) -> Any:
+        """Returns the figure as it is printed."""
+        return paper.printed(self.figure(), venue)
+
+    @property
+    def caption(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0].strip()
+
+    @property
+    def how_to_read(self) -> str:
+        """That paragraph of the function's docstring."""
+        how = (inspect.getdoc(self.function) or "").partition("How to read:")[2].partition("\n\n")[0]
+        return f"How to read: {' '.join(how.split())}"
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Several figures as panels (a), (b), (c) of one, row by row."""
+
+    parts: tuple[tuple[Drawing, ...], ...]
+
+    def printed(self, venue: Venue) -> Any:
+        """Returns the figure as it is printed."""
+        return panels.composed([[part.figure() for part in row] for row in self.parts], venue)
+
+    @property
+    def rows(self) -> dict[str, pd.DataFrame]:
+        """The rows behind each panel: "a epochs"."""
+        return {f"{letter} {name}": rows for letter, part in self._each for name, rows in part.rows.items()}
+
+    @property
+    def caption(self) -> str:
+        """The captions of the panels."""
+        return " ".join(f"({letter}) {part.caption}" for letter, part in self._each)
+
+    @property
+    def _each(self) -> list[tuple[str, Drawing]]:
+        return list(zip(ascii_lowercase, (part for row in self.parts for part in row), strict=False))
+
 
 def names(store: Store, run: Run, choice: Choice) -> list[str]:
     """Returns which figures there are for a choice, in the order of the pages."""
@@ -73,6 +119,28 @@ def names(store: Store, run: Run, choice: Choice) -> list[str]:
     if len(choice.runs) == 1 and queries.same_samples(store, run.name, choice.runs[0]):
         found += ["difference", "difference_by_order"]
     return found
+
+
+def chosen(store: Store, run: Run, name: str, choice: Choice) -> Drawing | Panels:
+    """Returns a figure of a run, or several as panels: "dynamics,order_map" beside, "dynamics/order_map" below.
+
+    Raises:
+        ValueError: there is no such figure, epoch or sample, or there are more panels than letters.
+    """
+    rows = [[part.strip() for part in row.split(",")] for row in name.split("/")]
+    if (count := sum(map(len, rows))) > MOST_PANELS:
+        raise ValueError(f"{count} panels cannot be one figure; choose {MOST_PANELS} at most")
+    made = tuple(tuple(drawing(store, run, part, choice) for part in row) for row in rows)
+    return made[0][0] if count == 1 else Panels(made)
+
+
+def file_name(name: str) -> str:
+    """Returns the name of a figure's file, without ending.
+
+    >>> file_name("order_strength_row/dynamics,order_map")
+    'order_strength_row+dynamics+order_map'
+    """
+    return re.sub(r"\s*[,/]\s*", "+", name.strip())
 
 
 def drawing(store: Store, run: Run, name: str, choice: Choice) -> Drawing:

@@ -5,7 +5,6 @@ import json
 from datetime import date
 
 from interdash import drawings, tables
-from interdash.bundle import caption, how_to_read
 from interdash.drawings import Choice
 from interdash.figures import export, theme
 from interdash.runs import Run
@@ -36,7 +35,7 @@ def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
     for name in drawings.names(store, run, choice):
         drawing = drawings.drawing(store, run, name, choice)
         drawn = export.page(theme.themed(drawing.figure()), plotly_js=False).decode()
-        words = f"{caption(drawing.function)} {how_to_read(drawing.function)}"
+        words = f"{drawing.caption} {drawing.how_to_read}"
         parts.append(f"<figure>{drawn}<figcaption>{html.escape(words)}</figcaption></figure>")
     settings = html.escape(json.dumps(run.manifest["config"], indent=1, ensure_ascii=False))
     parts.append(f"<h2>Configuration</h2><pre>{settings}</pre></body></html>")

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from interdash import bundle, drawings, queries, ui
-from interdash.figures import export, paper, venues
+from interdash.figures import export, venues
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
 FONTS = ["the venue's", venues.SERIF, venues.SANS]
@@ -22,6 +22,16 @@ def choose_figures(known: list[str]) -> list[str]:
         del st.session_state["figure"]
     first = [name for name in FIRST if name in known]
     return st.multiselect("Figures", known, first, key="figure", bind="query-params", format_func=str)
+
+
+def choose_panels(known: list[str]) -> list[str]:
+    """Returns the figure of several panels, if one is asked for."""
+    text = st.text_input(
+        "Panels (a), (b), (c) of one figure", key="panels", bind="query-params",
+        placeholder="order_strength_row/dynamics,interactions",
+        help=f"Names of figures: a comma sets them side by side, a slash below. There are {', '.join(known)}.",
+    )  # fmt: skip
+    return [text] if text and text.strip() else []
 
 
 def choose_looks() -> tuple[str, dict[str, Any]]:
@@ -69,13 +79,13 @@ def choose_formats() -> list[str]:
 
 def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
     """Draws one figure at true size, and its files."""
-    drawing = drawings.drawing(page.store, page.run, name, settings.choice)
-    figure = paper.printed(drawing.figure(), settings.size)
+    drawing = drawings.chosen(page.store, page.run, name, settings.choice)
+    name, figure = drawings.file_name(name), drawing.printed(settings.size)
     st.subheader(name, anchor=False)
     config = ui.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
     st.plotly_chart(figure, theme=None, width="content", key=f"preview-{name}", config=config)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{settings.size.width:.3g} in wide, at true size. {bundle.caption(drawing.function)}")
+        st.caption(f"{settings.size.width:.3g} in wide, at true size. {drawing.caption}")
         for form in settings.formats:
             st.download_button(
                 form.upper(), lambda form=form: export.render(figure, form, dpi=settings.dpi),
@@ -88,7 +98,7 @@ with ui.page("Figures") as page:
     choice = choose_choice(page)
     venue, looks = choose_looks()
     known = drawings.names(page.store, page.run, choice)
-    figures = choose_figures(known)
+    figures = choose_figures(known) + choose_panels(known)
     formats = choose_formats()
     settings = bundle.Settings(tuple(figures), venue, tuple(formats), looks=looks, choice=choice)
     everything = bundle.Settings(("all",), venue, tuple(formats), looks=looks, choice=choice)

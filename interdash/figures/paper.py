@@ -35,22 +35,26 @@ class _Panel:
     row_title: str = ""
 
 
-def printed(figure: go.Figure, venue: Venue) -> go.Figure:
-    """Returns the figure as it is printed: `venue.width` inches wide, 96 pixels an inch, as high as it needs."""
+def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figure:
+    """Returns the figure as it is printed: `venue.width` inches wide, 96 pixels an inch, as high as it needs.
+
+    `legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
+    """
     drawn: Any = go.Figure(figure)
     if drawn.layout.sliders:
         _drop_index(drawn)
     drawn.frames = []
     drawn.layout.sliders, drawn.layout.updatemenus = (), ()
-    drawn.update_layout(title=None, template=_template(venue), hovermode=False)
+    drawn.update_layout(title=None, template=template(venue), hovermode=False)
     _scale(drawn, venue)
     ink.vector_maps(drawn, venue.tick * POINT)
     ink.pale_bars(drawn)
-    _set_panels(drawn, venue)
+    _set_panels(drawn, venue, legend)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
 
 
-def _template(venue: Venue) -> go.layout.Template:
+def template(venue: Venue) -> go.layout.Template:
+    """Returns the template of the screen with the fonts and sizes of a venue."""
     made = theme.template()
     font = f'"{venue.font}"'
     axis = {
@@ -150,7 +154,7 @@ def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
     return in_column and note.yanchor == "bottom" and (panel.top <= note.y + 1e-6) and abs(note.y - top) < 1e-6
 
 
-def _set_panels(figure: Any, venue: Venue) -> None:
+def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
     """Gives every panel its place, title and ticks, and the figure its height, margins and legend."""
     panels = _panels(figure)
     layout = figure.layout
@@ -186,7 +190,9 @@ def _set_panels(figure: Any, venue: Venue) -> None:
     numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
     down = (numbers if moved else below if each_x else 6.0) + (title_room if moved else 0.0) + 4
     heights = _heights(figure, panels, rows, panel_width, tick, moved)
-    legend_rows = _legend(figure, venue, plot_width)
+    legend_rows = legend(figure, venue, plot_width)
+    if not with_legend:
+        legend_rows = 0
     above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
     top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
     plot_height = sum(heights) + down * (rows - 1)
@@ -273,7 +279,7 @@ def _shorten(figure: Any, most: int) -> None:
             ]
 
 
-def _legend(figure: Any, venue: Venue, width: float) -> int:
+def legend(figure: Any, venue: Venue, width: float) -> int:
     """Makes a legend for over the panels, of entries of one width; returns how many lines it takes."""
     names = []
     for trace in figure.data:
@@ -286,6 +292,7 @@ def _legend(figure: Any, venue: Venue, width: float) -> int:
     if not names or not shown:
         figure.update_layout(showlegend=False)
         return 0
+    figure.update_layout(showlegend=True)
     size = venue.label * POINT
     entry = max(_width(name, size) for name in names) * (0.92 if "Serif" in venue.font else 1.0)
     per_row = max(1, int(width // (entry + 45)))  # Plotly allots it the width of the panels
