@@ -45,6 +45,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.solver
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.planted
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -3,8 +3,11 @@
 Effects of AND and OR lie side by side: `[samples, 2, 2**n]`. All is in nats; see `schema.sql` for every column.
 """
 
+import warnings
+
 import numpy as np
 import pyarrow as pa
+from scipy import stats
 
 from interdash import generalization, order_shape, removal
 from interdash.config import GeneralizationConfig
@@ -235,7 +238,7 @@ def _strengths(
     by_sample = _with_both(np.stack([total[..., i] - total[..., i + 1] for i in (0, 2, 4)], axis=-1))  # [S, 3, 3]
     count = np.stack([_with_both(counts[rows].sum(2).mean(0), 0) for rows in groups.values()])  # [groups, 3, 2]
     mean = np.stack([by_sample[rows].mean(0) for rows in groups.values()])  # [groups, 3 types, 3]
-    bounds = np.stack([_bootstrap(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
+    bounds = np.stack([intervals(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
     made = _group_columns(groups, None)
     made["samples"] = _column(np.repeat([len(rows) for rows in groups.values()], 3), pa.int32())
     values = np.concatenate([mean, _ratio(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
@@ -257,13 +260,30 @@ def _group_columns(groups: dict[tuple[str, int], np.ndarray], n: int | None) -> 
     return made if n is None else made | {"size": pa.array(size, pa.int8())}
 
 
-def _bootstrap(by_sample: np.ndarray) -> np.ndarray:
-    """Returns low and high ends `[2, 3 types, 4]` for strength, its parts and H; seeded."""
-    n_samples = len(by_sample)
-    draws = np.random.default_rng(0).multinomial(n_samples, np.full(n_samples, 1 / n_samples), RESAMPLES) / n_samples
-    means = np.tensordot(draws, by_sample, 1)  # [resamples, 3, 3]
-    power = _ratio(means[..., 1], means[..., 0])[..., None]
-    values = np.concatenate([means, power], axis=-1)
-    empty = np.isnan(values).all(0)  # no salient interaction in any resample
-    ends = np.nanquantile(np.where(empty, 0.0, values), LEVEL, axis=0)
+def intervals(by_sample: np.ndarray) -> np.ndarray:
+    """Returns low and high ends `[2, 3 types, 4]` for strength, its parts and H; seeded. One sample: its value.
+
+    `by_sample` is `[samples, 3 types, 3]`: strength and its two parts. H is NaN where nothing is salient.
+    """
+    count = len(by_sample)
+
+    def values(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        means = np.tensordot(removal.sample_weights(drawn, count), by_sample, 1)  # [resamples, 3, 3]
+        power = _ratio(means[..., 1], means[..., 0])[..., None]
+        return np.moveaxis(np.concatenate([means, power], axis=-1), (-2, -1), (0, 1))
+
+    if count == 1:  # nothing to draw from
+        return np.stack(2 * [values(np.zeros(1))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # H is NaN where a resample has nothing salient
+        drawn = stats.bootstrap(
+            (np.arange(count),),
+            values,
+            n_resamples=RESAMPLES,
+            vectorized=True,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).bootstrap_distribution  # [3, 4, resamples]
+    empty = np.isnan(drawn).all(-1)  # no salient interaction in any resample
+    ends = np.nanquantile(np.where(empty[..., None], 0.0, drawn), LEVEL, axis=-1)
     return np.where(empty, np.nan, ends)

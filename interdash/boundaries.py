@@ -12,6 +12,8 @@ BOUNDARIES = {  # what the words of a boundary that is not found say
     "2|3": "no third phase found: non-generalizable strength does not clearly outgrow the generalizable afterwards",
 }
 
+RISEN = 0.05  # share of the largest gap: below it, the gap has not begun to rise
+SMALL_GAP = 0.01  # nats: a gap that never exceeds it does not rise
 
 NOT_APART = "phases 1 and 2 are not told apart: non-generalizable strength never clearly falls before H peaks at 2|3"
 
@@ -34,6 +36,21 @@ def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
         {"boundary": name, "found": epoch, "low": interval and interval[0], "high": interval and interval[1]}
         for name, (epoch, interval) in pairs.items()
     ]
+
+
+def gap_start(epochs: pd.DataFrame) -> int | None:
+    """Returns the epoch from which on the loss gap rises: the start of the second of the *two* phases of two-phase.
+
+    It is the last epoch at which the gap is no larger than `RISEN` of its largest value over the run; None if the gap
+    never is above `SMALL_GAP`. `epochs` has epoch, train_loss and test_loss of the whole splits, in nats.
+    Source: two-phase (arXiv 2405.10262), in words; this rule is ours.
+    """
+    known = epochs.dropna(subset=["train_loss", "test_loss"]).sort_values("epoch")
+    gap = known["test_loss"] - known["train_loss"]
+    if gap.empty or gap.max() <= SMALL_GAP:
+        return None
+    small = known["epoch"][gap <= RISEN * gap.max()]
+    return int(small.max()) if len(small) else int(known["epoch"].min())
 
 
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -69,14 +69,13 @@ def find_phases(
         return Phases(None, None, None, None)
     times = smoothers[1].axis
     curves = _fit(smoothers, means[None])[0]
-    rising = _turns(times, curves, None)[2]  # H rises through phase 2 as well
-    places = _contrast_places(times, curves, rising)
+    places = _contrast_places(times, curves)
 
     def statistic(rows: np.ndarray, axis: int) -> np.ndarray:
         rows = np.moveaxis(np.atleast_2d(rows), axis, -1)
         fitted = _fit(smoothers, np.stack([strengths[r].mean(0) for r in rows]))
-        first, second = np.array([_turns(times, c, rising)[:2] for c in fitted]).T
-        return np.vstack([epochs[first], epochs[second], _contrasts(fitted, places)])
+        turns = np.array([_turns(times, c) for c in fitted]).T
+        return np.vstack([epochs[turns], _contrasts(fitted, places)])
 
     found = stats.bootstrap(
         (np.arange(len(strengths)),),
@@ -89,20 +88,17 @@ def find_phases(
         confidence_level=confidence,
         rng=np.random.default_rng(seed),
     )
-    sizes = _contrasts(curves[None], places)[:, 0]
-    limits = MIN_Z * np.array([1, 1, 1 if rising else 0.5, 1])  # 0.5: the lead of generalizable strength in phase 2
-    real = sizes > np.maximum(limits * np.asarray(found.standard_error)[2:], MIN_SHARE)
-    first, second, _ = _turns(times, curves, rising)
-    has_23 = real[1:].all() if rising else real.all()
-    has_12 = real.all() if rising else real[:2].all()
-    low, high = np.array(found.confidence_interval)
-    interval_12, interval_23 = (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
-    return Phases(
-        float(epochs[first]) if has_12 else None,
-        float(epochs[second]) if has_23 else None,
-        interval_12 if has_12 else None,
-        interval_23 if has_23 else None,
-    )
+    limits = MIN_Z * np.array([1, 1, 0.5, 1, 1]) * np.asarray(found.standard_error)[3:]
+    up, down, leads, outgrown, fell = _contrasts(curves[None], places)[:, 0] > np.maximum(limits, MIN_SHARE)
+    ends = zip(epochs[list(_turns(times, curves))], *np.array(found.confidence_interval)[:, :3], strict=True)
+    peak, outgrows, fallen = ((float(epoch), (float(low), float(high))) for epoch, low, high in ends)
+    nothing = (None, None)
+    if up and down and outgrown and not leads:  # H rose all through the second phase
+        (first, interval_12), (second, interval_23) = fallen if fell else nothing, outgrows
+    else:
+        first, interval_12 = peak if up and down else nothing
+        second, interval_23 = outgrows if up and down and leads and outgrown else nothing
+    return Phases(first, second, interval_12, interval_23)
 
 
 def _checked(epochs, generalizable, non_generalizable) -> tuple[np.ndarray, np.ndarray]:
@@ -207,34 +203,37 @@ def _share(curves: np.ndarray) -> np.ndarray:
     return curves[..., 0, :] / np.where(total > 0, total, 1)
 
 
-def _turns(times: tuple[float, ...], curves: np.ndarray, rising: bool | None) -> tuple[int, int, bool]:
-    """Returns the positions of 1|2 and 2|3, and whether H rises through phase 2 (given, or found if None)."""
+def _turns(times: tuple[float, ...], curves: np.ndarray) -> tuple[int, int, int]:
+    """Returns three positions: the peak of H, from where on it is outgrown, and where non-generalizable strength fell.
+
+    The last one is before the peak: the sharpest end of a fall; 0 without any.
+    """
     lead, other = curves[2] - curves[1], curves[2]
     peak = int(curves[0].argmax())
-    if rising is None:
-        rising = peak + int(lead[peak:].argmin()) == peak
-    if not rising:
-        return peak, peak + int(lead[peak:].argmin()), False
     slopes = np.diff(other) / np.diff(times)
-    bends = (np.diff(slopes) * (slopes[:-1] < 0))[: max(peak - 1, 0)]  # the sharpest end of a fall, before the peak
-    return (1 + int(bends.argmax()) if bends.any() else 0), peak, True
+    bends = (np.diff(slopes) * (slopes[:-1] < 0))[: max(peak - 1, 0)]
+    return peak, peak + int(lead[peak:].argmin()), 1 + int(bends.argmax()) if bends.any() else 0
 
 
-def _contrast_places(times: tuple[float, ...], curves: np.ndarray, rising: bool) -> list[tuple[int, int, int]]:
-    """Returns the two sides of both boundaries as (line of `_contrasts`, higher position, lower position)."""
-    first, second, _ = _turns(times, curves, rising)
+def _contrast_places(times: tuple[float, ...], curves: np.ndarray) -> list[tuple[int, int, int]]:
+    """Returns what must be clear, as (line of `_contrasts`, higher position, lower position).
+
+    In turn: H rises to its peak; H falls from it; generalizable strength leads in phase 2; it is outgrown in phase 3;
+    non-generalizable strength falls in phase 1.
+    """
+    peak, outgrown, fallen = _turns(times, curves)
     share, lead = curves[0], curves[2] - curves[1]
-    peak = second if rising else first
-    up = (0, peak, int(share[: peak + 1].argmin()))
-    down = (0, peak, peak + int(share[peak:].argmin()))
-    grows = (2, second + int(lead[second:].argmax()), second)
-    if rising:
-        return [(1, int(curves[2, : first + 1].argmax()), first), up, down, grows]
-    return [up, down, (2, first, second), grows]
+    return [
+        (0, peak, int(share[: peak + 1].argmin())),
+        (0, peak, peak + int(share[peak:].argmin())),
+        (2, peak, outgrown),
+        (2, outgrown + int(lead[outgrown:].argmax()), outgrown),
+        (1, int(curves[2, : fallen + 1].argmax()), fallen),
+    ]
 
 
 def _contrasts(curves: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
-    """Returns the size of each contrast, `[4, B]`: of H, or a share of the largest strength.
+    """Returns the size of each contrast, `[5, B]`: of H, or a share of the largest strength.
 
     Lines: 0: H; 1: non-generalizable strength; 2: non-generalizable − generalizable strength.
     """

@@ -20,7 +20,7 @@ from scipy import stats
 from interdash import generalization, published, samples
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.labelling import write_folder
-from interdash.parts import Unit, digest, finished, plan, read_part
+from interdash.parts import digest, finished, plan, read_part
 from interdash.removal import LEVEL, RESAMPLES, sample_weights
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
@@ -233,18 +233,11 @@ def noise_floor(
         raise ValueError(f"parts of {run.name} are missing; make them with `interdash extract {run.name}`")
     recorded = sorted({unit.epoch for unit in units if unit.network == "target"})
     chosen = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
-    of = {(name, epoch): _units(units, name, epoch) for name in ("target", *baselines) for epoch in (*chosen, -1)}
-
-    def read(network: str, epoch: int) -> dict[str, np.ndarray]:
-        parts = [read_part(run, unit, COLUMNS) for unit in of[network, epoch]]
-        return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
-
-    splits = samples.description(run.path)["split"]
-    games = Games(read, _rows(splits, samples_per_split, split), split)
+    games = stored_games(run, samples_per_split)
     todo = [(games, *pair) for pair in comparisons(rules, split, baselines)]
     if published_samples:
         own = Choice("the certified solver", rules, split, tuple(baselines[: rules.baselines]))
-        few = Games(read, _rows(splits, published_samples, split), split)
+        few = stored_games(run, published_samples)
         todo.append((few, "solver", own, replace(own, text="the published SGD", solver="published")))
     rows = []
     for some, name, reference, other in todo:
@@ -255,7 +248,7 @@ def noise_floor(
             if progress is not None:
                 progress(len(rows), len(todo) * len(chosen))
     table = pa.Table.from_pylist([{k: None if v != v else v for k, v in row.items()} for row in rows]).cast(SCHEMA)
-    used = [unit.name for name, epoch in of if (name == "target") == (epoch != -1) for unit in of[name, epoch]]
+    used = [unit.name for unit in units if unit.network != "target" or unit.epoch in chosen]
     return table, {"network": "", "epoch": -1, "units": sorted(used), "rules": asdict(rules)}
 
 
@@ -270,9 +263,19 @@ def store_noise_floor(run: Run, table: pa.Table, notes: dict[str, object]) -> Pa
     return folder
 
 
-def _units(units: Sequence[Unit], network: str, epoch: int) -> list[Unit]:
-    """Returns the units of a network at an epoch; −1: at the only epoch of a baseline."""
-    return [unit for unit in units if unit.network == network and epoch in (unit.epoch, -1)]
+def stored_games(run: Run, samples_per_split: int) -> Games:
+    """Returns the games of a run whose parts are all there, to compare the first explained samples of each split.
+
+    A baseline network's only epoch is asked for as −1.
+    """
+    units, split = plan(run)[0], run.config.split
+
+    def read(network: str, epoch: int) -> dict[str, np.ndarray]:
+        asked = [unit for unit in units if unit.network == network and epoch in (unit.epoch, -1)]
+        parts = [read_part(run, unit, COLUMNS) for unit in asked]
+        return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+
+    return Games(read, _rows(samples.description(run.path)["split"], samples_per_split, split), split)
 
 
 def _rows(splits: list[str], per_split: int, split: SplitConfig) -> np.ndarray:

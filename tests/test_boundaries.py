@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interdash.boundaries import BOUNDARIES, boundaries, find_boundaries, move_boundary
+from interdash.boundaries import BOUNDARIES, boundaries, find_boundaries, gap_start, move_boundary
 
 
 def strengths(generalizable, non_generalizable, samples=20):
@@ -67,3 +67,12 @@ def test_a_moved_boundary_is_stored_marked_and_taken_back(ready_run):
 def test_bad_boundaries_are_refused(ready_run, boundary, epoch, message):
     with pytest.raises(ValueError, match=message.replace("|", r"\|")):
         move_boundary(ready_run, boundary, epoch)
+
+
+def test_the_gap_starts_to_rise_where_it_last_was_small():
+    epochs = pd.DataFrame({"epoch": [0, 1, 2, 4, 8], "train_loss": [2.0, 1.5, 1.0, 0.5, 0.0]})
+    gaps = [-0.1, 0.2, 0.04, 0.5, 1.0]  # above 5 % of the largest from epoch 2 on; the bump at 1 went away
+    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + gaps)) == 2
+    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + 0.005)) is None
+    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + 1)) == 0
+    assert gap_start(epochs.assign(test_loss=np.nan)) is None

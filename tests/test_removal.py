@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
+from benchmarks import planted
 from interdash import generalization, removal
 from interdash.interactions import matched_outputs
 from interdash.parts import plan, read_part
@@ -104,6 +105,12 @@ def test_intervals_cover_the_truth_at_the_nominal_rate():
         truth = np.array([0.4, 0.2, -0.2])
         hits += (low <= truth) & (truth <= high)
     assert (np.abs(hits / 300 - 0.95) <= 0.05).all(), hits / 300
+
+
+@pytest.mark.parametrize(("draw", "truth"), [(planted.power_draw, 0.6), (planted.removal_draw, None)])
+def test_intervals_of_h_and_of_the_excess_cover_the_truth(draw, truth):
+    truth = planted.removal_truth() if truth is None else truth
+    assert abs(planted.coverage(lambda rng: draw(rng, 50), truth, 200) - 95) <= 5
 
 
 def test_intervals_are_those_of_scipy():
