@@ -35,6 +35,7 @@ FORMAT = 1  # of the Parquet files; raised when columns change
 ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
 LABELLING = 3  # of what `labelling` derives from the parts; raised when its numbers or columns change
 SAMPLES_PER_UNIT = 25
+ROWS_PER_GROUP = 16384  # of label tables by sample: a group is read in about a millisecond
 GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")
 SCALARS = {
@@ -152,7 +153,10 @@ def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds:
 
 
 def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: int | None = None) -> None:
-    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, page checksums, notes as metadata."""
+    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, page checksums, notes as metadata.
+
+    Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold.
+    """
     metadata = {"interdash": json.dumps({"format": FORMAT, "rows": table.num_rows, "group": group, **notes})}
     split = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
     numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
@@ -160,6 +164,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
     dictionary = [field.name for field in table.schema if field.name not in {*split, *numbers}]
     if group is not None:
         dictionary = []
+    by_sample = group is None and "sample" in table.column_names
     write_atomically(
         path,
         lambda file: pq.write_table(
@@ -169,8 +174,8 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
             use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
             column_encoding=encodings or None,
             write_page_checksum=True,
-            write_statistics=False,
-            row_group_size=group,
+            write_statistics=["sample"] if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
+            row_group_size=ROWS_PER_GROUP if by_sample else group,
         ),
     )
 
@@ -184,13 +189,20 @@ def read_notes(path: Path) -> dict[str, Any]:
     return _open(path)[1]
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None, row: int | None = None) -> pa.Table:
+def read_table(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    row: int | None = None,
+    *,
+    where: tuple[str, int] | None = None,
+) -> pa.Table:
     """Returns a table that `write_table` wrote, or one row of it, its page checksums verified.
 
     Args:
         path: the file.
         columns: these only; None = all.
         row: this row only, of a table written in row groups; None = all.
+        where: column and value: only the row groups that can hold the value, where the file knows; None = all.
 
     Raises:
         DamagedFileError: the file is truncated or altered; the message names it.
@@ -198,7 +210,10 @@ def read_table(path: Path, columns: Sequence[str] | None = None, row: int | None
     file, notes = _open(path)
     try:
         names = None if columns is None else list(columns)
-        if row is None:
+        if where is not None:
+            groups = [i for i in range(file.num_row_groups) if _can_hold(file.metadata.row_group(i), *where)]
+            table = file.read_row_groups(groups, columns=names, use_threads=False)
+        elif row is None:
             table = file.read(columns=names, use_threads=False)
         else:
             table = file.read_row_group(row // notes["group"], columns=names, use_threads=False)
@@ -206,7 +221,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, row: int | None
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
-    if table.num_rows != (notes["rows"] if row is None else 1) or (names is not None and table.column_names != names):
+    expected = table.num_rows if where is not None else notes["rows"] if row is None else 1
+    if table.num_rows != expected or (names is not None and table.column_names != names):
         raise _damaged(path, f"{table.num_rows} rows of {table.column_names}")
     return table
 
@@ -229,6 +245,13 @@ def read_vectors(path: Path, row: int, columns: Sequence[str] = VECTORS) -> dict
     """Returns the vectors `[2**n]` of one row of a part, without reading the others."""
     table = read_table(path, columns, row)
     return {name: _array(table[name])[0] for name in columns}
+
+
+def _can_hold(group: pq.RowGroupMetaData, column: str, value: int) -> bool:
+    for i in range(group.num_columns):
+        if (found := group.column(i)).path_in_schema == column and found.is_stats_set:
+            return not found.statistics.has_min_max or found.statistics.min <= value <= found.statistics.max
+    return True
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:

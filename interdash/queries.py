@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from interdash import subsets
+from interdash.details import Rows
 from interdash.store import Store
 
 SIX = 6  # epochs in a row of order distributions, as in the papers
@@ -271,6 +272,7 @@ def interactions(
         WHERE run = ? AND network = ? AND epoch = ? AND sample = ? ORDER BY rank LIMIT ?
         """,
         [run, network, epoch, sample, 2**31 if limit is None else limit],
+        details=[Rows("interactions", run, network, epoch, sample)],
     )
     return named(store, run, sample, found)
 
@@ -288,6 +290,7 @@ def interaction_life(
         WHERE run = ? AND network = ? AND sample = ? AND type = ? AND subset = ? ORDER BY epoch
         """,
         [run, network, sample, type, subset],
+        details=[Rows("interactions", run, network, sample=sample)],
     )
 
 
@@ -378,5 +381,8 @@ def difference(
             "sample": sample,
             "network": network,
         },
+        details=[
+            Rows("interactions", *which, sample) for which in ((run, network, epoch), (other, network, other_epoch))
+        ],
     )
     return named(store, run, sample, found)

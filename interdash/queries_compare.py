@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from interdash import queries
+from interdash.details import Rows
 from interdash.store import Store
 
 
@@ -99,4 +100,5 @@ def difference_by_order(
         GROUP BY size ORDER BY size
         """,
         {"run": run, "epoch": epoch, "other": other, "other_epoch": other_epoch, "network": network},
+        details=[Rows("interactions", run, network, epoch), Rows("interactions", other, network, other_epoch)],
     ).fillna(0.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from interdash.details import Rows
 from interdash.store import Store
 
 # splits in the order of the panels, and the loss over the whole split, which is not that of the explained samples
@@ -56,8 +57,8 @@ def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, n
     """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
     return store.ask(
         """
-        SELECT s.* EXCLUDE (run, assignment), e.predicted, e.correct, e.loss AS before, r.after, r.random_after,
-            r.after - e.loss AS change, r.random_after - e.loss AS random_change, r.strength
+        SELECT s.* EXCLUDE (run, assignment, shape, names), e.predicted, e.correct, e.loss AS before, r.after,
+            r.random_after, r.after - e.loss AS change, r.random_after - e.loss AS random_change, r.strength
         FROM (FROM sample_removals WHERE run = $run AND network = $network AND epoch = $epoch
             AND min_order = $min_order AND dose = 100) r
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
@@ -65,6 +66,7 @@ def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, n
         ORDER BY abs(change) DESC, sample
         """,
         {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
+        details=[Rows("sample_removals", run, network, epoch)],
     )
 
 

@@ -2,8 +2,9 @@
 
 The Parquet labels of a run (see `labelling`) are the truth; a store is loaded from them. The dashboard's process owns
 one in memory, compressed, which `refresh` brings up to date: new label units with their keys in one transaction, so
-that a reader sees all of its rows or none. Every query has a cursor of its own: a connection shared by threads gives
-wrong rows. `seal` writes a run into a `.duckdb` file for anyone's own SQL.
+that a reader sees all of its rows or none. It is lazy: the long tables stay in the files, see `details`. Every query
+has a cursor of its own: a connection shared by threads gives wrong rows. `seal` writes a run into a `.duckdb` file, all
+tables whole, for anyone's own SQL.
 """
 
 import json
@@ -23,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 
 from interdash.boundaries import boundaries
+from interdash.details import DETAILS, Rows, read_details, split_name, together
 from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
@@ -45,14 +47,47 @@ class Store:
 
     connection: duckdb.DuckDBPyConnection
     database: str  # the attached database that holds the tables
+    lazy: bool = False  # whether the long tables stay in the files, for `ask` to read what a question needs
     problems: dict[str, list[str]] = field(default_factory=dict)  # by run: label units that could not be loaded
     _lock: threading.Lock = field(default_factory=threading.Lock)  # one writer at a time
     _seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by run: what its folder looked like
+    _labels: dict[str, Path] = field(default_factory=dict)  # by run: where its labels lie
 
-    def ask(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pd.DataFrame:
-        """Returns the rows of one query, on a cursor of its own; values go into `parameters`, never into the SQL."""
+    def ask(
+        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, details: Sequence[Rows] = ()
+    ) -> pd.DataFrame:
+        """Returns the rows of one query, on a cursor of its own; values go into `parameters`, never into the SQL.
+
+        Args:
+            sql: the query.
+            parameters: its values.
+            details: which rows of the long tables it needs, for a lazy store.
+
+        Raises:
+            DamagedFileError: the only file with such rows is damaged. One of several is passed over and named in
+                `problems`.
+        """
         with self.cursor() as cursor:
+            for table in dict.fromkeys(rows.table for rows in details) if self.lazy else ():
+                wanted = [rows for rows in dict.fromkeys(details) if rows.table == table]
+                if found := [read for rows in wanted for read in self._read(cursor, rows)]:
+                    cursor.register(table, together(found))  # for this cursor alone, in place of the empty table
             return cursor.execute(sql, parameters).df()
+
+    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> list[pa.Table]:
+        """Returns rows of a long table from the label units that the store has loaded."""
+        loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
+        keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
+        read = []
+        for key in keys:
+            try:
+                read.append(read_details(self._labels[rows.run] / key, rows))
+            except (DamagedFileError, FileNotFoundError) as error:
+                if len(keys) == 1:
+                    raise
+                if str(error) not in self.problems[rows.run]:
+                    self.problems[rows.run].append(str(error))
+        return read
 
     def fetch(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of one query as tuples; see `ask`."""
@@ -108,11 +143,11 @@ class Store:
         self.connection.close()
 
 
-def open_store() -> Store:
-    """Returns an empty store in memory, its tables compressed."""
+def open_store(*, lazy: bool = False) -> Store:
+    """Returns an empty store in memory, its tables compressed; `lazy`: without the long tables, as in `details`."""
     connection = duckdb.connect(":memory:")
     connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
-    store = Store(connection, "store")
+    store = Store(connection, "store", lazy)
     _create(store)
     _lock_down(connection)
     return store
@@ -241,6 +276,7 @@ def _changed_at(path: Path) -> int:
 
 def _refresh(store: Store, run: Run) -> int:
     name = run.name
+    store._labels[name] = run.labels_dir
     _load_run(store, run)
     with store.cursor() as cursor:
         loaded = dict(cursor.execute("SELECT what, key FROM loaded WHERE run = ?", [name]).fetchall())
@@ -254,7 +290,7 @@ def _refresh(store: Store, run: Run) -> int:
         read = []
         for what, folder in new[first : first + BATCH]:
             try:
-                read.append((what, folder, *_read_folder(folder)))
+                read.append((what, folder, *_read_folder(folder, store.lazy)))
             except FileNotFoundError as error:
                 if folder.exists():  # else replaced by a newer one while we looked: the next refresh finds that
                     older = f"labels {folder} lack {Path(str(error).split(';')[0]).name}, made by an older interdash"
@@ -291,9 +327,9 @@ def _insert(
         cursor.unregister("rows")
 
 
-def _read_folder(folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+def _read_folder(folder: Path, lazy: bool) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     what = folder.name.rpartition("-")[0]
-    tables = (what,) if what in OF_A_RUN else FACTS
+    tables = (what,) if what in OF_A_RUN else [table for table in FACTS if not (lazy and table in DETAILS)]
     read = {table: read_table(folder / f"{table}.parquet") for table in tables}
     return read, read_notes(folder / f"{tables[0]}.parquet")
 
@@ -303,11 +339,8 @@ def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str) -> None:
     if what in OF_A_RUN:
         cursor.execute(f"DELETE FROM {what} WHERE run = ?", [run])
     else:
-        network, _, epoch = what.rpartition("-")
         for table in FACTS:
-            cursor.execute(
-                f"DELETE FROM {table} WHERE run = ? AND network = ? AND epoch = ?", [run, network, int(epoch)]
-            )
+            cursor.execute(f"DELETE FROM {table} WHERE run = ? AND network = ? AND epoch = ?", [run, *split_name(what)])
     cursor.execute("DELETE FROM loaded WHERE run = ? AND what = ?", [run, what])
 
 

@@ -1,6 +1,8 @@
 """Where the pages' data come from: the runs of all roots, one store for all sessions, cached answers.
 
-The store is filled from a run's labels when the run is first opened, and brought up to date when its files change.
+The store is filled from a run's labels when the run is first opened, and brought up to date when its files change. It
+holds the short tables; the salient interactions stay in their files until a page asks for a sample's (see `details`).
+The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
 """
 
 import os
@@ -55,14 +57,25 @@ def roots() -> list[Path]:
 
 def load(run: Run) -> tuple[Store, tuple[int, ...]]:
     """Returns the store with what the run has now, and the version of its data."""
+    return _load(_shared(), run)
+
+
+def load_ahead(run: Run) -> None:
+    """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
+    if shared.versions.get(str(run.path)) != data_version(run) and not shared.lock.locked():
+        threading.Thread(target=_load, args=(shared, run), daemon=True).start()
+
+
+def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:
     version = data_version(run)
-    with shared.lock:
-        if shared.versions.get(str(run.path)) != version:
-            shared.store.refresh(run)
-            # the store knows runs by name: a run of the same name in another folder is no longer what it holds
-            others = {path: seen for path, seen in shared.versions.items() if Path(path).name != run.name}
-            shared.versions = others | {str(run.path): version}
+    if shared.versions.get(str(run.path)) != version:  # a session on a run that is there waits for no other
+        with shared.lock:
+            if shared.versions.get(str(run.path)) != version:
+                shared.store.refresh(run)
+                # the store knows runs by name: a run of the same name in another folder is no longer what it holds
+                others = {path: seen for path, seen in shared.versions.items() if Path(path).name != run.name}
+                shared.versions = others | {str(run.path): version}
     return shared.store, version
 
 
@@ -109,7 +122,7 @@ class _Shared:
 
 @st.cache_resource(show_spinner=False)
 def _shared() -> _Shared:
-    return _Shared(open_store())
+    return _Shared(open_store(lazy=True))
 
 
 @st.cache_data(max_entries=400, show_spinner=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from interdash.details import Rows
 from interdash.files import DamagedFileError
 from interdash.parts import read_vectors
 from interdash.queries import named
@@ -37,6 +38,7 @@ def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int
             USING (network, epoch)
         """,
         {"run": run.name, "sample": sample, "type": type, "subset": subset},
+        details=[Rows("interactions", run.name, sample=sample)],
     )
     found = rows.merge(labels, on=["network", "epoch"], how="left").sort_values(["network", "epoch"], ignore_index=True)
     found.attrs["problems"] = problems
@@ -79,6 +81,7 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
         WHERE run = ? AND network = ? AND epoch = ? AND sample = ?
         """,
         [run.name, network, epoch, sample],
+        details=[Rows("interactions", run.name, network, epoch, sample)],
     )
     tau = store.fetch(
         "SELECT tau FROM sample_epochs WHERE run = ? AND network = ? AND epoch = ? AND sample = ?",

@@ -16,6 +16,7 @@ with ui.frame("Runs"):
         st.caption(f"{len(shown)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
         for row in shown.loc[shown["run"] == chosen].to_dict("records"):
             ui_runs.show_card(row)
+        ui.expect(chosen)
     ui_runs.show_new_run(roots[0])
     for root in roots:
         ui_runs.show_jobs(root)

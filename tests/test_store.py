@@ -6,12 +6,14 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from interdash import labelling, store
+from interdash import details, labelling, queries, queries_compare, queries_removal, store, vectors
+from interdash.details import DETAILS
 from interdash.files import DamagedFileError
-from interdash.parts import part_path, plan
+from interdash.parts import part_path, plan, read_table, write_table
 from interdash.runs import Run
 from interdash.store import TABLES, column_units, export_tables, open_sealed, open_store, seal
 
@@ -243,3 +245,55 @@ def test_refresh_of_labels_by_an_older_version_names_the_command(empty, ready_ru
     (folder / "strengths.parquet").unlink()
     assert empty.refresh(ready_run) == 4
     assert "lack strengths.parquet, made by an older interdash; make them again with" in empty.problems["tiny"][0]
+
+
+@pytest.fixture
+def lazy(labelled_run):
+    made = open_store(lazy=True)
+    made.refresh(labelled_run)
+    yield made
+    made.close()
+
+
+def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(lazy, small_store, labelled_run):
+    assert {table for table, count in counts(lazy).items() if count == 0} == {*DETAILS, "robustness"}
+    for ask in (
+        lambda some: queries.interactions(some, "tiny", 3, 7),
+        lambda some: queries.interactions(some, "tiny", 3, 7, limit=2),
+        lambda some: queries.interactions(some, "tiny", 3, 7, network="baseline-0"),
+        lambda some: queries.interaction_life(some, "tiny", 7, "and", 1),
+        lambda some: queries.difference(some, "tiny", 1, "tiny", 3, 7),
+        lambda some: queries.difference(some, "tiny", 3, "tiny", 3, 7),  # the same rows on both sides, once
+        lambda some: queries_compare.difference_by_order(some, "tiny", 1, "tiny", 3),
+        lambda some: queries_removal.sample_removals(some, "tiny", 3),
+        lambda some: vectors.all_interactions(some, labelled_run, 3, 7),
+        lambda some: vectors.interaction_life(some, labelled_run, 7, "and", 1),
+    ):
+        expected = ask(small_store)
+        assert len(expected)
+        pd.testing.assert_frame_equal(ask(lazy), expected)
+    assert queries.interactions(lazy, "tiny", 99, 7).empty
+
+
+def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_path, monkeypatch):
+    table = read_table(next(labelled_run.labels_dir.glob("target-00003-*")) / "interactions.parquet")
+    monkeypatch.setattr("interdash.parts.ROWS_PER_GROUP", 50)
+    write_table(tmp_path / "interactions.parquet", table, {})
+    found = read_table(tmp_path / "interactions.parquet", where=("sample", 7))
+    assert 0 < found.num_rows <= 100 < table.num_rows
+    wanted = table.filter(pc.equal(table["sample"], 7))
+    assert found.filter(pc.equal(found["sample"], 7)).equals(wanted)
+
+
+def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(ready_run):
+    some = open_store(lazy=True)
+    some.refresh(ready_run)
+    whole = queries.interaction_life(some, "tiny", 7, "and", 1)
+    path = next(ready_run.labels_dir.glob("target-00003-*")) / "interactions.parquet"
+    path.write_bytes(b"no parquet")
+    details._kept.cache_clear()
+    with pytest.raises(DamagedFileError, match=r"interactions\.parquet is damaged .* `interdash extract tiny`"):
+        queries.interactions(some, "tiny", 3, 7)
+    pd.testing.assert_frame_equal(queries.interaction_life(some, "tiny", 7, "and", 1), whole[whole["epoch"] < 3])
+    assert [str(path) in problem for problem in some.problems["tiny"]] == [True]
+    some.close()

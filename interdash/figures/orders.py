@@ -42,7 +42,7 @@ def order_strength(
     figure = make_subplots(
         rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07
     )
-    curves = _curves(strength, kinds, log)
+    curves, groups = _curves(strength, kinds, log), _groups(order_strength)
     parts = ["generalizable", "non_generalizable"]
     top = 1.0 if strength is None or strength.empty else float(strength[parts].to_numpy().max(initial=0))
     for column, kind in enumerate(kinds, start=1):
@@ -50,7 +50,7 @@ def order_strength(
         figure.update_yaxes(
             title_text=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column
         )
-        for trace in _traces(order_strength, expected_orders, kind, pinned, first=column == 1):
+        for trace in _traces(groups, expected_orders, kind, pinned, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
     moving = len(kinds) * (4 + (expected_orders is not None and not expected_orders.empty))
     figure.add_trace(_cursor(pinned, log, top), row=1, col=len(widths))
@@ -58,15 +58,15 @@ def order_strength(
         figure.add_trace(curve, row=1, col=len(widths))
     epoch_axis(figure, epochs, log, row=1, col=len(widths))
     figure.update_yaxes(title_text="strength (nats)", rangemode="tozero", row=1, col=len(widths))
-    figure.frames = [
-        go.Frame(
-            name=str(epoch),
-            data=[
-                *(t for kind in kinds for t in _traces(order_strength, expected_orders, kind, epoch, first=False)),
-                _cursor(epoch, log, top),
+    figure.frames = [  # only what moves: plotly checks every property again, a second for 16 whole epochs
+        {
+            "name": str(epoch),
+            "data": [
+                *(trace for kind in kinds for trace in _moving(groups, expected_orders, kind, epoch)),
+                {"type": "scatter", "x": [position(epoch, log)] * 2, "y": [0, top]},
             ],
-            traces=list(range(moving + 1)),
-        )
+            "traces": list(range(moving + 1)),
+        }
         for epoch in epochs
     ]
     figure.update_layout(barmode="relative", height=470, margin={"t": 64, "b": 120}, **_controls(epochs, pinned))
@@ -101,16 +101,15 @@ def order_strength_row(
         column_titles=[f"epoch {epoch}" for epoch in shown],
         row_titles=[TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None,
     )
-    span = _span(rows, expected_orders if 0 in shown else None)
+    groups = _groups(rows)
     for row, kind in enumerate(kinds, start=1):
         for column, epoch in enumerate(shown, start=1):
             expected = None if epoch else expected_orders
-            for trace in _traces(rows, expected, kind, epoch, first=row == column == 1):
+            for trace in _traces(groups, expected, kind, epoch, first=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
-            figure.update_xaxes(title_text="order", dtick=2, tick0=1, row=row, col=column)
-            figure.update_yaxes(range=span, row=row, col=column)
         figure.update_yaxes(title_text=_unit(normalised), row=row, col=1)
-    figure.update_xaxes(title_text="order", showticklabels=True)
+    figure.update_xaxes(title_text="order", showticklabels=True, dtick=2, tick0=1)
+    figure.update_yaxes(range=_span(rows, expected_orders if 0 in shown else None))
     return figure.update_layout(
         barmode="relative", height=130 + 190 * len(kinds), margin={"t": 64}, legend={"y": 1.1}, bargap=0.15
     )
@@ -173,39 +172,58 @@ def _unit(normalised: bool) -> str:
     return "strength (mean of orders = 1)" if normalised else "strength (nats)"
 
 
+Groups = dict[tuple[str, int], pd.DataFrame]  # rows by type and epoch
+
+
+def _groups(rows: pd.DataFrame) -> Groups:
+    return {(str(kind), int(epoch)): found for (kind, epoch), found in rows.groupby(["type", "epoch"], sort=False)}  # pyright: ignore
+
+
+def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int) -> list[dict[str, Any]]:
+    """What changes from epoch to epoch, trace by trace: four bars an order and the spindle, if there is one."""
+    here = groups.get((kind, epoch))
+    sizes = [] if here is None else here["size"].tolist()
+    bars = [
+        {
+            "type": "bar",
+            "x": sizes,
+            "y": [] if here is None else here[f"{part}_{sign}"].tolist(),
+            "hovertemplate": f"epoch {epoch}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
+        }
+        for part, (name, _, _) in PARTS.items()
+        for sign in ("positive", "negative")
+    ]
+    if expected is None or expected.empty:
+        return bars
+    spindle = expected[(expected["type"] == kind)] if epoch == 0 else expected.iloc[:0]
+    x = [*spindle["size"], None, *spindle["size"]] if len(spindle) else []
+    return [*bars, {"type": "scatter", "x": x, "y": [*spindle["positive"], None, *spindle["negative"]] if x else []}]
+
+
 def _traces(
-    rows: pd.DataFrame, expected: pd.DataFrame | None, kind: str, epoch: int, *, first: bool
-) -> list[go.Bar | go.Scatter]:
-    """Four bars an order and the spindle, the same traces at every epoch, as animation needs."""
-    here = rows.loc[(rows["type"] == kind) & (rows["epoch"] == epoch)]
-    traces: list[Any] = []
-    for part, (name, colour, _) in PARTS.items():
-        for sign in ("positive", "negative"):
-            traces.append(
-                go.Bar(
-                    x=here["size"].tolist(),
-                    y=here[f"{part}_{sign}"].tolist(),
-                    name=name,
-                    legendgroup=part,
-                    showlegend=first and sign == "positive",
-                    marker={"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
-                    hovertemplate=f"epoch {epoch}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
-                )
-            )
-    if expected is not None and not expected.empty:
-        spindle = expected[(expected["type"] == kind)] if epoch == 0 else expected.iloc[:0]
-        traces.append(
-            go.Scatter(
-                x=[*spindle["size"], None, *spindle["size"]] if len(spindle) else [],
-                y=[*spindle["positive"], None, *spindle["negative"]] if len(spindle) else [],
-                mode="lines",
-                line={"dash": "dot", "width": 2},
-                name="spindle of random outputs (epoch 0)",
-                showlegend=first,
-                hovertemplate=f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
-            )
-        )
-    return traces
+    groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, *, first: bool
+) -> list[dict[str, Any]]:
+    """The traces of one epoch, the same ones at every epoch, as animation needs."""
+    looks: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "legendgroup": part,
+            "showlegend": first and sign == "positive",
+            "marker": {"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
+        }
+        for part, (name, colour, _) in PARTS.items()
+        for sign in ("positive", "negative")
+    ]
+    looks.append(
+        {
+            "mode": "lines",
+            "line": {"dash": "dot", "width": 2},
+            "name": "spindle of random outputs (epoch 0)",
+            "showlegend": first,
+            "hovertemplate": f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
+        }
+    )
+    return [trace | look for trace, look in zip(_moving(groups, expected, kind, epoch), looks, strict=False)]
 
 
 def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[go.Scatter]:

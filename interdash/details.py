@@ -1,0 +1,76 @@
+"""The long tables, read from a run's labels when a question asks for some of their rows. No torch, no DuckDB.
+
+A run of 200 epochs and 1,000 samples has 13 million salient interactions, and a page looks at one sample, or one epoch.
+The dashboard's store (`open_store(lazy=True)`) therefore holds only the short tables, from which every curve and map is
+drawn; the tables of `DETAILS` stay in their Parquet files. A query says which rows of them it needs (`Rows`);
+`Store.ask` reads the row groups that can hold them and gives them to that one query under the table's name. How many
+salient rows lie on the disk thus matters neither to the server's memory nor to the time until the first chart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interdash.parts import read_table
+
+DETAILS = ("interactions", "sample_orders", "sample_removals")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a long table a question needs; None = all networks, epochs or samples."""
+
+    table: str
+    run: str
+    network: str | None = None
+    epoch: int | None = None
+    sample: int | None = None
+
+    def within(self, network: str, epoch: int) -> bool:
+        """Returns whether the labels of a network and epoch can hold such rows."""
+        return self.network in (None, network) and self.epoch in (None, epoch)
+
+
+def read_details(folder: Path, rows: Rows) -> pa.Table:
+    """Returns the rows asked for from one folder of labels, with the columns run, network and epoch.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered; the message names it.
+        FileNotFoundError: it is gone, replaced by newer labels perhaps.
+    """
+    if rows.sample is None:  # a whole epoch: too large to keep
+        return _read(folder, rows.table, rows.run, None)
+    return _kept(folder, rows.table, rows.run, rows.sample)
+
+
+def split_name(what: str) -> tuple[str, int]:
+    """Returns network and epoch of a label unit.
+
+    >>> split_name("baseline-0-00064")
+    ('baseline-0', 64)
+    """
+    network, _, epoch = what.rpartition("-")
+    return network, int(epoch)
+
+
+def together(tables: Iterable[pa.Table]) -> pa.Table:
+    """Returns tables of the same columns as one; a column may have no value at all in some of them."""
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _read(folder: Path, table: str, run: str, sample: int | None) -> pa.Table:
+    network, epoch = split_name(folder.name.rpartition("-")[0])
+    where = None if sample is None else ("sample", sample)
+    found = read_table(folder / f"{table}.parquet", where=where)
+    if sample is not None:
+        found = found.filter(pc.equal(found["sample"], sample))
+    for name, value in (("epoch", pa.scalar(epoch, pa.int32())), ("network", network), ("run", run)):
+        found = found.add_column(0, name, pa.repeat(value, found.num_rows))
+    return found
+
+
+_kept = lru_cache(maxsize=2048)(_read)  # all epochs of the last samples looked at; no folder changes under its name
