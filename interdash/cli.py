@@ -7,7 +7,7 @@ ended by SIGTERM, as cleanly.
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +76,7 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
         server.check_port(port)  # now, and not after minutes of training
     run = _train(root, _preset(preset), device)
     _baselines(run, run.config.generalization.baselines, device, None)
-    dashboard = _start_server(root, port) if serve else None
+    dashboard = _start_server([root], port) if serve else None
     try:
         _extract(run, device, workers, None)
         if dashboard is not None:
@@ -257,15 +257,25 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
 
 
 @commands.command()
-@root_option
+@click.option(
+    "--root",
+    "roots",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    default=[Path("data/runs")],
+    envvar="INTERDASH_ROOT",
+    show_default=True,
+    help="A folder of runs; give it again for several.",
+)
 @click.option("--port", default=server.PORT, show_default=True)
-def serve(root: Path, port: int) -> None:
+def serve(roots: tuple[Path, ...], port: int) -> None:
     """Open the dashboard on this machine (127.0.0.1 only)."""
     from interdash.runs import list_runs, no_runs
 
-    if not list_runs(root):
-        click.echo(f"Warning: {no_runs(root)}", err=True)
-    dashboard = _start_server(root, port)
+    for root in roots:
+        if not list_runs(root):
+            click.echo(f"Warning: {no_runs(root)}", err=True)
+    dashboard = _start_server(roots, port)
     try:
         sys.exit(dashboard.wait())
     finally:
@@ -365,9 +375,9 @@ def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
-def _start_server(root: Path, port: int) -> Any:
+def _start_server(roots: Sequence[Path], port: int) -> Any:
     """Returns the dashboard's process; its address is printed."""
-    started = server.start(root, port)
+    started = server.start(roots, port)
     click.echo(f"dashboard: {server.address(port)}", err=True)
     return started
 

@@ -122,6 +122,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         shown_state=[row["text"] if isinstance(row["text"], str) else row["problem"] for row in records],
         power_curve=[_points(curve, "generalization_power") for curve in curves],
         loss_curve=[_points(curve, "test_loss") for curve in curves],
+        peak_generalization_power=rows["peak_generalization_power"].astype(float).round(2),  # shown as whole per cent
     )
     one_root = len({row["root"] for row in records}) <= 1
     return shown.loc[:, [column for column in TABLE if not (one_root and column == "root")]]

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"  # this machine only
@@ -50,8 +51,8 @@ def check_port(port: int) -> None:
         raise OSError(f"port {port} is taken ({occupant(port)}); or choose another: --port {next_free(port)}")
 
 
-def start(root: Path, port: int) -> "subprocess.Popen[bytes]":
-    """Returns the dashboard's process.
+def start(roots: Sequence[Path], port: int) -> "subprocess.Popen[bytes]":
+    """Returns the dashboard's process, which shows the runs of some folders.
 
     Raises:
         FileNotFoundError: the package was installed without the app.
@@ -62,5 +63,5 @@ def start(root: Path, port: int) -> "subprocess.Popen[bytes]":
     check_port(port)
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address", HOST]
     command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    environment = os.environ | {"INTERDASH_ROOT": str(root.resolve())}
+    environment = os.environ | {"INTERDASH_ROOT": os.pathsep.join(str(root.resolve()) for root in roots)}
     return subprocess.Popen(command, env=environment, cwd=APP.parent)

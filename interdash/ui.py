@@ -25,7 +25,7 @@ from interdash.files import DamagedFileError
 from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_charts import clicked, explanation, is_dark, show
-from interdash.ui_data import Page, load, load_ahead, open_run, roots, run_names
+from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
 
 __all__ = ["Page", "clicked", "explanation", "is_dark", "open_run", "roots", "run_names", "show"]  # for pages
 
@@ -246,6 +246,11 @@ FACTS = (
     ("G flips", "flips", ".0%", ""),
 )
 FACT_HELP = {
+    "generalizable": "Σ|I| over the salient interactions that the baseline network has too (G = 1), mean over samples.",
+    "non_generalizable": "Σ|I| over the salient interactions that the baseline network lacks (G = 0), mean over samples.",
+    "salient": "Interactions with |I| ≥ τ, AND and OR, mean over samples; all others count as noise.",
+    "train_loss": "Mean cross-entropy over the whole training split.",
+    "test_loss": "Mean cross-entropy over the whole testing split.",
     "generalization_power": "Share of the salient strength that transfers to the baseline network.",
     "tau": "Interactions weaker than τ are not salient. τ is tiny in an untrained network, whose outputs hardly vary.",
     "flips": "Noise floor: share of salient interactions on which two baseline networks disagree.",
@@ -266,6 +271,11 @@ def _choose_run() -> Run:
         st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
         st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
+        if len(found := namesakes(name)) > 1:
+            others = ", ".join(map(str, found[1:]))
+            st.warning(
+                f"{len(found)} folders hold a run {name}. This is {found[0]}; to open {others} too, rename that folder."
+            )
     return Run.open(names[name].parent, name)
 
 

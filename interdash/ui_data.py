@@ -94,6 +94,11 @@ def run_names() -> dict[str, Path]:
     return found
 
 
+def namesakes(name: str) -> list[Path]:
+    """Returns the folders of all runs of one name, the one that pages open first."""
+    return [root / name for root in roots() if (root / name / "run.json").exists()]
+
+
 def overview() -> pd.DataFrame:
     """Returns the rows of `state.overview` for all roots; at most five seconds old, younger if a manifest changed."""
     stamps = [(str(path), path.stat().st_mtime_ns) for root in roots() for path in sorted(root.glob("*/run.json"))]

@@ -50,7 +50,7 @@ with ui.page("Removal") as page:
     rows = page.ask(questions.sample_removals, epoch=epoch, min_order=min_order)
     left, right = st.columns([2, 3])
     with left:
-        ui.show(charts.sample_removals, rows, key="sample-removals")
+        ui.show(charts.sample_removals, rows.drop(columns="image"), key="sample-removals")
     with right:
         st.dataframe(
             charts.list_of_changes(rows, page.run.name, epoch),

@@ -177,6 +177,15 @@ def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
     assert code == 1 and "run `interdash serve` from a checkout" in err
 
 
+def test_serve_shows_several_folders(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(cli, "_start_server", lambda roots, port: started.append(roots) or sys.exit(0))
+    run_command("serve", "--root", tmp_path / "a", "--root", tmp_path / "b")
+    monkeypatch.setenv("INTERDASH_ROOT", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
+    run_command("serve")
+    assert [[root.name for root in roots] for roots in started] == [["a", "b"], ["c", "d"]]
+
+
 def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
     started = {}
 
@@ -193,11 +202,11 @@ def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
     (tmp_path / "app.py").write_text("")
     monkeypatch.setattr(server, "APP", tmp_path / "app.py")
     monkeypatch.setattr(server.subprocess, "Popen", Server)
-    shown = run_command("serve", "--root", tmp_path, "--port", 8765)
+    shown = run_command("serve", "--root", tmp_path, "--root", tmp_path / "more", "--port", 8765)
     assert "http://127.0.0.1:8765" in shown.stderr and started["ended"]
     command = started["command"]
     assert command[command.index("--server.address") + 1] == "127.0.0.1"
-    assert started["env"]["INTERDASH_ROOT"] == str(tmp_path.resolve())
+    assert started["env"]["INTERDASH_ROOT"].split(os.pathsep) == [str(tmp_path.resolve()), str(tmp_path / "more")]
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -48,8 +48,9 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])], hoverinfo="text",
     )  # fmt: skip
     numbers = [
-        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": "rgba(0,0,0,0.65)", "borderpad": 1}
-        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 12}}
+        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": "#000000", "borderpad": 2, "borderwidth": 1}
+        | {"bordercolor": CHOSEN if variable in chosen else OUTLINE}  # read on light and on dark pixels alike
+        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 13}}
         for variable, (y, x) in enumerate(centres)
     ]
     figure.update_layout(annotations=numbers)
