@@ -246,8 +246,8 @@ FACTS = (
     ("G flips", "flips", ".0%", ""),
 )
 FACT_HELP = {
-    "generalizable": "Σ|I| over the salient interactions that the baseline network has too (G = 1), mean over samples.",
-    "non_generalizable": "Σ|I| over the salient interactions that the baseline network lacks (G = 0), mean over samples.",
+    "generalizable": "Σ|I| over the salient interactions that the baseline has too (G = 1), mean over samples.",
+    "non_generalizable": "Σ|I| over the salient interactions that the baseline lacks (G = 0), mean over samples.",
     "salient": "Interactions with |I| ≥ τ, AND and OR, mean over samples; all others count as noise.",
     "train_loss": "Mean cross-entropy over the whole training split.",
     "test_loss": "Mean cross-entropy over the whole testing split.",
