@@ -7,7 +7,8 @@
 `default` and `big` start the server anew for every repetition, load the first page, click through the others, and use
 their widgets, each with values that no cache holds yet. A page counts as there when the script has ended, every chart
 is drawn, and nothing in the document has changed for 0.3 s (which are not counted). Browser and server share the
-machine. `sessions` opens ten windows, which click through all pages and widgets, with pauses like a reader's.
+machine. `sessions` has ten sessions click through all pages and widgets, with pauses like a reader's: one in the
+browser, nine without drawing (see `benchmarks.sessions`), for ten browsers would share the machine with the server.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from typing import Any
 
 import numpy as np
 from playwright.async_api import Browser, Error, Page, async_playwright
+
+from benchmarks.sessions import Client
 
 HOME = Path(__file__).resolve().parent.parent
 RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
@@ -310,46 +313,79 @@ def verdict(value: float, bar: float) -> dict[str, Any]:
     return {"value": value, "bar": bar, "verdict": "PASS" if value <= bar else "FAIL"}
 
 
+CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions without a browser: key, option
+    "dynamics": [("split", "training"), ("epoch", -2), ("type", "apart"), ("axis", "linear")],
+    "sample": [("epoch", -2), ("split", "testing"), ("top", "50")],
+    "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
+    "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],
+    "figures": [],
+}
+
+
 async def sessions(runs: list[Path], port: int, count: int, rounds: int) -> dict[str, Any]:
-    """Returns errors and times of some sessions at once."""
-    found: dict[str, list[float]] = {}
+    """Returns errors and times of some sessions at once: one in the browser, the others without."""
+    seen: dict[str, list[float]] = {}  # in the browser, drawing included
+    served: dict[str, list[float]] = {}
     errors, random_ = [], random.Random(0)
     stems = [stem for stem in PAGES if (HOME / "pages" / f"{stem}.py").exists()]
 
-    async def one(chromium: Browser, server: Server, number: int) -> None:
-        await asyncio.sleep(0.3 * number)
+    async def think() -> None:
+        await asyncio.sleep(random_.uniform(0.5, 3))
+
+    async def watch(chromium: Browser, server: Server) -> None:
         window = await Window.open(chromium)
         try:
-            found.setdefault("first page", []).append(
-                await window.goto(f"{server.address}/?run={runs[number % len(runs)].name}", "Runs")
-            )
-            for step in range(rounds * len(stems)):
-                stem = stems[(number + step) % len(stems)]
-                await asyncio.sleep(random_.uniform(0.5, 3))
-                found.setdefault("next page", []).append(await window.turn_to(PAGES[stem]))
+            seen["first page"] = [await window.goto(f"{server.address}/?run={runs[0].name}", "Runs")]
+            for stem in stems * rounds:
+                await think()
+                seen.setdefault("next page", []).append(await window.turn_to(PAGES[stem]))
                 for action in WIDGETS[stem].values():
-                    await asyncio.sleep(random_.uniform(0.5, 3))
-                    found.setdefault("rerun", []).append(await window.act(action, PAGES[stem]))
+                    await think()
+                    seen.setdefault("rerun", []).append(await window.act(action, PAGES[stem]))
         except Error as error:
-            errors.append(f"session {number}: {str(error).splitlines()[0]}")
-        errors.extend(f"session {number}: {message}" for message in window.errors)
+            errors.append(f"window: {str(error).splitlines()[0]}")
+        errors.extend(f"window: {message}" for message in window.errors)
+
+    async def click_through(server: Server, number: int) -> None:
+        await asyncio.sleep(0.3 * number)
+        client = await Client.open(server.address, f"run={runs[number % len(runs)].name}")
+        served.setdefault("first page", []).append(await client.turn_to("runs"))
+        for step in range(rounds * len(stems)):
+            stem = stems[(number + step) % len(stems)]
+            await think()
+            served.setdefault("next page", []).append(await client.turn_to(stem))
+            if not client.charts:
+                errors.append(f"session {number}: {stem} has no chart")
+            for key, option in CLIENT_ACTIONS[stem]:
+                await think()
+                served.setdefault("rerun", []).append(await client.choose(key, option))
+        errors.extend(f"session {number}: {message}" for message in client.errors)
+        await client.link.close()
 
     roots = list(dict.fromkeys(run.parent for run in runs))
     with serving(roots, port) as server:
         async with browser() as chromium:
-            await asyncio.gather(*(one(chromium, server, number) for number in range(count)))
+            others = (click_through(server, number) for number in range(1, count))
+            await asyncio.gather(watch(chromium, server), *others)
         peak = server.gib("VmHWM")
-    p95 = {name: round(float(np.percentile(times, 95)), 2) for name, times in found.items()}
+    p95 = {
+        where: {name: round(float(np.percentile(times, 95)), 2) for name, times in found.items()}
+        for where, found in (("in the browser", seen), ("without", served))
+    }
     return {
         "runs": [run.name for run in runs],
-        "sessions": count,
+        "sessions": f"{count} at once: one in Chromium, the others without a browser (benchmarks/sessions.py)",
         "load_of_the_machine": round(os.getloadavg()[0], 1),
         "conditions": os.environ.get("CONDITIONS", ""),
         "server_peak_gib": peak,
-        "counts": {name: len(times) for name, times in found.items()},
-        "p50_s": {name: round(statistics.median(times), 2) for name, times in found.items()},
+        "counts": {name: [len(seen[name]), len(served[name])] for name in seen},
+        "p50_s": {name: [round(statistics.median(found[name]), 2) for found in (seen, served)] for name in seen},
         "p95_s": p95,
-        "bars": {"p95 of a rerun": verdict(p95["rerun"], BAR_OF_SESSIONS), "errors": verdict(len(errors), 0)},
+        "bars": {
+            "p95 of a rerun, in the browser": verdict(p95["in the browser"]["rerun"], BAR_OF_SESSIONS),
+            "p95 of a rerun, without": verdict(p95["without"]["rerun"], BAR_OF_SESSIONS),
+            "errors": verdict(len(errors), 0),
+        },
         "errors": sorted(set(errors)),
     }
 

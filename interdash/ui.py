@@ -61,11 +61,17 @@ def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
     st.html(_STYLE)
+    if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
+        st.title("interdash", anchor=False)
+        st.button("Log in", on_click=st.login, type="primary")
+        st.stop()
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
         carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
         for stem in pages():
             link(stem, carried, width="stretch")
+        if st.user.get("is_logged_in"):
+            st.button("Log out", on_click=st.logout, help=str(st.user.get("email", "")) or None)
     st.title(title, anchor=False)
     try:
         yield

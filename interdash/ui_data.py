@@ -8,6 +8,7 @@ The page Runs has the run that will probably be opened next loaded in the backgr
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,12 @@ def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
     if shared.versions.get(str(run.path)) != data_version(run) and not shared.lock.locked():
-        threading.Thread(target=_load, args=(shared, run), daemon=True).start()
+        threading.Thread(target=_try_load, args=(shared, run), daemon=True).start()
+
+
+def _try_load(shared: "_Shared", run: Run) -> None:
+    with suppress(Exception):  # the page that opens the run meets the same trouble, and can say so
+        _load(shared, run)
 
 
 def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:

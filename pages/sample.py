@@ -12,6 +12,13 @@ from interdash.figures import sample as charts
 from interdash.files import DamagedFileError
 
 PER_PAGE = 60
+LIMITS = {
+    "loss": (0, 1000),
+    "share": (0, 100),
+    "order": (0, 20),
+    "gap": (0, 100),
+    "page": (1, 10_000),
+}  # of the filters
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 SORTS = {
     "sample": "number",
@@ -53,6 +60,7 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
 
 def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
     """Draws filters and gallery; returns the samples in it."""
+    of = {key: bound(key, *limits) for key, limits in LIMITS.items()}  # here: what is wrong is not said in a popover
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = ui.choose_split()
         right = ui.choose(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
@@ -61,13 +69,11 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
         with st.container(width=210):
             sort = ui.choose(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
-            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **bound("loss", 0, 1000))
-            share = st.slider(
-                "Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **bound("share", 0, 100)
-            )
-            order = st.slider("Highest order at least", 0, 20, 0, **bound("order", 0, 20))
-            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **bound("gap", 0, 100))
-            number = st.number_input("Page of the list", 1, 10_000, 1, **bound("page", 1, 10_000))
+            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
+            share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
+            order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
+            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
+            number = st.number_input("Page of the list", 1, 10_000, 1, **of["page"])
     found = page.ask(
         queries.samples,
         epoch=epoch,

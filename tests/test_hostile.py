@@ -29,7 +29,8 @@ def parameters(page):
     """Returns every name that a page or its frame may read from a link."""
     text = "".join(path.read_text() for path in [page, *SOURCES])
     found = re.findall(r'(?:key=|key: str = |get\(|get_all\(|asked\(|st\.query_params\[)"([a-z_]+)"', text)
-    return sorted({"run", "epoch", "split", "label", "type", *found})
+    filters = ("loss", "share", "order", "gap", "page")  # LIMITS of pages/sample.py
+    return sorted({"run", "epoch", "split", "label", "type", *filters, *found})
 
 
 def contents(folder):

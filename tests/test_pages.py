@@ -1,6 +1,7 @@
 """Every page, alone and through app.py, on a ready run, an empty folder, a partial and a damaged run."""
 
 import json
+import time
 
 import pytest
 import streamlit as st
@@ -152,3 +153,29 @@ def test_two_roots(monkeypatch, labelled_run, ready_run):
     assert ui.open_run("tiny").path == labelled_run.path
     with pytest.raises(ValueError, match="there is no run 'other'; choose one of tiny"):
         ui.open_run("other")
+    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=60).run()
+    (said,) = [box.value for box in page.warning]
+    assert said.startswith("2 folders hold a run tiny. This is ") and "rename that folder" in said
+    assert said.index(str(labelled_run.path)) < said.index(str(ready_run.path))
+
+
+def test_login_where_one_is_set_up(monkeypatch, labelled_run):
+    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
+    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=60)
+    page.user = {"is_logged_in": False}
+    page.run()
+    assert [button.label for button in page.button] == ["Log in"] and not page.get("plotly_chart")
+    page.user = {"is_logged_in": True, "email": "a@example.org"}
+    page.run()
+    assert "Log out" in [button.label for button in page.button] and page.get("plotly_chart")
+
+
+def test_runs_loads_what_will_be_opened_next(monkeypatch, labelled_run):
+    page = opened(monkeypatch, labelled_run.path.parent, "runs")
+    shared = ui_data._shared()
+    for _ in range(500):
+        if str(labelled_run.path) in shared.versions:
+            break
+        time.sleep(0.02)
+    assert not page.exception and str(labelled_run.path) in shared.versions
+    assert shared.store.fetch("SELECT DISTINCT run FROM strengths") == [("tiny",)]
