@@ -24,10 +24,10 @@ from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.files import DamagedFileError
 from interdash.runs import Run
 from interdash.state import state
-from interdash.ui_charts import clicked, explanation, is_dark, show
+from interdash.ui_charts import CONFIG, clicked, explanation, is_dark, show
 from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
 
-__all__ = ["Page", "clicked", "explanation", "is_dark", "open_run", "roots", "run_names", "show"]  # for pages
+__all__ = ["CONFIG", "Page", "clicked", "explanation", "is_dark", "open_run", "roots", "run_names", "show"]  # for pages
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
