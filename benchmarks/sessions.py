@@ -67,8 +67,8 @@ class Client:
             kind = answer.WhichOneof("type")
             if kind == "script_finished":
                 return time.perf_counter() - start
-            if kind == "new_session":
-                self.page_hash = answer.new_session.page_script_hash
+            if kind == "navigation":
+                self.page_hash = answer.navigation.page_script_hash
             elif kind == "page_info_changed":
                 self.query = dict(parse_qsl(answer.page_info_changed.query_string))
             elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
