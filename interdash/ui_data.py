@@ -64,8 +64,10 @@ def load(run: Run) -> tuple[Store, tuple[int, ...]]:
 def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
-    if shared.versions.get(str(run.path)) != data_version(run) and not shared.lock.locked():
-        threading.Thread(target=_try_load, args=(shared, run), daemon=True).start()
+    busy = shared.ahead is not None and shared.ahead.is_alive()
+    if shared.versions.get(str(run.path)) != data_version(run) and not busy:
+        shared.ahead = threading.Thread(target=_try_load, args=(shared, run), daemon=True)
+        shared.ahead.start()
 
 
 def _try_load(shared: "_Shared", run: Run) -> None:
@@ -129,6 +131,7 @@ class _Shared:
     store: Store
     versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
     lock: threading.Lock = field(default_factory=threading.Lock)
+    ahead: threading.Thread | None = None  # loads what will be opened next
 
 
 @st.cache_resource(show_spinner=False)

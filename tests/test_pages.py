@@ -1,7 +1,6 @@
 """Every page, alone and through app.py, on a ready run, an empty folder, a partial and a damaged run."""
 
 import json
-import time
 
 import pytest
 import streamlit as st
@@ -25,6 +24,8 @@ def fresh_caches():
     yield
     if ui_data._shared.__wrapped__ is not None:
         st.cache_data.clear()
+        if (ahead := ui_data._shared().ahead) is not None:
+            ahead.join()
         ui_data._shared().store.close()
         st.cache_resource.clear()
 
@@ -173,9 +174,6 @@ def test_login_where_one_is_set_up(monkeypatch, labelled_run):
 def test_runs_loads_what_will_be_opened_next(monkeypatch, labelled_run):
     page = opened(monkeypatch, labelled_run.path.parent, "runs")
     shared = ui_data._shared()
-    for _ in range(500):
-        if str(labelled_run.path) in shared.versions:
-            break
-        time.sleep(0.02)
+    shared.ahead.join()
     assert not page.exception and str(labelled_run.path) in shared.versions
     assert shared.store.fetch("SELECT DISTINCT run FROM strengths") == [("tiny",)]
