@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import queue
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,12 +200,20 @@ def _client(distributed: Any, workers: int, cluster: Cluster) -> "Iterator[Clien
         with client:
             yield client
         return
+
+    class IgnoreInterrupts(distributed.WorkerPlugin):
+        """Ctrl-C reaches the whole group of processes; the driver decides."""
+
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     workers, offer = _local_workers(workers, cluster.needs)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
     with (
         distributed.LocalCluster(**options, dashboard_address=None, silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
+        client.register_plugin(IgnoreInterrupts())
         yield client
 
 
