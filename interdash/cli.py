@@ -78,7 +78,7 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
     _baselines(run, run.config.generalization.baselines, device, None)
     dashboard = _start_server([root], port) if serve else None
     try:
-        _extract(run, device, workers, None)
+        cli_extract.run_extraction(run, device, workers, None)
         if dashboard is not None:
             click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
             sys.exit(dashboard.wait())
@@ -162,33 +162,6 @@ def baseline(run: str, root: Path, count: int, spec: str | None, device: str) ->
     """Train baseline networks on the testing split, to convergence."""
     _baselines(_open(root, run), count, device, spec)
     click.echo(f"baselines are there; next: interdash extract {run}", err=True)
-
-
-@commands.command()
-@click.argument("run")
-@root_option
-@click.option("--estimate", is_flag=True, help="Only say what it would cost.")
-@workers_option
-@spec_option
-@device_option
-@json_option
-def extract(
-    run: str, root: Path, estimate: bool, workers: int | None, spec: str | None, device: str, as_json: bool
-) -> None:
-    """Turn checkpoints into interactions; computes only what is missing."""
-    found = _open(root, run)
-    if estimate:
-        from dataclasses import asdict
-
-        from interdash import extraction
-
-        cost = extraction.estimate(found, device=device, workers=workers, spec=spec)
-        click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
-        return
-    outcome = _extract(found, device, workers, spec)
-    if as_json:
-        counts = {"computed": len(outcome.computed), "found": len(outcome.found), "problems": outcome.problems}
-        click.echo(json.dumps(counts))
 
 
 @commands.command()
@@ -335,24 +308,6 @@ def _baselines(run: "Run", count: int, device: str, spec: str | None) -> None:
         train_baselines(run, count, device=device, spec=spec, progress=progress)
 
 
-def _extract(run: "Run", device: str, workers: int | None, spec: str | None) -> Any:
-    from interdash import extraction, pipeline
-    from interdash.state import is_extracting, state
-
-    cost = extraction.estimate(run, device=device, workers=workers, spec=spec)
-    click.echo(f"to extract: {cost}", err=True)
-    if is_extracting(run):
-        click.echo("another extraction of this run is at work; the two share its units", err=True)
-    with _progress("extracting", "sample") as progress:
-        outcome = pipeline.extract_and_label(run, device=device, workers=workers, spec=spec, progress=progress)
-    _warn(outcome.problems)
-    now = state(run)
-    click.echo(f"{run.name} is {now.text}", err=True)
-    if now.word != "ready":
-        sys.exit(1)
-    return outcome
-
-
 def _warn(problems: list[str]) -> None:
     for problem in problems:
         click.echo(f"Warning: {problem}", err=True)
@@ -382,4 +337,4 @@ def _start_server(roots: Sequence[Path], port: int) -> Any:
     return started
 
 
-from interdash import cli_export, cli_robustness  # noqa: E402, F401  add their commands to the ones above
+from interdash import cli_export, cli_extract, cli_robustness  # noqa: E402, F401  add their commands to the ones above

@@ -6,7 +6,6 @@ import click
 
 from interdash.cli import (
     _baselines,
-    _extract,
     _open,
     _progress,
     _warn,
@@ -15,6 +14,7 @@ from interdash.cli import (
     root_option,
     spec_option,
 )
+from interdash.cli_extract import run_extraction
 
 
 @commands.command()
@@ -39,7 +39,7 @@ def robustness(
         _baselines(found, baselines, device, spec)
     except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
         _warn([f"only the baseline networks that are there are compared: {error}"])
-    _extract(found, device, None, spec)
+    run_extraction(found, device, None, spec)
     with _progress("comparing", "comparison") as progress:
         measured = noise_floor(
             found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress

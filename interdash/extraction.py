@@ -1,43 +1,34 @@
-"""Extraction: from checkpoints to parts. Masked inference and the sparse split, one unit of work at a time.
+"""Extraction: from checkpoints to parts. What is missing is handed to an engine, what is done is counted and told.
 
-Units (see `parts`) are fixed, so that no number depends on how many workers there are or which unit came first. A unit
-is claimed by a file lock, computed, and written in one step: whatever is killed loses only the units it was at, and two
-extractions of one run share the work.
+Units (see `parts`) are fixed, so that no number depends on how many workers there are, which engine drives them or
+which unit came first. Two extractions of one run share the work.
 """
 
-import ctypes
-import multiprocessing
 import os
+import re
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import nn
 
-from interdash.config import RunConfig
+from interdash import engine_dask, engines
+from interdash.computation import Setting, State, seconds_per_sample
+from interdash.engine_dask import Cluster
 from interdash.files import DamagedFileError, remove_drafts
-from interdash.interactions import matched_outputs
-from interdash.masking import masked_outputs
-from interdash.parts import VECTORS, Unit, digest, finished, part_path, plan, read_part, write_part
-from interdash.rebuilding import logits_builder, network_builder
+from interdash.parts import VECTORS, Unit, finished, part_path, plan, read_part
 from interdash.runs import Run
-from interdash.sparsify import sparse_split
-from interdash.variables import Explained
 
-State = Literal["computed", "there", "claimed"]
+Engine = Literal["local", "processes", "dask"]
 POLL_SECONDS = 0.2  # between looks at units that another extraction is computing
-PROBE_SECONDS = 10.0  # longest probe for an estimate
 IN_PROCESS_SECONDS = 10.0  # below this, starting workers (an import of torch each) costs more than it saves
+LOSSES = 4  # rounds in a row in which workers were lost and no unit was finished, before giving up
 
 
 @dataclass
@@ -70,21 +61,14 @@ class Estimate:
         )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Where and by what a unit is computed."""
-
-    run: Run
-    device: str = "cpu"
-    spec: str | None = None  # "my_run.py:spec" of a user's run; None = as recorded
-    network: Callable[[], nn.Module] | None = None  # builds the network of a user's run that has no spec file
-
-
 def extract(
     run: Run,
     *,
     device: str = "cpu",
     workers: int | None = None,
+    engine: Engine | None = None,
+    cluster: Cluster | None = None,
+    shard: tuple[int, int] | None = None,
     spec: str | None = None,
     network: Callable[[], nn.Module] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -94,19 +78,23 @@ def extract(
 
     Args:
         run: the run, with checkpoints and explained samples.
-        device: "cpu", "cuda", …; on anything but the CPU the units run in this process, one after the other.
+        device: "cpu", "cuda", …; on anything but the CPU one worker does the units, one after the other.
         workers: processes with one torch thread each; 0 = this process; None = one for each core if that pays.
+        engine: "local" = this process, "processes", "dask"; None = local or processes, by `workers`.
+        cluster: with dask: the scheduler, what a unit needs, and the address for workers without a shared folder.
+        shard: (i, N): only every N-th unit, from the i-th on, 1 ≤ i ≤ N.
         spec: "my_run.py:spec" of a user's run; None = the file recorded with the run.
         network: builds the network of a user's run that was recorded without a file; units run in this process.
-        progress: called with samples done and samples in all, over every network and epoch.
-        on_epoch: called with network and epoch as soon as all parts of it are there, baselines first.
+        progress: called with samples done and samples in all, over every network and epoch (of the shard).
+        on_epoch: called with network and epoch as soon as all its parts (of the shard) are there, baselines first.
 
     Raises:
-        ValueError: the network of a user's run cannot be built.
+        ValueError: the network of a user's run cannot be built, or engine and other arguments do not go together.
         OSError: the disk is full; finished units are safe.
-        RuntimeError: a worker was killed, by hand or for lack of memory; finished units are safe.
+        RuntimeError: workers were killed again and again, or no worker can do the units; finished units are safe.
+        ImportError: dask is not installed.
     """
-    units, problems = plan(run)
+    units, problems = _planned(run, shard)
     outcome = Outcome(problems=problems)
     remove_drafts(run.parts_dir)
     outcome.problems += discard_damaged(run, units)
@@ -115,8 +103,28 @@ def extract(
         tracker = _Tracker(units, finished(run, units), outcome, progress, on_epoch)
         missing = [unit for unit in units if unit not in tracker.done]
         if missing:
-            _work(setting, missing, _n_workers(setting, missing, workers), tracker)
+            _work(_engine(setting, missing, engine, workers, cluster), missing, tracker)
     return outcome
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Returns i and N of a shard written as "i/N".
+
+    >>> parse_shard("3/16")
+    (3, 16)
+
+    Raises:
+        ValueError: it is not written so, or i is not from 1 to N.
+    """
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"{text!r} is no shard; write i/N with i from 1 to N, such as 3/16")
+    return int(found[1]), int(found[2])
+
+
+def _planned(run: Run, shard: tuple[int, int] | None) -> tuple[list[Unit], list[str]]:
+    units, problems = plan(run)
+    return (units, problems) if shard is None else (units[shard[0] - 1 :: shard[1]], problems)
 
 
 def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
@@ -138,14 +146,21 @@ def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
         ]
 
 
-def estimate(run: Run, *, device: str = "cpu", workers: int | None = None, spec: str | None = None) -> Estimate:
+def estimate(
+    run: Run,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    shard: tuple[int, int] | None = None,
+    spec: str | None = None,
+) -> Estimate:
     """Returns what the missing units will cost, from a short probe on the last checkpoint of the target."""
-    units, _ = plan(run)
+    units, _ = _planned(run, shard)
     done = finished(run, units)
     missing = [unit for unit in units if unit not in done]
     n_samples = sum(unit.stop - unit.first for unit in missing)
     n_subsets = 2**run.config.masking.n_variables
-    per_sample = _seconds_per_sample(Setting(run, device, spec), missing[-1]) if missing else 0.0
+    per_sample = seconds_per_sample(Setting(run, device, spec), missing[-1]) if missing else 0.0
     workers = _cores(device) if workers is None else workers
     seconds = n_samples * per_sample / max(1, min(workers, len(missing)))
     return Estimate(
@@ -158,84 +173,6 @@ def estimate(run: Run, *, device: str = "cpu", workers: int | None = None, spec:
     )
 
 
-def compute_unit(setting: Setting, unit: Unit) -> State:
-    """Returns "computed" after writing a unit's part, "there" if it existed, "claimed" if another process is at it.
-
-    Raises:
-        DamagedFileError: checkpoint or samples are damaged.
-    """
-    path = part_path(setting.run, unit)
-    if path.exists():
-        return "there"
-    try:
-        with FileLock(path.parent / "locks" / f"{unit.name}.lock", timeout=0):
-            if path.exists():
-                return "there"
-            start = time.perf_counter()
-            columns = _columns(setting, unit.network, unit.epoch, range(unit.first, unit.stop))
-            arrays = {name: values.numpy() for name, values in columns.items()}
-            write_part(setting.run, unit, arrays, seconds=time.perf_counter() - start)
-            return "computed"
-    except Timeout:
-        return "claimed"
-
-
-def _columns(setting: Setting, network: str, epoch: int, samples: range) -> dict[str, Tensor]:
-    """Returns the columns of a part for some samples; with one torch thread on the CPU, so that every bit is fixed."""
-    run, device = setting.run, setting.device
-    config, explained, model = _materials(setting, run.explained_hash(), digest(run.manifest["config"]))
-    model.load_state_dict(run.load_checkpoint(network, epoch))
-    rows = list(samples)
-    inputs, labels = explained.inputs[rows], explained.labels[rows]
-    with _one_thread():
-        v = masked_outputs(model, inputs, labels, explained.variables.select(rows), device=device)
-        split = sparse_split(
-            v.to(device),
-            config.split.kappa,
-            tie_break=config.split.tie_break,
-            tolerance=config.split.tolerance,
-            zeta=config.split.zeta,
-        )
-        with torch.inference_mode():
-            model.to(device).eval()
-            predicted = model(inputs.to(device)).argmax(1).cpu()
-        found = {name: torch.as_tensor(getattr(split, name)).cpu() for name in _SPLIT_COLUMNS}
-    matched = matched_outputs(found["i_and"], found["i_or"], v[:, 0])
-    return {
-        "sample": torch.tensor(rows),
-        "label": labels,
-        "predicted": predicted,
-        "v_empty": v[:, 0],
-        "v_full": v[:, -1],
-        "residual": (matched + found["delta"] - v).abs().amax(1),
-        "v": v,
-        **found,
-    }
-
-
-_SPLIT_COLUMNS = ("i_and", "i_or", "delta", "objective", "lower_bound", "gap", "solved")
-
-
-@lru_cache(maxsize=1)
-def _materials(setting: Setting, explained_hash: str, config_hash: str) -> tuple[RunConfig, Explained, nn.Module]:
-    """Returns configuration, explained samples and an empty network of the run, kept while a worker goes on with it."""
-    run = setting.run
-    build = network_builder(run, setting.spec) if setting.network is None else logits_builder(setting.network)
-    return run.config, run.explained(), build()
-
-
-@lru_cache(maxsize=4)
-def _seconds_per_sample(setting: Setting, unit: Unit) -> float:
-    samples = range(unit.first, unit.stop)
-    start = time.perf_counter()
-    _columns(setting, unit.network, unit.epoch, samples[:1])
-    if (time.perf_counter() - start) * len(samples) > PROBE_SECONDS:
-        samples = samples[:2]  # a whole unit, which is faster a sample, would take too long
-    start = time.perf_counter()
-    _columns(setting, unit.network, unit.epoch, samples)
-    return (time.perf_counter() - start) / len(samples)
-
-
 def _cores(device: str) -> int:
     """Returns the number of cores this process may use; 1 where a device other than the CPU does the work."""
     if torch.device(device).type != "cpu":
@@ -243,26 +180,29 @@ def _cores(device: str) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _n_workers(setting: Setting, missing: Sequence[Unit], workers: int | None) -> int:
-    if torch.device(setting.device).type != "cpu" or setting.network is not None:
-        return 0
-    if workers is not None:
-        return min(workers, len(missing))
-    if _cores(setting.device) == 1 or len(missing) == 1:
-        return 0
-    n_samples = sum(unit.stop - unit.first for unit in missing)
-    pays = n_samples * _seconds_per_sample(setting, missing[-1]) > IN_PROCESS_SECONDS
-    return min(_cores(setting.device), len(missing)) if pays else 0
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # two are slower for n ≤ 12, and sums would depend on their number
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _engine(
+    setting: Setting, missing: Sequence[Unit], engine: Engine | None, workers: int | None, cluster: Cluster | None
+) -> AbstractContextManager[engines.Submit]:
+    """Returns the engine asked for, or the one that pays."""
+    if setting.network is not None and engine in ("processes", "dask"):
+        raise ValueError(
+            f"a network passed as a function is built in this process, not by the engine {engine!r}; "
+            "use the engine 'local', or write a spec file and name it with spec"
+        )
+    most = min(_cores(setting.device) if workers is None else workers, len(missing))
+    if engine == "dask":
+        return engine_dask.dask(setting, max(1, most), cluster or Cluster())
+    if cluster is not None:
+        raise ValueError(f"a cluster goes with the engine 'dask', not with {engine!r}")
+    if engine == "processes":
+        return engines.processes(setting, max(1, most))
+    if engine == "local" or most == 0 or setting.network is not None or torch.device(setting.device).type != "cpu":
+        return engines.in_process(setting)
+    if workers is None:
+        n_samples = sum(unit.stop - unit.first for unit in missing)
+        if most == 1 or n_samples * seconds_per_sample(setting, missing[-1]) <= IN_PROCESS_SECONDS:
+            return engines.in_process(setting)
+    return engines.processes(setting, most)
 
 
 @contextmanager
@@ -317,63 +257,38 @@ class _Tracker:
             self.progress(self.n_done, self.n_samples)
 
 
-def _work(setting: Setting, missing: Sequence[Unit], workers: int, tracker: _Tracker) -> None:
-    """Computes missing units until every one is there, made by this extraction or by another."""
-    todo = list(missing)
-    with _runner(workers) as submit:
+def _work(engine: AbstractContextManager[engines.Submit], missing: Sequence[Unit], tracker: _Tracker) -> None:
+    """Computes missing units until every one is there, made by this extraction or by another.
+
+    Raises:
+        RuntimeError: workers were lost `LOSSES` times in a row without a finished unit between.
+    """
+    todo, losses = list(missing), 0
+    with engine as submit:
         while todo:
-            claimed = []
-            for unit, outcome in submit(setting, todo):
+            again, lost, done = [], False, len(tracker.done)
+            for unit, outcome in submit(todo):
                 try:
                     state = outcome()
+                except engines.WorkerLostError:
+                    state, lost = "claimed", True
                 except DamagedFileError as error:
                     if (message := str(error)) not in tracker.outcome.problems:
                         tracker.outcome.problems.append(message)
                     continue
                 if state == "claimed":
-                    claimed.append(unit)
+                    again.append(unit)
                 else:
                     tracker.finish(unit, state)
-            todo = claimed
+            losses = losses + 1 if lost and len(tracker.done) == done else 0
+            if losses == LOSSES:
+                raise RuntimeError(
+                    f"a worker process was killed, perhaps for lack of memory, {LOSSES} times in a row; finished units "
+                    "are safe: run the same command again, with fewer --workers if memory is short"
+                )
+            todo = again
             if todo:
                 time.sleep(POLL_SECONDS)
-
-
-_Submit = Callable[[Setting, Sequence[Unit]], Iterator[tuple[Unit, Callable[[], State]]]]
-
-
-@contextmanager
-def _runner(workers: int) -> Iterator[_Submit]:
-    """Yields a function that computes units, here (no workers) or in processes, and gives each result when done."""
-    if workers == 0:
-        yield lambda setting, units: ((unit, lambda unit=unit: compute_unit(setting, unit)) for unit in units)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads in an unknown state
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
-
-    def submit(setting: Setting, units: Sequence[Unit]) -> Iterator[tuple[Unit, Callable[[], State]]]:
-        futures = {pool.submit(compute_unit, setting, unit): unit for unit in units}
-        for future in as_completed(futures):
-            yield futures[future], future.result
-
-    try:
-        yield submit
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "a worker process was killed, perhaps for lack of memory; finished units are safe: run the same command "
-            "again, with fewer --workers if memory is short"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)  # the units at work are finished and kept
-
-
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive a killed parent
-        if os.getppid() != parent:
-            os._exit(1)
-    torch.set_num_threads(1)
 
 
 def remove_locks(run: Run) -> None:

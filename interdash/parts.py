@@ -80,7 +80,7 @@ def plan(run: Run) -> tuple[list[Unit], list[str]]:
     checkpoints by epoch.
     """
     config = run.config
-    settings = digest(run.explained_hash(), asdict(config.masking), asdict(config.split), FORMAT, ALGORITHM)
+    settings = _settings_key(run)
     n_samples = run.n_explained()
     size = n_samples if config.split.zeta == "mean" else SAMPLES_PER_UNIT  # a mean over samples needs them together
     units, problems = [], []
@@ -95,6 +95,16 @@ def plan(run: Run) -> tuple[list[Unit], list[str]]:
             for first in range(0, n_samples, size):
                 units.append(Unit(network, epoch, first, min(first + size, n_samples), key))
     return units, problems
+
+
+def unit_key(run: Run, network: str, epoch: int) -> str:
+    """Returns the key of the units of a checkpoint: equal on two machines only if they see the same run."""
+    return digest(run.checkpoint_hash(network, epoch), _settings_key(run))
+
+
+def _settings_key(run: Run) -> str:
+    config = run.config
+    return digest(run.explained_hash(), asdict(config.masking), asdict(config.split), FORMAT, ALGORITHM)
 
 
 def part_path(run: Run, unit: Unit) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from interdash import extraction, labelling, rebuilding, training
 from interdash.boundaries import find_boundaries
+from interdash.engine_dask import Cluster
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
@@ -27,10 +28,16 @@ def extract_and_label(
     *,
     device: str = "cpu",
     workers: int | None = None,
+    engine: extraction.Engine | None = None,
+    cluster: Cluster | None = None,
+    shard: tuple[int, int] | None = None,
     spec: str | None = None,
     progress: Progress | None = None,
 ) -> extraction.Outcome:
-    """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show."""
+    """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show.
+
+    Of several shards each labels what is complete when it ends: the last one finds everything, and writes the summary.
+    """
     labelling.label_samples(run)
 
     def on_epoch(network: str, epoch: int) -> None:
@@ -40,15 +47,21 @@ def extract_and_label(
         run,
         device=device,
         workers=workers,
+        engine=engine,
+        cluster=cluster,
+        shard=shard,
         spec=spec,
         progress=progress,
         on_epoch=on_epoch,
     )
     outcome.problems += [problem for problem in labelling.label(run) if problem not in outcome.problems]
     extraction.remove_locks(run)
+    is_ready = state(run).word == "ready"
+    if shard is not None and not is_ready:
+        return outcome
     store = open_store()
     store.refresh(run)
-    found = find_boundaries(sample_strengths(store, run.name)) if state(run).word == "ready" else []
+    found = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
     summarise(run, epochs(store, run.name), found)
     store.close()
     return outcome

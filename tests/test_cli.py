@@ -209,11 +209,13 @@ def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
     assert started["env"]["INTERDASH_ROOT"].split(os.pathsep) == [str(tmp_path.resolve()), str(tmp_path / "more")]
 
 
+@pytest.mark.parametrize("engine", ["processes", "dask"])
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_extraction_ends_cleanly_and_the_rerun_goes_on(fresh_run, sent, code):
+def test_an_interrupted_extraction_ends_cleanly_and_the_rerun_goes_on(fresh_run, sent, code, engine):
     """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone."""
     root = fresh_run.path.parent
-    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--workers", "2", "--root", str(root)]
+    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "2"]
+    command += ["--root", str(root)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(fresh_run.parts_dir.glob("*.parquet")) and time.monotonic() < deadline:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from interdash import extraction, parts
-from interdash.extraction import Setting, compute_unit, estimate, extract
+from interdash import computation, extraction, parts
+from interdash.computation import Setting, compute_unit
+from interdash.extraction import estimate, extract
 from interdash.files import DamagedFileError
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
@@ -133,7 +134,7 @@ def test_extract_passes_a_full_disk_on(fresh_run, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "the disk is full: free some space")
 
-    monkeypatch.setattr(extraction, "write_part", full)
+    monkeypatch.setattr(computation, "write_part", full)
     with pytest.raises(OSError, match="the disk is full"):
         extract(fresh_run, workers=0)
     assert list(fresh_run.parts_dir.glob("*.parquet")) == []

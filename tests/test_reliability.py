@@ -189,29 +189,6 @@ def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
     store.close()
 
 
-def test_a_killed_worker_is_named(fresh_run):
-    failures = []
-
-    def work():
-        try:
-            extract(fresh_run, workers=2)
-        except RuntimeError as error:
-            failures.append(str(error))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and thread.is_alive():
-        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
-        if workers:
-            workers[0].kill()
-            break
-        time.sleep(0.01)
-    thread.join()
-    assert failures and "a worker process was killed, perhaps for lack of memory" in failures[0]
-    assert extract(fresh_run, workers=0).problems == []
-
-
 def test_labelling_twice_at_once_makes_the_same_rows(ready_run, labelled_run):
     shutil.rmtree(ready_run.labels_dir)
     threads = [threading.Thread(target=labelling.label, args=(ready_run,)) for _ in range(3)]

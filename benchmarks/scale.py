@@ -1,0 +1,183 @@
+"""Measures extraction against epochs, samples, n, workers and engine. Writes benchmarks/results/scale.json.
+
+    python -m benchmarks.scale --run data/runs/mnist [--only sweep|engines] [--scratch FOLDER]
+
+Weights are those of a finished `mnist` run; samples and variables are drawn anew for each n. Nothing else should run.
+
+The constants for an extrapolation:
+
+- `sweep.n[*]`: for each n, `seconds_per_sample` (one network, epoch and sample on one core: median over units, of the
+  unit's own clock), `bytes_per_sample` (of parts on disk), `label_seconds_per_epoch` and `label_bytes_per_epoch`
+  (labelling one target epoch of `samples` samples). Work is networks and epochs × samples × seconds_per_sample.
+- `sweep.epochs[*]`, `sweep.samples[*]`: wall `seconds` of whole extractions at n = 8 in one process; `sweep.per_unit`
+  and `sweep.fixed` are slope and intercept of a straight line through all of them (seconds, 25 samples a unit), and
+  `sweep.worst_residual` is how far the farthest point lies from it, as a share of the longest. `peak_mb` is the
+  process's peak memory so far: flat means that memory does not grow with the number of units.
+- `engines.rows[*]`: wall `seconds` of the same units with one and two workers in processes and on Dask, start of the
+  workers included, with `units_per_second`; `unit_seconds` is the median unit. `engines.speedup` (two workers over one)
+  and `engines.dask_overhead` (Dask over processes, both with two workers, − 1) are quotients of these. W workers take
+  work / (W × speedup / 2), as long as driver and disk keep up: `engines.driver_seconds_per_unit`, what the driver does
+  with a finished unit (reads and checks its part), times units bounds that from below.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interdash import datasets, extraction, labelling, training
+from interdash.parts import part_path, plan, read_notes
+from interdash.runs import Run
+
+RESULTS = Path(__file__).parent / "results" / "scale.json"
+SIZES = (6, 8, 10, 12)  # n of the sweep
+LINE_N = 8  # n of the sweeps over epochs and samples
+
+
+def scaled_run(real: Run, root: Path, *, n: int, samples: int, epochs: int) -> Run:
+    """Returns a run with the weights of a real one: n variables, so many samples, its first epochs, one baseline."""
+    config = real.config
+    masking = replace(config.masking, n_variables=n, samples_per_split=samples // 2)
+    run = training.create_run(root, replace(config, name=f"n{n}-s{samples}-e{epochs}", masking=masking))
+    if not run.has_explained():
+        run.save_explained(training.explained_samples(datasets.load(config.data), masking))
+    chosen = [("baseline-0", real.checkpoint_epochs("baseline-0")[-1])]
+    chosen += [("target", epoch) for epoch in real.checkpoint_epochs("target")[:epochs]]
+    for network, epoch in chosen:
+        run.save_checkpoint(network, epoch, real.load_checkpoint(network, epoch))
+    return run
+
+
+def timed(run: Run, **options: Any) -> float:
+    """Returns the seconds of an extraction from nothing; the parts stay."""
+    shutil.rmtree(run.parts_dir, ignore_errors=True)
+    start = time.perf_counter()
+    outcome = extraction.extract(run, **options)
+    seconds = time.perf_counter() - start
+    assert len(outcome.computed) == len(plan(run)[0]), outcome.problems
+    return seconds
+
+
+def unit_seconds(run: Run) -> list[float]:
+    """Returns the seconds of each unit of a run, by the clock of the worker."""
+    return [read_notes(part_path(run, unit))["seconds"] for unit in plan(run)[0]]
+
+
+def peak_mb() -> float:
+    """Returns the largest memory that this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def sweep(real: Run, root: Path) -> dict[str, Any]:
+    """Returns time, bytes and memory in one process against epochs, samples and n."""
+    lines: dict[str, list[dict[str, float]]] = {"epochs": [], "samples": []}
+    timed(scaled_run(real, root, n=LINE_N, samples=50, epochs=1), engine="local")  # not counted: first imports
+    for epochs in (1, 2, 4, 8):
+        lines["epochs"].append(_point(scaled_run(real, root, n=LINE_N, samples=50, epochs=epochs), epochs=epochs))
+    for samples in (50, 100, 200, 400):
+        lines["samples"].append(_point(scaled_run(real, root, n=LINE_N, samples=samples, epochs=1), samples=samples))
+    points = lines["epochs"] + lines["samples"]
+    units, seconds = (np.array([point[key] for point in points]) for key in ("units", "seconds"))
+    per_unit, fixed = np.polyfit(units, seconds, 1)
+    worst = float(np.abs(fixed + per_unit * units - seconds).max() / seconds.max())
+    return {
+        **lines,
+        "per_unit": float(per_unit),
+        "fixed": float(fixed),
+        "worst_residual": worst,
+        "n": [_size(scaled_run(real, root, n=n, samples=50, epochs=1), n) for n in SIZES],
+    }
+
+
+def _point(run: Run, **what: int) -> dict[str, float]:
+    seconds = timed(run, engine="local")
+    return {**what, "units": len(plan(run)[0]), "seconds": seconds, "peak_mb": peak_mb()}
+
+
+def _size(run: Run, n: int) -> dict[str, float]:
+    timed(run, engine="local")
+    units = plan(run)[0]
+    samples = sum(unit.stop - unit.first for unit in units)
+    epoch = run.checkpoint_epochs("target")[0]
+    labelling.label_samples(run)
+    start = time.perf_counter()
+    folder = labelling.label_epoch(run, "target", epoch)
+    assert folder is not None
+    return {
+        "n": n,
+        "samples": run.n_explained(),
+        "seconds_per_sample": statistics.median(
+            seconds / (unit.stop - unit.first) for unit, seconds in zip(units, unit_seconds(run), strict=True)
+        ),
+        "bytes_per_sample": sum(part_path(run, unit).stat().st_size for unit in units) / samples,
+        "label_seconds_per_epoch": time.perf_counter() - start,
+        "label_bytes_per_epoch": sum(path.stat().st_size for path in folder.glob("*.parquet")),
+    }
+
+
+def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int) -> dict[str, Any]:
+    """Returns the time of the same units by engine and number of workers."""
+    run = scaled_run(real, root, n=n, samples=samples, epochs=epochs)
+    rows = []
+    for engine, workers in (("processes", 1), ("processes", 2), ("dask", 1), ("dask", 2)):
+        seconds = timed(run, engine=engine, workers=workers)
+        took = unit_seconds(run)
+        rows.append(
+            {
+                "engine": engine,
+                "workers": workers,
+                "units": len(took),
+                "seconds": seconds,
+                "units_per_second": len(took) / seconds,
+                "unit_seconds": statistics.median(took),
+            }
+        )
+        print(rows[-1], flush=True)
+    wall = {(row["engine"], row["workers"]): row["seconds"] for row in rows}
+    start = time.perf_counter()
+    extraction.extract(run, engine="local")  # all parts are there: what the driver does with them alone
+    return {
+        "n": n,
+        "rows": rows,
+        "speedup": {engine: wall[engine, 1] / wall[engine, 2] for engine in ("processes", "dask")},
+        "dask_overhead": wall["dask", 2] / wall["processes", 2] - 1,
+        "driver_seconds_per_unit": (time.perf_counter() - start) / rows[0]["units"],
+    }
+
+
+def main() -> None:
+    """Measures and writes the results; what `--only` leaves out stays as it was."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="a finished run of the preset mnist")
+    parser.add_argument("--only", choices=["sweep", "engines"])
+    parser.add_argument("--scratch", type=Path, help="by default a new temporary folder")
+    parser.add_argument("--n", type=int, default=10, help="of the comparison of engines")
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    real = Run.open(options.run.parent, options.run.name)
+    results = json.loads(options.output.read_text()) if options.output.exists() else {}
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        if options.only != "engines":
+            results["sweep"] = sweep(real, Path(folder))
+        if options.only != "sweep":
+            sizes = {"n": options.n, "samples": options.samples, "epochs": options.epochs}
+            results["engines"] = engines(real, Path(folder), **sizes)
+    results["machine"] = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
+    options.output.write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The command `interdash extract`: here, in worker processes, on a cluster, or one shard of it."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from interdash.cli import (
+    _open,
+    _progress,
+    _warn,
+    commands,
+    device_option,
+    json_option,
+    root_option,
+    spec_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from interdash.runs import Run
+
+
+@commands.command()
+@click.argument("run")
+@root_option
+@click.option("--estimate", is_flag=True, help="Only say what it would cost.")
+@click.option(
+    "--engine", type=click.Choice(["local", "processes", "dask"]), help="Default: this process, or more if that pays."
+)
+@workers_option
+@click.option("--shard", metavar="I/N", help="Only every N-th unit, from the I-th on: for job arrays.")
+@click.option("--scheduler", metavar="ADDRESS", help="An existing Dask cluster, such as tcp://node7:8786.")
+@click.option("--need", "needs", multiple=True, metavar="NAME=AMOUNT", help="Of a unit on Dask: GPU=1, MEMORY=4GB, …")
+@click.option("--via", metavar="ADDRESS", help="For Dask workers without the folder of runs: such as s3://bucket/runs.")
+@click.option(
+    "--wait", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds without a Dask worker that can."
+)
+@spec_option
+@device_option
+@json_option
+def extract(
+    run: str,
+    root: Path,
+    estimate: bool,
+    engine: str | None,
+    workers: int | None,
+    shard: str | None,
+    scheduler: str | None,
+    needs: tuple[str, ...],
+    via: str | None,
+    wait: float,
+    spec: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Turn checkpoints into interactions; computes only what is missing."""
+    from interdash import extraction
+    from interdash.engine_dask import Cluster, parse_needs
+
+    found = _open(root, run)
+    part = None if shard is None else extraction.parse_shard(shard)
+    cluster = Cluster(scheduler, parse_needs(needs), via, wait) if scheduler or needs or via else None
+    if cluster is not None and engine not in (None, "dask"):
+        raise click.UsageError(f"--scheduler, --need and --via go with --engine dask, not with {engine}")
+    if estimate:
+        cost = extraction.estimate(found, device=device, workers=workers, shard=part, spec=spec)
+        click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
+        return
+    if cluster is not None or engine == "dask":
+        engine, cluster = "dask", cluster or Cluster(wait=wait)
+    outcome = run_extraction(found, device, workers, spec, engine=engine, cluster=cluster, shard=part)
+    if as_json:
+        counts = {"computed": len(outcome.computed), "found": len(outcome.found), "problems": outcome.problems}
+        click.echo(json.dumps(counts))
+
+
+def run_extraction(run: "Run", device: str, workers: int | None, spec: str | None, **where: Any) -> Any:
+    """Returns what an extraction did, with its cost, progress and problems on stderr; exits with 1 if work is left.
+
+    Args:
+        run: the run.
+        device: "cpu", "cuda", …
+        workers: see `extraction.extract`.
+        spec: "my_run.py:spec" of a user's run, or None.
+        where: engine, cluster and shard, as `extraction.extract` takes them.
+    """
+    from interdash import extraction, pipeline
+    from interdash.state import is_extracting, state
+
+    shard, cluster = where.get("shard"), where.get("cluster")
+    counted = 1 if cluster is not None and cluster.scheduler else workers  # elsewhere: unknown how many will come
+    cost = extraction.estimate(run, device=device, workers=counted, shard=shard, spec=spec)
+    click.echo(f"to extract: {cost}{' with one worker' if counted != workers and cost.units else ''}", err=True)
+    if is_extracting(run):
+        click.echo("another extraction of this run is at work; the two share its units", err=True)
+    with _progress("extracting", "sample") as progress:
+        outcome = pipeline.extract_and_label(run, device=device, workers=workers, spec=spec, progress=progress, **where)
+    _warn(outcome.problems)
+    now = state(run)
+    click.echo(f"{run.name} is {now.text}", err=True)
+    if now.word != "ready" and (shard is None or outcome.problems):
+        sys.exit(1)
+    return outcome
