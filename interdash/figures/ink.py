@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
+from plotly.utils import PlotlyJSONEncoder
 
 from interdash.figures import theme
 
@@ -105,9 +106,14 @@ def mixed(colour: str, share: float = 0.3) -> str:
     return "#" + "".join(f"{round(255 + share * (int(colour[i : i + 2], 16) - 255)):02x}" for i in (1, 3, 5))
 
 
+def plain(figure: Any) -> dict[str, Any]:
+    """Returns data and layout as lists and dicts, numbers as numbers: `Figure.to_dict` writes them as base64."""
+    return {"data": [trace.to_plotly_json() for trace in figure.data], "layout": figure.layout.to_plotly_json()}
+
+
 def grey(figure: Any) -> go.Figure:
     """Returns the figure without colours."""
-    text = figure.to_json()
+    text = json.dumps(plain(figure), cls=PlotlyJSONEncoder)
     for colour, grey in GREYS.items():
         for old, new in ((colour, grey), (mixed(colour), mixed(grey)), (_channels(colour), _channels(grey))):
             text = text.replace(old, new).replace(old.lower(), new)

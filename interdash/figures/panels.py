@@ -74,7 +74,7 @@ def _fitting(row: Sequence[go.Figure], venue: Venue) -> list[Sequence[go.Figure]
 def _part(figure: go.Figure, venue: Venue, count: int) -> dict[str, Any]:
     """Returns a chart printed in its share of the width, as plain lists and dicts."""
     made = paper.printed(figure, replace(venue, width=venue.width / count, colours="colour"), legend=False)
-    part: Any = made.to_plotly_json()
+    part: Any = ink.plain(made)
     layout = part["layout"]
     size = venue.label * POINT
     layout["margin"]["t"] = max(layout["margin"]["t"], 4 + 1.5 * size)  # the letter stands there
