@@ -93,9 +93,9 @@ def _align(rows: list[list[dict[str, Any]]]) -> None:
     for count in {len(row) for row in rows}:
         for column in zip(*(row for row in rows if len(row) == count), strict=True):
             for side in ("l", "r"):
-                widest = max(part["layout"]["margin"][side] for part in column)
-                for part in column:
-                    part["layout"]["margin"][side] = widest
+                margins = [part["layout"]["margin"] for part in column if part["data"]]  # words have no axis to align
+                for margin in margins:
+                    margin[side] = max(each[side] for each in margins)
 
 
 def _legend_of(part: dict[str, Any], known: set[tuple[str, str]], venue: Venue) -> list[dict[str, Any]]:

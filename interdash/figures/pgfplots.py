@@ -72,14 +72,15 @@ def text(words: str) -> str:
     'x\\textsubscript{$\\emptyset$} $<$ \\textbf{2}'
     """
     made = ""
-    for piece in re.split(r"(</?(?:b|sub|sup)>|<br>)", words):
+    for piece in re.split(r"(</?(?:b|sub|sup)>|<br>)", re.sub("</?span[^>]*>", "", words)):
         opened = {"<b>": r"\textbf{", "<sub>": r"\textsubscript{", "<sup>": r"\textsuperscript{", "<br>": r"\\ "}
         made += opened.get(piece) or ("}" if piece.startswith("</") else escaped(html.unescape(piece)))
     return made
 
 
 def _is_map(figure: Any) -> bool:
-    return any(trace.type == "scatter" and trace.marker.showscale for trace in figure.data)
+    """Returns whether a figure holds a map or an image: rectangles that lie on both axes."""
+    return any(shape.type == "rect" and "domain" not in f"{shape.xref}{shape.yref}" for shape in figure.layout.shapes)
 
 
 def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
@@ -90,7 +91,15 @@ def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
     height = (layout.height - margin.t - margin.b) / 96
     options = ["scale only axis", "axis on top=false", "enlarge x limits=0.04", "tick align=outside", "tick pos=left"]
     options += ["axis line style={draw=black!50}", "label style={font=\\footnotesize, align=center}"]
-    options += ["tick label style={font=\\scriptsize}", "title style={font=\\footnotesize}", "clip mode=individual"]
+    options += [
+        "tick label style={font=\\scriptsize}",
+        "title style={font=\\footnotesize}",
+        "clip mode=individual",
+        "xlabel near ticks",
+        "ylabel near ticks",
+    ]
+    if (layout.template.layout.separators or ".").startswith(","):
+        options.append("/pgf/number format/use comma")
     for letter, name, length in (("x", x, width), ("y", y, height)):
         axis = layout[_axis_key(name)]
         over = layout[_axis_key(axis.overlaying)] if axis.overlaying else axis
@@ -101,6 +110,8 @@ def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
         options.append(f"{letter}label={{{text(axis.title.text or '')}}}")
         if axis.type == "log":
             options.append(f"{letter}mode=log")
+            if axis.exponentformat != "power":
+                options.append("log ticks with fixed point")
         if axis.range is not None and axis.type != "category":
             ends = [10**end for end in axis.range] if axis.type == "log" else list(axis.range)
             options += [f"{letter}min={_number(min(ends))}", f"{letter}max={_number(max(ends))}"]
@@ -112,13 +123,15 @@ def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
                 f"{letter}tick={{{','.join(map(str, range(len(axis.tickvals))))}}}",
             ]
             options.append(f"{letter}ticklabels={{{','.join(f'{{{text(word)}}}' for word in axis.ticktext[::-1])}}}")
-        elif axis.rangemode == "tozero" and letter == "y" and not _below_zero(figure, y):
+        elif axis.rangemode == "tozero" and letter == "y" and min(_values(figure, y), default=0) >= 0:
             options.append("ymin=0")
         if axis.tickvals is not None and axis.type != "category":
             options.append(f"{letter}tick={{{','.join(map(_number, axis.tickvals))}}}")
             options.append(f"{letter}ticklabels={{{','.join(f'{{{text(word)}}}' for word in axis.ticktext)}}}")
-        elif axis.dtick and not axis.type:
-            options.append(f"{letter}tick distance={axis.dtick:g}")
+        elif axis.dtick and not axis.type and (values := _values(figure, name)):
+            start = float(axis.tick0 or 0)
+            steps = range(math.ceil((min(values) - start) / axis.dtick), int((max(values) - start) / axis.dtick) + 1)
+            options.append(f"{letter}tick={{{','.join(_number(start + step * axis.dtick) for step in steps)}}}")
         if axis.showticklabels is False:
             options.append(f"{letter}ticklabels={{}}")
         if axis.tickformat and "%" in axis.tickformat:
@@ -126,13 +139,17 @@ def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
                 f"{letter}ticklabel={{\\pgfmathparse{{100*\\tick}}\\pgfmathprintnumber{{\\pgfmathresult}}\\,\\%}}"
             )
         if axis.side == "right":
-            options += ["axis y line*=right", "axis x line=none", "ylabel near ticks", "yticklabel pos=right"]
+            options += ["ytick pos=right", "yticklabel pos=right", r"xtick=\empty", "xticklabels={}", "xlabel={}"]
     return options
 
 
-def _below_zero(figure: Any, y: str) -> bool:
-    places = [_places(trace.y, figure.layout[_axis_key(y)]) for trace in figure.data if (trace.yaxis or "y") == y]
-    return any(value is not None and value < 0 for values in places for value in values)
+def _values(figure: Any, name: str) -> list[float]:
+    """Returns all that is drawn along an axis."""
+    found = []
+    for trace in figure.data:
+        if trace.x is not None and (trace[f"{name[0]}axis"] or name[0]) == name:
+            found += _places(trace[name[0]], figure.layout[_axis_key(name)])
+    return [value for value in found if value is not None]
 
 
 def _line(trace: Any, x: list[Any], y: list[Any], colours: dict[str, str]) -> list[str]:
@@ -254,7 +271,7 @@ def _look(trace: Any, colours: dict[str, str], i: int = 0) -> str:
     if "markers" not in mode:
         return ", ".join([*look, "mark=none"])
     mark = _MARKS.get(str(_one(marker.symbol or "circle", i)), "*")
-    fill = _colour(_one(marker.color, i), colours)[0]
+    fill = _colour(_one(marker.color, i) or trace.line.color, colours)[0]
     return ", ".join([*look, f"mark={mark}", f"mark size={0.375 * (_one(marker.size, i) or 6):.2f}pt",
                       f"mark options={{solid, draw={fill}, fill={fill}}}"])  # fmt: skip
 
