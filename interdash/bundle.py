@@ -1,7 +1,7 @@
 """The figures of a run as files for a paper, with the rows behind them, LaTeX, and how they were made.
 
-A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown), `figures.tex` and
-`provenance.json`, from which the same bundle is made again; rows that are no longer the same are named.
+A bundle is a zip: `figures/`, `pgfplots/` (lines and bars), `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown),
+`figures.tex` and `provenance.json`, from which the same bundle is made again; rows that are not the same are named.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import pandas as pd
 
 from interdash import drawings, tables
 from interdash.drawings import Choice, Drawing, Panels
-from interdash.figures import export, venues
+from interdash.figures import export, pgfplots, venues
 from interdash.latex import escaped
 from interdash.runs import Run
 from interdash.store import Store
@@ -77,16 +77,20 @@ def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Pa
     """
     wanted: list[str] = []
     for name in settings.figures:
-        wanted += drawings.names(store, run, settings.choice) if name == "all" else [name]
+        wanted += drawings.offered(store, run, settings.choice) if name == "all" else [name]
     return {drawings.file_name(name): drawings.chosen(store, run, name, settings.choice) for name in wanted}
 
 
-def figure_files(drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
-    """Yields the figures' files: name and content."""
+def figure_files(
+    drawn: Mapping[str, Drawing | Panels], settings: Settings, *, sources: bool = False
+) -> Iterator[tuple[str, bytes]]:
+    """Yields the figures' files: name and content; with `sources` also the pgfplots source of lines and bars."""
     for name, drawing in drawn.items():
         figure = drawing.printed(settings.size)
         for form in settings.formats:
-            yield f"{name}.{form}", export.render(figure, form, dpi=settings.dpi)
+            yield f"figures/{name}.{form}", export.render(figure, form, dpi=settings.dpi)
+        if sources and (picture := pgfplots.source(figure)):
+            yield f"pgfplots/{name}.tex", picture.encode()
 
 
 def bundle(
@@ -95,17 +99,18 @@ def bundle(
     """Returns the zip and what its `provenance.json` says."""
     drawn = chosen(store, run, settings)
     files: dict[str, bytes] = {}
-    for name, content in figure_files(drawn, settings):
-        files[f"figures/{name}"] = content
+    for name, content in figure_files(drawn, settings, sources=True):
+        files[name] = content
         if progress is not None:
-            progress(len(files), len(drawn) * len(settings.formats))
+            made = sum(file.startswith("figures/") for file in files)
+            progress(made, len(drawn) * len(settings.formats))
     rows: dict[str, str] = {}
     for name, drawing in drawn.items():
         for part, frame in drawing.rows.items():
             stem = f"rows/{name}-{part.replace(' ', '-')}"
             files[f"{stem}.csv"], files[f"{stem}.parquet"] = csv(frame), parquet(frame)
             rows[f"{stem}.csv"] = hashlib.sha256(files[f"{stem}.csv"]).hexdigest()
-    for name, table in tables.tables(store, [run.name, *settings.choice.runs]).items():
+    for name, table in tables.tables(store, [run.name, *settings.choice.runs], settings.size.numbers).items():
         text = tables.markdown(table).encode()
         files[f"tables/{name}.md"] = text
         files[f"tables/{name}.tex"] = tables.booktabs(table, tables.CAPTIONS[name], f"{run.name}-{name}").encode()

@@ -31,6 +31,7 @@ from interdash.cli import _progress, _warn, commands, root_option
 @click.option("--label-size", type=float, help="Points, of titles. Default: the venue's.")
 @click.option("--tick-size", type=float, help="Points, of numbers. Default: the venue's.")
 @click.option("--grey", is_flag=True, help="For print without colour.")
+@click.option("--numbers", metavar="point|point-comma|comma|comma-point", help="1 234.5, 1,234.5, 1 234,5 or 1.234,5.")
 @click.option("--dpi", default=300, show_default=True, help="Of PNG.")
 def export(
     run: str | None, root: Path, out: Path | None, source: Path | None, as_bundle: bool, as_page: bool, **options: Any
@@ -48,6 +49,8 @@ def export(
         raise click.UsageError("which run? give its name, or --from provenance.json")
     else:
         settings, before = _settings(**options), {}
+    if words := browser.missing_font(settings.size.font):
+        _warn([words])
     store = open_store()
     found = Run.open(root, run)
     for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
@@ -63,8 +66,9 @@ def export(
             return
         if not as_bundle and source is None:
             for name, content in bundle.figure_files(bundle.chosen(store, found, settings), settings):
-                (out / name).write_bytes(content)
-                click.echo(out / name)
+                path = out / Path(name).name
+                path.write_bytes(content)
+                click.echo(path)
             return
         with _progress("drawing", "file") as progress:
             content, said = bundle.bundle(store, found, settings, progress)
@@ -94,12 +98,14 @@ def _settings(
     label_size: float | None,
     tick_size: float | None,
     grey: bool,
+    numbers: str | None,
     **choice: Any,
 ) -> Any:
     from interdash.bundle import Settings
     from interdash.drawings import Choice
 
-    looks = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
+    looks: dict[str, Any] = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
+    looks["numbers"] = numbers
     return Settings(
         figures=(*figures, *panels) or ("all",),
         venue=venue,

@@ -111,8 +111,7 @@ def names(store: Store, run: Run, choice: Choice) -> list[str]:
     found += ["order_strength", "order_strength_row", "order_map"]
     if not removals.removals(store, run.name).empty:
         found += ["removals", "removal_doses", "removal_orders", "sample_removals", "share_and_gap"]
-    if run.config.masking.kind == "image":
-        found.append("input_image")
+    found.append("input_image" if run.config.masking.kind == "image" else "input_words")
     found += ["interactions", "waterfall", "sorted_strengths", "rebuilt", "sample_life", "interaction_life"]
     if choice.runs:
         found.append("curves")
@@ -121,12 +120,22 @@ def names(store: Store, run: Run, choice: Choice) -> list[str]:
     return found
 
 
+def offered(store: Store, run: Run, choice: Choice) -> list[str]:
+    """Returns the figures there are, those of several panels that have a name included."""
+    found = names(store, run, choice)
+    return [*found, "sample_interactions"] if "interactions" in found else found
+
+
 def chosen(store: Store, run: Run, name: str, choice: Choice) -> Drawing | Panels:
     """Returns a figure of a run, or several as panels: "dynamics,order_map" beside, "dynamics/order_map" below.
+
+    "sample_interactions" is the input of a sample, its variables outlined, beside its strongest interactions.
 
     Raises:
         ValueError: there is no such figure, epoch or sample, or there are more panels than letters.
     """
+    if name == "sample_interactions":
+        name = f"{'input_image' if run.config.masking.kind == 'image' else 'input_words'},interactions"
     rows = [[part.strip() for part in row.split(",")] for row in name.split("/")]
     if (count := sum(map(len, rows))) > MOST_PANELS:
         raise ValueError(f"{count} panels cannot be one figure; choose {MOST_PANELS} at most")
@@ -270,10 +279,10 @@ def _of_sample(store: Store, run: Run, name: str, choice: Choice, epoch: int) ->
         rows = queries.sample_life(store, run.name, number)
         return Drawing(sample.sample_life, {"sample": rows}, {"log": choice.log})
     listed = queries.interactions(store, run.name, epoch, number, limit=choice.top)
-    if name == "input_image":
+    if name in ("input_image", "input_words"):
         chosen = tuple(listed["members"].iloc[0]) if len(listed) else ()
         rows = inputs.drawable(queries.sample(store, run.name, number))
-        return Drawing(inputs.input_image, {"input": rows}, {"chosen": chosen})
+        return Drawing(getattr(inputs, name), {"input": rows}, {"chosen": chosen})
     if name == "interactions":
         return Drawing(sample.interactions, {"interactions": drilldown.numbered(listed) if image else listed}, {})
     if name == "interaction_life":

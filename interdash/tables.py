@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from interdash import queries, queries_compare
+from interdash.figures.venues import spelled
 from interdash.latex import escaped
 from interdash.queries_removal import removals
 from interdash.store import Store
@@ -24,13 +25,16 @@ CAPTIONS = {
 }
 
 
-def tables(store: Store, runs: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Returns the tables that the runs have, by name (those of `CAPTIONS`), all cells text."""
+def tables(store: Store, runs: Sequence[str], numbers: str = "point") -> dict[str, pd.DataFrame]:
+    """Returns the tables that the runs have, by name (those of `CAPTIONS`), all cells text; `numbers` as in `Venue`."""
     found = {
         "phases": pd.DataFrame([_phases(store, run) for run in runs]),
         "endings": pd.DataFrame([_ending(store, row) for row in _records(queries_compare.endings(store, list(runs)))]),
         "removal": pd.DataFrame([row for run in runs for row in _removal(store, run)]),
     }
+    for frame in found.values():
+        for column in frame.columns.difference(["run"]):
+            frame[column] = [cell if pd.isna(cell) else spelled(cell, numbers) for cell in frame[column]]
     return {name: frame for name, frame in found.items() if len(frame)}
 
 

@@ -4,24 +4,24 @@ from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, drawings, queries, ui
+from interdash import bundle, drawings, handout, queries, ui
 from interdash.figures import export, venues
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
-FONTS = ["the venue's", venues.SERIF, venues.SANS]
-TYPES = {"file": "application/octet-stream", "zip": "application/zip"}
+FONTS = ["the venue's", *venues.FONTS]
+NUMBERS = dict(zip(venues.NUMBERS, ("1 234.5", "1,234.5", "1 234,5", "1.234,5"), strict=True))
+TYPES = {"file": "application/octet-stream", "zip": "application/zip", "html": "text/html"}
 
 
-def choose_figures(known: list[str]) -> list[str]:
-    """Returns the figures to show, in the order in which they were chosen."""
-    given = st.query_params.get_all("figure")
+def choose_known(label: str, known: list[str], first: list[str], key: str) -> list[str]:
+    """Returns what is chosen of some names, in the order in which it was chosen."""
+    given = st.query_params.get_all(key)
     if wrong := [name for name in given if name not in known]:
-        st.warning(f"The link asks for {len(wrong)} figures that are not there; they are left out.")
-        st.query_params["figure"] = [name for name in given if name in known]
-    if any(name not in known for name in st.session_state.get("figure", [])):
-        del st.session_state["figure"]
-    first = [name for name in FIRST if name in known]
-    return st.multiselect("Figures", known, first, key="figure", bind="query-params", format_func=str)
+        st.warning(f"The link asks for {len(wrong)} {label.lower()} that are not there; they are left out.")
+        st.query_params[key] = [name for name in given if name in known]
+    if any(name not in known for name in st.session_state.get(key, [])):
+        del st.session_state[key]
+    return st.multiselect(label, known, first, key=key, bind="query-params", format_func=str)
 
 
 def choose_panels(known: list[str]) -> list[str]:
@@ -44,8 +44,9 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
         font = ui.choose(st.selectbox, "Font", FONTS, key="font")
         label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
         tick = st.number_input("Numbers (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}")
+        numbers = ui.choose(st.selectbox, "Written", list(NUMBERS), key="numbers", format_func=NUMBERS.__getitem__)
         colours = ui.choose(st.segmented_control, "Print", list(venues.COLOURS), key="print")
-    looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours}
+    looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers}
     return venue, looks | ({} if font == FONTS[0] else {"font": font})
 
 
@@ -63,7 +64,10 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
         numbers = list(range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum())))
         sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
         epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
-    return drawings.Choice(epoch, split, label, types, normalised, log, sample)
+    others = choose_known("Compared with", [name for name in ui.run_names() if name != page.run.name], [], "with")
+    for name in others:
+        ui.load(ui.open_run(name))
+    return drawings.Choice(epoch, split, label, types, normalised, log, sample, runs=tuple(others))
 
 
 def choose_formats() -> list[str]:
@@ -75,6 +79,26 @@ def choose_formats() -> list[str]:
         st.warning(f"{error} The camera in the corner of each figure saves it as SVG.")
         formats = ["html"]
     return st.multiselect("Formats", formats, formats[:1], key="formats")
+
+
+def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
+    """Draws the buttons of what holds many figures: bundles, and the run as one HTML file."""
+    everything = bundle.Settings(
+        ("all",), settings.venue, settings.formats, looks=settings.looks, choice=settings.choice
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for text, what in ((f"These {len(settings.figures)}", settings), (f"All {count}", everything)):
+            st.download_button(
+                f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what)[0],
+                f"{page.run.name}-figures.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
+                disabled=not settings.formats or not what.figures,
+                help="With rows (CSV, Parquet), LaTeX, pgfplots and provenance.json.",
+            )  # fmt: skip
+        st.download_button(
+            "Run as one HTML file", lambda: handout.handout(page.store, page.run, settings.choice),
+            f"{page.run.name}.html", TYPES["html"], key="handout",
+            help="For a co-author: tables and interactive charts; opens without Python or network.",
+        )  # fmt: skip
 
 
 def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
@@ -97,17 +121,13 @@ with ui.page("Figures") as page:
     ui.need_labels(page)
     choice = choose_choice(page)
     venue, looks = choose_looks()
-    known = drawings.names(page.store, page.run, choice)
-    figures = choose_figures(known) + choose_panels(known)
+    known = drawings.offered(page.store, page.run, choice)
+    figures = choose_known("Figures", known, [name for name in FIRST if name in known], "figure")
+    figures += choose_panels(known)
     formats = choose_formats()
     settings = bundle.Settings(tuple(figures), venue, tuple(formats), looks=looks, choice=choice)
-    everything = bundle.Settings(("all",), venue, tuple(formats), looks=looks, choice=choice)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for text, what in ((f"These {len(figures)}", settings), (f"All {len(known)}", everything)):
-            st.download_button(
-                f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what)[0],
-                f"{page.run.name}-figures.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
-                disabled=not formats or not known, help="With rows (CSV, Parquet), LaTeX and provenance.json.",
-            )  # fmt: skip
+    if words := export.missing_font(settings.size.font):
+        st.warning(words.capitalize())
+    show_files(page, settings, len(known))
     for name in figures:
         show_figure(page, name, settings)

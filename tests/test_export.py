@@ -85,6 +85,7 @@ def test_venues():
         (lambda: venues.venue("icml", label=3.0), "label text of 3 pt cannot be read in print"),
         (lambda: venues.venue("icml", font="<b>"), "'<b>' is no name of a font"),
         (lambda: venues.venue("icml", colours="pink"), "colours cannot be 'pink'; choose one of colour, grey"),
+        (lambda: venues.venue("icml", numbers="dot"), "cannot be written with 'dot'; choose one of point, point-comma"),
     ):
         with pytest.raises(ValueError, match=message):
             wrong()
@@ -102,8 +103,7 @@ def test_pdf_is_one_page_of_the_width_with_fonts_and_no_bitmap(figures, venue, t
         fonts = poppler("pdffonts", path).splitlines()[2:]
         assert any("LiberationSerif" in font for font in fonts), name
         assert all("CID TrueType" in font and " yes yes " in font for font in fonts), name  # Type 3 is refused
-        if name != "input_image":  # which is one
-            assert b"/Subtype /Image" not in path.read_bytes(), name
+        assert b"/Subtype /Image" not in path.read_bytes(), name
     assert "generalizable" in poppler("pdftotext", tmp_path / "dynamics.pdf")
 
 
@@ -182,6 +182,7 @@ def test_colours_of_one_panel_are_apart_however_seen(sight):
     pale = ink.mixed(theme.NON_GENERALIZABLE)
     panels = [(theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#000000"), (theme.GENERALIZABLE, pale, "#FFFFFF")]
     panels += [("#000000", theme.TESTING, theme.GAP), (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#8A8F98")]
+    panels += [theme.OTHERS]
     for colours in panels:
         for one, other in itertools.combinations(colours, 2):
             assert np.linalg.norm(lab(one, seen) - lab(other, seen)) > 15, (one, other)
@@ -191,6 +192,12 @@ def test_bars_are_apart_in_grey():
     grey = [ink.GREYS[colour] for colour in (theme.GENERALIZABLE, theme.NON_GENERALIZABLE)]
     lightness = [lab(colour, np.eye(3))[0] for colour in (grey[0], ink.mixed(grey[1]), grey[1])]
     assert lightness[1] - lightness[0] > 40 and lightness[2] - lightness[0] > 30
+
+
+def test_runs_compared_are_apart_in_grey_and_by_dash():
+    lightness = sorted(lab(ink.GREYS[colour], np.eye(3))[0] for colour in theme.OTHERS)
+    assert min(np.diff(lightness)) > 8
+    assert len(set(theme.DASHES)) == len(theme.OTHERS)
 
 
 def test_24_at_once_get_each_its_own(chromium):
@@ -282,6 +289,7 @@ def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path):
             "figures.tex",
             "rows/interactions-interactions.parquet",
             "tables/phases.tex",
+            "pgfplots/dynamics.tex",
         } <= set(names)
         (tmp_path / "provenance.json").write_bytes(archive.read("provenance.json"))
         csv = {name: archive.read(name) for name in names if name.endswith(".csv")}
@@ -317,7 +325,7 @@ def test_compared_runs(labelled_run, tmp_path):
     store.close()
 
 
-def opened(monkeypatch, root, **query):
+def opened(monkeypatch, root, /, **query):
     monkeypatch.setenv("INTERDASH_ROOT", str(root))
     page = AppTest.from_file(ui.FOLDER / "figures.py", default_timeout=60)
     for key, value in query.items():
@@ -335,6 +343,29 @@ def test_page_shows_figures_at_true_size(monkeypatch, labelled_run):
     page.selectbox(key="venue").set_value("custom").run()
     page.text_input(key="width").set_value("3 feet").run()
     assert "there is no venue '3 feet'" in page.error[0].value
+
+
+def test_page_compares_runs_and_sets_panels(monkeypatch, labelled_run, tmp_path):
+    for name in ("tiny", "other"):
+        shutil.copytree(labelled_run.path, tmp_path / name)
+    page = opened(
+        monkeypatch, tmp_path, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
+        **{"with": ["other", "gone"]},
+    )  # fmt: skip
+    assert "asks for 1 compared with that are not there" in page.warning[0].value
+    specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
+    assert len(specs) == 2 and all(spec["template"]["layout"]["separators"] == ",\u2009" for spec in specs)
+    assert [heading.value for heading in page.subheader] == ["curves", "dynamics+interactions"]
+    assert "difference" in page.multiselect(key="figure").options
+    page.text_input(key="panels").set_value("dynamics,pie").run()
+    assert "has no figure 'pie'" in page.error[0].value
+
+
+def test_missing_font_is_named():
+    if shutil.which("fc-list") is None:
+        pytest.fail("fc-list is missing; install it with `apt-get install --no-install-recommends fontconfig`")
+    assert "font 'No Such Font' is not installed" in export.missing_font("No Such Font")
+    assert export.missing_font(venues.SERIF) == ""
 
 
 def test_page_without_chromium(monkeypatch, labelled_run):

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import os
 import shutil
+import subprocess
 import threading
 from typing import Any
 
@@ -77,6 +78,14 @@ def chromium() -> str:
     if found is None:
         raise NoBrowserError(f"PDF, SVG and PNG need Chromium, which is not there; {REMEDY}. HTML needs none.")
     return found
+
+
+def missing_font(font: str) -> str:
+    """Returns what to say if a font is not installed, so that another one would be drawn; "" if it is, or unknown."""
+    if shutil.which("fc-list") is None:
+        return ""
+    found = subprocess.run(["fc-list", f":family={font}"], capture_output=True, text=True, check=False).stdout
+    return "" if found.strip() else f"the font {font!r} is not installed, another one is drawn; see `fc-list : family`"
 
 
 def close() -> None:

@@ -3,25 +3,31 @@
 Chromium writes hatching and maps into a PDF as bitmaps, which blur.
 """
 
+import base64
+import io
 import json
 import math
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 from plotly.colors import sample_colorscale
+from plotly.utils import PlotlyJSONEncoder
 
 from interdash.figures import theme
 
+MOST_PIXELS = 64 * 64  # of an image that is drawn as rectangles
 BAR = 44  # pixels of a colour bar with its numbers
 GREYS = {  # for print without colour, apart in lightness: told apart by dash, marker and frame as well
     theme.GENERALIZABLE: "#2B2B2B",
     theme.NON_GENERALIZABLE: "#8C8C8C",
     theme.TESTING: "#6E6E6E",
     theme.GAP: "#A8A8A8",
-    "#56B4E9": "#B4B4B4",
-    "#E69F00": "#5A5A5A",
+    "#56B4E9": "#C4C4C4",
+    "#E69F00": "#484848",
     "#F0E442": "#DADADA",
 }
 
@@ -79,6 +85,46 @@ def vector_maps(figure: Any, size: float) -> None:
         figure.layout.shapes = [*cells, *figure.layout.shapes]
 
 
+def vector_images(figure: Any) -> None:
+    """Replaces small images by rectangles, one for each run of equal pixels in a row; large ones stay bitmaps."""
+    cells, kept = [], []
+    for trace in figure.data:
+        pixels = _pixels(trace) if trace.type == "image" else None
+        if pixels is None:
+            kept.append(trace)
+            continue
+        for row, line in enumerate(pixels):
+            starts = [0, *(np.flatnonzero((line[1:] != line[:-1]).any(1)) + 1).tolist(), len(line)]
+            for start, stop in pairwise(starts):
+                red, green, blue, alpha = line[start].tolist()
+                if alpha:
+                    colour = f"rgba({red},{green},{blue},{alpha / 255:.3g})" if alpha < 255 else _code(red, green, blue)
+                    cells.append(
+                        {
+                            "type": "rect", "xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below",
+                            "x0": start - 0.5, "x1": stop - 0.5, "y0": row - 0.5, "y1": row + 0.5,
+                            "fillcolor": colour, "line": {"width": 0.3 if alpha == 255 else 0, "color": colour},
+                        }
+                    )  # fmt: skip
+    if cells:
+        figure.data = kept
+        figure.layout.shapes = [*cells, *figure.layout.shapes]
+
+
+def _pixels(trace: Any) -> Any:
+    """Returns the pixels `[height, width, 4]` of an image in the file's own bytes or in `z`; None if it is large."""
+    if trace.source:
+        data = base64.b64decode(trace.source.partition(",")[2])
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    else:
+        pixels = np.asarray(trace.z)
+    return pixels if pixels.shape[0] * pixels.shape[1] <= MOST_PIXELS and pixels.shape[2] == 4 else None
+
+
+def _code(red: int, green: int, blue: int) -> str:
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def _edges(places: list[float], cells: int) -> list[float]:
     """Returns where cells begin and end: the places given if they are edges, else half-way between the middles."""
     if len(places) == cells + 1:
@@ -105,9 +151,14 @@ def mixed(colour: str, share: float = 0.3) -> str:
     return "#" + "".join(f"{round(255 + share * (int(colour[i : i + 2], 16) - 255)):02x}" for i in (1, 3, 5))
 
 
+def plain(figure: Any) -> dict[str, Any]:
+    """Returns data and layout as lists and dicts, numbers as numbers: `Figure.to_dict` writes them as base64."""
+    return {"data": [trace.to_plotly_json() for trace in figure.data], "layout": figure.layout.to_plotly_json()}
+
+
 def grey(figure: Any) -> go.Figure:
     """Returns the figure without colours."""
-    text = figure.to_json()
+    text = json.dumps(plain(figure), cls=PlotlyJSONEncoder)
     for colour, grey in GREYS.items():
         for old, new in ((colour, grey), (mixed(colour), mixed(grey)), (_channels(colour), _channels(grey))):
             text = text.replace(old, new).replace(old.lower(), new)

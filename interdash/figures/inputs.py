@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -14,6 +15,10 @@ from interdash.figures import theme
 
 CHOSEN = "#E69F00"  # what a chosen interaction lights up: orange, of no other meaning
 OUTLINE = "#56B4E9"
+WORD, LAST = "word", "last word"  # names of the annotations of `input_words`; a line ends after the last
+_LETTERS = (
+    dict.fromkeys("ijl.,:;'|!ftIr()[]/ -", 0.33) | dict.fromkeys("mwMW@%", 0.92) | dict.fromkeys("scvxyzJk", 0.52)
+)
 
 
 def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
@@ -166,13 +171,71 @@ def input_html(sample: pd.DataFrame, chosen: Collection[int] = ()) -> str:
     shown = json.loads(row["display"]) if row["display"] else names
     if isinstance(shown, dict):
         return _columns(shown, names, chosen)
+    words = " ".join(_chip(word, variable, chosen) for word, variable in _words_of(row, shown))
+    return f'<p style="line-height:2.4;font-size:1.05rem;overflow-wrap:anywhere">{words}</p>'
+
+
+def _words_of(row: Any, shown: list[Any]) -> list[tuple[str, int]]:
+    """Returns the words of a text and the variable each of them is, −1 = none."""
+    names = list(row["names"])
     places = {i: v for i, v in enumerate(np.asarray(row["assignment"]).tolist()) if v >= 0}
     if any(i >= len(shown) or shown[i] != names[v] for i, v in places.items()):  # a user's tokens are not always words
         if any(shown.count(name) != 1 for name in names):
             shown = names  # which of two equal words it is, nobody can tell
         places = {shown.index(name): v for v, name in enumerate(names)}
-    words = " ".join(_chip(str(word), places.get(i, -1), chosen) for i, word in enumerate(shown))
-    return f'<p style="line-height:2.4;font-size:1.05rem;overflow-wrap:anywhere">{words}</p>'
+    return [(str(word), places.get(i, -1)) for i, word in enumerate(shown)]
+
+
+def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
+    """The text or table row as the network sees it; outlined and numbered: what is masked together.
+
+    How to read: each outlined word or column is one variable; its number is its bit in a subset. What is not outlined
+    is never masked. The variables of the strongest interaction are filled in orange.
+
+    Args:
+        sample: one row of `queries.sample`.
+        chosen: variables of the chosen interaction.
+    """
+    if sample.empty or not sample["display"].iloc[0]:
+        return theme.nothing("This sample has no words.", "words", "lines")
+    row = sample.iloc[0]
+    shown: Any = json.loads(row["display"])
+    columns = {name: i for i, name in enumerate(row["names"])}
+    if isinstance(shown, dict):
+        pieces = [
+            piece for name, value in shown.items() for piece in ((name, columns.get(name, -1)), (f"{value}\n", -1))
+        ]
+    else:
+        pieces = _words_of(row, shown)
+    notes = []
+    for word, variable in pieces:
+        text = html.escape(word, quote=False) + (f"<sub> {variable}</sub>" if variable >= 0 else "")
+        note = {"text": text.strip("\n"), "name": LAST if word.endswith("\n") else WORD, "borderpad": 1}
+        note |= {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "top"}
+        note["showarrow"] = False
+        if variable >= 0:
+            note |= {"bordercolor": OUTLINE, "borderwidth": 1.5, "bgcolor": CHOSEN if variable in chosen else None}
+        notes.append(note | ({"font": {"color": "#000000"}} if variable in chosen else {}))
+    figure = go.Figure(layout={"annotations": notes, "margin": {"l": 16, "r": 8, "t": 8, "b": 8}})
+    height = flow(figure.layout.annotations, 640, 13)
+    figure.update_xaxes(visible=False, title_text="words")
+    figure.update_yaxes(visible=False, title_text="lines")
+    return figure.update_layout(height=height + 16)
+
+
+def flow(notes: Any, width: float, size: float, *, serif: bool = False) -> float:
+    """Sets the words of `input_words` in lines of some width, text in `size` pixels; returns the height, all pixels."""
+    x, line = 0.0, 0
+    for note in notes:
+        letters = html.unescape(re.sub(r"<[^>]*>", "", note.text))
+        long = sum(_LETTERS.get(letter, 0.6) for letter in letters) * size * (0.9 if serif else 1.0) + 4
+        if x and x + long > width:
+            x, line = 0.0, line + 1
+        note.xshift, note.yshift = x, -1.75 * size * line
+        x += long + 0.35 * size
+        if note.name == LAST:
+            x, line = 0.0, line + 1
+    return 1.75 * size * (line + (x > 0)) + 8
 
 
 def _columns(values: dict[str, object], names: list[str], chosen: Collection[int]) -> str:
@@ -223,4 +286,4 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-FIGURES = (input_image, gallery)  # what the tests draw
+FIGURES = (input_image, input_words, gallery)  # what the tests draw

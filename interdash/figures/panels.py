@@ -74,7 +74,7 @@ def _fitting(row: Sequence[go.Figure], venue: Venue) -> list[Sequence[go.Figure]
 def _part(figure: go.Figure, venue: Venue, count: int) -> dict[str, Any]:
     """Returns a chart printed in its share of the width, as plain lists and dicts."""
     made = paper.printed(figure, replace(venue, width=venue.width / count, colours="colour"), legend=False)
-    part: Any = made.to_plotly_json()
+    part: Any = ink.plain(made)
     layout = part["layout"]
     size = venue.label * POINT
     layout["margin"]["t"] = max(layout["margin"]["t"], 4 + 1.5 * size)  # the letter stands there
@@ -93,9 +93,9 @@ def _align(rows: list[list[dict[str, Any]]]) -> None:
     for count in {len(row) for row in rows}:
         for column in zip(*(row for row in rows if len(row) == count), strict=True):
             for side in ("l", "r"):
-                widest = max(part["layout"]["margin"][side] for part in column)
-                for part in column:
-                    part["layout"]["margin"][side] = widest
+                margins = [part["layout"]["margin"] for part in column if part["data"]]  # words have no axis to align
+                for margin in margins:
+                    margin[side] = max(each[side] for each in margins)
 
 
 def _legend_of(part: dict[str, Any], known: set[tuple[str, str]], venue: Venue) -> list[dict[str, Any]]:

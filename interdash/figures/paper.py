@@ -6,6 +6,7 @@ bars become pale ones with a frame, and maps become rectangles: Chromium writes 
 
 import html
 import math
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from interdash.figures import ink, theme
-from interdash.figures.venues import POINT, Venue
+from interdash.figures import ink, inputs, theme
+from interdash.figures.venues import NUMBERS, POINT, SMALLEST, Venue, spelled
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
@@ -48,7 +49,9 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
     drawn.update_layout(title=None, template=template(venue), hovermode=False)
     _scale(drawn, venue)
     ink.vector_maps(drawn, venue.tick * POINT)
+    ink.vector_images(drawn)
     ink.pale_bars(drawn)
+    _spell(drawn, venue)
     _set_panels(drawn, venue, legend)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
 
@@ -70,7 +73,7 @@ def template(venue: Venue) -> go.layout.Template:
             "yaxis": axis,
             "legend": {"font": {"size": venue.label * POINT}},
             "annotationdefaults": {"font": {"family": font, "size": venue.label * POINT, "color": "#000000"}},
-            "separators": ".\u2009",
+            "separators": NUMBERS[venue.numbers],
         }
     )
 
@@ -105,8 +108,34 @@ def _scale(figure: Any, venue: Venue) -> None:
         if shape.line.width:
             shape.line.width *= factor
     for note in figure.layout.annotations:
+        if note.borderwidth:
+            note.borderwidth *= factor
         small = (note.font.size or _SCREEN) < _SCREEN
         note.font.size = (venue.tick if small else venue.label) * POINT
+
+
+def _spell(figure: Any, venue: Venue) -> None:
+    """Writes the numbers in texts as the venue's language does; names and words of users stay as they are."""
+    for note in figure.layout.annotations:
+        words = note.name in (inputs.WORD, inputs.LAST)
+        note.text = _large_enough(note.text or "" if words else spelled(note.text or "", venue.numbers))
+    for trace in figure.data:
+        if trace.type == "scatter" and trace.mode and "text" in trace.mode and trace.text is not None:
+            one = isinstance(trace.text, str)
+            trace.text = spelled(trace.text, venue.numbers) if one else [spelled(t, venue.numbers) for t in trace.text]
+        if trace.name:
+            trace.name = _large_enough(trace.name)
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        if axis.ticktext and axis.type != "category":
+            axis.ticktext = [spelled(text, venue.numbers) for text in axis.ticktext]
+        elif axis.ticktext:
+            axis.ticktext = [_large_enough(text) for text in axis.ticktext]
+
+
+def _large_enough(text: str) -> str:
+    """Returns a text whose raised and lowered parts are as large as print needs; Plotly makes them 70 % of the rest."""
+    span = f'<span style="font-size:{SMALLEST * POINT:g}px">'
+    return re.sub(r"<(su[bp])>(.*?)</su[bp]>", rf"<\1>{span}\2</span></\1>", text)
 
 
 def _apart(trace: Any, venue: Venue) -> Any:
@@ -160,6 +189,11 @@ def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
     layout = figure.layout
     width = venue.width * 96
     label, tick = venue.label * POINT, venue.tick * POINT
+    if any(note.name in (inputs.WORD, inputs.LAST) for note in layout.annotations):
+        height = inputs.flow(layout.annotations, width - 24, label, serif="Serif" in venue.font)
+        layout.update(width=width, height=math.ceil(height + 16), showlegend=False)
+        layout.margin = {"l": 16, "r": 8, "t": 8, "b": 8, "pad": 0, "autoexpand": False}
+        return
     if not panels:
         layout.update(width=width, height=1.5 * 96, showlegend=False, margin={"l": 20, "r": 10, "t": 10, "b": 20})
         return
@@ -320,9 +354,7 @@ def _thin_ticks(axis: Any, width: float, tick: float) -> None:
 
 def _plain(text: str) -> str:
     """Returns a text without the little HTML that Plotly reads."""
-    for mark in ("<b>", "</b>", "<sub>", "</sub>"):
-        text = text.replace(mark, "")
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
 
 
 def _width(text: str, size: float) -> float:

@@ -7,8 +7,15 @@ from typing import Any
 POINT = 96 / 72  # pixels of a browser in a point: it counts 96 to the inch
 SERIF = "Liberation Serif"  # as wide as Times, and TrueType: OpenType fonts would become Type 3, which venues refuse
 SANS = "Liberation Sans"  # as wide as Helvetica and Arial
+FONTS = (SERIF, SANS, "CMU Serif", "DejaVu Serif", "DejaVu Sans", "Open Sans")  # TrueType, if installed
 SMALLEST = 6.0  # points, of any text
 COLOURS = ("colour", "grey")
+NUMBERS = {  # decimal mark, mark of thousands: 1 234.5 and so on
+    "point": ".\u2009",
+    "point-comma": ".,",
+    "comma": ",\u2009",
+    "comma-point": ",.",
+}
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class Venue:
     label: float = 8.0  # points: titles of axes and panels, legend
     tick: float = 7.0  # points: numbers on the axes
     colours: str = "colour"
+    numbers: str = "point"  # one of NUMBERS
 
     def __post_init__(self) -> None:
         """Checks what people may give themselves.
@@ -36,6 +44,8 @@ class Venue:
             raise ValueError(f"{self.font!r} is no name of a font; use one such as {SERIF!r}, see `fc-list : family`")
         if self.colours not in COLOURS:
             raise ValueError(f"colours cannot be {self.colours!r}; choose one of {', '.join(COLOURS)}")
+        if self.numbers not in NUMBERS:
+            raise ValueError(f"numbers cannot be written with {self.numbers!r}; choose one of {', '.join(NUMBERS)}")
 
 
 VENUES = {  # text width of a page, or of a column
@@ -76,3 +86,21 @@ def venue(name: str, **changes: Any) -> Venue:
         )
     inches = float(found[1]) / (25.4 if found[2] == "mm" else 1)
     return replace(Venue(inches), **changes)
+
+
+def spelled(text: str, numbers: str) -> str:
+    """Returns a text with the numbers in it as a language writes them; those from 10,000 on in groups of three.
+
+    >>> spelled("τ = -0.25 of 12345", "comma-point")
+    'τ = −0,25 of 12.345'
+    """
+    decimal, thousands = NUMBERS[numbers]
+
+    def written(found: re.Match[str]) -> str:
+        whole, part = found[1], found[2]
+        if len(whole) > 4:
+            whole = f"{int(whole):,}".replace(",", thousands)
+        return whole + (decimal + part if part else "")
+
+    text = re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+    return re.sub(r"(?<![\w.])(\d+)(?:\.(\d+))?(?![\w.]*\w)", written, text)
