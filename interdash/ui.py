@@ -82,7 +82,8 @@ def frame(title: str) -> Iterator[None]:
 
 def expect(name: str | None) -> None:
     """Has a run loaded in the background: the one that a page would open, so that its first chart comes sooner."""
-    names = run_names()
+    if not (names := run_names()):
+        return
     chosen = name if name in names else _first(names)
     with suppress(*KNOWN_TROUBLE):  # the page that opens it says so
         load_ahead(Run.open(names[chosen].parent, chosen))
