@@ -28,7 +28,7 @@ from interdash.config import RunConfig
 from interdash.files import DamagedFileError, remove_drafts
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
-from interdash.parts import VECTORS, Unit, digest, finished, part_path, plan, read_part, write_part
+from interdash.parts import VECTORS, Unit, digest, discard_part, finished, is_there, plan, read_part, write_part
 from interdash.rebuilding import logits_builder, network_builder
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
@@ -128,7 +128,7 @@ def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
-            part_path(run, unit).unlink(missing_ok=True)
+            discard_part(run, unit)
             return f"{error.args[0].split(';')[0]}; it is computed again"
         return None
 
@@ -164,12 +164,11 @@ def compute_unit(setting: Setting, unit: Unit) -> State:
     Raises:
         DamagedFileError: checkpoint or samples are damaged.
     """
-    path = part_path(setting.run, unit)
-    if path.exists():
+    if is_there(setting.run, unit):
         return "there"
     try:
-        with FileLock(path.parent / "locks" / f"{unit.name}.lock", timeout=0):
-            if path.exists():
+        with FileLock(setting.run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0):
+            if is_there(setting.run, unit):
                 return "there"
             start = time.perf_counter()
             columns = _columns(setting, unit.network, unit.epoch, range(unit.first, unit.stop))

@@ -23,7 +23,9 @@ from interdash.parts import (
     LABELLING,
     Unit,
     digest,
+    discard_part,
     finished,
+    is_there,
     label_folder,
     label_inputs,
     part_path,
@@ -94,6 +96,8 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
     own = needed[0]
     _discard_damaged(folder)
     if not folder.exists():
+        if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
+            return None
         target, *others = [_read(run, group) for group in needed]
         split, words = samples.description(run.path)["split"], run.config.masking.kind == "text"
         tables = label_tables(target, others, rules, split, same_variables=not words)
@@ -150,7 +154,7 @@ def _read(run: Run, units: list[Unit]) -> dict[str, np.ndarray]:
         try:
             read.append(read_part(run, unit))
         except DamagedFileError:
-            part_path(run, unit).unlink(missing_ok=True)
+            discard_part(run, unit)
             raise
     return {name: np.concatenate([part[name] for part in read]) for name in read[0]}
 
