@@ -126,6 +126,12 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
     _sync_folder(path.parent)
 
 
+def is_writable(folder: Path) -> bool:
+    """Returns whether files can be made in a folder, or, while it is not there, in the nearest one above it."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return os.access(there, os.W_OK)
+
+
 def remove_drafts(folder: Path, older_than: float = 3600.0) -> int:
     """Returns how many drafts that a killed process left below a folder were deleted.
 
