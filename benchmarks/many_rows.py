@@ -2,6 +2,10 @@
 
     python -m benchmarks.many_rows make data/runs/mnist /tmp/many [--epochs 420] [--samples 10000]
     python -m benchmarks.many_rows measure /tmp/many/RUN
+    python -m benchmarks.many_rows readers /tmp/many/RUN
+
+`readers`: three threads ask what the page Dynamics asks, over and over, while a store with all tables (as that of
+`interdash load`) takes in the first epochs of the run at full speed, ten million salient rows or more.
 
 It is resampled, not computed: samples are drawn with replacement from those of the real run, and the tables of every
 epoch are those of the nearest real epoch, with the rows of the drawn samples, each effect times 1 ± 5 %. Means and
@@ -13,6 +17,8 @@ import argparse
 import asyncio
 import json
 import resource
+import tempfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.dashboard import measure
+from interdash import queries
 from interdash.boundaries import find_boundaries
 from interdash.labelling import label_samples, write_folder
 from interdash.packs import pack_name
@@ -36,6 +43,7 @@ from interdash.variables import Explained
 RESULTS = Path(__file__).parent / "results" / "many_rows.json"
 BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
 NOISE = 0.05
+READERS = 3
 
 
 def recorded(real: Run, root: Path, n_epochs: int, n_samples: int) -> tuple[Run, np.ndarray, list[int]]:
@@ -154,11 +162,61 @@ def sizes(run: Run) -> dict[str, Any]:
     }
 
 
+def readers(run: Run, folder: Path, rows: int = 10_000_000) -> dict[str, Any]:
+    """Returns what readers saw while a store in memory was loaded with so many salient rows; see the module."""
+    part = Run(folder / run.name)
+    part.labels_dir.mkdir(parents=True)
+    for name in ("run.json", "metrics.jsonl"):
+        (part.path / name).write_bytes((run.path / name).read_bytes())
+    linked = 0
+    for labels in sorted(run.labels_dir.glob("*-*")):
+        if linked < rows:
+            (part.labels_dir / labels.name).symlink_to(labels.resolve())
+            path = labels / "interactions.parquet"
+            linked += pq.read_metadata(path).num_rows if path.exists() else 0
+    store, stop = open_store(), threading.Event()
+    times: list[float] = []
+    errors: list[str] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            start = time.perf_counter()
+            try:
+                found = queries.order_strength(store, run.name, [7], types=("and", "or"))
+                assert len(found) in (0, 2 * run.config.masking.n_variables), len(found)
+                queries.epochs(store, run.name)
+            except Exception as error:
+                errors.append(repr(error))
+            times.append(1000 * (time.perf_counter() - start))
+
+    threads = [threading.Thread(target=read) for _ in range(READERS)]
+    for thread in threads:
+        thread.start()
+    start = time.perf_counter()
+    store.refresh(part)
+    seconds = time.perf_counter() - start
+    stop.set()
+    for thread in threads:
+        thread.join()
+    loaded = store.fetch("SELECT count(*) FROM interactions")[0][0]
+    store.close()
+    return {
+        "salient_rows_loaded": loaded,
+        "load_s": round(seconds, 2),
+        "readers": READERS,
+        "reads": len(times),
+        "errors": errors,
+        "p50_ms": round(float(np.percentile(times, 50)), 1),
+        "p95_ms": round(float(np.percentile(times, 95)), 1),
+        "most_ms": round(max(times), 1),
+    }
+
+
 def main() -> None:
     """Makes the run, or measures it and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("make", "measure"))
-    parser.add_argument("run", type=Path, help="make: the real run; measure: the large one")
+    parser.add_argument("part", choices=("make", "measure", "readers"))
+    parser.add_argument("run", type=Path, help="make: the real run; else the large one")
     parser.add_argument("root", type=Path, nargs="?", help="make: the folder for the large run")
     parser.add_argument("--epochs", type=int, default=420)
     parser.add_argument("--samples", type=int, default=10_000)
@@ -169,11 +227,16 @@ def main() -> None:
     if options.part == "make":
         print(make(run, options.root, options.epochs, options.samples).path)
         return
-    result = sizes(run)
-    print(json.dumps(result, indent=1), flush=True)
-    pages = asyncio.run(measure([run.path], options.port, options.repeats, 2))
-    result["pages"] = {key: value for key, value in pages.items() if key != "all_s"}
-    RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if options.part == "readers":
+        with tempfile.TemporaryDirectory() as folder:
+            result: dict[str, Any] = {"readers during a load": readers(run, Path(folder))}
+    else:
+        result = sizes(run)
+        print(json.dumps(result, indent=1), flush=True)
+        pages = asyncio.run(measure([run.path], options.port, options.repeats, 2))
+        result["pages"] = {key: value for key, value in pages.items() if key != "all_s"}
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(before | result, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(result, indent=1))
 
 
