@@ -337,4 +337,4 @@ def _start_server(roots: Sequence[Path], port: int) -> Any:
     return started
 
 
-from interdash import cli_export, cli_extract, cli_robustness  # noqa: E402, F401  add their commands to the ones above
+from interdash import cli_export, cli_extract, cli_robustness, cli_storage  # noqa: E402, F401  add their commands

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from interdash.config import RunConfig
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
-from interdash.parts import Unit, digest, part_path, write_part
+from interdash.parts import Unit, digest, is_there, write_part
 from interdash.rebuilding import logits_builder, network_builder
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
@@ -45,12 +45,11 @@ def compute_unit(setting: Setting, unit: Unit) -> State:
     Raises:
         DamagedFileError: checkpoint or samples are damaged.
     """
-    path = part_path(setting.run, unit)
-    if path.exists():
+    if is_there(setting.run, unit):
         return "there"
     try:
-        with FileLock(path.parent / "locks" / f"{unit.name}.lock", timeout=0):
-            if path.exists():
+        with FileLock(setting.run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0):
+            if is_there(setting.run, unit):
                 return "there"
             start = time.perf_counter()
             columns = _columns(setting, unit.network, unit.epoch, range(unit.first, unit.stop))

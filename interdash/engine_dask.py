@@ -26,7 +26,7 @@ from interdash import remote
 from interdash.computation import Setting, State, compute_unit
 from interdash.engines import Submit, WorkerLostError
 from interdash.files import DamagedFileError
-from interdash.parts import Unit, part_path, unit_key
+from interdash.parts import Unit, is_there, part_path, unit_key
 from interdash.runs import Run
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _received(run: Run, unit: Unit, state: State, cluster: Cluster) -> State:
             raise WorkerLostError(str(error)) from error
         return state
     path, deadline = part_path(run, unit), time.monotonic() + cluster.wait
-    while not path.exists():  # a network file system may show it some seconds later
+    while not is_there(run, unit):  # a network file system may show it some seconds later
         if time.monotonic() > deadline:
             raise WrongWorkerError(
                 f"a worker wrote {path}, which does not appear here: it has a copy of the run, not the same folder; "

@@ -22,7 +22,7 @@ from interdash import engine_dask, engines
 from interdash.computation import Setting, State, seconds_per_sample
 from interdash.engine_dask import Cluster
 from interdash.files import DamagedFileError, remove_drafts
-from interdash.parts import VECTORS, Unit, finished, part_path, plan, read_part
+from interdash.parts import VECTORS, Unit, discard_part, finished, plan, read_part
 from interdash.runs import Run
 
 Engine = Literal["local", "processes", "dask"]
@@ -136,7 +136,7 @@ def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
-            part_path(run, unit).unlink(missing_ok=True)
+            discard_part(run, unit)
             return f"{error.args[0].split(';')[0]}; it is computed again"
         return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import operator
 import os
 import re
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +74,22 @@ def check_epoch(epoch: int) -> int:
     return number
 
 
+def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a JSON object with a last field `checksum`: SHA-256 over all others, whatever their order and spacing.
+
+    >>> checksum_holds(with_checksum({"notes": "a"})), checksum_holds(with_checksum({"notes": "a"}) | {"notes": "b"})
+    (True, False)
+    """
+    fields = {key: value for key, value in record.items() if key != "checksum"}
+    text = json.dumps(json.loads(json.dumps(fields)), sort_keys=True)  # as it is when it has been written and read
+    return fields | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def checksum_holds(record: Mapping[str, Any]) -> bool | None:
+    """Returns whether a JSON object is as `with_checksum` made it; None if it has no checksum."""
+    return None if "checksum" not in record else with_checksum(record)["checksum"] == record["checksum"]
+
+
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Writes a file so that it is either absent, old or complete, and on the disk when this returns.
 
@@ -109,6 +126,12 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
     _sync_folder(path.parent)
 
 
+def is_writable(folder: Path) -> bool:
+    """Returns whether files can be made in a folder, or, while it is not there, in the nearest one above it."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return os.access(there, os.W_OK)
+
+
 def remove_drafts(folder: Path, older_than: float = 3600.0) -> int:
     """Returns how many drafts that a killed process left below a folder were deleted.
 
@@ -116,10 +139,23 @@ def remove_drafts(folder: Path, older_than: float = 3600.0) -> int:
         folder: searched with everything below it.
         older_than: seconds since the last write; younger drafts may still be written to.
     """
-    stale = [draft for draft in folder.rglob(".*.draft") if time.time() - draft.stat().st_mtime >= older_than]
+    stale = stale_drafts(folder, older_than)
     for draft in stale:
         draft.unlink(missing_ok=True)
     return len(stale)
+
+
+def stale_drafts(folder: Path, older_than: float = 3600.0) -> list[Path]:
+    """Returns drafts (files, or folders of files) below a folder that nothing was written to for so many seconds."""
+    found = []
+    for draft in folder.rglob(".*.draft"):
+        if draft.parent.suffix == ".draft":
+            continue  # goes with its folder
+        with suppress(FileNotFoundError):  # finished meanwhile
+            times = [path.stat().st_mtime for path in (draft, *draft.rglob("*"))]
+            if time.time() - max(times) >= older_than:
+                found.append(draft)
+    return found
 
 
 def _sync_folder(folder: Path) -> None:

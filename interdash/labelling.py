@@ -8,7 +8,7 @@ a hash over the parts' keys and the rules of generalization; labels by other rul
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from interdash.display import sample_table
 from interdash.files import DamagedFileError
 from interdash.parts import (
     LABELLING,
+    SCALARS,
     Unit,
     digest,
+    discard_part,
     finished,
+    is_there,
     label_folder,
     label_inputs,
     part_path,
@@ -94,7 +97,10 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
     own = needed[0]
     _discard_damaged(folder)
     if not folder.exists():
-        target, *others = [_read(run, group) for group in needed]
+        if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
+            return None
+        target = _read(run, own, (*SCALARS, "i_and", "i_or", "delta"))
+        others = [_read(run, group, ("v_empty", "v_full", "i_and", "i_or")) for group in needed[1:]]
         split, words = samples.description(run.path)["split"], run.config.masking.kind == "text"
         tables = label_tables(target, others, rules, split, same_variables=not words)
         tables["units"] = _unit_table(run, own, tables["sample_epochs"])
@@ -143,14 +149,14 @@ def _discard_outdated(run: Run, units: list[Unit]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(run: Run, units: list[Unit]) -> dict[str, np.ndarray]:
-    """Returns the columns of all samples of one network and epoch; a damaged part is deleted."""
+def _read(run: Run, units: list[Unit], columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns columns of all samples of one network and epoch, no others: they are large; a damaged part is deleted."""
     read = []
     for unit in units:
         try:
-            read.append(read_part(run, unit))
+            read.append(read_part(run, unit, columns))
         except DamagedFileError:
-            part_path(run, unit).unlink(missing_ok=True)
+            discard_part(run, unit)
             raise
     return {name: np.concatenate([part[name] for part in read]) for name in read[0]}
 

@@ -18,6 +18,7 @@ holds one row a sample, in small row groups, so that one sample is read without 
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ import pyarrow.parquet as pq
 
 from interdash.config import GeneralizationConfig
 from interdash.files import DamagedFileError, write_atomically
+from interdash.packs import discard, open_part, pack_name
 from interdash.runs import Run
 
 FORMAT = 1  # of the Parquet files; raised when columns change
@@ -36,6 +38,7 @@ ALGORITHM = 1  # of masked inference and the sparse split; raised when their num
 LABELLING = 3  # of what `labelling` derives from the parts; raised when its numbers or columns change
 SAMPLES_PER_UNIT = 25
 ROWS_PER_GROUP = 16384  # of label tables by sample: a group is read in about a millisecond
+_BLANK = 64 * "0"
 GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")
 SCALARS = {
@@ -113,9 +116,29 @@ def part_path(run: Run, unit: Unit) -> Path:
 
 
 def finished(run: Run, units: Iterable[Unit]) -> set[Unit]:
-    """Returns the units whose part is there (one look at the folder, nothing is read)."""
-    there = {path.name for path in run.parts_dir.glob("*.parquet")}
-    return {unit for unit in units if f"{unit.name}.parquet" in there}
+    """Returns the units whose part is there (one look at the folder, nothing is read), or was there and is not wanted.
+
+    A pack holds all parts of its epoch. Dropped vectors (see `retention`) are not computed again.
+    """
+    there = {path.stem for path in run.parts_dir.glob("*.parquet")}
+    whole = {path.stem for path in run.parts_dir.glob("*.zip")} | dropped(run)
+    return {unit for unit in units if unit.name in there or pack_name(unit.name) in whole}
+
+
+def dropped(run: Run) -> set[str]:
+    """Returns the names (as of a pack) of the epochs whose full vectors were dropped to save space."""
+    return set(run.manifest.get("dropped_vectors", ()))
+
+
+def is_there(run: Run, unit: Unit) -> bool:
+    """Returns whether the part of a unit can be read: it has a file, or is in a pack."""
+    path = part_path(run, unit)
+    return path.exists() or path.with_name(f"{pack_name(unit.name)}.zip").exists()
+
+
+def discard_part(run: Run, unit: Unit) -> None:
+    """Deletes the part of a unit, to be computed again."""
+    discard(part_path(run, unit))
 
 
 def label_inputs(units: Iterable[Unit], network: str, epoch: int, rules: GeneralizationConfig) -> list[list[Unit]]:
@@ -163,11 +186,12 @@ def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds:
 
 
 def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: int | None = None) -> None:
-    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, page checksums, notes as metadata.
+    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, checksums, notes as metadata.
 
     Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold.
     """
-    metadata = {"interdash": json.dumps({"format": FORMAT, "rows": table.num_rows, "group": group, **notes})}
+    notes = {"format": FORMAT, "rows": table.num_rows, "group": group, **notes, "sha256": _BLANK}
+    metadata = {"interdash": json.dumps(notes)}
     split = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
     numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     encodings = dict.fromkeys([f"{name}.list.element" for name in split] + numbers, "BYTE_STREAM_SPLIT")
@@ -175,19 +199,35 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
     if group is not None:
         dictionary = []
     by_sample = group is None and "sample" in table.column_names
-    write_atomically(
-        path,
-        lambda file: pq.write_table(
-            table.replace_schema_metadata(metadata),
-            file,
-            compression="zstd",
-            use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
-            column_encoding=encodings or None,
-            write_page_checksum=True,
-            write_statistics=["sample"] if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
-            row_group_size=ROWS_PER_GROUP if by_sample else group,
-        ),
+    made = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        made,
+        compression="zstd",
+        use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
+        column_encoding=encodings or None,
+        write_page_checksum=True,
+        write_statistics=["sample"] if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
+        row_group_size=ROWS_PER_GROUP if by_sample else group,
     )
+    content = made.getvalue().to_pybytes()
+    write_atomically(path, content.replace(_BLANK.encode(), hashlib.sha256(content).hexdigest().encode(), 1))
+
+
+def has_whole_bytes(path: Path) -> bool | None:
+    """Returns whether every byte of a table is as `write_table` wrote it; None if an older version wrote no SHA-256.
+
+    The hash is of the file with zeros in the place of the hash. Page checksums, which every reading verifies, leave
+    out the footer.
+
+    Raises:
+        DamagedFileError: the file cannot be opened.
+        FileNotFoundError: there is none.
+    """
+    sha256 = str(read_notes(path).get("sha256", "")).encode()
+    content = open_part(path).read()
+    blank = content.replace(sha256, _BLANK.encode(), 1) if sha256 else content
+    return hashlib.sha256(blank).hexdigest().encode() == sha256 if sha256 else None
 
 
 def read_notes(path: Path) -> dict[str, Any]:
@@ -275,12 +315,12 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
 
 def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True, memory_map=True)
+        file = pq.ParquetFile(open_part(path), page_checksum_verification=True)
         notes = json.loads((file.metadata.metadata or {})[b"interdash"])
         found, _ = int(notes["format"]), int(notes["rows"])
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no {path}; make it with {_command(path)}") from None
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise FileNotFoundError(f"there is no {path}; {_remedy(path)}") from None
+    except (pa.ArrowException, zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     if found != FORMAT:
         raise DamagedFileError(
@@ -298,3 +338,15 @@ def _damaged(path: Path, why: object) -> DamagedFileError:
 def _command(path: Path) -> str:
     folder = next((folder for folder in path.parents if folder.name in ("parts", "labels")), None)
     return f"`interdash extract {folder.parent.name if folder else 'RUN'}`"
+
+
+def _remedy(path: Path) -> str:
+    """Returns what to do about a file that is not there; a part may have been dropped on purpose."""
+    run = Run(path.parent.parent)
+    if path.parent.name == "parts" and (run.path / "run.json").exists() and pack_name(path.stem) in dropped(run):
+        network, epoch, _, _ = path.stem.rsplit("-", 3)
+        return (
+            f"the full vectors of {network} at epoch {int(epoch)} were dropped to save space; for new ones: "
+            f"`interdash gc {run.name} --want-vectors {int(epoch)} --delete`, then `interdash extract {run.name}`"
+        )
+    return f"make it with {_command(path)}"

@@ -1,9 +1,9 @@
 """A run on disk: manifest, explained samples, losses, checkpoints, parts. The only module that knows the folder.
 
     data/runs/<name>/
-      run.json                                  format, configuration, class names, state of the networks, notes
+      run.json                                  format, configuration, class names, networks' state, notes, checksum
       samples.safetensors, samples.json         the explained samples, their variables and baseline values
-      metrics.jsonl                             one line per network and epoch: losses in nats, accuracies
+      metrics.jsonl                             one line per network and epoch: losses in nats, accuracies, checksum
       checkpoints/<network>/<epoch>.safetensors and .sha256     network: target, baseline-0, baseline-1, …
       parts/, labels/                           what extraction makes; see `extraction`
 
@@ -37,8 +37,10 @@ from interdash.files import (
     check_epoch,
     check_name,
     check_network,
+    checksum_holds,
     read_tensors,
     tensor_bytes,
+    with_checksum,
     write_atomically,
 )
 
@@ -135,6 +137,11 @@ class Run:
                 f"{path} has format {found}, written by interdash {made_by}; this version reads format {FORMAT}: "
                 "open it with that version, or make the run again with `interdash train` or `interdash import`"
             )
+        if checksum_holds(manifest) is False:
+            raise DamagedFileError(
+                f"{path} is damaged (its checksum does not hold); copy it again from where the run was made, or delete "
+                "the field checksum if you edited the file yourself"
+            )
         return manifest
 
     @property
@@ -178,7 +185,9 @@ class Run:
         return FileLock(self.path / ".lock")
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
-        write_atomically(self.path / "run.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+        write_atomically(
+            self.path / "run.json", json.dumps(with_checksum(manifest), indent=1, ensure_ascii=False).encode()
+        )
 
     # Losses
 
@@ -200,7 +209,7 @@ class Run:
             file.seek(0)
             content = file.read()
             file.truncate(content.rfind(b"\n") + 1)  # a line torn by a kill would swallow this one
-            file.write(json.dumps(line).encode() + b"\n")
+            file.write(json.dumps(with_checksum(line)).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -216,6 +225,8 @@ class Run:
         for number, line in enumerate(complete, start=1):
             try:
                 row = json.loads(line)
+                if checksum_holds(row) is False:
+                    raise ValueError("its checksum does not hold")
                 rows[row["network"], row["epoch"]] = row
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedFileError(f"{path}, line {number} is damaged ({error}); delete that line") from error

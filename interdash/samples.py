@@ -10,7 +10,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interdash.files import DamagedFileError, read_tensors, tensor_bytes, write_atomically
+from interdash.files import (
+    DamagedFileError,
+    checksum_holds,
+    read_tensors,
+    tensor_bytes,
+    with_checksum,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     from interdash.variables import Explained
@@ -40,7 +47,7 @@ def save(folder: Path, explained: Explained) -> None:
     }
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
     write_atomically(folder / "samples.safetensors", content)
-    write_atomically(folder / "samples.json", json.dumps(words, ensure_ascii=False).encode())
+    write_atomically(folder / "samples.json", json.dumps(with_checksum(words), ensure_ascii=False).encode())
 
 
 def description(folder: Path) -> dict[str, Any]:
@@ -57,6 +64,8 @@ def description(folder: Path) -> dict[str, Any]:
     try:
         words = json.loads(path.read_bytes())
         _ = [words[key] for key in ("sha256", "split", "display", "kind", "names", "at")]
+        if checksum_holds(words) is False:
+            raise ValueError("its checksum does not hold")
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError(f"{path} is damaged ({error}); {_REMEDY}") from error
     return words

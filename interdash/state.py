@@ -33,7 +33,7 @@ class State:
 
 
 def is_extracting(run: Run) -> bool:
-    """Returns whether an extraction of the run is at work, in any process of this machine."""
+    """Returns whether an extraction of the run is at work: in any process of this machine, or one that shares locks."""
     path = run.parts_dir / "locks" / "extraction.lock"
     if not path.exists():
         return False
@@ -42,6 +42,22 @@ def is_extracting(run: Run) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # a read-only folder: its locks can be looked at, not taken
+        return _is_locked(path)
+
+
+def _is_locked(path: Path) -> bool:
+    """Returns whether a process holds a lock file, which is only read."""
+    try:
+        import fcntl
+
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
 
 
 def state(run: Run) -> State:

@@ -21,7 +21,7 @@ from streamlit.errors import StreamlitAPIException
 
 from interdash import queries
 from interdash.boundaries import BOUNDARIES, move_boundary
-from interdash.files import DamagedFileError
+from interdash.files import DamagedFileError, is_writable
 from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_charts import CONFIG, clicked, explanation, is_dark, show
@@ -182,7 +182,8 @@ def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
         _refuse("epochs", ", ".join(wrong), "the automatic choice", str)
     if any(epoch not in labelled for epoch in st.session_state.get(key, [])):
         del st.session_state[key]
-    chosen = page.ask(queries.chosen_epochs, count=most)
+    # another session may have loaded newer epochs since `labelled` was asked
+    chosen = [epoch for epoch in page.ask(queries.chosen_epochs, count=most) if epoch in labelled]
     return sorted(st.multiselect("Epochs", labelled, chosen, key=key, bind="query-params", max_selections=most))
 
 
@@ -219,7 +220,7 @@ def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
     """Says where the phases meet, and lets the user move a boundary."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(words)
-        if phases.empty:
+        if phases.empty or not is_writable(page.run.path):
             return
         with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
             boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")

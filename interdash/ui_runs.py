@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from interdash import jobs, listing, ui
-from interdash.files import check_name
+from interdash.files import check_name, is_writable
 from interdash.presets import PRESETS
 from interdash.runs import Run
 
 POLL = 1.5  # seconds between looks at a job
 SHOWN_JOBS = 8
+READ_ONLY = "{} can only be read from here: no tags, notes or jobs, nor can phase boundaries be moved. All else works."
 
 
 def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
@@ -79,6 +80,11 @@ def show_card(row: dict[str, Any]) -> None:
         with st.container(horizontal=True):
             for stem in ("dynamics", "sample", "removal"):
                 ui.link(stem, {"run": row["run"]})
+        if not is_writable(Path(row["root"])):
+            if Path(row["root"]) != ui.roots()[0]:  # else it stands below the list
+                st.caption(READ_ONLY.format(row["root"]))
+            st.text("\n".join(filter(None, (", ".join(row["tags"]), row["notes"]))))
+            return
         _work_forms(Path(row["root"]), row["run"])
     with right, st.form(f"words-{row['run']}"):
         tags = st.text_input("Tags, divided by commas", ", ".join(row["tags"]), max_chars=200, key=f"tags-{row['run']}")
@@ -89,7 +95,10 @@ def show_card(row: dict[str, Any]) -> None:
 
 
 def show_new_run(root: Path) -> None:
-    """Draws the form that starts a built-in run from training to labels."""
+    """Draws the form that starts a built-in run from training to labels, where that can be written."""
+    if not is_writable(root):
+        st.caption(READ_ONLY.format(root))
+        return
     with st.expander("Start a built-in run", icon=":material/add:"), st.form("new-run", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             preset = st.selectbox(
@@ -148,16 +157,21 @@ _WORDS = {
 
 
 def _job(root: Path, job: jobs.Job) -> None:
+    can_change = is_writable(root)
     now = jobs.progress(job)
     with st.container(border=True, key=f"job-{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{job.title}** · {_WORDS[job.state]} · started {_time(job.id)}", width="stretch")
-            if job.is_running:
+            if job.is_running and can_change:
                 if st.button("Cancel", key=f"cancel-{job.id}", icon=":material/stop:"):
                     with st.spinner("Ending it …"):
                         jobs.cancel(root, job.id)
                     st.rerun()
-            elif job.state != "done" and st.button("Go on", key=f"again-{job.id}", icon=":material/replay:"):
+            elif (
+                can_change
+                and job.state not in ("running", "done")
+                and st.button("Go on", key=f"again-{job.id}", icon=":material/replay:")
+            ):
                 _run(lambda: jobs.again(root, job.id))
             with st.popover("Log", type="tertiary", icon=":material/article:"):
                 st.code(jobs.log(job) or "nothing yet", language=None, height=300)

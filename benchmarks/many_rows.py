@@ -1,0 +1,244 @@
+"""A run of at least 100 million salient interactions in the dashboard. Writes benchmarks/results/many_rows.json.
+
+    python -m benchmarks.many_rows make data/runs/mnist /tmp/many [--epochs 420] [--samples 10000]
+    python -m benchmarks.many_rows measure /tmp/many/RUN
+    python -m benchmarks.many_rows readers /tmp/many/RUN
+
+`readers`: three threads ask what the page Dynamics asks, over and over, while a store with all tables (as that of
+`interdash load`) takes in the first epochs of the run at full speed, ten million salient rows or more.
+
+It is resampled, not computed: samples are drawn with replacement from those of the real run, and the tables of every
+epoch are those of the nearest real epoch, with the rows of the drawn samples, each effect times 1 ± 5 %. Means and
+intervals over samples are the real run's. There are no vectors (they are marked as dropped): the drill-down to *all*
+interactions of a sample is not measured here. Loading and pages go the way of every other run.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.dashboard import measure
+from interdash import queries
+from interdash.boundaries import find_boundaries
+from interdash.labelling import label_samples, write_folder
+from interdash.packs import pack_name
+from interdash.parts import Unit, label_folder, label_inputs, plan, read_table
+from interdash.queries import epochs, sample_strengths
+from interdash.runs import Run
+from interdash.state import summarise
+from interdash.store import FACTS, open_store
+from interdash.variables import Explained
+
+RESULTS = Path(__file__).parent / "results" / "many_rows.json"
+BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
+NOISE = 0.05
+READERS = 3
+
+
+def recorded(real: Run, root: Path, n_epochs: int, n_samples: int) -> tuple[Run, np.ndarray, list[int]]:
+    """Returns the run with samples, losses and checkpoints, the real samples drawn, and for each epoch the real one."""
+    rng, config, small = np.random.default_rng(0), real.config, real.explained()
+    draw = np.sort(rng.integers(0, len(small), n_samples))
+    config = replace(
+        config,
+        name=f"{real.name}-{n_epochs}x{n_samples}",
+        purpose=f"For benchmarks: {n_epochs} epochs and {n_samples} samples, resampled from the run {real.name}.",
+        training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
+        masking=replace(config.masking, samples_per_split=n_samples // 2),
+    )
+    run = Run.create(root, config, real.class_names)
+    run.save_explained(
+        Explained(
+            inputs=small.inputs[draw],
+            labels=small.labels[draw],
+            split=tuple(small.split[i] for i in draw),
+            index=small.index[draw],
+            variables=small.variables.select(draw.tolist()),
+            display=[small.display[i] for i in draw] if small.display else [],
+        )
+    )
+    losses = real.metrics().query("network == 'target'").set_index("epoch").drop(columns="network")
+    old = real.checkpoint_epochs("target")
+    places = np.linspace(0, old[-1], n_epochs)
+    nearest = [min(old, key=lambda epoch: abs(epoch - place)) for place in places]
+    for epoch, place in enumerate(places):
+        run.save_checkpoint("target", epoch, real.load_checkpoint("target", nearest[epoch]))
+        row = {name: float(np.interp(place, losses.index, losses[name])) for name in losses.columns}
+        run.record_metrics("target", epoch, **row)
+    run.finish("target")
+    last = real.checkpoint_epochs("baseline-0")[-1]
+    run.save_checkpoint("baseline-0", last, real.load_checkpoint("baseline-0", last))
+    run.finish("baseline-0")
+    return run, draw, nearest
+
+
+def make(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
+    """Returns the large run; see the module."""
+    run, draw, nearest = recorded(real, root, n_epochs, n_samples)
+    rng, rules = np.random.default_rng(0), run.config.generalization
+    units, old_units = plan(run)[0], plan(real)[0]
+    last = real.checkpoint_epochs("baseline-0")[-1]
+    for network, epoch, old in [("baseline-0", last, last), *(("target", *pair) for pair in enumerate(nearest))]:
+        source = label_folder(real, label_inputs(old_units, network, old, rules), rules)
+        inputs = label_inputs(units, network, epoch, rules)
+        tables = {name: _drawn(name, read_table(source / f"{name}.parquet"), draw, rng) for name in FACTS}
+        tables["units"] = _units(inputs[0])
+        write_folder(label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
+    run.update(dropped_vectors=sorted({pack_name(unit.name) for unit in units}))
+    label_samples(run)
+    store = open_store(lazy=True)
+    store.refresh(run)
+    summarise(run, epochs(store, run.name), find_boundaries(sample_strengths(store, run.name)))
+    store.close()
+    return run
+
+
+def _drawn(name: str, table: pa.Table, draw: np.ndarray, rng: np.random.Generator) -> pa.Table:
+    """Returns the rows of the drawn samples, numbered anew."""
+    if name not in BY_SAMPLE or not table.num_rows:
+        return table
+    old = table["sample"].to_numpy()
+    order = np.argsort(old, kind="stable")
+    first, last = np.searchsorted(old[order], draw), np.searchsorted(old[order], draw, side="right")
+    count = last - first
+    ends = np.cumsum(count)
+    rows = order[np.repeat(first - ends + count, count) + np.arange(ends[-1])]
+    made = table.take(pa.array(rows))
+    new = np.repeat(np.arange(len(draw), dtype=np.int32), count)
+    made = made.set_column(made.column_names.index("sample"), "sample", pa.array(new))
+    for column in ("effect", "baseline_effect", "after", "positive", "negative"):
+        if column in made.column_names:
+            field = made.schema.field(column)
+            noisy = made[column].to_numpy() * rng.normal(1.0, NOISE, made.num_rows)
+            values = pa.array(noisy, mask=np.isnan(noisy)).cast(field.type)
+            made = made.set_column(made.column_names.index(column), field, values)
+    return made
+
+
+def _units(units: list[Unit]) -> pa.Table:
+    return pa.table(
+        {
+            "first": pa.array([unit.first for unit in units], pa.int32()),
+            "stop": pa.array([unit.stop for unit in units], pa.int32()),
+            "name": [unit.name for unit in units],
+            **{key: [0.0] * len(units) for key in ("seconds", "solved", "worst_gap", "worst_residual")},
+        }
+    )
+
+
+def sizes(run: Run) -> dict[str, Any]:
+    """Returns rows, bytes and bytes a row of each table on the disk, and the time and memory that loading takes."""
+    tables: dict[str, dict[str, float]] = {}
+    for path in run.labels_dir.rglob("*.parquet"):
+        found = tables.setdefault(path.stem, {"rows": 0, "bytes": 0})
+        found["rows"] += pq.read_metadata(path).num_rows
+        found["bytes"] += path.stat().st_size
+    for found in tables.values():
+        found["bytes_a_row"] = round(found["bytes"] / max(found["rows"], 1), 2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    store, start = open_store(lazy=True), time.perf_counter()
+    store.refresh(run)
+    seconds = time.perf_counter() - start
+    store.close()
+    return {
+        "run": run.name,
+        "salient_rows": tables["interactions"]["rows"],
+        "bytes_of_labels": sum(found["bytes"] for found in tables.values()),
+        "tables": dict(sorted(tables.items())),
+        "load_s": round(seconds, 2),
+        "load_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+        "before_load_mb": round(before / 1e3),
+    }
+
+
+def readers(run: Run, folder: Path, rows: int = 10_000_000) -> dict[str, Any]:
+    """Returns what readers saw while a store in memory was loaded with so many salient rows; see the module."""
+    part = Run(folder / run.name)
+    part.labels_dir.mkdir(parents=True)
+    for name in ("run.json", "metrics.jsonl"):
+        (part.path / name).write_bytes((run.path / name).read_bytes())
+    linked = 0
+    for labels in sorted(run.labels_dir.glob("*-*")):
+        if linked < rows:
+            (part.labels_dir / labels.name).symlink_to(labels.resolve())
+            path = labels / "interactions.parquet"
+            linked += pq.read_metadata(path).num_rows if path.exists() else 0
+    store, stop = open_store(), threading.Event()
+    times: list[float] = []
+    errors: list[str] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            start = time.perf_counter()
+            try:
+                found = queries.order_strength(store, run.name, [7], types=("and", "or"))
+                assert len(found) in (0, 2 * run.config.masking.n_variables), len(found)
+                queries.epochs(store, run.name)
+            except Exception as error:
+                errors.append(repr(error))
+            times.append(1000 * (time.perf_counter() - start))
+
+    threads = [threading.Thread(target=read) for _ in range(READERS)]
+    for thread in threads:
+        thread.start()
+    start = time.perf_counter()
+    store.refresh(part)
+    seconds = time.perf_counter() - start
+    stop.set()
+    for thread in threads:
+        thread.join()
+    loaded = store.fetch("SELECT count(*) FROM interactions")[0][0]
+    store.close()
+    return {
+        "salient_rows_loaded": loaded,
+        "load_s": round(seconds, 2),
+        "readers": READERS,
+        "reads": len(times),
+        "errors": errors,
+        "p50_ms": round(float(np.percentile(times, 50)), 1),
+        "p95_ms": round(float(np.percentile(times, 95)), 1),
+        "most_ms": round(max(times), 1),
+    }
+
+
+def main() -> None:
+    """Makes the run, or measures it and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("make", "measure", "readers"))
+    parser.add_argument("run", type=Path, help="make: the real run; else the large one")
+    parser.add_argument("root", type=Path, nargs="?", help="make: the folder for the large run")
+    parser.add_argument("--epochs", type=int, default=420)
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--port", type=int, default=8642)
+    parser.add_argument("--repeats", type=int, default=2)
+    options = parser.parse_args()
+    run = Run.open(options.run.parent, options.run.name)
+    if options.part == "make":
+        print(make(run, options.root, options.epochs, options.samples).path)
+        return
+    if options.part == "readers":
+        with tempfile.TemporaryDirectory() as folder:
+            result: dict[str, Any] = {"readers during a load": readers(run, Path(folder))}
+    else:
+        result = sizes(run)
+        print(json.dumps(result, indent=1), flush=True)
+        pages = asyncio.run(measure([run.path], options.port, options.repeats, 2))
+        result["pages"] = {key: value for key, value in pages.items() if key != "all_s"}
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(before | result, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+# ruff: noqa: E501  the lines of the page are filled when they are written
+"""Writes docs/scaling.md from benchmarks/results/scale.json: `.venv/bin/python docs/scaling.py`.
+
+Every number of the page is measured (see benchmarks/scale.py), computed from measured ones, or an assumption that the
+page names as one.
+"""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HOME = Path(__file__).resolve().parent.parent
+PAGE = HOME / "docs" / "scaling.md"
+RESULTS = HOME / "benchmarks" / "results"
+RUNS, EPOCHS, SAMPLES, N, WORKERS = 1000, 15, 10_000, 16, 64  # what is asked; 15 = checkpoints of a built-in run
+UNIT = 25  # samples, as in interdash/parts.py
+VECTORS = 5  # that labelling reads: I_and and I_or of target and baseline, delta; float64
+PRICE = 0.04  # of a core-hour, in a currency of your choice: an assumption
+DISK = 500e6  # bytes a second that a shared disk takes in: an assumption
+
+
+def power_of_two(points: list[dict[str, float]], key: str, n: int) -> tuple[float, float]:
+    """Returns a measured quantity at n, and its factor for each variable more, from a line through its logarithm."""
+    sizes = np.array([point["n"] for point in points])
+    slope, first = np.polyfit(sizes, np.log([point[key] for point in points]), 1)
+    return float(np.exp(first + slope * n)), float(np.exp(slope))
+
+
+def computed(scale: dict[str, Any]) -> dict[str, float]:
+    """Returns the extrapolation: seconds, bytes and core-hours of the whole task, and what bounds it."""
+    points = [dict(point) for point in scale["sweep"]["n"]][-3:]  # the larger n: small ones are ruled by fixed costs
+    for point in points:
+        point["label_seconds"] = point["label_seconds_per_epoch"] / point["samples"]
+        point["label_bytes"] = point["label_bytes_per_epoch"] / point["samples"]
+    second, growth = power_of_two(points, "seconds_per_sample", N)
+    size, _ = power_of_two(points, "bytes_per_sample", N)
+    label, _ = power_of_two(points, "label_seconds", N)
+    label_size, _ = power_of_two(points, "label_bytes", N)
+    epochs = EPOCHS + 1  # a baseline
+    count = RUNS * epochs * SAMPLES
+    efficiency = scale["engines"]["speedup"]["dask"] / 2
+    return {
+        "largest": points[-1]["n"],
+        "count": count,
+        "second": second,
+        "growth": growth,
+        "core_hours": count * second / 3600,
+        "efficiency": efficiency,
+        "days": count * second / (WORKERS * efficiency) / 86400,
+        "driver_days": count / UNIT * scale["engines"]["driver_seconds_per_unit"] / 86400,
+        "label_days": count * label / 86400,
+        "label_days_apart": count * label / WORKERS / 86400,
+        "bytes": count * size,
+        "label_bytes": count * label_size,
+        "disk_days": count * size / DISK / 86400,
+        "label_memory": SAMPLES * VECTORS * 8 * 2**N,
+        "forward_passes": count * 2**N,
+        "cost": count * second / 3600 * PRICE,
+    }
+
+
+def bottleneck(found: dict[str, float]) -> str:
+    """Returns in words what is reached first."""
+    stages = {
+        f"computing, on {WORKERS} workers": found["days"],
+        "labelling, one epoch after the other in the process that extracts": found["label_days"],
+        "checking finished units in the driver": found["driver_days"],
+        "writing parts": found["disk_days"],
+    }
+    longest = max(stages, key=lambda name: stages[name])
+    return f"**{longest}**: {stages[longest]:,.1f} days"
+
+
+def rows_text() -> str:
+    """Returns what was measured on a store of more than 100 million rows; empty if that was not done."""
+    path = RESULTS / "many_rows.json"
+    if not path.exists():
+        return ""
+    many = json.loads(path.read_text())
+    table, pages = many["tables"]["interactions"], many["pages"]
+    bars = "; ".join(f"{name} {bar['value']:g} (bar {bar['bar']:g})" for name, bar in pages["bars"].items())
+    return f"""
+## Many rows in the dashboard
+
+Measured on `{many["run"]}`, resampled from a run of the pipeline (see `benchmarks/many_rows.py`), not computed:
+{many["salient_rows"]:,} salient interactions in {many["bytes_of_labels"] / 1e9:.2f} GB of labels, {table["bytes_a_row"]:g} bytes for a
+salient row, {many["bytes_of_labels"] / many["salient_rows"]:.1f} with all other tables. Opening takes
+{many["load_s"]:g} s. Slowest medians in seconds: {bars}.
+"""
+
+
+def filled(page: str) -> str:
+    """Returns a page whose paragraphs and points have lines of at most 120 characters."""
+    blocks = []
+    for block in page.split("\n\n"):
+        if block.startswith(("|", "#")):
+            blocks.append(block)
+            continue
+        points = block.replace("\n- ", "\n\0- ").split("\0")
+        wrapped = [
+            textwrap.fill(
+                " ".join(point.split()),
+                120,
+                subsequent_indent="  " if point.startswith("- ") else "",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for point in points
+        ]
+        blocks.append("\n".join(wrapped))
+    return "\n\n".join(blocks).rstrip() + "\n"
+
+
+def text(scale: dict[str, Any]) -> str:
+    """Returns the page."""
+    found, engines = computed(scale), scale["engines"]
+    tera = {key: found[key] / 1e12 for key in ("bytes", "label_bytes")}
+    lines = "\n".join(
+        f"| {point['n']} | {1000 * point['seconds_per_sample']:.1f} | {point['bytes_per_sample'] / 1e3:.1f} | "
+        f"{1000 * point['label_seconds_per_epoch'] / point['samples']:.1f} | "
+        f"{point['label_bytes_per_epoch'] / point['samples'] / 1e3:.2f} |"
+        for point in scale["sweep"]["n"]
+    )
+    return filled(f"""# Scaling: what a large study takes
+
+Made by `docs/scaling.py` from `benchmarks/results/scale.json`. **Measured** stands in the first section; all below it is
+extrapolated, and no GPU was measured.
+
+## Measured
+
+On {scale["machine"]["cores"]} cores ({scale["machine"]["processor"]}), LeNet on MNIST, one network at one epoch, one core:
+
+| n | ms a sample | kB of parts a sample | ms of labelling a sample | kB of labels a sample |
+|---|---|---|---|---|
+{lines}
+
+- Time is a straight line in epochs and samples: {scale["sweep"]["per_unit"]:.3f} s a unit of {UNIT} samples, {scale["sweep"]["fixed"]:.2f} s once; the
+  farthest point lies {100 * scale["sweep"]["worst_residual"]:.0f} % of the longest off it (n = 8).
+- Two workers on two cores are {engines["speedup"]["processes"]:.2f} times as fast as one in processes, {engines["speedup"]["dask"]:.2f} times on Dask; with two, Dask
+  takes {100 * engines["dask_overhead"]:+.1f} % against processes (n = {engines["n"]}).
+- The driver takes {1000 * engines["driver_seconds_per_unit"]:.1f} ms for a finished unit, which it reads and checks.
+{rows_text()}
+## Extrapolated: {RUNS:,} runs, {SAMPLES:,} samples, n = {N}, {WORKERS} workers
+
+{EPOCHS} checkpoints and one baseline a run: {found["count"]:,.0f} networks × epochs × samples, {found["forward_passes"]:.2g} forward passes. From n = {scale["sweep"]["n"][-3]["n"]:g} to
+{found["largest"]:g} each variable more takes {found["growth"]:.2f} times as long; by that line, n = {N} takes {found["second"]:.2f} s a sample. It lies {N - found["largest"]:g}
+variables beyond the largest n measured: take the figures as an order of magnitude.
+
+| what | how much |
+|---|---|
+| work | {found["core_hours"]:,.0f} core-hours |
+| computing, {WORKERS} workers at {100 * found["efficiency"]:.0f} % each (measured for two) | {found["days"]:,.1f} days |
+| labelling in one process | {found["label_days"]:,.1f} days; {found["label_days_apart"]:,.2f} with a process for each of {WORKERS} runs at a time |
+| driver, reading finished units | {found["driver_days"]:,.2f} days |
+| parts | {tera["bytes"]:,.1f} TB |
+| labels, which the dashboard shows | {tera["label_bytes"]:,.2f} TB |
+| writing parts at {DISK / 1e6:,.0f} MB/s (assumed) | {found["disk_days"]:,.1f} days |
+| memory to label one epoch, at least | {found["label_memory"] / 1e9:,.0f} GB |
+| cost at {PRICE:g} a core-hour (assumed) | {found["cost"]:,.0f} |
+
+In time the first bottleneck is {bottleneck(found)}. Before that, two things end such a study: {tera["bytes"]:,.0f} TB of parts, and {found["label_memory"] / 1e9:,.0f} GB
+of memory or more, because labelling holds all samples of an epoch of the target and of a baseline at once. So label on a machine
+with that memory or explain fewer samples, and drop vectors as soon as an epoch has labels: `interdash gc RUN
+--drop-vectors EPOCHS --delete` leaves {tera["label_bytes"]:,.2f} TB, and every chart but the list of all interactions of a sample.
+
+**One GPU.** None was measured. To replace {WORKERS} workers it has to take at most {1000 * found["second"] / (WORKERS * found["efficiency"]):.1f} ms a sample at n = {N}, forward
+passes and split together; measure yours with `interdash extract RUN --estimate --device cuda`.
+""")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(json.loads((RESULTS / "scale.json").read_text())), encoding="utf-8")

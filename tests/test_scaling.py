@@ -1,0 +1,64 @@
+"""The page docs/scaling.md: what its script computes from measured constants."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def scaling():
+    """The script docs/scaling.py as a module."""
+    spec = importlib.util.spec_from_file_location("scaling", HOME / "docs" / "scaling.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def measured(second=lambda n: 0.001 * 2.0**n, label=0.5):
+    """Returns constants of a machine that takes twice as long for each variable more."""
+    sizes = [
+        {
+            "n": n,
+            "samples": 50,
+            "seconds_per_sample": second(n),
+            "bytes_per_sample": 30.0 * 2**n,
+            "label_seconds_per_epoch": label,
+            "label_bytes_per_epoch": 50_000,
+        }
+        for n in (6, 8, 10, 12)
+    ]
+    return {
+        "sweep": {"n": sizes, "per_unit": 0.1, "fixed": 0.2, "worst_residual": 0.03},
+        "engines": {
+            "n": 10,
+            "speedup": {"processes": 1.8, "dask": 1.6},
+            "dask_overhead": 0.03,
+            "driver_seconds_per_unit": 0.004,
+        },
+        "machine": {"cores": 2, "processor": "x86_64"},
+    }
+
+
+def test_extrapolation_of_an_exact_power(scaling):
+    found = scaling.computed(measured())
+    count = 1000 * 16 * 10_000
+    assert found["growth"] == pytest.approx(2) and found["second"] == pytest.approx(0.001 * 2**16)
+    assert found["core_hours"] == pytest.approx(count * 65.536 / 3600)
+    assert found["days"] == pytest.approx(count * 65.536 / (64 * 0.8) / 86400)
+    assert found["bytes"] == pytest.approx(count * 30 * 2**16)
+    assert found["label_days"] == pytest.approx(count * 0.01 / 86400)
+    assert "computing, on 64 workers" in scaling.bottleneck(found)
+
+
+def test_the_longest_stage_is_named(scaling):
+    found = scaling.computed(measured(second=lambda n: 1e-6 * 2.0**n, label=50.0))
+    assert "labelling, one epoch after the other" in scaling.bottleneck(found)
+
+
+def test_lines_are_filled_and_tables_are_not(scaling):
+    lines = scaling.text(measured()).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("|")) <= 120
+    assert "| 12 | 4096.0 | 122.9 | 10.0 | 1.00 |" in lines
