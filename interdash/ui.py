@@ -39,6 +39,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "removal": ("Removal", ":material/content_cut:"),
     "compare": ("Compare", ":material/compare_arrows:"),
     "figures": ("Figures", ":material/insert_chart:"),
+    "help": ("Help", ":material/help:"),
 }
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
