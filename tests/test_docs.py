@@ -15,6 +15,7 @@ import pytest
 
 from interdash import cli, manual, ui
 from interdash.figures import venues
+from interdash.runs import Run
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")])
@@ -182,6 +183,33 @@ def test_own_run_runs(tmp_path):
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
     assert (tmp_path / "data/runs/imported/checkpoints/baseline-0/20.safetensors").exists()
+
+
+NOTEBOOK = """
+import ast, json, sys
+
+space = {"__name__": "__main__"}
+for cell in json.loads(open(sys.argv[1], encoding="utf-8").read())["cells"]:
+    if cell["cell_type"] == "code":  # as Jupyter does: run the statements, show the value of a last expression
+        body = ast.parse("".join(cell["source"])).body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), cell["id"], "exec"), space)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), space)
+            print(cell["id"], type(value).__name__, len(getattr(value, "data", ())) or len(value))
+"""
+
+
+def test_quickstart_runs(tmp_path):
+    """The cells of the notebook, in order, in a process and folder of their own; then the run can be looked at."""
+    command = [sys.executable, "-W", "error", "-c", NOTEBOOK, str(ROOT / "docs/quickstart.ipynb")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "certified gap" in done.stdout
+    assert re.search(r"cell-\d+ DataFrame 8\n", done.stdout) and len(re.findall("cell-.* Figure", done.stdout)) == 2
+    summary = Run.open(tmp_path / "quickstart-runs", "quickstart").manifest["summary"]
+    assert summary["word"] == "ready" and summary["peak_generalization_power"] > 0.3
 
 
 @pytest.mark.parametrize("text", manual.TEXTS)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -91,6 +92,19 @@ def phase_lines(figure: go.Figure, phases: pd.DataFrame | None, log: bool) -> No
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
         figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": "#FFFFFF"})
+
+
+def finding_text(epochs: pd.DataFrame) -> str:
+    """Returns what H does over the epochs as a title, such as "H peaks at epoch 10, at 60%, and ends at 28%"."""
+    rows = epochs.dropna(subset=["generalization_power"])
+    if len(rows) < 2:
+        return "Losses, strengths and H"
+    peak: Any = rows.loc[rows["generalization_power"].idxmax()]
+    last: Any = rows.iloc[-1]
+    high, end = f"{peak['generalization_power']:.0%}", f"{last['generalization_power']:.0%}"
+    if peak["epoch"] == last["epoch"]:
+        return f"H is highest at the last epoch, {int(last['epoch'])}: {high}"
+    return f"H peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
 
 
 def phase_text(phases: pd.DataFrame) -> str:
