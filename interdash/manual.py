@@ -4,19 +4,9 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
-TEXTS = (  # in the order in which one reads them
-    "tour",
-    "charts",
-    "method",
-    "own-run",
-    "run-folder",
-    "store",
-    "commands",
-    "environment",
-    "figures",
-    "published-code",
-    "security",
-)
+FIRST = ("tour", "charts", "method", "study", "published-code", "own-run", "commands", "environment", "run-folder")
+FOUND = sorted(path.stem for path in FOLDER.glob("*.md")) or ["tour"]  # which then is said to be missing
+TEXTS = (*(name for name in FIRST if name in FOUND), *(name for name in FOUND if name not in FIRST))
 IMAGE = re.compile(r"^!\[([^\]]*)\]\(([\w/.-]+)\)$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^):\s]+)\)")
 

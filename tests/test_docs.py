@@ -91,6 +91,7 @@ def test_every_venue_is_there():
 
 
 def test_every_text_is_in_the_help():
+    assert manual.TEXTS[:2] == ("tour", "charts") and len(set(manual.TEXTS)) == len(manual.TEXTS)
     assert set(manual.TEXTS) == {path.stem for path in (ROOT / "docs").glob("*.md")}
 
 
