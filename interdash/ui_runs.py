@@ -53,6 +53,7 @@ def show_table(rows: pd.DataFrame) -> str | None:
         key="list",
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         height=min(38 + 35 * max(len(rows), 1), 460),
         alt=f"List of {len(rows)} runs with state, losses, H and phases.",
     )

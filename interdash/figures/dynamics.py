@@ -22,6 +22,17 @@ LOSSES = {
     "gap": ("gap", theme.GAP, "dot"),
 }
 
+FACTS = (  # numbers of one epoch: name, column of `queries.epochs`, format, unit, meaning
+    ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
+    ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
+    ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers to the baseline network."),
+    ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
+    ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
+    ("Salient a sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
+    ("Threshold τ", "tau", ".2g", " nats", "Weaker interactions are not salient. τ is tiny in an untrained network."),
+    ("G flips", "flips", ".0%", "", "Noise floor: salient interactions on which two baseline networks disagree."),
+)
+
 
 def dynamics(
     epochs: pd.DataFrame,

@@ -1,6 +1,7 @@
 """Charts of the removal experiment: losses before and after, doses, orders, samples, and the share against the gap."""
 
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -294,7 +295,7 @@ def finding_text(removals: pd.DataFrame, epoch: int) -> str:
         "the generalizable interactions have "
         + ("as much." if min(met) > 0.999 else f"only {met[0]:.0%} and {met[1]:.0%} of that: see lower doses.")
     )
-    return words
+    return re.sub(r"(?<!\w)-(?=\d)", "−", words)  # a minus, as on the axes
 
 
 def _whole(row: Any) -> str:
