@@ -45,7 +45,7 @@ def dynamics(
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats; H is its generalizable
-    share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the three phases, the vertical
+    share. Shaded ribbons are 95% bootstrap intervals over samples. Coloured bands are the three phases, the vertical
     line is the pinned epoch; click a point to pin another.
     """
     if epochs.empty:
