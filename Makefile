@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEBIAN := chromium fonts-liberation poppler-utils
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test debian lint format bench serve clean
+.PHONY: demo test debian lint format bench serve screenshots clean
 
 .venv/runtime: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,12 @@ debian:
 
 test: debian lint
 	$(BIN)/python -m pytest --numprocesses 2 --durations 10
+
+# The pictures of README and docs, from the built-in runs.
+screenshots: .venv/dev
+	$(BIN)/interdash demo --no-serve
+	$(BIN)/interdash demo --preset digits --no-serve
+	$(BIN)/python docs/screenshots.py
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.solver

@@ -69,7 +69,7 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         elif found is None:
             reason = NOT_APART if name == "1|2" and third else BOUNDARIES[name]
         else:
-            reason = f"epoch {found:g}, 95 % interval {row['low']:g}–{row['high']:g}"
+            reason = f"epoch {found:g}, 95% interval {row['low']:g}–{row['high']:g}"
         epoch = moved[name] if by_user else found
         rows.append({**row, "epoch": epoch, "moved_by_user": by_user, "reason": reason})
     return rows

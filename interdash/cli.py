@@ -28,6 +28,7 @@ root_option = click.option(
     help="The folder of runs.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+port_option = click.option("--port", default=server.PORT, show_default=True, help="Of the dashboard, on 127.0.0.1.")
 workers_option = click.option(
     "--workers", type=click.IntRange(0), help="Processes; 0 = this one. Default: one a core, if that pays."
 )
@@ -66,7 +67,7 @@ def main() -> None:
     "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
 )
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@click.option("--port", default=server.PORT, show_default=True)
+@port_option
 @workers_option
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
@@ -240,7 +241,7 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
     show_default=True,
     help="A folder of runs; give it again for several.",
 )
-@click.option("--port", default=server.PORT, show_default=True)
+@port_option
 def serve(roots: tuple[Path, ...], port: int) -> None:
     """Open the dashboard on this machine (127.0.0.1 only)."""
     from interdash.runs import list_runs, no_runs

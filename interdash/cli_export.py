@@ -22,8 +22,21 @@ from interdash.cli import _progress, _warn, commands, root_option
 @click.option("--from", "source", type=click.Path(exists=True, path_type=Path), help="A provenance.json or bundle.")
 @click.option("--epoch", type=int, help="Of figures at one epoch. Default: the last.")
 @click.option("--sample", default=0, show_default=True, help="Of figures of one sample.")
-@click.option("--split", type=click.Choice(["all", "train", "test"]), default="all", show_default=True)
-@click.option("--type", "kind", type=click.Choice(["all", "apart", "and", "or"]), default="all", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["all", "train", "test"]),
+    default="all",
+    show_default=True,
+    help="Of the explained samples.",
+)
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["all", "apart", "and", "or"]),
+    default="all",
+    show_default=True,
+    help="AND and OR interactions together, apart, or one of them.",
+)
 @click.option("--nats", is_flag=True, help="Strengths of orders in nats, not divided by their mean.")
 @click.option("--linear", is_flag=True, help="A linear axis of epochs.")
 @click.option("--with", "others", multiple=True, metavar="RUN", help="Compared with; several times.")

@@ -115,12 +115,14 @@ TABLE = {  # columns of the list of runs: heading
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of `state.overview` as the list shows them: `TABLE`'s columns, with small curves."""
+    """Returns the rows of `state.overview` as the list shows them: `TABLE`'s columns, shares in per cent."""
     records = rows.to_dict("records")
     curves = [row["curves"] if isinstance(row["curves"], dict) else {} for row in records]
     shown = rows.assign(
         shown_state=[row["text"] if isinstance(row["text"], str) else row["problem"] for row in records],
         power_curve=[_points(curve, "generalization_power") for curve in curves],
+        peak_generalization_power=rows["peak_generalization_power"].astype(float) * 100,
+        label_noise=rows["label_noise"].astype(float) * 100,
         loss_curve=[_points(curve, "test_loss") for curve in curves],
         peak_generalization_power=rows["peak_generalization_power"].astype(float).round(2),  # shown as whole per cent
     )

@@ -1,6 +1,7 @@
 """The main job, from a configuration to a run that the dashboard can show. Each step ends early if it is done."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from interdash import extraction, labelling, rebuilding, training
 from interdash.boundaries import find_boundaries
@@ -9,6 +10,9 @@ from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
 from interdash.store import open_store
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Progress = Callable[[int, int], None]  # done, in all
 
@@ -32,11 +36,13 @@ def extract_and_label(
     cluster: Cluster | None = None,
     shard: tuple[int, int] | None = None,
     spec: str | None = None,
+    network: Callable[[], "nn.Module"] | None = None,
     progress: Progress | None = None,
 ) -> extraction.Outcome:
     """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show.
 
     Of several shards each labels what is complete when it ends: the last one finds everything, and writes the summary.
+    `network` builds the network of a run that was recorded in a notebook; see `extraction.extract`.
     """
     labelling.label_samples(run)
 
@@ -51,6 +57,7 @@ def extract_and_label(
         cluster=cluster,
         shard=shard,
         spec=spec,
+        network=network,
         progress=progress,
         on_epoch=on_epoch,
     )

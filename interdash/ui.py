@@ -21,6 +21,7 @@ from streamlit.errors import StreamlitAPIException
 
 from interdash import queries
 from interdash.boundaries import BOUNDARIES, move_boundary
+from interdash.figures.dynamics import FACTS
 from interdash.files import DamagedFileError, is_writable
 from interdash.runs import Run
 from interdash.state import state
@@ -36,6 +37,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "removal": ("Removal", ":material/content_cut:"),
     "compare": ("Compare", ":material/compare_arrows:"),
     "figures": ("Figures", ":material/insert_chart:"),
+    "help": ("Help", ":material/help:"),
 }
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
@@ -189,17 +191,21 @@ def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
 
 def choose_log() -> bool:
     """Returns whether the epoch axis is logarithmic."""
-    return choose(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis") == "log"
+    about = "Log shows epoch + 1, so that epoch 0, the untrained network, has a place."
+    return choose(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
 
 
 def choose_normalised() -> bool:
     """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
-    return choose(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit") == "normalised"
+    about = "Normalised: divided by their mean over orders, so that weak early and strong late epochs compare."
+    return choose(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
 
 
 def choose_split() -> str:
     """Returns "all", "train" or "test"."""
-    return choose(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=SPLITS.__getitem__)
+    about = "The explained samples: a fixed number of each split, not the whole of it."
+    shown = SPLITS.__getitem__
+    return choose(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
 
 
 def choose_label(page: Page) -> int:
@@ -212,7 +218,9 @@ def choose_label(page: Page) -> int:
 def choose_types() -> tuple[str, ...]:
     """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
-    kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=names.__getitem__)
+    about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
+    shown = names.__getitem__
+    kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
     return ("and", "or") if kind == "apart" else (kind,)
 
 
@@ -237,32 +245,10 @@ def facts(epochs: pd.DataFrame, epoch: int) -> None:
     """Draws the numbers of one epoch in a row: losses, H, strengths, τ, salient interactions, noise floor of G."""
     row = epochs.set_index("epoch").loc[epoch]
     with st.container(horizontal=True, key="facts"):
-        for name, column, form, unit in FACTS:
+        for name, column, form, unit, meaning in FACTS:
             value = row.get(column)
             if value is not None and not pd.isna(value):
-                st.metric(name, f"{value:{form}}{unit}", width="content", help=FACT_HELP.get(column))
-
-
-FACTS = (
-    ("Training loss", "train_loss", ".3f", " nats"),
-    ("Testing loss", "test_loss", ".3f", " nats"),
-    ("H", "generalization_power", ".0%", ""),
-    ("Generalizable", "generalizable", ".3g", " nats"),
-    ("Non-generalizable", "non_generalizable", ".3g", " nats"),
-    ("Salient a sample", "salient", ".0f", ""),
-    ("Threshold τ", "tau", ".2g", " nats"),
-    ("G flips", "flips", ".0%", ""),
-)
-FACT_HELP = {
-    "generalizable": "Σ|I| over the salient interactions that the baseline has too (G = 1), mean over samples.",
-    "non_generalizable": "Σ|I| over the salient interactions that the baseline lacks (G = 0), mean over samples.",
-    "salient": "Interactions with |I| ≥ τ, AND and OR, mean over samples; all others count as noise.",
-    "train_loss": "Mean cross-entropy over the whole training split.",
-    "test_loss": "Mean cross-entropy over the whole testing split.",
-    "generalization_power": "Share of the salient strength that transfers to the baseline network.",
-    "tau": "Interactions weaker than τ are not salient. τ is tiny in an untrained network, whose outputs hardly vary.",
-    "flips": "Noise floor: share of salient interactions on which two baseline networks disagree.",
-}
+                st.metric(name, f"{value:{form}}{unit}", width="content", help=meaning)
 
 
 def _choose_run() -> Run:

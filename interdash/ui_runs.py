@@ -35,7 +35,7 @@ def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
 
 def show_table(rows: pd.DataFrame) -> str | None:
     """Draws the list; returns the name of the run that is chosen by a click or by the link, None if there is none."""
-    number, share = st.column_config.NumberColumn, st.column_config.NumberColumn(format="percent")
+    number, share = st.column_config.NumberColumn, st.column_config.NumberColumn(format="%.0f%%")
     columns: dict[str, Any] = {column: heading for column, heading in listing.TABLE.items()}
     columns |= {column: number(heading, format="%.3f") for column, heading in listing.TABLE.items() if "loss" in column}
     columns |= {"gap": number("gap", format="%.3f", help="testing loss − training loss, nats, at the last epoch")}
@@ -54,6 +54,7 @@ def show_table(rows: pd.DataFrame) -> str | None:
         key="list",
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         height=min(38 + 35 * max(len(rows), 1), 460),
         alt=f"List of {len(rows)} runs with state, losses, H and phases.",
     )

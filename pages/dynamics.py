@@ -19,6 +19,7 @@ with ui.page("Dynamics") as page:
     if epoch is not None:
         ui.facts(epochs, epoch)
     frames = {"epochs": epochs, "strength": strength, "phases": phases}
+    st.subheader(dynamics.finding_text(epochs), anchor=False)
     pin = ui.pin_clicked("dynamics", page)
     ui.show(dynamics.dynamics, frames, key="dynamics", on_select=pin, note=page.note, log=log, pinned=epoch)
     ui.need_labels(page)

@@ -32,7 +32,7 @@ def test_planted_boundaries_are_found_and_told():
     rows = boundaries({"summary": {"phases": found}})
     assert rows[0]["epoch"] == pytest.approx(10, abs=1) and rows[1]["epoch"] == pytest.approx(25, abs=1)
     assert rows[0]["low"] <= rows[0]["epoch"] <= rows[0]["high"]
-    assert "95 % interval" in rows[0]["reason"]
+    assert "95% interval" in rows[0]["reason"]
 
 
 def test_without_phases_the_reason_says_so():
@@ -47,7 +47,7 @@ def test_a_third_phase_without_a_second_says_that_the_first_two_are_not_told_apa
     stored = [{"boundary": "1|2", "found": None}, {"boundary": "2|3", "found": 9.0, "low": 8.0, "high": 11.0}]
     rows = boundaries({"summary": {"phases": stored}})
     assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart")
-    assert rows[1]["reason"] == "epoch 9, 95 % interval 8–11"
+    assert rows[1]["reason"] == "epoch 9, 95% interval 8–11"
 
 
 def test_a_moved_boundary_is_stored_marked_and_taken_back(ready_run):

@@ -85,6 +85,19 @@ def test_phases_are_bands_and_words():
     assert "looked for" in dynamics.phase_text(phases.iloc[:0])
 
 
+@pytest.mark.parametrize(
+    "power, title",
+    [
+        ([0.1, 0.62, 0.28], "H peaks at epoch 4, at 62%, and ends at 28%"),
+        ([0.1, 0.2, 0.3], "H is highest at the last epoch, 8: 30%"),
+        ([None, None, 0.3], "Losses, strengths and H"),
+    ],
+)
+def test_finding(power, title):
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power})
+    assert dynamics.finding_text(epochs) == title
+
+
 def test_spindle():
     assert spindle.spindle(10).argmax() == 5 and spindle.spindle(10).sum() == pytest.approx(1)
 

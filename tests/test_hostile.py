@@ -62,7 +62,7 @@ def test_hostile_run(page, root):
             test.query_params[name] = value
         test.run()
         assert not test.exception, what
-        assert messages(test), what
+        assert messages(test) or page.stem == "help", what  # which reads none of them
     assert contents(root) == before
 
 

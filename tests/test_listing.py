@@ -36,4 +36,6 @@ def test_table(rows):
     assert shown.loc["tiny", "shown_state"] == "ready"
     assert "damaged" in shown.loc["broken", "shown_state"]
     assert len(shown.loc["tiny", "power_curve"]) == 3 and shown.loc["new", "power_curve"] == []
+    power = rows.set_index("run").loc["tiny", "peak_generalization_power"]
+    assert shown.loc["tiny", "peak_generalization_power"] == pytest.approx(100 * power)
     assert "root" not in shown

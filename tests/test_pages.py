@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from interdash import ui, ui_data
+from interdash import manual, ui, ui_data
 
 APP = ui.FOLDER.parent / "app.py"
 PAGES = sorted(ui.pages())
@@ -61,7 +61,8 @@ def test_ready(monkeypatch, labelled_run, stem, through_app):
 def test_empty(monkeypatch, tmp_path, stem, through_app):
     page = opened(monkeypatch, tmp_path / "nothing", stem, through_app=through_app)
     assert not page.exception and not page.error
-    assert "interdash demo" in words(page)
+    if stem != "help":  # which needs no run
+        assert "interdash demo" in words(page)
 
 
 @pytest.mark.parametrize("stem", PAGES)
@@ -96,7 +97,7 @@ def test_hostile_links(monkeypatch, labelled_run, stem, query):
     before = {path: path.read_bytes() for path in labelled_run.path.rglob("*") if path.is_file()}
     page = opened(monkeypatch, labelled_run.path.parent, stem, **query)
     assert not page.exception
-    if query["run"] != "tiny" and stem != "compare":  # which has runs of its own
+    if query["run"] != "tiny" and stem not in ("compare", "help"):  # which has runs of its own, and none
         assert "there" in words(page) or "not in this list" in words(page)
     shown = json.dumps([str(element.value) for element in page.markdown])
     assert "<script" not in shown and "onerror" not in shown
@@ -177,3 +178,11 @@ def test_runs_loads_what_will_be_opened_next(monkeypatch, labelled_run):
     shared.ahead.join()
     assert not page.exception and str(labelled_run.path) in shared.versions
     assert shared.store.fetch("SELECT DISTINCT run FROM strengths") == [("tiny",)]
+
+
+def test_help_shows_every_text(monkeypatch, tmp_path):
+    for name in manual.TEXTS:
+        page = opened(monkeypatch, tmp_path, "help", text=name)
+        assert not page.exception and page.header[0].value == manual.title(name)
+        shown = " ".join(text.value for text in page.markdown)
+        assert all(content.strip() in shown for alt, content in manual.pieces(name) if not alt)

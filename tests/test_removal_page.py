@@ -199,11 +199,11 @@ def test_epochs_can_be_clicked(answers):
 
 def test_finding_in_words():
     shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
-    assert "gap of the explained samples shrinks**, from 1.000 to 0.600 nats: -0.400 (-0.600 … -0.200)" in shrinks
+    assert "gap of the explained samples shrinks**, from 1.000 to 0.600 nats: −0.400 (−0.600 … −0.200)" in shrinks
     assert "over the whole splits, nothing removed, it is 0.900" in shrinks
     assert "The training loss rises, +0.500" in shrinks and "testing loss does not clearly change, +0.100" in shrinks
     assert "mostly because the training loss rises" in shrinks and "have as much." in shrinks
-    assert "random -0.200 (-0.300 … -0.100), more; generalizable -0.200" in shrinks
+    assert "random −0.200 (−0.300 … −0.100), more; generalizable −0.200" in shrinks
     fewer = rows_of_an_epoch([(0.0, -0.1, 0.1), (-0.4, -0.5, -0.3), (-0.4, -0.6, -0.2)], (0.1, -0.1, 0.3), 1.0)
     words = removal.finding_text(fewer, 8)
     assert "mostly because the testing loss falls" in words and "no clear difference" in words

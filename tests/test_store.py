@@ -230,7 +230,7 @@ def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_ru
 
 
 def test_documentation_has_every_table_and_column(empty):
-    """If this fails: `.venv/bin/python docs/tables.py`."""
+    """If this fails: `.venv/bin/python docs/generate.py`."""
     text = (Path(__file__).parent.parent / "docs" / "store.md").read_text(encoding="utf-8").replace("\\|", "|")
     for row in column_units(empty).to_dict("records"):
         assert f"\n### {row['table_name']}\n" in text, f"docs/store.md lacks the table {row['table_name']}"

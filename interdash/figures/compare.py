@@ -29,7 +29,7 @@ _YES_NO = {True: "yes", False: "no"}
 def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.Figure:
     """Losses, strengths and H of several runs, overlaid.
 
-    How to read: one colour and dash a run, the same in all six panels; ribbons are 95 % bootstrap intervals over
+    How to read: one colour and dash a run, the same in all six panels; ribbons are 95% bootstrap intervals over
     samples. Aligned by phase, every run starts at the untrained network, and the boundaries 1|2 and 2|3 and the last
     epoch lie over each other, so that fast and slow runs compare; after the last boundary that was found a curve ends.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -21,6 +22,17 @@ LOSSES = {
     "gap": ("gap", theme.GAP, "dot"),
 }
 
+FACTS = (  # numbers of one epoch: name, column of `queries.epochs`, format, unit, meaning
+    ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
+    ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
+    ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers to the baseline network."),
+    ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
+    ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
+    ("Salient a sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
+    ("Threshold τ", "tau", ".2g", " nats", "Weaker interactions are not salient. τ is tiny in an untrained network."),
+    ("G flips", "flips", ".0%", "", "Noise floor: salient interactions on which two baseline networks disagree."),
+)
+
 
 def dynamics(
     epochs: pd.DataFrame,
@@ -33,7 +45,7 @@ def dynamics(
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats; H is its generalizable
-    share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the three phases, the vertical
+    share. Shaded ribbons are 95% bootstrap intervals over samples. Coloured bands are the three phases, the vertical
     line is the pinned epoch; click a point to pin another.
     """
     if epochs.empty:
@@ -91,6 +103,19 @@ def phase_lines(figure: go.Figure, phases: pd.DataFrame | None, log: bool) -> No
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
         figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": "#FFFFFF"})
+
+
+def finding_text(epochs: pd.DataFrame) -> str:
+    """Returns what H does over the epochs as a title, such as "H peaks at epoch 10, at 60%, and ends at 28%"."""
+    rows = epochs.dropna(subset=["generalization_power"])
+    if len(rows) < 2:
+        return "Losses, strengths and H"
+    peak: Any = rows.loc[rows["generalization_power"].idxmax()]
+    last: Any = rows.iloc[-1]
+    high, end = f"{peak['generalization_power']:.0%}", f"{last['generalization_power']:.0%}"
+    if peak["epoch"] == last["epoch"]:
+        return f"H is highest at the last epoch, {int(last['epoch'])}: {high}"
+    return f"H peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
 
 
 def phase_text(phases: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
     """How far the distribution over orders is from a decay and from a spindle, at every epoch.
 
     How to read: the lower of two lines is the shape that fits better; 0 is a perfect fit. Published: generalizable
-    interactions decay over orders, non-generalizable ones form a spindle. Ribbons: 95 % bootstrap over samples.
+    interactions decay over orders, non-generalizable ones form a spindle. Ribbons: 95% bootstrap over samples.
     """
     if order_fits.empty:
         return theme.nothing("No interactions are labelled yet.", "epoch", "distance (share)")
@@ -57,7 +57,7 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
     """How alike training and testing samples are.
 
     How to read: their mean interactions are compared order by order, at the pinned epoch; 1 is the same, 0 nothing in
-    common. Few samples never reach 1: the grey band, 95 % of random groups of the same sizes, shows what samples of one
+    common. Few samples never reach 1: the grey band, 95% of random groups of the same sizes, shows what samples of one
     distribution give. A marker below the band is a difference of the splits.
     """
     titles = ("order (variables in an interaction)", "weighted Jaccard index (share)")
@@ -77,7 +77,7 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
         fillcolor=theme.rgba("#8A8F98", 0.25),
         line={"width": 0},
         mode="lines",
-        name="random groups, 95 %",
+        name="random groups, 95%",
         hoverinfo="skip",
     )
     figure.add_scatter(

@@ -1,6 +1,7 @@
 """Charts of the removal experiment: losses before and after, doses, orders, samples, and the share against the gap."""
 
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -28,8 +29,8 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
     """Loss of the explained samples at every epoch, before and after removing interactions, and of the whole split.
 
     How to read: if the non-generalizable interactions make the gap, removing them shrinks it more than either control
-    does, which removes as much strength from each sample. Ribbon around the dashed line: 95 % bootstrap over samples;
-    bands of the controls: 95 % of 20 draws. The change, paired by sample, is known better: hover over a marker. The
+    does, which removes as much strength from each sample. Ribbon around the dashed line: 95% bootstrap over samples;
+    bands of the controls: 95% of 20 draws. The change, paired by sample, is known better: hover over a marker. The
     thin line is the loss over the whole split, nothing removed; the black one is that of the explained samples alone.
     """
     if removals.empty:
@@ -59,7 +60,7 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
 def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
     """Loss at the pinned epoch by dose, a share of the non-generalizable strength: the strongest go first.
 
-    How to read: at 0 % nothing is removed, at 100 % every non-generalizable interaction of the chosen orders is gone
+    How to read: at 0% nothing is removed, at 100% every non-generalizable interaction of the chosen orders is gone
     from every sample. The controls lose the same strength at each dose; the generalizable ones level off where a
     sample has no more of them.
     """
@@ -201,7 +202,7 @@ def list_of_changes(sample_removals: pd.DataFrame, run: str, epoch: int, count: 
 def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go.Figure:
     """Share of non-generalizable strength against the loss gap of the whole splits, one point an epoch.
 
-    How to read: ρ is Spearman's rank correlation with its 95 % bootstrap interval (BCa) over the points. The interval
+    How to read: ρ is Spearman's rank correlation with its 95% bootstrap interval (BCa) over the points. The interval
     takes the epochs as independent, which they are not, so it is too narrow.
     """
     titles = ("share of non-generalizable strength, 1 − H", "gap: testing − training loss (nats)")
@@ -294,7 +295,7 @@ def finding_text(removals: pd.DataFrame, epoch: int) -> str:
         "the generalizable interactions have "
         + ("as much." if min(met) > 0.999 else f"only {met[0]:.0%} and {met[1]:.0%} of that: see lower doses.")
     )
-    return words
+    return re.sub(r"(?<!\w)-(?=\d)", "−", words)  # a minus, as on the axes
 
 
 def _whole(row: Any) -> str:

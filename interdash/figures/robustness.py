@@ -13,7 +13,7 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
     """Noise floor: how many labels G flip when one choice is made otherwise, and H by that choice.
 
     How to read: one row a choice; left the share of labels that flip, among interactions salient both ways, right H.
-    Large markers with 95 % bootstrap intervals over samples: the measured epoch nearest to the pinned one; small ones:
+    Large markers with 95% bootstrap intervals over samples: the measured epoch nearest to the pinned one; small ones:
     the others. The ring is H by the run's own choices. Differences of H smaller than this are not about the network.
     """
     titles = ("labels G that flip (share)", "H (share)")

@@ -1,0 +1,138 @@
+"""Rewrites the docs that come from code: `.venv/bin/python docs/generate.py`.
+
+The section "Tables" of store.md from interdash/schema.sql, charts.md from the docstrings of the figure functions,
+commands.md from the command line, the last table of published-code.md from the measured results. A test fails when
+one of them is stale.
+"""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import plotly.graph_objects as go
+
+from interdash import cli, figures, ui
+from interdash.store import column_units, open_store
+
+FOLDER = Path(__file__).parent
+FIRST = ("runs", "metrics", "phases", "samples", "networks", "units", "strengths", "order_strengths", "sample_epochs")
+ORDER = ("demo", "serve", "train", "import", "baseline", "extract", "robustness", "info", "export")  # then the others
+MARK = "\n### "
+CHARTS = """\
+# Every chart, and how to read it
+
+The sentences are those under the charts. Every chart on a page comes with the rows behind it (CSV, Parquet) and a
+camera that saves SVG; [files for a paper](figures.md) come from the page *Figures* or `interdash export`. Strengths,
+effects, outputs and losses are in nats. The symbols are defined in [the method](method.md).
+"""
+TABLE = "| what | value |\n|---|---|\n"
+COMMANDS = """\
+# Every command
+
+`interdash COMMAND --help` says the same. Exit codes: 0 done; 1 an error, or something left undone, said on stderr; 2
+wrong usage; 130 interrupted by Ctrl-C; 143 ended by SIGTERM. What was finished is safe, and the same command goes on.
+"""
+
+
+def tables() -> str:
+    """Returns one section for each table, with type, unit and meaning of every column."""
+    store = open_store()
+    columns: Any = column_units(store)
+    comments = dict(store.fetch("SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'store'"))
+    store.close()
+    text = ""
+    for name in sorted(comments, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)):
+        text += f"{MARK}{name}\n\n{cell(comments[name])}\n\n| column | type | unit and meaning |\n|---|---|---|\n"
+        for row in columns[columns["table_name"] == name].to_dict("records"):
+            meaning = row["comment"] if isinstance(row["comment"], str) else ""
+            text += f"| `{row['column_name']}` | {row['data_type'].lower()} | {cell(meaning)} |\n"
+    return text
+
+
+def all_figures() -> dict[str, Callable[..., go.Figure]]:
+    """Returns the figure functions by name."""
+    names = [found.name for found in pkgutil.iter_modules(figures.__path__)]
+    modules = [importlib.import_module(f"interdash.figures.{name}") for name in names]
+    return {figure.__name__: figure for module in modules for figure in getattr(module, "FIGURES", ())}
+
+
+def charts() -> str:
+    """Returns caption and "how to read" of every chart, page by page."""
+    left, text = all_figures(), CHARTS
+    for stem, title in ui.pages().items():
+        source = (ui.FOLDER / f"{stem}.py").read_text(encoding="utf-8")
+        asked = dict.fromkeys(re.findall(r"ui\.show\(\s*\w+\.(\w+)", source))
+        shown = [left.pop(name) for name in asked if name in left]
+        text += f"\n## Page {title}\n" if shown else ""
+        text += "".join(map(chart, shown))
+    return text + ("\n## In files only\n" + "".join(map(chart, left.values())) if left else "")
+
+
+def chart(figure: Callable[..., go.Figure]) -> str:
+    """Returns the section of one chart."""
+    caption, how = ui.explanation(figure)
+    return f"{MARK}{figure.__name__}\n\n{caption}\n\n**How to read:** {how}\n"
+
+
+def commands() -> str:
+    """Returns usage, meaning, arguments and options of every command."""
+    every = cli.commands.commands
+    text = COMMANDS
+    for name in sorted(every, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)):
+        command = every[name]
+        context = click.Context(command, info_name=f"interdash {name}")
+        text += f"\n## {name}\n\n    {' '.join(command.get_usage(context).split()[1:])}\n\n"
+        text += (
+            "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(command.help or "").split("\n\n")) + "\n"
+        )
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        if options:
+            text += "\n| option | default | what |\n|---|---|---|\n" + "".join(line(option) for option in options)
+    return text
+
+
+def line(option: click.Option) -> str:
+    """Returns the row of one option."""
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    kind = option.type
+    value = "" if option.is_flag else f" {option.metavar or '|'.join(getattr(kind, 'choices', ()))}".rstrip()
+    fixed = option.default is None or option.multiple or option.is_flag or type(option.default).__name__ == "Sentinel"
+    default = "required" if option.required else "" if fixed else f"`{option.default}`"
+    what = f"{option.help or ''}{f' Environment: `{option.envvar}`.' if option.envvar else ''}".strip()
+    return f"| {cell(names + value)} | {default} | {cell(what)} |\n"
+
+
+def measured() -> str:
+    """Returns the table of what the benchmark of the solver measured against the published procedure."""
+    rows = json.loads((FOLDER.parent / "benchmarks/results/solver.json").read_text(encoding="utf-8"))["rows"]
+    text, names = "", ("faster", "over the published")
+    for row in rows:
+        if any(name in row["what"] for name in names):
+            value = f"{row['value']:,.0f}" if row["value"] > 10 else f"{row['value']:.2f}"
+            text += f"| {cell(row['what'])} | {value} {row['unit']} |\n"
+        elif re.match("n=10 .* default: objective above the optimum", row["what"]):
+            text += f"| ours, {cell(row['what'])} | {row['value']:.2f} {row['unit']} |\n"
+    return f"{TABLE}{text}"
+
+
+def cell(text: str) -> str:
+    """Returns text that can stand in a table of Markdown."""
+    return text.replace("|", "\\|")
+
+
+def made() -> dict[str, str]:
+    """Returns the pages that come from code, as they should be: name of the file, text."""
+    store = (FOLDER / "store.md").read_text(encoding="utf-8").split(MARK)[0] + tables()
+    published = (FOLDER / "published-code.md").read_text(encoding="utf-8").split(TABLE)[0] + measured()
+    return {"store.md": store, "charts.md": charts(), "commands.md": commands(), "published-code.md": published}
+
+
+if __name__ == "__main__":
+    for page, text in made().items():
+        (FOLDER / page).write_text(text, encoding="utf-8")

@@ -1,0 +1,15 @@
+"""Help: the texts of docs/."""
+
+import streamlit as st
+
+from interdash import manual, ui
+
+with ui.frame("Help"):
+    name = ui.choose(st.segmented_control, "Text", manual.TEXTS, key="text")
+    with st.container(width=900):
+        st.header(manual.title(name), anchor=False)
+        for alt, content in manual.pieces(name):
+            if alt:
+                st.image(content, alt=alt)
+            else:
+                st.markdown(content)

@@ -1,0 +1,238 @@
+"""The texts are complete and true: charts, commands, options, variables, pages, venues; links lead on, code runs."""
+
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from interdash import cli, manual, ui
+from interdash.figures import venues
+from interdash.runs import Run
+
+ROOT = Path(__file__).parents[1]
+TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MODULES = [*ROOT.glob("*.py"), *ROOT.glob("interdash/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("benchmarks/*.py")]
+
+
+def generated():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(path, *languages):
+    """Returns the fenced blocks of a text in these languages."""
+    return [content for language, content in FENCE.findall(path.read_text(encoding="utf-8")) if language in languages]
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", ["charts.md", "commands.md", "store.md", "published-code.md"])
+def test_generated_pages_are_fresh(page):
+    """Charts, commands with their options, tables with their columns."""
+    assert read(f"docs/{page}") == generated().made()[page], "stale: run `.venv/bin/python docs/generate.py`"
+
+
+def test_every_chart_is_there():
+    text = read("docs/charts.md")
+    figures = generated().all_figures()
+    assert len(figures) >= 20
+    for figure in figures.values():
+        caption, how = ui.explanation(figure)
+        assert f"### {figure.__name__}\n\n{caption}\n\n**How to read:** {how}\n" in text
+
+
+def test_every_option_says_what_it_does():
+    for command in cli.commands.commands.values():
+        assert command.help, command.name
+        silent = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
+        assert not silent, f"interdash {command.name}: options without help: {silent}"
+
+
+def test_every_environment_variable_is_there():
+    pattern = r'environ(?:\.get\(|\[)"(\w+)"|envvar="(\w+)"|(?:export|ENV) ([A-Z_]+)\b|(?:ENV [^\n]*? )([A-Z_]+)='
+    sources = [*MODULES, ROOT / "Makefile", *ROOT.glob("Dockerfile*"), *ROOT.glob("compose*.y*ml")]
+    found = {
+        next(filter(None, groups))
+        for path in sources
+        for groups in re.findall(pattern, path.read_text(encoding="utf-8"))
+    }
+    assert {"INTERDASH_ROOT", "OMP_NUM_THREADS", "BROWSER_PATH"} <= found
+    missing = {variable for variable in found if f"| `{variable}` |" not in read("docs/environment.md")}
+    assert not missing, f"docs/environment.md lacks {missing}"
+
+
+def test_every_page_is_on_the_tour():
+    headings = re.findall(r"^## (\w+)$", read("docs/tour.md"), re.MULTILINE)
+    assert headings == list(ui.pages().values())
+
+
+def test_every_venue_is_there():
+    text = read("docs/figures.md")
+    for venue in venues.VENUES:
+        size = venues.venue(venue)
+        assert f"| {venue} | {size.width:.4g} | {size.font} | {size.label:g}, {size.tick:g} |" in text
+
+
+def test_every_text_is_in_the_help():
+    assert manual.TEXTS[:2] == ("tour", "charts") and len(set(manual.TEXTS)) == len(manual.TEXTS)
+    assert set(manual.TEXTS) == {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_links_lead_somewhere(path):
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text):
+        target = target[0] or target[1]
+        if re.match(r"https?:|mailto:", target):
+            continue
+        place, _, anchor = target.partition("#")
+        found = (path.parent / place).resolve() if place else path
+        assert found.exists(), f"{name(path)}: {target}"
+        assert ROOT in found.parents
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{name(path)}: {target}; there is {slugs}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_files_that_are_named_exist(path):
+    if path.name == "CHANGELOG.md":
+        return  # tells of what was
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    for found in re.findall(r"`((?:interdash|benchmarks|docs|pages|tests)/[\w./-]+)`", text):
+        assert (ROOT / found).exists() or (ROOT / f"{found}.py").exists(), f"{name(path)}: {found}"
+
+
+def lines_of_commands(path):
+    """Returns the commands `interdash …` and `make …` that a text names, in blocks and between backticks."""
+    text = path.read_text(encoding="utf-8")
+    inline = re.findall(r"`((?:interdash|make) [^`\n]+)`", FENCE.sub("", text))
+    block = [line for content in blocks(path, "", "sh", "bash") for line in content.splitlines()]
+    found = [re.sub(r"\s+#.*|[;&|].*", "", line) for line in [*inline, *block]]
+    return [line for line in found if re.match(r"(interdash|make) [a-z]", line) and "…" not in line]
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if path.name != "CHANGELOG.md"], ids=name)
+def test_commands_exist(path):
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    for line in lines_of_commands(path):
+        program, *words = shlex.split(line)
+        if program == "make":
+            assert words[0] in targets, f"{name(path)}: {line}"
+            continue
+        command = cli.commands.commands.get(words[0])
+        assert command is not None, f"{name(path)}: {line}"
+        known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+        unknown = [word for word in words[1:] if word.startswith("--") and word.split("=")[0] not in {*known, "--help"}]
+        assert not unknown, f"{name(path)}: {line}: {unknown}"
+
+
+def python_blocks():
+    return [
+        pytest.param(content, id=f"{name(path)}-{number}")
+        for path in TEXTS
+        for number, content in enumerate(blocks(path, "python"))
+    ]
+
+
+@pytest.mark.parametrize("content", python_blocks())
+def test_python_names_exist(content):
+    """Code in a text compiles, and what it takes from interdash is there; own-run.md is run as a whole below."""
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("interdash"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "interdash":
+            module = importlib.import_module("interdash")
+            assert hasattr(module, node.attr) or importlib.util.find_spec(f"interdash.{node.attr}"), node.attr
+
+
+def test_own_run_runs(tmp_path):
+    """The files of docs/own-run.md, each named in its first line, one after the other in one folder."""
+    files = {}
+    for content in blocks(ROOT / "docs/own-run.md", "python"):
+        file = re.match(r"# (\w+\.py)\n", content)
+        assert file, content
+        files[file[1]] = content.replace("epochs=20", "epochs=3").replace(", 0, 20, ", ", 0, 3, ")
+    assert list(files) == ["my_run.py", "train.py", "callbacks.py", "importing.py"]
+    for file, content in files.items():
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    for file in ("train.py", "importing.py"):  # callbacks.py needs the optional packages: tests/test_callbacks.py
+        done = subprocess.run(
+            [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
+    assert (tmp_path / "data/runs/imported/checkpoints/baseline-0/20.safetensors").exists()
+
+
+NOTEBOOK = """
+import ast, json, sys
+
+space = {"__name__": "__main__"}
+for cell in json.loads(open(sys.argv[1], encoding="utf-8").read())["cells"]:
+    if cell["cell_type"] == "code":  # as Jupyter does: run the statements, show the value of a last expression
+        body = ast.parse("".join(cell["source"])).body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), cell["id"], "exec"), space)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), space)
+            print(cell["id"], type(value).__name__, len(getattr(value, "data", ())) or len(value))
+"""
+
+
+def test_quickstart_runs(tmp_path):
+    """The cells of the notebook, in order, in a process and folder of their own; then the run can be looked at."""
+    command = [sys.executable, "-W", "error", "-c", NOTEBOOK, str(ROOT / "docs/quickstart.ipynb")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "certified gap" in done.stdout
+    assert re.search(r"cell-\d+ DataFrame 8\n", done.stdout) and len(re.findall("cell-.* Figure", done.stdout)) == 2
+    summary = Run.open(tmp_path / "quickstart-runs", "quickstart").manifest["summary"]
+    assert summary["word"] == "ready" and summary["peak_generalization_power"] > 0.3
+
+
+@pytest.mark.parametrize("text", manual.TEXTS)
+def test_pieces(text):
+    """What the page Help shows: the whole text, its pictures found, its links to other texts kept."""
+    pieces = manual.pieces(text)
+    assert manual.title(text) and not manual.title(text).startswith("#")
+    for alt, content in pieces:
+        if alt:
+            assert Path(content).exists() and len(alt) > 20
+        else:
+            assert "](../" not in content and ".md)" not in content
+    assert sum(bool(alt) for alt, _ in pieces) == len(re.findall(r"^!\[", read(f"docs/{text}.md"), re.MULTILINE))
+
+
+def test_links_between_texts():
+    source = "see [it](store.md#tables), [that](decisions/0001-x.md) and [web](https://a.b)"
+    expected = "see [it](help?text=store), that and [web](https://a.b)"
+    assert manual.LINK.sub(manual._link, source) == expected
+
+
+def test_missing_text_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(manual, "FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"tour\.md; the texts come with a checkout of interdash"):
+        manual.text("tour")
