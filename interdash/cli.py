@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from interdash import server
+from interdash.devices import check_device
+from interdash.files import words
 
 if TYPE_CHECKING:
     from interdash.runs import Run
@@ -27,8 +29,20 @@ root_option = click.option(
     show_default=True,
     help="The folder of runs.",
 )
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
-port_option = click.option("--port", default=server.PORT, show_default=True, help="Of the dashboard, on 127.0.0.1.")
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=lambda context, parameter, name: check_device(name),
+    help="cpu, cuda, cuda:1, …",
+)
+port_option = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=server.PORT,
+    show_default=True,
+    help="Of the dashboard, on 127.0.0.1.",
+)
 workers_option = click.option(
     "--workers", type=click.IntRange(0), help="Processes; 0 = this one. Default: one a core, if that pays."
 )
@@ -56,36 +70,12 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\ninterrupted; what was finished is safe, and the same command goes on from there", err=True)
         sys.exit(130)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        click.echo(f"Error: {error.strerror if isinstance(error, OSError) and error.strerror else error}", err=True)
+    except ModuleNotFoundError as error:
+        click.echo(f"Error: this needs {error.name}, which is not installed; `interdash doctor` says how", err=True)
         sys.exit(1)
-
-
-@commands.command()
-@root_option
-@click.option(
-    "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
-)
-@click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@port_option
-@workers_option
-@device_option
-def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
-    """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
-    click.echo(f"interdash demo: run {preset!r} in {root}", err=True)
-    if serve:
-        server.check_port(port)  # now, and not after minutes of training
-    run = _train(root, _preset(preset), device)
-    _baselines(run, run.config.generalization.baselines, device, None)
-    dashboard = _start_server([root], port) if serve else None
-    try:
-        cli_extract.run_extraction(run, device, workers, None)
-        if dashboard is not None:
-            click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
-            sys.exit(dashboard.wait())
-    finally:
-        if dashboard is not None:
-            dashboard.terminate()
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        click.echo(f"Error: {words(error)}", err=True)
+        sys.exit(1)
 
 
 @commands.command()
@@ -193,7 +183,7 @@ def info(run: str | None, root: Path, as_json: bool) -> None:
 
 @commands.command()
 @root_option
-@click.option("--port", default=server.PORT, show_default=True, help="Looked at whether it is free.")
+@port_option
 @json_option
 def doctor(root: Path, port: int, as_json: bool) -> None:
     """Look whether this machine has what interdash needs; each line that is not ok has what mends it."""
@@ -338,4 +328,4 @@ def _start_server(roots: Sequence[Path], port: int) -> Any:
     return started
 
 
-from interdash import cli_export, cli_extract, cli_robustness, cli_storage  # noqa: E402, F401  add their commands
+from interdash import cli_demo, cli_export, cli_extract, cli_robustness, cli_storage  # noqa: E402, F401  add commands

@@ -124,7 +124,6 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         peak_generalization_power=rows["peak_generalization_power"].astype(float) * 100,
         label_noise=rows["label_noise"].astype(float) * 100,
         loss_curve=[_points(curve, "test_loss") for curve in curves],
-        peak_generalization_power=rows["peak_generalization_power"].astype(float).round(2),  # shown as whole per cent
     )
     one_root = len({row["root"] for row in records}) <= 1
     return shown.loc[:, [column for column in TABLE if not (one_root and column == "root")]]

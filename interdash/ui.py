@@ -22,11 +22,13 @@ from streamlit.errors import StreamlitAPIException
 from interdash import queries
 from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.figures.dynamics import FACTS
-from interdash.files import DamagedFileError, is_writable
+from interdash.files import DamagedFileError, is_writable, words
 from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_charts import CONFIG, clicked, explanation, is_dark, show
 from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
+from interdash.ui_first import show_first_steps
+from interdash.ui_style import style
 
 __all__ = ["CONFIG", "Page", "clicked", "explanation", "is_dark", "open_run", "roots", "run_names", "show"]  # for pages
 
@@ -62,7 +64,7 @@ def page(title: str) -> Iterator[Page]:
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
-    st.html(_STYLE)
+    st.html(style(is_dark()))
     if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
         st.title("interdash", anchor=False)
         st.button("Log in", on_click=st.login, type="primary")
@@ -254,8 +256,7 @@ def facts(epochs: pd.DataFrame, epoch: int) -> None:
 def _choose_run() -> Run:
     names = run_names()
     if not names:
-        folders = ", ".join(str(root) for root in roots())
-        st.info(f"No runs in {folders} yet. Make one with `interdash demo`, or start one on the page Runs.")
+        show_first_steps()
         st.stop()
     asked = st.query_params.get("run", "")
     name = asked if asked in names else _first(names)
@@ -291,14 +292,4 @@ def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], s
 
 
 def _words(error: Exception) -> str:
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else str(error)
-    return text.replace("<", "&lt;")
-
-
-_STYLE = """<style>
-.block-container {padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}
-[data-testid="stSidebar"] {min-width: 200px; max-width: 230px;}
-[class*="st-key-below-"] {flex-wrap: nowrap;}
-.st-key-facts [data-testid="stMetricValue"] {font-size: 1.25rem;}
-.st-key-facts {gap: 1.6rem;}
-</style>"""
+    return words(error).replace("<", "&lt;")

@@ -1,0 +1,76 @@
+"""Every page in light and dark: what axe finds, and what a keyboard reaches."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from interdash import ui
+from tests.test_browser import address, browser, opened, root, settled, tab  # noqa: F401  fixtures
+
+pytestmark = pytest.mark.browser
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+GRAVE = ("serious", "critical")
+
+
+def findings(tab):  # noqa: F811
+    """Returns what axe calls serious or critical: rule, element, reason."""
+    tab.evaluate(AXE)
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert found["passes"], "axe looked at nothing"
+    return [
+        (rule["id"], node["html"][:200], node["failureSummary"])
+        for rule in found["violations"]
+        if rule["impact"] in GRAVE
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("stem", sorted(ui.pages()))
+def test_axe(tab, address, stem, scheme):  # noqa: F811
+    tab.emulate_media(color_scheme=scheme)
+    opened(tab, f"{address}/{stem}?run=tiny&runs=tiny&runs=twin", ui.PAGES[stem][0])
+    if stem == "runs":
+        tab.get_by_text("Start a built-in run").click()  # a form with a primary button
+        tab.wait_for_selector(".st-key-new-preset")
+    else:
+        tab.wait_for_selector(".js-plotly-plot .main-svg, iframe, img")
+    if tab.get_by_role("button", name="How to read").count():
+        tab.get_by_role("button", name="How to read").first.click()
+        tab.wait_for_selector("[data-testid=stPopoverBody]")
+    settled(tab)
+    assert findings(tab) == []
+
+
+def test_axe_finds_what_is_wrong(tab, address):  # noqa: F811
+    opened(tab, f"{address}/runs", "Runs")
+    tab.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<p style=\"color:#ddd\">pale</p><img>')")
+    tab.evaluate("document.querySelector('h1 + p').style.background = '#fff'")
+    assert {"color-contrast", "image-alt"} <= {rule for rule, _, _ in findings(tab)}
+
+
+def test_keyboard_reaches_pages_and_controls(tab, address):  # noqa: F811
+    """Tab alone comes to the sidebar's links and to a chart's buttons; each shows its focus; Enter opens a page."""
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    reached, unseen = set(), set()
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        name, seen = tab.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const around = [at, at.parentElement, at.parentElement.parentElement].map(e => getComputedStyle(e));
+                const seen = around.some(s => s.boxShadow !== 'none' || s.outlineStyle !== 'none');
+                return [(at.innerText || at.getAttribute('aria-label') || '').trim(), seen];
+            }"""
+        )
+        reached.add(name.split("\n")[-1])
+        if not seen:
+            unseen.add(name)
+    assert {"Removal", "Compare"} <= reached and any("How to read" in name for name in reached)
+    assert not unseen
+    link = tab.locator("[data-testid=stSidebar]").get_by_role("link", name="Compare")
+    link.focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("h1:has-text('Compare')")
+    settled(tab)
