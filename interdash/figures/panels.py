@@ -28,7 +28,7 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue) -> go.Figure:
     heights = [row[0]["layout"]["height"] for row in printed]
     known: set[tuple[str, str]] = set()
     legends = [_legend_of(part, known, venue) for row in printed for part in row]
-    legend = go.Figure([trace for traces in legends for trace in traces], {"showlegend": True})
+    legend: Any = go.Figure([trace for traces in legends for trace in traces], {"showlegend": True})
     top = 4 + paper.legend(legend, venue, venue.width * 96 - 20) * 1.8 * size
     number, start, height = 0, 0.0, sum(heights)
     for row, high in zip(printed, heights, strict=True):
