@@ -212,6 +212,7 @@ def test_filters(page, small_store):
         ("interaction", "and-99999999", "there are 1 to 15"),
         ("pin", "../../etc/passwd", "the pinned sample"),
         ("pin", "1-77", "the pinned epoch `77`"),
+        ("loss", "much", "loss `much`; it is a number from 0 to 1000"),
     ],
 )
 def test_hostile_link(page, key, value, message):
