@@ -257,17 +257,20 @@ def lazy(labelled_run):
 
 def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(lazy, small_store, labelled_run):
     assert {table for table, count in counts(lazy).items() if count == 0} == {*DETAILS, "robustness"}
+    strongest = queries.interactions(small_store, "tiny", 3, 7).iloc[0]
+    kind, subset = strongest["type"], int(strongest["subset"])
+    ((last,),) = small_store.fetch("SELECT epoch FROM networks WHERE network = 'baseline-0'")
     for ask in (
         lambda some: queries.interactions(some, "tiny", 3, 7),
         lambda some: queries.interactions(some, "tiny", 3, 7, limit=2),
-        lambda some: queries.interactions(some, "tiny", 3, 7, network="baseline-0"),
-        lambda some: queries.interaction_life(some, "tiny", 7, "and", 1),
+        lambda some: queries.interactions(some, "tiny", last, 7, network="baseline-0"),
+        lambda some: queries.interaction_life(some, "tiny", 7, kind, subset),
         lambda some: queries.difference(some, "tiny", 1, "tiny", 3, 7),
         lambda some: queries.difference(some, "tiny", 3, "tiny", 3, 7),  # the same rows on both sides, once
         lambda some: queries_compare.difference_by_order(some, "tiny", 1, "tiny", 3),
         lambda some: queries_removal.sample_removals(some, "tiny", 3),
         lambda some: vectors.all_interactions(some, labelled_run, 3, 7),
-        lambda some: vectors.interaction_life(some, labelled_run, 7, "and", 1),
+        lambda some: vectors.interaction_life(some, labelled_run, 7, kind, subset),
     ):
         expected = ask(small_store)
         assert len(expected)
