@@ -211,7 +211,8 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
         row_group_size=ROWS_PER_GROUP if by_sample else group,
     )
     content = made.getvalue().to_pybytes()
-    write_atomically(path, content.replace(_BLANK.encode(), hashlib.sha256(content).hexdigest().encode(), 1))
+    head, _, tail = content.rpartition(_BLANK.encode())  # the last one: rows come before the notes
+    write_atomically(path, head + hashlib.sha256(content).hexdigest().encode() + tail)
 
 
 def has_whole_bytes(path: Path) -> bool | None:
@@ -226,8 +227,10 @@ def has_whole_bytes(path: Path) -> bool | None:
     """
     sha256 = str(read_notes(path).get("sha256", "")).encode()
     content = open_part(path).read()
-    blank = content.replace(sha256, _BLANK.encode(), 1) if sha256 else content
-    return hashlib.sha256(blank).hexdigest().encode() == sha256 if sha256 else None
+    if not sha256:
+        return None
+    head, _, tail = content.rpartition(sha256)
+    return hashlib.sha256(head + _BLANK.encode() + tail).hexdigest().encode() == sha256
 
 
 def read_notes(path: Path) -> dict[str, Any]:
