@@ -14,7 +14,7 @@ import pandas as pd
 
 from interdash import correlation, drilldown, queries, queries_compare, spindle, vectors
 from interdash import queries_removal as removals
-from interdash.figures import compare, dynamics, inputs, orders, panels, paper, removal, sample
+from interdash.figures import compare, dynamics, inputs, order_shape, orders, panels, paper, removal, sample
 from interdash.figures.venues import Venue
 from interdash.runs import Run
 from interdash.store import Store
@@ -111,6 +111,7 @@ def names(store: Store, run: Run, choice: Choice) -> list[str]:
     found += ["order_strength", "order_strength_row", "order_map"]
     if not removals.removals(store, run.name).empty:
         found += ["removals", "removal_doses", "removal_orders", "sample_removals", "share_and_gap"]
+    found += [name for name, question in _OF_SHAPE.items() if not question(store, run.name).empty]
     found.append("input_image" if run.config.masking.kind == "image" else "input_words")
     found += ["interactions", "waterfall", "sorted_strengths", "rebuilt", "sample_life", "interaction_life"]
     if choice.runs:
@@ -225,6 +226,8 @@ def _share_and_gap(store: Store, run: Run, choice: Choice, epoch: int) -> Drawin
     )
 
 
+_OF_SHAPE = {"order_fits": removals.order_fits, "order_similarities": removals.order_similarities}
+
 _OF_RUN: dict[str, Callable[[Store, Run, Choice, int], Drawing]] = {
     "dynamics": _dynamics,
     "order_strength": _order_strength,
@@ -243,6 +246,14 @@ _OF_RUN: dict[str, Callable[[Store, Run, Choice, int], Drawing]] = {
         removal.sample_removals, {"samples": removals.sample_removals(store, run.name, epoch)}, {}
     ),
     "share_and_gap": _share_and_gap,
+    "order_fits": lambda store, run, choice, epoch: Drawing(
+        order_shape.order_fits, {"fits": removals.order_fits(store, run.name)}, {"log": choice.log}
+    ),
+    "order_similarities": lambda store, run, choice, epoch: Drawing(
+        order_shape.order_similarities,
+        {"similarities": removals.order_similarities(store, run.name)},
+        {"pinned": epoch},
+    ),
 }
 
 

@@ -73,13 +73,9 @@ def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
             yield unit, lambda unit=unit: _received(run, unit, "there", cluster)
         left = [unit for unit in units if unit.name not in there]
         arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        futures = dict(
-            zip(
-                client.map(_compute, left, pure=False, resources=dict(cluster.needs) or None, **shared),
-                left,
-                strict=True,
-            )
-        )
+        needs = dict(cluster.needs) or None
+        sent = client.map(_compute, left, pure=False, resources=needs, **shared) if left else []
+        futures = dict(zip(sent, left, strict=True))
         for future in futures:
             future.add_done_callback(arrived.put)
         last_able, waiting = time.monotonic(), len(futures)
@@ -210,7 +206,7 @@ def _client(distributed: Any, workers: int, cluster: Cluster) -> "Iterator[Clien
     workers, offer = _local_workers(workers, cluster.needs)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
     with (
-        distributed.LocalCluster(**options, dashboard_address=None, silence_logs=logging.CRITICAL) as local,
+        distributed.LocalCluster(**options, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
         client.register_plugin(IgnoreInterrupts())

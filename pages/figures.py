@@ -13,11 +13,11 @@ NUMBERS = dict(zip(venues.NUMBERS, ("1 234.5", "1,234.5", "1 234,5", "1.234,5"),
 TYPES = {"file": "application/octet-stream", "zip": "application/zip", "html": "text/html"}
 
 
-def choose_known(label: str, known: list[str], first: list[str], key: str) -> list[str]:
+def choose_known(label: str, known: list[str], first: list[str], key: str, what: str) -> list[str]:
     """Returns what is chosen of some names, in the order in which it was chosen."""
     given = st.query_params.get_all(key)
     if wrong := [name for name in given if name not in known]:
-        st.warning(f"The link asks for {len(wrong)} {label.lower()} that are not there; they are left out.")
+        st.warning(f"The link asks for {len(wrong)} {what} that are not there; they are left out.")
         st.query_params[key] = [name for name in given if name in known]
     if any(name not in known for name in st.session_state.get(key, [])):
         del st.session_state[key]
@@ -64,7 +64,9 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
         numbers = list(range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum())))
         sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
         epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
-    others = choose_known("Compared with", [name for name in ui.run_names() if name != page.run.name], [], "with")
+    others = choose_known(
+        "Compared with", [name for name in ui.run_names() if name != page.run.name], [], "with", "runs"
+    )
     for name in others:
         ui.load(ui.open_run(name))
     return drawings.Choice(epoch, split, label, types, normalised, log, sample, runs=tuple(others))
@@ -122,7 +124,7 @@ with ui.page("Figures") as page:
     choice = choose_choice(page)
     venue, looks = choose_looks()
     known = drawings.offered(page.store, page.run, choice)
-    figures = choose_known("Figures", known, [name for name in FIRST if name in known], "figure")
+    figures = choose_known("Figures", known, [name for name in FIRST if name in known], "figure", "figures")
     figures += choose_panels(known)
     formats = choose_formats()
     settings = bundle.Settings(tuple(figures), venue, tuple(formats), looks=looks, choice=choice)

@@ -39,7 +39,7 @@ def scheduler(tmp_path_factory):
 
     with (
         dask.config.set(temporary_directory=str(tmp_path_factory.mktemp("node"))),
-        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster,
     ):
         yield cluster.scheduler_address
 
@@ -149,7 +149,7 @@ def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
     from distributed import LocalCluster
 
     with (
-        LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
         pytest.raises(RuntimeError, match=r"has had no worker for 0 s; start some: `dask worker tcp://"),
     ):
         extract(fresh_run, engine="dask", cluster=Cluster(cluster.scheduler_address, wait=0.2))

@@ -352,7 +352,7 @@ def test_page_compares_runs_and_sets_panels(monkeypatch, labelled_run, tmp_path)
         monkeypatch, tmp_path, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
         **{"with": ["other", "gone"]},
     )  # fmt: skip
-    assert "asks for 1 compared with that are not there" in page.warning[0].value
+    assert "asks for 1 runs that are not there" in page.warning[0].value
     specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
     assert len(specs) == 2 and all(spec["template"]["layout"]["separators"] == ",\u2009" for spec in specs)
     assert [heading.value for heading in page.subheader] == ["curves", "dynamics+interactions"]

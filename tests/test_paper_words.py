@@ -45,7 +45,8 @@ def test_lines_of_words_end_inside_the_page(name):
     assert drawn.layout.width == pytest.approx(venue.width * 96)
     assert max(note.xshift for note in words(drawn)) < venue.width * 96 - 70
     assert -min(note.yshift for note in words(drawn)) < drawn.layout.height - 20
-    assert len({note.yshift for note in words(drawn)}) == (11 if name == "acl-column" else 5)
+    lines = len({note.yshift for note in words(drawn)})
+    assert lines < 9 if name == "icml" else lines > 11
 
 
 def test_raised_and_lowered_text_is_6_points():

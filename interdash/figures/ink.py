@@ -164,6 +164,11 @@ def grey(figure: Any) -> go.Figure:
             text = text.replace(old, new).replace(old.lower(), new)
     text = re.sub(r"#([0-9A-Fa-f]{6})\b", lambda found: _grey_of(*bytes.fromhex(found[1])), text)
     text = re.sub(r"rgb\((\d+), (\d+), (\d+)\)", lambda found: _grey_of(*map(int, found.groups())), text)
+    text = re.sub(
+        r"rgba\((\d+), ?(\d+), ?(\d+), ?([\d.]+)\)",
+        lambda found: theme.rgba(_grey_of(*map(int, found.groups()[:3])), float(found[4])),
+        text,
+    )
     return go.Figure(json.loads(text))
 
 

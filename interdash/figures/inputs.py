@@ -216,7 +216,7 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         if variable >= 0:
             note |= {"bordercolor": OUTLINE, "borderwidth": 1.5, "bgcolor": CHOSEN if variable in chosen else None}
         notes.append(note | ({"font": {"color": "#000000"}} if variable in chosen else {}))
-    figure = go.Figure(layout={"annotations": notes, "margin": {"l": 16, "r": 8, "t": 8, "b": 8}})
+    figure: Any = go.Figure(layout={"annotations": notes, "margin": {"l": 16, "r": 8, "t": 8, "b": 8}})
     height = flow(figure.layout.annotations, 640, 13)
     figure.update_xaxes(visible=False, title_text="words")
     figure.update_yaxes(visible=False, title_text="lines")
