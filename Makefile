@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEBIAN := chromium fonts-liberation poppler-utils
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test coverage debian lint format bench serve screenshots clean
+.PHONY: demo test coverage debian lint format bench study serve screenshots clean
 
 # pip in words: which package of about how many, and how long it may take (seconds a package, then to install them all).
 INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/pip install --progress-bar off $(1) || touch .venv/failed; } \
@@ -71,6 +71,10 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.planted
+
+# About an hour on one core; goes on where it was interrupted.
+study: .venv/runtime
+	$(BIN)/python -m interdash.study
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -45,4 +45,4 @@ def robustness(
             found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress
         )
     store_noise_floor(found, *measured)
-    click.echo("measured; the noise floor is on the page Removal", err=True)
+    click.echo("measured; the noise floor is on the page Removal, and beside H on the page Dynamics", err=True)

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from interdash import queries, spindle, ui
+from interdash import queries, queries_removal, spindle, ui
+from interdash.boundaries import gap_start
 from interdash.figures import dynamics, orders
+from interdash.phase_words import phase_words
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -18,12 +20,16 @@ with ui.page("Dynamics") as page:
     epoch = ui.choose_epoch(page) if ui.labelled_epochs(page) else None
     if epoch is not None:
         ui.facts(epochs, epoch)
-    frames = {"epochs": epochs, "strength": strength, "phases": phases}
+    floor = page.ask(queries_removal.robustness)  # of all samples, AND and OR together
+    floor = floor if (split, label, types) == ("all", -1, ("all",)) else floor.head(0)
+    frames = {"epochs": epochs, "strength": strength, "phases": phases, "noise floor": floor}
     st.subheader(dynamics.finding_text(epochs), anchor=False)
     pin = ui.pin_clicked("dynamics", page)
-    ui.show(dynamics.dynamics, frames, key="dynamics", on_select=pin, note=page.note, log=log, pinned=epoch)
+    marks = {"log": log, "pinned": epoch, "gap_start": gap_start(epochs)}
+    ui.show(dynamics.dynamics, frames, key="dynamics", on_select=pin, note=page.note, **marks)
     ui.need_labels(page)
     ui.choose_phases(page, phases, dynamics.phase_text(phases))
+    st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, **chosen)))
 
     st.subheader("Distribution over orders", anchor=False)
     normalised = ui.choose_normalised()

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from interdash import figures, queries, spindle, ui
+from interdash import figures, queries, queries_removal, spindle, ui
 from interdash.figures import dynamics, theme
 
 MODULES = [
@@ -20,6 +20,7 @@ ROWS = {  # what a positional parameter of that name is: the query that gives it
     "epochs": lambda store: queries.epochs(store, "tiny"),
     "strength": lambda store: queries.strength(store, "tiny", types=("and", "or")),
     "phases": lambda store: queries.phases(store, "tiny"),
+    "robustness": lambda store: queries_removal.robustness(store, "tiny"),
     "order_strength": lambda store: queries.order_strength(store, "tiny", types=("and", "or")),
     "order_map": lambda store: queries.order_map(store, "tiny"),
     "expected_orders": lambda store: spindle.expected_orders(store, "tiny", types=("and", "or")),
@@ -107,3 +108,16 @@ def test_expected_orders(small_store):
     assert expected["size"].tolist() == [1, 2, 3, 4]
     assert expected["positive"].sum() - expected["negative"].sum() == pytest.approx(4)
     assert spindle.expected_orders(small_store, "unknown").empty
+
+
+def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):
+    rows = frames(dynamics.dynamics, small_store)[:3]
+    floor = pd.DataFrame({"epoch": [1, 1, 3], "power": [0.5, 0.5, 0.4], "other_power": [0.3, 0.6, 0.4]})
+    drawn = dynamics.dynamics(*rows, floor, gap_start=1, log=False)
+    bars = next(trace for trace in drawn.data if "noise floor" in (trace.name or ""))
+    assert list(bars.x) == [1, 1, None, 3, 3, None] and list(bars.y) == [0.3, 0.6, None, 0.4, 0.4, None]
+    line = drawn.layout.shapes[0]
+    assert (line.x0, line.x1, line.yref) == (1, 1, "y domain")
+    assert any("published two-phase" in note.text for note in drawn.layout.annotations)
+    plain = dynamics.dynamics(*rows, log=False)
+    assert not any("noise floor" in (trace.name or "") for trace in plain.data)

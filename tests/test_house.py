@@ -15,6 +15,7 @@ DASHBOARD = [
     "queries_compare",
     "state",
     "boundaries",
+    "phase_words",
     "drilldown",
     "alignment",
     "links",

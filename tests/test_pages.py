@@ -122,7 +122,8 @@ def test_dynamics_moves_a_boundary(monkeypatch, ready_run):
     next(button for button in page.button if button.label == "Set").click().run()
     assert not page.exception
     assert ready_run.manifest["moved_boundaries"] == {"1|2": 1.0}
-    assert "set by hand" in " ".join(text.value for text in page.markdown)
+    said = " ".join(text.value for text in page.markdown)
+    assert "set by hand" in said and "**Phase 1, epochs 0–1:** generalizable strength" in said
 
 
 def test_runs_keeps_tags_and_notes(monkeypatch, ready_run):

@@ -205,7 +205,7 @@ def test_published_solver_is_compared_on_a_few_samples(labelled_run, monkeypatch
 def test_command_trains_the_baselines_that_are_missing(ready_run):
     options = ["tiny", "--root", str(ready_run.path.parent), "--baselines", "2", "--samples", "3", "--epochs", "1"]
     found = CliRunner().invoke(cli.commands, ["robustness", *options], catch_exceptions=False)
-    assert found.exit_code == 0 and "the noise floor is on the page Removal" in found.stderr
+    assert found.exit_code == 0 and "the noise floor is on the page Removal, and beside H" in found.stderr
     store = open_store()
     store.refresh(ready_run)
     rows = queries_removal.robustness(store, "tiny")

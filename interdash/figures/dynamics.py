@@ -38,15 +38,19 @@ def dynamics(
     epochs: pd.DataFrame,
     strength: pd.DataFrame,
     phases: pd.DataFrame | None = None,
+    robustness: pd.DataFrame | None = None,
     *,
     log: bool = True,
     pinned: int | None = None,
+    gap_start: int | None = None,
 ) -> go.Figure:
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats; H is its generalizable
-    share. Shaded ribbons are 95% bootstrap intervals over samples. Coloured bands are the three phases, the vertical
-    line is the pinned epoch; click a point to pin another.
+    share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the three phases, the vertical
+    line is the pinned epoch; click a point to pin another. Dotted among the losses: where the gap begins to rise, the
+    start of the second of the *two* phases published before. Grey bars at H: its range under other choices of the
+    method, where the noise floor is measured.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -62,6 +66,23 @@ def dynamics(
         column = "generalization_power"
         _ribbon(figure, 3, rows, column, "#8A8F98", log)
         _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "")
+    if robustness is not None and not robustness.empty:
+        _floor(figure, robustness, log)
+    if gap_start is not None:
+        x = position(gap_start, log)
+        line = {"width": 2, "dash": "dot", "color": theme.GAP}
+        figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
+        figure.add_annotation(
+            x=math.log10(gap_start + 1) if log else gap_start,
+            y=1,
+            xref="x",
+            yref="y domain",
+            yanchor="top",
+            xanchor="right",
+            text="gap rises (published two-phase)",
+            showarrow=False,
+            font={"size": 11, "color": theme.GAP},
+        )
     _bands(figure, phases, epochs["epoch"].tolist(), log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
@@ -170,6 +191,25 @@ def _ribbon(figure: go.Figure, row: int, rows: pd.DataFrame, column: str, colour
         return
     x = [position(epoch, log) for epoch in rows["epoch"]]
     theme.band(figure, x, rows[f"{column}_low"].tolist(), rows[f"{column}_high"].tolist(), colour, row, 1)
+
+
+def _floor(figure: go.Figure, robustness: pd.DataFrame, log: bool) -> None:
+    """Draws the range of H under other choices at each epoch where the noise floor is measured."""
+    ranges = robustness.groupby("epoch")[["power", "other_power"]].agg(["min", "max"])
+    ends = [
+        (position(int(str(epoch)), log), min(row), max(row))
+        for epoch, row in zip(ranges.index, ranges.to_numpy(), strict=True)
+    ]
+    figure.add_scatter(
+        x=[value for x, _, _ in ends for value in (x, x, None)],
+        y=[value for _, low, high in ends for value in (low, high, None)],
+        name="H, other choices (noise floor)",
+        mode="lines",
+        line={"width": 7, "color": "rgba(138,143,152,0.55)"},
+        hovertemplate="H by another choice %{y:.0%}<extra></extra>",
+        row=3,
+        col=1,
+    )
 
 
 def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:

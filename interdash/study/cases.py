@@ -1,0 +1,70 @@
+"""The runs of the study: data set × network × label noise, with three seeds each, made by the ordinary pipeline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from interdash.config import RunConfig
+from interdash.pipeline import extract_and_label, train_baselines
+from interdash.presets import PRESETS
+from interdash.runs import Run
+from interdash.state import state
+from interdash.training import create_run, train_run
+
+SEEDS = (0, 10, 20)  # of weights and batches; ten apart: a baseline has its target's seed + 1
+NOISES = {"digits": (0.0, 0.05, 0.2), "mnist": (0.0, 0.05, 0.2), "census": (0.0, 0.2)}
+MASKING = {  # as many explained samples as the time allows, and 8 patches for LeNet instead of the preset's 10
+    "digits": {"samples_per_split": 100},
+    "census": {"samples_per_split": 50},
+    "mnist": {"samples_per_split": 50, "n_variables": 8},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting of the study: a preset's data, network and recipe with a share of random training labels.
+
+    The seeds are of weights and batches; data, random labels and explained samples are the same for all of them.
+    """
+
+    preset: str
+    label_noise: float
+
+    @property
+    def name(self) -> str:
+        """Such as "mnist-20"."""
+        return f"{self.preset}-{100 * self.label_noise:g}"
+
+    def configuration(self, seed: int) -> RunConfig:
+        """Returns the configuration of the run of a seed, named such as "mnist-20-s10"."""
+        preset = PRESETS[self.preset]
+        return replace(
+            preset,
+            name=f"{self.name}-s{seed}",
+            purpose=f"Study: {self.preset}, {self.label_noise:.0%} random training labels, seed {seed}.",
+            data=replace(preset.data, label_noise=self.label_noise),
+            training=replace(preset.training, seed=seed),
+            masking=replace(preset.masking, **MASKING[self.preset]),
+        )
+
+
+CASES = tuple(Case(preset, noise) for preset, noises in NOISES.items() for noise in noises)
+
+
+def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:
+    """Returns the runs, each trained, extracted and labelled as far as it is not yet.
+
+    Raises:
+        RuntimeError: a run is not ready afterwards.
+    """
+    runs = []
+    for config in configurations:
+        run = create_run(root, config)
+        if state(run).word != "ready":
+            train_run(run)
+            train_baselines(run, 1, progress=lambda done, total: None)
+            extract_and_label(run, workers=0)
+        if (now := state(run)).word != "ready":
+            raise RuntimeError(f"{config.name} is {now.text}; run the study again")
+        runs.append(run)
+    return runs

@@ -1,0 +1,172 @@
+"""The papers' claims, each with the rule by which a run speaks for it or against it, and the verdict over all runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Measures = dict[str, Any]
+MOST, FEW = 0.8, 0.2  # shares of the runs: confirmed from the first on, not confirmed up to the second
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, and how a run is asked."""
+
+    text: str
+    source: str
+    rule: str  # in words: when it holds in a run
+    holds: Callable[[Measures], bool | None]  # None: the run cannot be asked
+
+
+def above(value: dict[str, Any]) -> bool | None:
+    """Returns whether a value is clearly above 0 by its interval; None if there is none."""
+    return None if value["low"] is None else value["low"] > 0
+
+
+def below(value: dict[str, Any]) -> bool | None:
+    """Returns whether a value is clearly below 0 by its interval; None if there is none."""
+    return None if value["high"] is None else value["high"] < 0
+
+
+def _found(measures: Measures, boundary: str) -> bool:
+    return measures["phases"].get(boundary, {}).get("value") is not None
+
+
+def _grows_in_third(measures: Measures) -> bool | None:
+    boundary = measures["phases"].get("2|3", {}).get("value")
+    if boundary is None:
+        return None
+    at = measures["recorded"].index(int(boundary))
+    return measures["gap"][-1] > measures["gap"][at]
+
+
+def _through_training(measures: Measures) -> bool | None:
+    removal = measures["removal"]
+    if not below(removal["gap"]):
+        return None
+    return removal["train"]["value"] > -removal["test"]["value"]
+
+
+def _starts_together(measures: Measures) -> bool | None:
+    start, interval = measures["gap_start"], measures["phases"].get("1|2", {})
+    if start is None or interval.get("value") is None:
+        return None
+    return interval["low"] <= start <= interval["high"]
+
+
+def _closer(part: str, shape: str, other: str) -> Callable[[Measures], bool | None]:
+    def holds(measures: Measures) -> bool | None:
+        distances = measures["shapes"].get(part, {})
+        if distances.get(shape) is None or distances.get(other) is None:
+            return None
+        return distances[shape] < distances[other]
+
+    return holds
+
+
+def _less_alike(measures: Measures) -> bool | None:
+    alike = measures["similarity"]
+    return None if alike["low"] is None or alike["high"] is None else alike["high"] < alike["low"]
+
+
+CLAIMS = (
+    Claim(
+        "Training has three phases.",
+        "three-phase",
+        "both boundaries are found",
+        lambda m: _found(m, "1|2") and _found(m, "2|3"),
+    ),
+    Claim(
+        "In the first phase noisy, non-generalizable interactions are removed.",
+        "three-phase, two-phase",
+        "non-generalizable strength (nats) falls between epoch 0 and the peak of H, interval above 0",
+        lambda m: above(m["first_fall"]),
+    ),
+    Claim(
+        "Later, increasingly complex interactions are learned.",
+        "three-phase, symbolic-dynamics",
+        "the mean order of the salient strength grows from the peak of H to the last epoch, interval above 0",
+        lambda m: above(m["order_growth"]),
+    ),
+    Claim(
+        "In the third phase the loss gap grows.",
+        "three-phase",
+        "boundary 2|3 is found, and the gap of the whole splits is larger at the last epoch than there",
+        _grows_in_third,
+    ),
+    Claim(
+        "Complex interactions generalize less than simple ones.",
+        "three-phase, interactive-concepts, symbolic-dynamics",
+        "H of orders 1–2 is above H of orders ≥ 4 at the last epoch, interval of the difference above 0",
+        lambda m: above(m["low_minus_high"]),
+    ),
+    Claim(
+        "Non-generalizable interactions make the loss gap: without them it shrinks.",
+        "three-phase",
+        "removing all of them at the last epoch changes the gap of the explained samples, interval below 0",
+        lambda m: below(m["removal"]["gap"]),
+    ),
+    Claim(
+        "… mostly because the training loss rises.",
+        "three-phase",
+        "where the gap shrinks, the training loss rises by more than the testing loss falls",
+        _through_training,
+    ),
+    Claim(
+        "… and more than removing random interactions of the same strength does.",
+        "ours (control)",
+        "the excess over the control, interval below 0",
+        lambda m: below(m["removal"]["random"]),
+    ),
+    Claim(
+        "… and more than removing generalizable interactions of the same strength does.",
+        "ours (control)",
+        "the excess over the control, interval below 0",
+        lambda m: below(m["removal"]["generalizable"]),
+    ),
+    Claim(
+        "The share of non-generalizable strength follows the loss gap.",
+        "three-phase",
+        "Spearman's ρ over the recorded epochs, interval above 0",
+        lambda m: above(m["correlation"]),
+    ),
+    Claim(
+        "The loss gap begins to rise where the second phase begins.",
+        "two-phase, symbolic-dynamics",
+        "where both are found, the start of the gap lies in the interval of boundary 1|2",
+        _starts_together,
+    ),
+    Claim(
+        "Generalizable strength decays over orders.",
+        "revisiting",
+        "at the last epoch its profile is closer to a decay than to a spindle",
+        _closer("generalizable, last", "decay", "spindle"),
+    ),
+    Claim(
+        "Non-generalizable strength has the shape of a spindle.",
+        "revisiting",
+        "at the last epoch its profile is closer to a spindle than to a decay",
+        _closer("non_generalizable, last", "spindle", "decay"),
+    ),
+    Claim(
+        "Training and testing samples are less alike in complex interactions.",
+        "interactive-concepts",
+        "the weighted Jaccard index at the last epoch is lower for orders ≥ 4 than for orders 1–2",
+        _less_alike,
+    ),
+)
+
+
+def counts(claim: Claim, runs: Sequence[Measures]) -> tuple[int, int]:
+    """Returns in how many runs the claim holds, and how many could be asked."""
+    answers = [answer for answer in map(claim.holds, runs) if answer is not None]
+    return sum(map(bool, answers)), len(answers)
+
+
+def verdict(claim: Claim, runs: Sequence[Measures]) -> str:
+    """Returns "confirmed", "partly", "not", or "no run to ask"."""
+    holds, asked = counts(claim, runs)
+    if not asked:
+        return "no run to ask"
+    share = holds / asked
+    return "confirmed" if share >= MOST else "not" if share <= FEW else "partly"
