@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from interdash import server
+from interdash.devices import check_device
+from interdash.files import words
 
 if TYPE_CHECKING:
     from interdash.runs import Run
@@ -27,7 +29,14 @@ root_option = click.option(
     show_default=True,
     help="The folder of runs.",
 )
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=lambda context, parameter, name: check_device(name),
+    help="cpu, cuda, cuda:1, …",
+)
+port_option = click.option("--port", type=click.IntRange(0, 65535), default=server.PORT, show_default=True)
 workers_option = click.option(
     "--workers", type=click.IntRange(0), help="Processes; 0 = this one. Default: one a core, if that pays."
 )
@@ -55,8 +64,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\ninterrupted; what was finished is safe, and the same command goes on from there", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        click.echo(f"Error: this needs {error.name}, which is not installed; `interdash doctor` says how", err=True)
+        sys.exit(1)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        click.echo(f"Error: {error.strerror if isinstance(error, OSError) and error.strerror else error}", err=True)
+        click.echo(f"Error: {words(error)}", err=True)
         sys.exit(1)
 
 
@@ -66,7 +78,7 @@ def main() -> None:
     "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
 )
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@click.option("--port", default=server.PORT, show_default=True)
+@port_option
 @workers_option
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
@@ -219,7 +231,7 @@ def info(run: str | None, root: Path, as_json: bool) -> None:
 
 @commands.command()
 @root_option
-@click.option("--port", default=server.PORT, show_default=True, help="Looked at whether it is free.")
+@port_option
 @json_option
 def doctor(root: Path, port: int, as_json: bool) -> None:
     """Look whether this machine has what interdash needs; each line that is not ok has what mends it."""
@@ -258,7 +270,7 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
 
 @commands.command()
 @root_option
-@click.option("--port", default=server.PORT, show_default=True)
+@port_option
 def serve(root: Path, port: int) -> None:
     """Open the dashboard on this machine (127.0.0.1 only)."""
     from interdash.runs import list_runs, no_runs

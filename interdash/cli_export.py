@@ -39,6 +39,7 @@ def export(
     from interdash import bundle, handout
     from interdash.figures import export as browser
     from interdash.runs import Run
+    from interdash.state import state
     from interdash.store import open_store
 
     if source is not None:
@@ -53,6 +54,8 @@ def export(
     for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
         store.refresh(each)
         _warn(store.problems[each.name])
+        if (now := state(each)).word != "ready":
+            _warn([f"{each.name} is {now.text}"])
     out = out or Path(f"{found.name}-figures")
     out.mkdir(parents=True, exist_ok=True)
     try:

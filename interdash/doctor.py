@@ -144,7 +144,7 @@ def _port(port: int) -> Check:
     if server.is_free(port):
         return Check("port", True, f"{port} is free")
     remedy = f"`interdash serve --port {server.next_free(port)}`"
-    return Check("port", None, f"{port} is taken: {server.occupant(port)}", remedy)
+    return Check("port", None, f"{port} is taken by {server.occupant(port)}", remedy)
 
 
 def _runs(root: Path) -> Iterator[Check]:

@@ -73,6 +73,16 @@ def check_epoch(epoch: int) -> int:
     return number
 
 
+def words(error: Exception) -> str:
+    """Returns an error in words for the user: with the file it is about, and what to do if it may not be written."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        text += "; ask for the right to write there, or copy the runs to a folder of yours and name it with --root DIR"
+    return text
+
+
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Writes a file so that it is either absent, old or complete, and on the disk when this returns.
 

@@ -84,7 +84,7 @@ class Run:
         if run.manifest["config"] != json.loads(json.dumps(manifest["config"])):
             raise FileExistsError(
                 f"run {config.name!r} is in {root} already, with another configuration; "
-                f"choose another name or delete {run.path}"
+                f"choose another name (--name) or delete {run.path}"
             )
         return run
 

@@ -33,10 +33,10 @@ def occupant(port: int) -> str:
     try:
         with urllib.request.urlopen(f"{address(port)}/_stcore/health", timeout=2) as answer:
             if answer.read(10) == b"ok":
-                return f"a dashboard answers there already: open {address(port)}"
+                return f"a dashboard that answers already: open {address(port)}"
     except (OSError, ValueError):
         pass
-    return "another program holds it"
+    return "another program"
 
 
 def next_free(port: int) -> int:
@@ -47,7 +47,7 @@ def next_free(port: int) -> int:
 def check_port(port: int) -> None:
     """Raises OSError if a port is taken; the message names a free one."""
     if not is_free(port):
-        raise OSError(f"port {port} is taken ({occupant(port)}); or choose another: --port {next_free(port)}")
+        raise OSError(f"port {port} is taken by {occupant(port)}; or choose another port: --port {next_free(port)}")
 
 
 def start(root: Path, port: int) -> "subprocess.Popen[bytes]":

@@ -54,6 +54,11 @@ def state(run: Run) -> State:
     units, damaged = plan(run)
     done = finished(run, units)
     missing = list(damaged)
+    if not run.checkpoint_epochs("target"):
+        missing.append(
+            f"no checkpoint in {run.path / 'checkpoints' / 'target'}; copy the run again with its checkpoints, or make "
+            "it again under another name with `interdash train` or `interdash import`"
+        )
     baselines = {unit.network for unit in units} - {"target"}
     if len(baselines) < rules.baselines:
         missing.append(

@@ -170,7 +170,10 @@ def seal(run: Run, path: Path) -> Path:
             os.fsync(file.fileno())
         os.replace(draft, path)
     except duckdb.Error as error:
-        raise OSError(f"could not write {path}: {str(error).splitlines()[0]}; is the disk full?") from error
+        raise OSError(
+            f"could not write {path}: {str(error).splitlines()[0]}; is the disk full or the folder read-only? "
+            "--output names another place"
+        ) from error
     finally:
         store.close()
         draft.unlink(missing_ok=True)

@@ -25,10 +25,11 @@ from streamlit.errors import StreamlitAPIException
 from interdash import queries
 from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.figures import theme
-from interdash.files import DamagedFileError
+from interdash.files import DamagedFileError, words
 from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_data import Page, load, open_run, roots, run_names
+from interdash.ui_first import show_first_steps
 
 __all__ = ["Page", "open_run", "roots", "run_names"]  # from ui_data, for pages
 
@@ -359,8 +360,7 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 def _choose_run() -> Run:
     names = run_names()
     if not names:
-        folders = ", ".join(str(root) for root in roots())
-        st.info(f"No runs in {folders} yet. Make one with `interdash demo`, or start one on the page Runs.")
+        show_first_steps()
         st.stop()
     asked = st.query_params.get("run", "")
     labelled = (name for name, path in names.items() if (path / "labels").is_dir())
@@ -386,8 +386,7 @@ def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], s
 
 
 def _words(error: Exception) -> str:
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else str(error)
-    return text.replace("<", "&lt;")
+    return words(error).replace("<", "&lt;")
 
 
 _STYLE = """<style>

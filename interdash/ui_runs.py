@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from interdash import jobs, listing, ui
-from interdash.files import check_name
+from interdash.files import check_name, words
 from interdash.presets import PRESETS
 from interdash.runs import Run
 
@@ -194,7 +194,7 @@ def _run(begin: Any) -> None:
     try:
         job = begin()
     except ui.KNOWN_TROUBLE as error:
-        st.error(str(error))
+        st.error(words(error))
         return
     st.session_state["job"] = job.id
     st.rerun()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from interdash import alignment, drilldown, links, queries, queries_compare, ui
+from interdash import alignment, drilldown, links, queries, queries_compare, ui, ui_first
 from interdash.figures import compare as charts
 from interdash.figures import inputs
 
@@ -98,6 +98,9 @@ def compare_interactions(pages: list[ui.Page]) -> None:
 
 
 with ui.frame("Compare"):
+    if not ui.run_names():
+        ui_first.show_first_steps()
+        st.stop()
     chosen = choose_runs()
     if len(chosen) < 2:
         st.info("Choose at least two runs; `interdash demo --preset digits` makes a small one within seconds.")

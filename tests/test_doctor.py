@@ -104,7 +104,7 @@ def test_port(no_chromium, tmp_path):
     with socket.create_server((server.HOST, 0)) as taken:
         port = taken.getsockname()[1]
         check = found(tmp_path, port)["port"]
-    assert check.ok is None and check.found == f"{port} is taken: another program holds it"
+    assert check.ok is None and check.found == f"{port} is taken by another program"
     assert check.remedy.startswith("`interdash serve --port ")
     assert found(tmp_path, 0)["port"].ok
 

@@ -117,7 +117,7 @@ def test_create_open_and_update(run: Run, tmp_path: Path) -> None:
 def test_create_again_opens_the_same_run_only(run: Run, tmp_path: Path) -> None:
     run.update(notes="kept")
     assert Run.create(tmp_path, config(), ["zero", "one"]).manifest["notes"] == "kept"
-    with pytest.raises(FileExistsError, match="with another configuration; choose another name or delete"):
+    with pytest.raises(FileExistsError, match=r"with another configuration; choose another name \(--name\) or delete"):
         Run.create(tmp_path, config(n_train=11), ["zero", "one"])
 
 
