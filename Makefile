@@ -4,17 +4,29 @@ BIN := .venv/bin
 DEBIAN := chromium fonts-liberation poppler-utils
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test debian lint format bench serve clean
+.PHONY: demo test coverage debian lint format bench serve clean
 
-.venv/runtime: requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
-	touch $@
+# pip in words: which package of about how many, and how long it may take (seconds a package, then to install them all).
+INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/pip install --progress-bar off $(1) || touch .venv/failed; } \
+	| awk -v all=$(2) -v least=$(3) '/^Collecting / {n++; if (n > all) all = n; left = least + int((all - n) * least / all); \
+		printf "set-up: package %d of about %d, about %d s left: %s\n", n, all, left, $$2; fflush()} \
+		/^Installing collected/ {printf "set-up: writing %d packages, about %d s left\n", n, least; fflush()}'; \
+	if [ -e .venv/failed ]; then rm .venv/failed; echo "$(1): pip failed, see above. Without network? Behind a proxy, set \
+	HTTPS_PROXY; with a mirror, PIP_INDEX_URL; on a full disk, free 3 GB. Then the same command goes on."; exit 1; fi
+
+.venv/runtime: requirements.txt requirements-view.txt pyproject.toml
+	@echo "set-up: Python environment in .venv, once; about 2 minutes, most of it for torch"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "interdash needs Python 3.11 or later, and \
+	$(PYTHON) is $$($(PYTHON) --version 2>&1); name another, as in: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "install what is missing, as in: sudo apt-get install python3-venv"; exit 1; }
+	@$(call INSTALL,--requirement requirements.txt,75,60)
+	@$(call INSTALL,--no-deps --editable .,1,5)
+	@touch $@
 
 .venv/dev: .venv/runtime requirements-dev.txt
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
-	touch $@
+	@echo "set-up: what the tests need, once; about 2 minutes"
+	@$(call INSTALL,--requirement requirements-dev.txt,60,60)
+	@touch $@
 
 demo: .venv/runtime
 	$(BIN)/interdash demo
@@ -40,6 +52,13 @@ debian:
 
 test: debian lint
 	$(BIN)/python -m pytest --numprocesses 2 --durations 10
+
+# Which lines of interdash/ no test reaches; below 90 % it fails.
+coverage: debian .venv/dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses 2
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.solver

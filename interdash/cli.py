@@ -73,33 +73,6 @@ def main() -> None:
 
 
 @commands.command()
-@root_option
-@click.option(
-    "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
-)
-@click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@port_option
-@workers_option
-@device_option
-def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
-    """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
-    click.echo(f"interdash demo: run {preset!r} in {root}", err=True)
-    if serve:
-        server.check_port(port)  # now, and not after minutes of training
-    run = _train(root, _preset(preset), device)
-    _baselines(run, run.config.generalization.baselines, device, None)
-    dashboard = _start_server(root, port) if serve else None
-    try:
-        _extract(run, device, workers, None)
-        if dashboard is not None:
-            click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
-            sys.exit(dashboard.wait())
-    finally:
-        if dashboard is not None:
-            dashboard.terminate()
-
-
-@commands.command()
 @click.argument("name", metavar="PRESET|RUN")
 @root_option
 @click.option("--name", "run_name", help="Name of the new run; by default the preset's.")
@@ -384,4 +357,4 @@ def _start_server(root: Path, port: int) -> Any:
     return started
 
 
-from interdash import cli_export, cli_robustness  # noqa: E402, F401  add their commands to the ones above
+from interdash import cli_demo, cli_export, cli_robustness  # noqa: E402, F401  add their commands to the ones above

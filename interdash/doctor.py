@@ -18,7 +18,7 @@ from interdash import server
 LOW_DISK = 1.0  # GB; a run of the default size takes about 0.1
 PINS = Path(__file__).resolve().parent.parent / "requirements.txt"  # in a checkout
 PIP = f"{sys.executable} -m pip install"
-VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn", "tqdm")  # the dashboard shows runs without them
+VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn")  # the dashboard shows runs without them
 
 
 @dataclass(frozen=True)

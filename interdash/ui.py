@@ -30,6 +30,7 @@ from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_data import Page, load, open_run, roots, run_names
 from interdash.ui_first import show_first_steps
+from interdash.ui_style import style
 
 __all__ = ["Page", "open_run", "roots", "run_names"]  # from ui_data, for pages
 
@@ -64,7 +65,7 @@ def page(title: str) -> Iterator[Page]:
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
-    st.html(_STYLE)
+    st.html(style(is_dark()))
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
         carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
@@ -387,12 +388,3 @@ def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], s
 
 def _words(error: Exception) -> str:
     return words(error).replace("<", "&lt;")
-
-
-_STYLE = """<style>
-.block-container {padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}
-[data-testid="stSidebar"] {min-width: 200px; max-width: 230px;}
-[class*="st-key-below-"] {flex-wrap: nowrap;}
-.st-key-facts [data-testid="stMetricValue"] {font-size: 1.25rem;}
-.st-key-facts {gap: 1.6rem;}
-</style>"""

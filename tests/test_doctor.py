@@ -66,7 +66,7 @@ def test_packages(monkeypatch, no_chromium, tmp_path):
     changed = {"numpy": "1.26.4", "pandas": "99.0", "torch": "2.13.0+cu130"}
 
     def version(name):
-        if name in ("duckdb", "tqdm"):
+        if name in ("duckdb", "jaxtyping"):
             raise importlib.metadata.PackageNotFoundError(name)
         return changed.get(name) or there(name)
 
@@ -77,7 +77,7 @@ def test_packages(monkeypatch, no_chromium, tmp_path):
     assert checks["duckdb"].remedy == f"`{sys.executable} -m pip install 'duckdb=={pins['duckdb']}'`"
     assert (checks["numpy"].ok, checks["numpy"].found) == (False, "1.26.4, needed is >=2.0")
     assert (checks["pandas"].ok, checks["pandas"].found) == (None, f"99.0, tested with {pins['pandas']}")
-    assert checks["tqdm"].ok is None and "the dashboard shows runs, none can be made" in checks["tqdm"].found
+    assert checks["jaxtyping"].ok is None and "the dashboard shows runs, none can be made" in checks["jaxtyping"].found
     assert checks["torch"].ok and checks["click"].ok
     assert all(check.remedy for check in checks.values() if not check.ok)
 

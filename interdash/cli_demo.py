@@ -1,0 +1,69 @@
+"""The command `interdash demo`: the whole job on a built-in run, step by step."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from interdash import server
+from interdash.cli import (
+    _baselines,
+    _extract,
+    _preset,
+    _start_server,
+    _train,
+    commands,
+    device_option,
+    port_option,
+    root_option,
+    workers_option,
+)
+from interdash.files import words
+
+
+@commands.command()
+@root_option
+@click.option(
+    "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
+)
+@click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
+@port_option
+@workers_option
+@device_option
+def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
+    """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
+    config = _preset(preset)
+    click.echo(
+        f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
+    )
+    if serve:
+        server.check_port(port)  # now, and not after minutes of training
+    with _step("1 of 3, training the network"):
+        run = _train(root, config, device)
+    with _step("2 of 3, training the baseline network on the testing split"):
+        _baselines(run, config.generalization.baselines, device, None)
+    dashboard = _start_server(root, port) if serve else None
+    try:
+        with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
+            _extract(run, device, workers, None)
+        if dashboard is not None:
+            click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
+            sys.exit(dashboard.wait())
+    finally:
+        if dashboard is not None:
+            dashboard.terminate()
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    """Says a step of the demo before it begins, and what to do if it fails."""
+    click.echo(f"step {title}", err=True)
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        raise click.ClickException(
+            f"{words(error)}\nstep {title.partition(',')[0]} failed; `interdash doctor` says what this machine lacks. "
+            "The same command goes on from there."
+        ) from error
