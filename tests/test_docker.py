@@ -53,8 +53,13 @@ def test_compose():
 
 PAGES = """
 import sys
-for name in ("torch", "sklearn", "jaxtyping"):
-    sys.modules[name] = None
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "sklearn", "jaxtyping"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file(sys.argv[1], default_timeout=120)
 page.query_params["run"] = "tiny"
