@@ -187,17 +187,18 @@ def test_own_run_runs(tmp_path):
 
 
 NOTEBOOK = """
-import ast, json, sys
+import ast, json, pathlib, sys
 
 space = {"__name__": "__main__"}
-for cell in json.loads(open(sys.argv[1], encoding="utf-8").read())["cells"]:
+for cell in json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))["cells"]:
     if cell["cell_type"] == "code":  # as Jupyter does: run the statements, show the value of a last expression
         body = ast.parse("".join(cell["source"])).body
         last = body.pop() if isinstance(body[-1], ast.Expr) else None
         exec(compile(ast.Module(body, []), cell["id"], "exec"), space)
         if last is not None:
             value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), space)
-            print(cell["id"], type(value).__name__, len(getattr(value, "data", ())) or len(value))
+            if value is not None:
+                print(cell["id"], type(value).__name__, len(getattr(value, "data", ())) or len(value))
 """
 
 
