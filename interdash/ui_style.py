@@ -11,6 +11,7 @@ def style(dark: bool) -> str:
 [class*="st-key-below-"] {{flex-wrap: nowrap;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 .st-key-facts {{gap: 1.6rem;}}
+[class*="st-key-below-"] [data-testid="stPopover"] button p {{color: {caption};}}
 :focus-visible {{outline: 2px solid {focus} !important; outline-offset: 1px;}}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {{color: {caption}; opacity: 1 !important;}}
 [data-testid="stMultiSelect"] span[title], [data-testid="stMultiSelect"] span[title] ~ *,

@@ -75,7 +75,7 @@ def compare_interactions(pages: list[ui.Page]) -> None:
             number = ui.choose(st.select_slider, "Sample", numbers, key="number")
         row = first.ask(queries.sample, sample=number)
         if row["image"].iloc[0] is not None:
-            st.image(bytes(row["image"].iloc[0]), width=72)
+            st.image(bytes(row["image"].iloc[0]), width=72, alt=f"Input of sample {number}.")
         st.markdown(
             f"{row['split'].iloc[0]} row {row['row'].iloc[0]}, label **{links.plain(row['label_name'].iloc[0])}**  \n"
             f"{links.plain(inputs.summary_text(row['display'].iloc[0], 400))}  \n"

@@ -20,7 +20,7 @@ ROWS = {  # what a positional parameter of that name is: the query that gives it
     "epochs": lambda store: queries.epochs(store, "tiny"),
     "strength": lambda store: queries.strength(store, "tiny", types=("and", "or")),
     "phases": lambda store: queries.phases(store, "tiny"),
-    "robustness": lambda store: queries_removal.robustness(store, "tiny"),
+    "noise_floor": lambda store: queries_removal.robustness(store, "tiny"),
     "order_strength": lambda store: queries.order_strength(store, "tiny", types=("and", "or")),
     "order_map": lambda store: queries.order_map(store, "tiny"),
     "expected_orders": lambda store: spindle.expected_orders(store, "tiny", types=("and", "or")),

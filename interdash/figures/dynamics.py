@@ -38,7 +38,7 @@ def dynamics(
     epochs: pd.DataFrame,
     strength: pd.DataFrame,
     phases: pd.DataFrame | None = None,
-    robustness: pd.DataFrame | None = None,
+    noise_floor: pd.DataFrame | None = None,
     *,
     log: bool = True,
     pinned: int | None = None,
@@ -66,8 +66,8 @@ def dynamics(
         column = "generalization_power"
         _ribbon(figure, 3, rows, column, "#8A8F98", log)
         _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "")
-    if robustness is not None and not robustness.empty:
-        _floor(figure, robustness, log)
+    if noise_floor is not None and not noise_floor.empty:
+        _floor(figure, noise_floor, log)
     if gap_start is not None:
         x = position(gap_start, log)
         line = {"width": 2, "dash": "dot", "color": theme.GAP}

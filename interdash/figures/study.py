@@ -24,7 +24,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
     )
     for column, case in enumerate(cases, 1):
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
-            first = column == 1 and seed == curves["seed"].min()
+            first = column == 1 and bool(seed == curves["seed"].min())
             x = [position(epoch, True) for epoch in rows["epoch"]]
             line = {"width": 1.5, "color": "#1A1C21"}
             figure.add_scatter(

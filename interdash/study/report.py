@@ -45,8 +45,8 @@ LIMITS = """## What this study cannot say
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in (columns, ["---"] * len(columns), *rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
@@ -109,16 +109,20 @@ def _phases(runs: Sequence[Measures]) -> str:
             f"{run['peak']}",
             between(run["power"][run["recorded"].index(run["peak"])], sign=False),
             between(run["power"][-1], sign=False),
+            f"{run['first_fall']['value'] / run['first_fall']['first']:.0%} of {run['first_fall']['first']:.2g} nats",
         ]
         for run in runs
     ]
+    most = max(run["first_fall"]["value"] / max(run["non_generalizable"]) for run in runs)
     found = [sum(run["phases"].get(name, {}).get("value") is not None for run in runs) for name in ("1|2", "2|3")]
     return (
         "## Do the three phases appear, and where?\n\n"
         f"Boundary 1|2 is found in {found[0]} of {len(runs)} runs, 2|3 in {found[1]}. Epochs with their intervals; the "
         "rule is in [method.md](method.md). “Gap rises from” is the start of the second of the *two* phases of "
-        "two-phase, beside ours: the last epoch at which the loss gap is at most 5 % of its largest value.\n\n"
-        + table(["run", "1|2", "2|3", "gap rises from", "H peaks at", "H there", "H at the end"], rows)
+        "two-phase, beside ours: the last epoch at which the loss gap is at most 5 % of its largest value. “Removed”: "
+        "how far non-generalizable strength falls from epoch 0 to its lowest epoch before H peaks; that is at most "
+        f"{most:.1%} of the largest non-generalizable strength of its run, small beside what comes later.\n\n"
+        + table(["run", "1|2", "2|3", "gap rises from", "H peaks at", "H there", "H at the end", "removed"], rows)
         + "\n![H and strengths by epoch](study/strengths.svg)\n"
     )
 
