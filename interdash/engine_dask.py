@@ -250,9 +250,7 @@ def _look_at_workers(client: "Client", cluster: Cluster, last_able: float) -> fl
     address = client.scheduler.address if client.scheduler else cluster.scheduler
     start = f"dask worker {address} --nthreads 1"
     if not found:
-        raise RuntimeError(
-            f"no worker is with the scheduler {address} since {cluster.wait:.0f} s; start some: `{start}`"
-        )
+        raise RuntimeError(f"the scheduler {address} has had no worker for {cluster.wait:.0f} s; start some: `{start}`")
     offers = sorted({_amounts(worker["resources"]) for worker in found})
     wanted = " ".join(f"{name}={amount:g}" for name, amount in cluster.needs.items())
     raise RuntimeError(

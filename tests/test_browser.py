@@ -158,6 +158,7 @@ def test_click_pins_an_epoch(tab, address):
     place = tab.evaluate(
         """() => {
             const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
+            graph.scrollIntoView({block: 'end'});
             const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
             return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
                     y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};

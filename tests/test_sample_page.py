@@ -35,7 +35,10 @@ def answers(small_store, labelled_run):
     }
 
 
-@pytest.mark.parametrize("figure", [*inputs.FIGURES, *charts.FIGURES], ids=lambda figure: figure.__name__)
+CHARTS = (inputs.input_image, inputs.gallery, *charts.FIGURES)  # words are drawn on paper only: test_paper_words
+
+
+@pytest.mark.parametrize("figure", CHARTS, ids=lambda figure: figure.__name__)
 def test_figure(figure, answers):
     rows = answers[figure.__name__]
     before = copy.deepcopy(rows)
@@ -147,7 +150,7 @@ def test_page(page):
     assert not test.error
     assert not test.warning
     assert test.subheader[0].value == "Sample 0 at epoch 3"
-    assert len(test.get("plotly_chart")) == len(inputs.FIGURES) + len(charts.FIGURES)
+    assert len(test.get("plotly_chart")) == len(CHARTS)
     assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
     assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
 
