@@ -284,6 +284,6 @@ def intervals(by_sample: np.ndarray) -> np.ndarray:
             method="percentile",
             rng=np.random.default_rng(0),
         ).bootstrap_distribution  # [3, 4, resamples]
-    empty = np.isnan(drawn).all(-1)  # no salient interaction in any resample
+    empty = np.asarray(np.isnan(drawn).all(-1))  # no salient interaction in any resample
     ends = np.nanquantile(np.where(empty[..., None], 0.0, drawn), LEVEL, axis=-1)
     return np.where(empty, np.nan, ends)

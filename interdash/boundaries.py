@@ -46,11 +46,12 @@ def gap_start(epochs: pd.DataFrame) -> int | None:
     Source: two-phase (arXiv 2405.10262), in words; this rule is ours.
     """
     known = epochs.dropna(subset=["train_loss", "test_loss"]).sort_values("epoch")
-    gap = known["test_loss"] - known["train_loss"]
-    if gap.empty or gap.max() <= SMALL_GAP:
+    gap = known["test_loss"].to_numpy() - known["train_loss"].to_numpy()
+    if not len(gap) or gap.max() <= SMALL_GAP:
         return None
-    small = known["epoch"][gap <= RISEN * gap.max()]
-    return int(small.max()) if len(small) else int(known["epoch"].min())
+    recorded = known["epoch"].to_numpy()
+    small = recorded[gap <= RISEN * gap.max()]
+    return int(small.max() if len(small) else recorded.min())
 
 
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:

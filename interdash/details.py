@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from interdash.parts import read_table
 
@@ -67,7 +66,7 @@ def _read(folder: Path, table: str, run: str, sample: int | None) -> pa.Table:
     where = None if sample is None else ("sample", sample)
     found = read_table(folder / f"{table}.parquet", where=where)
     if sample is not None:
-        found = found.filter(pc.equal(found["sample"], sample))
+        found = found.filter(pa.array(found["sample"].to_numpy() == sample))
     for name, value in (("epoch", pa.scalar(epoch, pa.int32())), ("network", network), ("run", run)):
         found = found.add_column(0, name, pa.repeat(value, found.num_rows))
     return found

@@ -213,7 +213,7 @@ def _columns() -> dict[str, set[str]]:
     units = column_units(store)
     store.close()
     return {
-        table: {
+        str(table): {
             name for name in rows["column_name"] if name not in OF_A_UNIT[: 1 if table in OF_A_RUN else len(OF_A_UNIT)]
         }
         for table, rows in units.groupby("table_name")

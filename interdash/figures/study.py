@@ -30,7 +30,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
             figure.add_scatter(
                 x=x, y=rows["power"], mode="lines", line=line, name="H", showlegend=first, row=1, col=column
             )
-            marked = rows[rows["boundary"].notna()]
+            marked = rows.dropna(subset=["boundary"])
             figure.add_scatter(
                 x=[position(epoch, True) for epoch in marked["epoch"]],
                 y=marked["power"],
