@@ -66,9 +66,7 @@ def load_ahead(run: Run) -> None:
     shared = _shared()
     busy = shared.ahead is not None and shared.ahead.is_alive()
     if shared.versions.get(str(run.path)) != data_version(run) and not busy:
-        shared.ahead = threading.Thread(
-            target=_try_load, args=(shared, run), daemon=False
-        )  # ends whole
+        shared.ahead = threading.Thread(target=_try_load, args=(shared, run), daemon=False)  # ends whole
         shared.ahead.start()
 
 

@@ -30,7 +30,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
             figure.add_scatter(
                 x=x, y=rows["power"], mode="lines", line=line, name="H", showlegend=first, row=1, col=column
             )
-            marked = rows.dropna(subset=["boundary"])
+            marked = rows.query("boundary == boundary")  # not NaN
             figure.add_scatter(
                 x=[position(epoch, True) for epoch in marked["epoch"]],
                 y=marked["power"],
