@@ -72,7 +72,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.planted
 
-# About an hour on one core; goes on where it was interrupted.
+# Goes on where it was interrupted.
 study: .venv/runtime
 	$(BIN)/python -m interdash.study
 
