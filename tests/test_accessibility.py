@@ -56,15 +56,17 @@ def test_keyboard_reaches_pages_and_controls(tab, address):  # noqa: F811
     reached, unseen = set(), set()
     for _ in range(80):
         tab.keyboard.press("Tab")
-        name, outline = tab.evaluate(
+        tab.wait_for_timeout(60)  # the ring is drawn after a transition
+        name, ring = tab.evaluate(
             """() => {
                 const at = document.activeElement;
                 const name = (at.innerText || at.getAttribute('aria-label') || at.tagName).trim();
-                return [name, at === document.body ? 'solid' : getComputedStyle(at).outlineStyle];
+                const style = getComputedStyle(at);
+                return [name, at === document.body || style.outlineStyle !== 'none' || style.boxShadow !== 'none'];
             }"""
         )
         reached.update(name.split("\n"))  # an icon is a word of its own
-        if outline == "none":
+        if not ring:
             unseen.add(name)
     assert {"Removal", "Compare"} <= reached and any("How to read" in name for name in reached)
     assert not unseen
