@@ -78,31 +78,38 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     return run
 
 
-def _recorded(real: Run, root: Path, n_epochs: int, n_samples: int, rng: np.random.Generator) -> tuple[Run, np.ndarray]:
-    """Returns the run with samples, losses and checkpoints, and which of the real samples were drawn."""
+def drawn_run(real: Run, root: Path, name: str, n_epochs: int, draw: np.ndarray) -> Run:
+    """Returns the run of that name with the drawn samples of a real one; a finished one stays as it is."""
     config, small = real.config, real.explained()
-    split = np.asarray(small.split)
-    draw = np.concatenate([rng.choice(np.flatnonzero(split == name), n_samples // 2) for name in ("train", "test")])
     config = replace(
         config,
-        name=f"{real.name}-{n_epochs}x{n_samples}",
-        purpose=f"For benchmarks: {n_epochs} epochs and {n_samples} samples, resampled from the run {real.name}.",
+        name=name,
+        purpose=f"For benchmarks: {n_epochs} epochs and {len(draw)} samples, resampled from the run {real.name}.",
         training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
-        masking=replace(config.masking, samples_per_split=n_samples // 2),
+        masking=replace(config.masking, samples_per_split=len(draw) // 2),
     )
     run = Run.create(root, config, real.class_names)
+    if not run.is_finished("target"):
+        run.save_explained(
+            Explained(
+                inputs=small.inputs[draw],
+                labels=small.labels[draw],
+                split=tuple(small.split[i] for i in draw),
+                index=small.index[draw],
+                variables=small.variables.select(draw.tolist()),
+                display=[small.display[i] for i in draw] if small.display else [],
+            )
+        )
+    return run
+
+
+def _recorded(real: Run, root: Path, n_epochs: int, n_samples: int, rng: np.random.Generator) -> tuple[Run, np.ndarray]:
+    """Returns the run with samples, losses and checkpoints, and which of the real samples were drawn."""
+    split = np.asarray(real.explained().split)
+    draw = np.concatenate([rng.choice(np.flatnonzero(split == name), n_samples // 2) for name in ("train", "test")])
+    run = drawn_run(real, root, f"{real.name}-{n_epochs}x{n_samples}", n_epochs, draw)
     if run.is_finished("target"):
         return run, draw
-    run.save_explained(
-        Explained(
-            inputs=small.inputs[draw],
-            labels=small.labels[draw],
-            split=tuple(split[draw].tolist()),
-            index=small.index[draw],
-            variables=small.variables.select(draw.tolist()),
-            display=[small.display[i] for i in draw] if small.display else [],
-        )
-    )
     losses = real.metrics().query("network == 'target'").set_index("epoch").drop(columns="network")
     recorded = real.checkpoint_epochs("target")
     last = real.checkpoint_epochs("baseline-0")[-1]

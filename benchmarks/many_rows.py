@@ -20,7 +20,6 @@ import resource
 import tempfile
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.big_run import drawn_run
 from benchmarks.dashboard import measure
 from interdash import queries
 from interdash.boundaries import find_boundaries
@@ -38,7 +38,6 @@ from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import summarise
 from interdash.store import FACTS, open_store
-from interdash.variables import Explained
 
 RESULTS = Path(__file__).parent / "results" / "many_rows.json"
 BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
@@ -48,26 +47,9 @@ READERS = 3
 
 def recorded(real: Run, root: Path, n_epochs: int, n_samples: int) -> tuple[Run, np.ndarray, list[int]]:
     """Returns the run with samples, losses and checkpoints, the real samples drawn, and for each epoch the real one."""
-    rng, config, small = np.random.default_rng(0), real.config, real.explained()
-    draw = np.sort(rng.integers(0, len(small), n_samples))
-    config = replace(
-        config,
-        name=f"{real.name}-{n_epochs}x{n_samples}",
-        purpose=f"For benchmarks: {n_epochs} epochs and {n_samples} samples, resampled from the run {real.name}.",
-        training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
-        masking=replace(config.masking, samples_per_split=n_samples // 2),
-    )
-    run = Run.create(root, config, real.class_names)
-    run.save_explained(
-        Explained(
-            inputs=small.inputs[draw],
-            labels=small.labels[draw],
-            split=tuple(small.split[i] for i in draw),
-            index=small.index[draw],
-            variables=small.variables.select(draw.tolist()),
-            display=[small.display[i] for i in draw] if small.display else [],
-        )
-    )
+    rng = np.random.default_rng(0)
+    draw = np.sort(rng.integers(0, real.n_explained(), n_samples))
+    run = drawn_run(real, root, f"{real.name}-{n_epochs}x{n_samples}", n_epochs, draw)
     losses = real.metrics().query("network == 'target'").set_index("epoch").drop(columns="network")
     old = real.checkpoint_epochs("target")
     places = np.linspace(0, old[-1], n_epochs)

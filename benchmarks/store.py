@@ -21,19 +21,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.big_run import drawn_run
 from interdash import aggregation, parts, pipeline, queries, training, vectors
 from interdash.labelling import label_samples, write_folder
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.state import overview
 from interdash.store import TABLES, Store, open_store
-from interdash.variables import Explained
 
 RESULTS = Path(__file__).parent / "results" / "store.json"
 REPEATS = 40
@@ -54,27 +53,8 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     if (root / name / "done").exists():
         return Run.open(root, name)
     rng = np.random.default_rng(0)
-    config = real.config
-    small = real.explained()
-    draw = np.sort(rng.integers(0, len(small), n_samples))
-    config = replace(
-        config,
-        name=name,
-        purpose=f"resampled from {real.name} for benchmarks",
-        training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
-        masking=replace(config.masking, samples_per_split=n_samples // 2),
-    )
-    run = Run.create(root, config, real.class_names)
-    run.save_explained(
-        Explained(
-            inputs=small.inputs[draw],
-            labels=small.labels[draw],
-            split=tuple(small.split[i] for i in draw),
-            index=small.index[draw],
-            variables=small.variables,
-            display=[small.display[i] for i in draw] if small.display else [],
-        )
-    )
+    draw = np.sort(rng.integers(0, real.n_explained(), n_samples))
+    run = drawn_run(real, root, name, n_epochs, draw)
     units, _ = parts.plan(real)
     losses = real.metrics().query("network == 'target'").set_index("epoch")
     recorded = real.checkpoint_epochs("target")
@@ -92,7 +72,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     aggregation.RESAMPLES = 100
     label_samples(run)
     rules, planned = run.config.generalization, parts.plan(run)[0]
-    splits = [small.split[i] for i in draw]
+    splits = list(run.explained().split)
     read = {}
     for network, epoch, old in [
         ("baseline-0", last, last),

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from interdash.files import DamagedFileError, check_name, checksum_holds, with_checksum, write_atomically
 from interdash.runs import Run
-from interdash.state import is_extracting
+from interdash.state import check_not_extracting
 from interdash.verification import verify
 
 FORMAT = 1
@@ -44,8 +44,7 @@ def archive(run: Run, path: Path, *, progress: Progress | None = None) -> Path:
     """
     if path.exists():
         raise FileExistsError(f"{path} is there already; choose another name or delete it")
-    if is_extracting(run):
-        raise RuntimeError(f"an extraction of {run.name!r} is at work; wait for its end, or cancel it")
+    check_not_extracting(run)
     if damaged := verify(run).damaged:
         raise DamagedFileError(f"{run.name} is not archived, {len(damaged)} files are damaged; the first: {damaged[0]}")
     names = _names(run)
@@ -104,8 +103,7 @@ def restore(path: Path, root: Path, *, replace: bool = False, progress: Progress
                 raise FileExistsError(
                     f"there is a run {run.name!r} in {root} already; --replace puts the archive in its place"
                 )
-            if is_extracting(run):
-                raise RuntimeError(f"an extraction of {run.name!r} is at work; wait for its end, or cancel it")
+            check_not_extracting(run)
             _unpack(packed, index["files"], draft, progress)
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
         shutil.rmtree(draft, ignore_errors=True)

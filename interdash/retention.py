@@ -24,7 +24,7 @@ from interdash.parts import (
     read_part,
 )
 from interdash.runs import Run
-from interdash.state import is_extracting
+from interdash.state import check_not_extracting
 from interdash.store import OF_A_RUN
 
 
@@ -48,8 +48,7 @@ def collect(run: Run, drop: set[int] | None = None) -> list[Item]:
         RuntimeError: an extraction of the run is at work.
         ValueError: the target has no checkpoint at an epoch to drop, or it is not labelled yet.
     """
-    if is_extracting(run):
-        raise RuntimeError(f"an extraction of {run.name!r} is at work; wait for its end, or cancel it")
+    check_not_extracting(run)
     items = [_item("draft", path) for path in stale_drafts(run.path)]
     if not run.has_explained() or not run.is_finished("target"):
         return items  # recording: checkpoints may still change
@@ -121,8 +120,7 @@ def compact(run: Run) -> list[Path]:
         RuntimeError: an extraction of the run is at work.
         DamagedFileError: a part is damaged; its epoch stays as it is.
     """
-    if is_extracting(run):
-        raise RuntimeError(f"an extraction of {run.name!r} is at work; wait for its end, or cancel it")
+    check_not_extracting(run)
     units, _ = plan(run)
     groups: dict[Path, list[Unit]] = {}
     for unit in units:

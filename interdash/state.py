@@ -46,6 +46,12 @@ def is_extracting(run: Run) -> bool:
         return _is_locked(path)
 
 
+def check_not_extracting(run: Run) -> None:
+    """Raises a RuntimeError if an extraction of the run is at work."""
+    if is_extracting(run):
+        raise RuntimeError(f"an extraction of {run.name!r} is at work; wait for its end, or cancel it")
+
+
 def _is_locked(path: Path) -> bool:
     """Returns whether a process holds a lock file, which is only read."""
     try:
