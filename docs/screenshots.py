@@ -28,7 +28,7 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disa
 PICTURES = {  # file: page and what it shows, height in pixels, colour scheme
     "dynamics": ("dynamics", 1000, "light"),
     "dynamics-dark": ("dynamics", 1000, "dark"),
-    "orders": ("dynamics#Distribution over orders", 900, "light"),
+    "orders": ("dynamics#Orders at one epoch", 900, "light"),
     "runs": ("runs", 760, "light"),
     "sample": ("sample?answer=wrong", 900, "light"),
     "interactions": ("sample?sort=strongest#Sample", 1000, "light"),
@@ -59,7 +59,7 @@ def serving(root: Path) -> Iterator[str]:
 
 
 def picture(browser: Browser, address: str, place: str, height: int, scheme: str) -> bytes:
-    """Returns a page as PNG, scrolled to the heading that stands behind "#" in `place`."""
+    """Returns a page as PNG, scrolled to the heading or section that stands behind "#" in `place`."""
     place, _, heading = place.partition("#")
     context = browser.new_context(
         viewport={"width": WIDTH, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
@@ -70,7 +70,8 @@ def picture(browser: Browser, address: str, place: str, height: int, scheme: str
     tab.wait_for_selector("h1")
     settle(tab)
     if heading:
-        tab.locator(f"h3:has-text('{heading}')").first.evaluate("h => h.scrollIntoView({block: 'start'})")
+        found = f"h3:has-text('{heading}'), [role=tab]:has-text('{heading}')"
+        tab.locator(found).first.evaluate("h => h.scrollIntoView({block: 'start'})")
         settle(tab)
     content = tab.screenshot()
     context.close()

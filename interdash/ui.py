@@ -8,6 +8,8 @@ Known trouble (no runs, an unknown run in the link, damaged files) is said in wo
 Everything chosen lies in the URL under a short name, so that the address is a link to what is on the screen.
 """
 
+import atexit
+import gc
 import html
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -82,6 +84,16 @@ def frame(title: str) -> Iterator[None]:
     except KNOWN_TROUBLE as error:
         st.error(_words(error), icon=":material/error:")
         st.stop()
+    finally:
+        _freeze(title)
+
+
+@st.cache_resource(show_spinner=False)
+def _freeze(title: str) -> None:
+    """Keeps Streamlit's collection after every rerun from walking through all modules, which takes 0.1 s."""
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 def expect(name: str | None) -> None:
@@ -224,6 +236,16 @@ def choose_types() -> tuple[str, ...]:
     shown = names.__getitem__
     kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
     return ("and", "or") if kind == "apart" else (kind,)
+
+
+def choose_section(names: Sequence[str]) -> tuple[str, Any]:
+    """Returns name and container of the section that is open; only its charts are made, and drawn by the browser."""
+    key = "view"
+    given = st.query_params.get(key)
+    if given is not None and given not in names:
+        _refuse("view", given, names[0], str)
+    tabs = dict(zip(names, st.tabs(names, key=key, bind="query-params"), strict=True))
+    return next(((name, tab) for name, tab in tabs.items() if tab.open), (names[0], tabs[names[0]]))
 
 
 def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:

@@ -31,19 +31,20 @@ with ui.page("Dynamics") as page:
     ui.choose_phases(page, phases, dynamics.phase_text(phases))
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, **chosen)))
 
-    st.subheader("Distribution over orders", anchor=False)
-    normalised = ui.choose_normalised()
-    by_order = page.ask(queries.order_strength, **chosen, types=types, normalised=normalised)
-    expected = page.ask(spindle.expected_orders, **chosen, types=types, normalised=normalised)
-    frames = {"orders": by_order, "spindle": expected, "strength": strength}
-    ui.show(orders.order_strength, frames, key="orders", note=page.note, pinned=epoch, normalised=normalised, log=log)
-
-    st.subheader("Six epochs", anchor=False)
-    six = ui.choose_epochs(page)
-    frames = {"orders": by_order, "spindle": expected}
-    ui.show(orders.order_strength_row, frames, key="six-epochs", note=page.note, epochs=six, normalised=normalised)
-
-    st.subheader("Order × epoch", anchor=False)
-    for kind in types:
-        maps = {"map": page.ask(queries.order_map, **chosen, type=kind), "phases": phases}
-        ui.show(orders.order_map, maps, key=f"map-{kind}", note=page.note, log=log, type=kind)
+    view, section = ui.choose_section(["Orders at one epoch", "Six epochs", "Order × epoch"])
+    with section:
+        if view == "Order × epoch":
+            for kind in types:
+                maps = {"map": page.ask(queries.order_map, **chosen, type=kind), "phases": phases}
+                ui.show(orders.order_map, maps, key=f"map-{kind}", note=page.note, log=log, type=kind)
+            st.stop()
+        normalised = ui.choose_normalised()
+        by_order = page.ask(queries.order_strength, **chosen, types=types, normalised=normalised)
+        expected = page.ask(spindle.expected_orders, **chosen, types=types, normalised=normalised)
+        frames = {"orders": by_order, "spindle": expected}
+        if view == "Six epochs":
+            options = {"epochs": ui.choose_epochs(page), "normalised": normalised}
+            ui.show(orders.order_strength_row, frames, key="six-epochs", note=page.note, **options)
+        else:
+            options = {"pinned": epoch, "normalised": normalised, "log": log}
+            ui.show(orders.order_strength, frames | {"strength": strength}, key="orders", note=page.note, **options)

@@ -24,29 +24,17 @@ def choose_runs(page: ui.Page) -> list[str]:
     return chosen
 
 
-with ui.page("Removal") as page:
-    ui.need_labels(page)
-    n = page.run.config.masking.n_variables
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
-        dose = ui.choose(st.select_slider, "Dose (% of the strength, strongest first)", DOSES, key="dose", default=100)
-        log = ui.choose_log()
-    epoch = ui.choose_epoch(page)
-    after = page.ask(questions.removals, min_order=min_order, dose=dose)
-    if after.empty:
-        st.info(f"The removals of {page.run.name} are not computed yet; `interdash extract {page.run.name}` does it.")
-        st.stop()
-    st.markdown(charts.finding_text(after, epoch))
-    pin = ui.pin_clicked("removals", page)
-    ui.show(charts.removals, after, key="removals", on_select=pin, note=page.note, log=log, pinned=epoch)
-
-    st.subheader(f"By dose and by order, epoch {epoch}", anchor=False)
+def show_doses(page: ui.Page, epoch: int, *, min_order: int, dose: int, **_: object) -> None:
+    """Draws the losses by dose and by order."""
     rows = page.ask(questions.removal_doses, epoch=epoch, min_order=min_order)
     ui.show(charts.removal_doses, rows, key="doses", note=page.note)
     rows = page.ask(questions.removal_orders, epoch=epoch, dose=dose)
     ui.show(charts.removal_orders, rows, key="by-order", note=page.note)
 
-    st.subheader(f"Who changes most, epoch {epoch}, full dose", anchor=False)
+
+def show_samples(page: ui.Page, epoch: int, *, min_order: int, **_: object) -> None:
+    """Draws who changes most."""
+    st.markdown(f"Who changes most at epoch {epoch}, at full dose:")
     rows = page.ask(questions.sample_removals, epoch=epoch, min_order=min_order)
     left, right = st.columns([2, 3])
     with left:
@@ -63,14 +51,17 @@ with ui.page("Removal") as page:
             },
         )
 
-    st.subheader("Non-generalizable share and loss gap", anchor=False)
-    runs = choose_runs(page)
-    points = page.ask(questions.share_and_gap, runs=runs)
+
+def show_share(page: ui.Page, epoch: int, **_: object) -> None:
+    """Draws the non-generalizable share against the loss gap."""
+    points = page.ask(questions.share_and_gap, runs=choose_runs(page))
     correlations = correlation.rank_correlations(points)
     st.markdown(charts.meaning_text(correlations))
     ui.show(charts.share_and_gap, {"share and gap": points, "correlations": correlations}, key="share")
 
-    st.subheader("Shape over orders", anchor=False)
+
+def show_shape(page: ui.Page, epoch: int, *, log: bool, **_: object) -> None:
+    """Draws the fitted profiles over orders, and how alike training and testing samples are."""
     fits = page.ask(questions.order_fits)
     st.markdown(shapes.shape_text(fits, epoch))
     left, right = st.columns([3, 2])
@@ -79,7 +70,9 @@ with ui.page("Removal") as page:
     with right:
         ui.show(shapes.order_similarities, page.ask(questions.order_similarities), key="similarities", pinned=epoch)
 
-    st.subheader("Noise floor of G", anchor=False)
+
+def show_floor(page: ui.Page, epoch: int, **_: object) -> None:
+    """Draws how far G can be trusted."""
     floor = page.ask(questions.robustness)
     if floor.empty:
         st.info(
@@ -87,7 +80,36 @@ with ui.page("Removal") as page:
             f"not measured yet: `interdash robustness {page.run.name}` does it, in a few minutes for a built-in run. "
             "It trains the baseline networks that are missing; `--baselines 2` is enough for the floor itself."
         )
-        st.stop()
+        return
     measured = floors.shown_epoch(floor, epoch)
     st.dataframe(floors.list_of_floors(floor, measured), hide_index=True)
     ui.show(floors.robustness, floor, key="robustness", note=page.note, pinned=measured)
+
+
+SECTIONS = {
+    "Doses and orders": show_doses,
+    "Samples": show_samples,
+    "Share and gap": show_share,
+    "Shape over orders": show_shape,
+    "Noise floor": show_floor,
+}
+
+with ui.page("Removal") as page:
+    ui.need_labels(page)
+    n = page.run.config.masking.n_variables
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
+        dose = ui.choose(st.select_slider, "Dose (% of the strength, strongest first)", DOSES, key="dose", default=100)
+        log = ui.choose_log()
+    epoch = ui.choose_epoch(page)
+    after = page.ask(questions.removals, min_order=min_order, dose=dose)
+    if after.empty:
+        st.info(f"The removals of {page.run.name} are not computed yet; `interdash extract {page.run.name}` does it.")
+        st.stop()
+    st.markdown(charts.finding_text(after, epoch))
+    pin = ui.pin_clicked("removals", page)
+    ui.show(charts.removals, after, key="removals", on_select=pin, note=page.note, log=log, pinned=epoch)
+
+    view, section = ui.choose_section(list(SECTIONS))
+    with section:
+        SECTIONS[view](page, epoch, min_order=min_order, dose=dose, log=log)

@@ -12,6 +12,7 @@ from interdash.figures import sample as charts
 from interdash.files import DamagedFileError
 
 PER_PAGE = 60
+WATERFALL, FAITHFUL = "Waterfall and strengths", "Faithfulness and life"  # sections
 LIMITS = {
     "loss": (0, 1000),
     "share": (0, 100),
@@ -158,8 +159,8 @@ def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned
 
 def show_sample(
     page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int, side: str = ""
-) -> None:
-    """Draws one sample at one epoch; `side` tells two on one page apart."""
+) -> dict[str, Callable[[], None]]:
+    """Draws one sample at one epoch; returns what draws the sections below. `side` tells two on one page apart."""
     row = page.ask(queries.sample, sample=number)
     life = page.ask(queries.sample_life, sample=number)
     now: Any = life.loc[life["epoch"] == epoch].iloc[0]
@@ -200,22 +201,34 @@ def show_sample(
         ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
     if subset:
         show_life(page, number, epoch, kind, subset, side, image)
+    for problem in every.attrs["problems"]:
+        st.warning(problem)
+    return {
+        WATERFALL: lambda: show_sums(every, now, min(top, 12), name, side),
+        FAITHFUL: lambda: show_shares(page, rebuilt, life, now, side),
+    }
+
+
+def show_sums(every: pd.DataFrame, now: Any, top: int, name: str, side: str) -> None:
+    """Draws what the interactions add up to, and how few stand out."""
     left, right = (st.container(), st.container()) if side else st.columns(2)
     with left:
-        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
+        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=top)
         key = f"waterfall{side}"
         ui.show(charts.waterfall, steps, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
     with right:
         key = f"sorted{side}"
         ui.show(charts.sorted_strengths, every, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
+
+
+def show_shares(page: ui.Page, rebuilt: pd.DataFrame, life: pd.DataFrame, now: Any, side: str) -> None:
+    """Draws what the strongest interactions explain, and the sample over the epochs."""
     left, right = (st.container(), st.container()) if side else st.columns(2)
     with left:
         ui.show(charts.rebuilt, rebuilt, key=f"rebuilt{side}", salient=int(now["salient"]))
     with right:
         key = f"life{side}"
-        ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
-    for problem in every.attrs["problems"]:
-        st.warning(problem)
+        ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=int(now["epoch"]))
 
 
 def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
@@ -268,10 +281,15 @@ with ui.page("Sample") as page:
     pinned = asked("pin", links.pin, every_number, ui.labelled_epochs(page))
     top = choose_next(numbers, number, epoch, chosen, pinned)
     if pinned is None:
-        show_sample(page, number, epoch, chosen, top)
+        below = [show_sample(page, number, epoch, chosen, top)]
     else:
         left, right = st.columns(2, gap="medium")
         with left:
-            show_sample(page, number, epoch, chosen, top, side="-left")
+            below = [show_sample(page, number, epoch, chosen, top, side="-left")]
         with right:
-            show_sample(page, pinned[0], pinned[1], chosen, top, side="-right")
+            below.append(show_sample(page, pinned[0], pinned[1], chosen, top, side="-right"))
+    view, section = ui.choose_section(list(below[0]))
+    with section:
+        for column, draw in zip(st.columns(len(below), gap="medium"), below, strict=True):
+            with column:
+                draw[view]()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from interdash.figures import sheet
 from interdash.presets import PRESETS
 from interdash.runs import Run
 
+sheet.CHECKED = True
 torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
 
 

@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from interdash import ui
 from interdash.runs import Run
@@ -114,8 +115,26 @@ def settled(tab):
     assert tab.locator("[data-testid=stException]").count() == 0
 
 
-def wait_for_address(tab, text):
-    tab.wait_for_function("text => location.href.includes(text)", arg=text)
+def wait_for_address(tab, text, **options):
+    tab.wait_for_function("text => location.href.includes(text)", arg=text, **options)
+
+
+def click_in_chart(tab, place, expected):
+    """Clicks a point of a chart until the address holds what is expected: the page may still move while it is drawn.
+
+    `place` is JavaScript that returns x, y and, where `expected` needs it, a name.
+    """
+    for _ in range(6):
+        at = tab.evaluate(place)
+        tab.mouse.move(at["x"], at["y"])
+        tab.wait_for_timeout(200)
+        if tab.evaluate(place) != at:
+            continue  # it moved meanwhile
+        tab.mouse.click(at["x"], at["y"])
+        with contextlib.suppress(TimeoutError):
+            wait_for_address(tab, expected.format(**at), timeout=PATIENCE / 4)
+            return at
+    raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
 
 
 @pytest.mark.parametrize("stem", sorted(ui.pages()))
@@ -155,19 +174,14 @@ def test_unknown_run_in_a_link(tab, address):
 def test_click_pins_an_epoch(tab, address):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
     tab.wait_for_selector(".js-plotly-plot .main-svg")
-    place = tab.evaluate(
-        """() => {
-            const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
-            graph.scrollIntoView({block: 'end'});
-            const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
-            return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
-                    y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
-        }"""
-    )
-    tab.mouse.move(place["x"], place["y"])
-    tab.wait_for_timeout(200)
-    tab.mouse.click(place["x"], place["y"])
-    wait_for_address(tab, "epoch=1")
+    place = """() => {
+        const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'end'});
+        const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
+        return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
+                y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
+    }"""
+    click_in_chart(tab, place, "epoch=1")
     settled(tab)
 
 
@@ -176,6 +190,8 @@ def test_slider_scrubs_in_the_browser(tab, address):
     chart = tab.locator(".st-key-orders .js-plotly-plot")
     chart.scroll_into_view_if_needed()
     tab.wait_for_selector(".st-key-orders .slider-rail-touch-rect")
+    settled(tab)
+    chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
     first = "() => Array.from(document.querySelector('.st-key-orders .js-plotly-plot')._fullData[0].y)"
     before = tab.evaluate(first)
     rail = chart.locator(".slider-rail-touch-rect").bounding_box()
@@ -191,6 +207,8 @@ def test_download(tab, address, kind, tmp_path):
     import pandas as pd
 
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.get_by_role("tab", name="Six epochs").click()
+    tab.wait_for_url("**view=Six*")
     tab.locator(".st-key-below-six-epochs").get_by_text("Rows").click()
     with tab.expect_download() as waiting:
         tab.locator(f".st-key-{kind.lower()}-six-epochs-orders button").click()
@@ -239,21 +257,16 @@ def test_job_survives_a_reload(tab, address, root):
 def test_click_lights_an_interaction_and_keys_go_on(tab, address):
     opened(tab, f"{address}/sample?run=tiny&epoch=3", "Sample")
     tab.wait_for_selector(".st-key-interactions .js-plotly-plot .main-svg")
-    place = tab.evaluate(
-        """() => {
-            const graph = document.querySelector('.st-key-interactions .js-plotly-plot'), layout = graph._fullLayout;
-            graph.scrollIntoView({block: 'center'});
-            const bars = graph._fullData.filter(trace => trace.type === 'bar').pop();
-            const box = graph.getBoundingClientRect();
-            const i = bars.customdata.length - 1, row = layout.yaxis._categories.indexOf(bars.y[i]);
-            return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.x[i] / 2),
-                    y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
-        }"""
-    )
-    tab.mouse.move(place["x"], place["y"])
-    tab.wait_for_timeout(200)
-    tab.mouse.click(place["x"], place["y"])
-    wait_for_address(tab, f"interaction={place['name']}")
+    place = """() => {
+        const graph = document.querySelector('.st-key-interactions .js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'center'});
+        const bars = graph._fullData.filter(trace => trace.type === 'bar').pop();
+        const box = graph.getBoundingClientRect();
+        const i = bars.customdata.length - 1, row = layout.yaxis._categories.indexOf(bars.y[i]);
+        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.x[i] / 2),
+                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
+    }"""
+    place = click_in_chart(tab, place, "interaction={name}")
     settled(tab)
     tab.keyboard.press("n")
     wait_for_address(tab, "sample=1")

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from interdash import figures, queries, queries_removal, spindle, ui
-from interdash.figures import dynamics, theme
+from interdash.figures import dynamics, sheet, theme
 
 MODULES = [
     importlib.import_module(f"interdash.figures.{found.name}") for found in pkgutil.iter_modules(figures.__path__)
@@ -54,8 +54,13 @@ def test_figure(figure, small_store):
     assert isinstance(drawn, go.Figure) and len(drawn.data)
     for frame, old in zip(rows, before, strict=True):
         pd.testing.assert_frame_equal(frame, old)
-    for axis in [*drawn.select_yaxes(col=1), *drawn.select_xaxes(row=len(drawn._grid_ref))]:
-        assert axis.title.text
+    left = min(axis.domain[0] for axis in drawn.select_xaxes())
+    below = min(axis.domain[0] for axis in drawn.select_yaxes())
+    for letter, axis, at in [
+        *(("x", drawn.layout[f"xaxis{y.anchor[1:]}"], y.domain[0] == below) for y in drawn.select_yaxes()),
+        *(("y", drawn.layout[f"yaxis{x.anchor[1:]}"], x.domain[0] == left) for x in drawn.select_xaxes()),
+    ]:
+        assert axis.title.text or not at, letter
     json.dumps(drawn.to_plotly_json(), default=str)
 
 
@@ -121,3 +126,11 @@ def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):
     assert any("published two-phase" in note.text for note in drawn.layout.annotations)
     plain = dynamics.dynamics(*rows, log=False)
     assert not any("noise floor" in (trace.name or "") for trace in plain.data)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_theme_of_an_unchecked_figure(dark, monkeypatch):
+    monkeypatch.setattr(sheet, "CHECKED", False)
+    for drawn in (sheet.Sheet().figure(), theme.nothing("Nothing.", "x", "y")):
+        layout = json.loads(theme.themed(drawn, dark).to_json())["layout"]
+        assert layout["template"]["layout"]["paper_bgcolor"] == ("#0E1117" if dark else "#FFFFFF")

@@ -264,18 +264,24 @@ def test_page_shows_the_noise_floor(ready_run, monkeypatch):
     monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
     found = robustness.noise_floor(ready_run, samples_per_split=5, epochs=2)
     robustness.store_noise_floor(ready_run, *found)
-    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60).run()
+    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60)
+    test.query_params["view"] = "Noise floor"
+    test.run()
     assert not test.exception and not test.info
     assert "κ = 0 instead of κ = 0.02" in test.dataframe[-1].value["choice"].tolist()
 
 
 def test_page_names_the_command_of_the_noise_floor(page):
-    assert "`interdash robustness tiny` does it" in page().info[0].value
+    assert "`interdash robustness tiny` does it" in page(view="Noise floor").info[0].value
 
 
-def test_page_shows_the_experiment(page):
-    test = page()
-    assert not test.exception and len(test.get("plotly_chart")) >= 5
+@pytest.mark.parametrize(
+    "view, count", [("Doses and orders", 3), ("Samples", 2), ("Share and gap", 2), ("Shape over orders", 3)]
+)
+def test_page_shows_the_experiment(page, view, count):
+    test = page(view=view)
+    assert not test.exception and not test.warning
+    assert len(test.get("plotly_chart")) == count
     assert any("the gap of the explained samples" in text.value for text in test.markdown)
 
 
@@ -287,7 +293,7 @@ def test_page_follows_its_link(page):
 
 
 def test_page_refuses_hostile_links_in_words(page):
-    test = page(order="99", dose="'; DROP TABLE removals", epoch="-1", **{"with": "../../etc"})
+    test = page(order="99", dose="'; DROP TABLE removals", epoch="-1", view="Share and gap", **{"with": "../../etc"})
     assert not test.exception and len(test.warning) >= 4
     assert test.select_slider[0].value == 1
 

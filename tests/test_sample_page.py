@@ -150,7 +150,10 @@ def test_page(page):
     assert not test.error
     assert not test.warning
     assert test.subheader[0].value == "Sample 0 at epoch 3"
-    assert len(test.get("plotly_chart")) == len(CHARTS)
+    other = page(run="tiny", view="Faithfulness and life")
+    assert not other.exception and not other.warning
+    drawn = {chart.key for shown in (test, other) for chart in shown.get("plotly_chart")}
+    assert len(drawn) == len(CHARTS)
     assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
     assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
 from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.sheet import Sheet
 
 PANELS = {  # curve: title with unit, number format
     "train_loss": ("training loss (nats)", theme.NATS),
@@ -43,7 +43,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
         curves = curves.loc[curves["position"].notna()]
     if curves.empty:
         return theme.nothing("There is nothing to compare yet.", titles[by], "nats")
-    figure = make_subplots(rows=2, cols=3, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
+    figure = Sheet(rows=2, cols=3, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
     runs = curves["run"].drop_duplicates().tolist()
     for panel, (curve, (title, number)) in enumerate(PANELS.items()):
         place: dict[str, Any] = {"row": panel // 3 + 1, "col": panel % 3 + 1}
@@ -65,17 +65,17 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
                 customdata=rows["epoch"].to_numpy(),
                 hovertemplate=f"{escaped(run)}, epoch %{{customdata}}<br>%{{y:{number}}}<extra></extra>", **place,
             )  # fmt: skip
-        figure.update_yaxes(title_text=title, rangemode="tozero", **place)
+        figure.update_yaxes(title=title, rangemode="tozero", **place)
         if number == theme.SHARE:
             figure.update_yaxes(tickformat=number, range=[0, 1.02], **place)
     if by == "phase":
         figure.update_xaxes(tickvals=[0, 1, 2, 3], ticktext=["start", "1|2", "2|3", "end"], range=[-0.05, 3.05])
     else:
         epoch_axis(figure, curves["epoch"].tolist(), log)
-    figure.update_xaxes(title_text="")
+    figure.update_xaxes(title="")
     title = titles["phase"] if by == "phase" else "epoch, log scale" if log else "epoch"
-    figure.update_xaxes(title_text=title, row=2)
-    return figure.update_layout(height=560)
+    figure.update_xaxes(title=title, row=2)
+    return figure.figure(height=560)
 
 
 def difference(difference: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
@@ -88,7 +88,7 @@ def difference(difference: pd.DataFrame, *, first: str = "first", second: str = 
     titles = f"effect in {escaped(first)} (nats)", f"effect in {escaped(second)} (nats)"
     if difference.empty:
         return theme.nothing("Neither run has a salient interaction here.", *titles)
-    figure = go.Figure()
+    figure = Sheet()
     reach = 1.08 * max(*difference["effect"].abs().fillna(0), *difference["other_effect"].abs().fillna(0), 1e-12)
     figure.add_scatter(
         x=[-reach, reach], y=[-reach, reach], mode="lines", line={"color": theme.rgba("#8A8F98", 0.7), "width": 1},
@@ -106,10 +106,10 @@ def difference(difference: pd.DataFrame, *, first: str = "first", second: str = 
             marker={"symbol": symbol, "color": colour, "size": 9, "opacity": 0.85},
             hovertemplate=f"%{{hovertext}}<br>%{{x:{theme.NATS}}} and %{{y:{theme.NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text=titles[0], range=[-reach, reach])
-    figure.update_yaxes(title_text=titles[1], range=[-reach, reach], scaleanchor="x", constrain="domain")
+    figure.update_xaxes(title=titles[0], range=[-reach, reach])
+    figure.update_yaxes(title=titles[1], range=[-reach, reach], scaleanchor="x", constrain="domain")
     figure.update_xaxes(constrain="domain")
-    return figure.update_layout(height=480)
+    return figure.figure(height=480)
 
 
 def difference_by_order(
@@ -124,7 +124,7 @@ def difference_by_order(
     title = "strength (nats): A up, B down"
     if difference_by_order.empty:
         return theme.nothing("Neither run has a salient interaction here.", "order", title)
-    figure = go.Figure()
+    figure = Sheet()
     rows = difference_by_order
     bars = (
         ("both_first", 1, "in both", "#8A8F98", None, True),
@@ -138,9 +138,9 @@ def difference_by_order(
             marker={"color": colour, "pattern": pattern}, customdata=rows[column].to_numpy(),
             hovertemplate=f"order %{{x}}<br>{name} %{{customdata:{theme.NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="order (variables in an interaction)", dtick=1)
-    figure.update_yaxes(title_text=title)
-    return figure.update_layout(barmode="relative", height=480)
+    figure.update_xaxes(title="order (variables in an interaction)", dtick=1)
+    figure.update_yaxes(title=title)
+    return figure.figure(barmode="relative", height=480)
 
 
 def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:

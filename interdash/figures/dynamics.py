@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
+from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
 
 MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
@@ -54,7 +54,7 @@ def dynamics(
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
-    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.3, 0.42, 0.28])
+    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.3, 0.42, 0.28])
     for column, (name, colour, dash) in LOSSES.items():
         _line(figure, 1, epochs, column, name, colour, dash, "circle", log, NATS, " nats", small=True)
     for kind, rows in strength.groupby("type", sort=False):
@@ -87,13 +87,12 @@ def dynamics(
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs["epoch"].tolist(), log)
-    figure.update_xaxes(title_text="")
-    figure.update_xaxes(title_text=_epoch_title(log), row=3, col=1)
-    figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text="strength (nats)", rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title_text="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
-    figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "lines+markers"})
-    return figure.update_layout(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+    figure.update_xaxes(title="")
+    figure.update_xaxes(title=_epoch_title(log), row=3, col=1)
+    figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title="strength (nats)", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
+    return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
 def position(epoch: float, log: bool) -> float:
@@ -101,18 +100,16 @@ def position(epoch: float, log: bool) -> float:
     return epoch + 1 if log else epoch
 
 
-def epoch_axis(
-    figure: go.Figure, epochs: Sequence[int], log: bool, row: int | None = None, col: int | None = None
-) -> None:
+def epoch_axis(figure: Sheet, epochs: Sequence[int], log: bool, row: int | None = None, col: int | None = None) -> None:
     """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log."""
     if not log:
-        figure.update_xaxes(title_text=_epoch_title(log), row=row, col=col)
+        figure.update_xaxes(title=_epoch_title(log), row=row, col=col)
         return
     last = max(epochs, default=1)
     ticks = [epoch for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384) if epoch <= last]
     figure.update_xaxes(
         type="log",
-        title_text=_epoch_title(log),
+        title=_epoch_title(log),
         tickvals=[epoch + 1 for epoch in ticks],
         ticktext=[str(epoch) for epoch in ticks],
         row=row,
@@ -120,7 +117,7 @@ def epoch_axis(
     )
 
 
-def phase_lines(figure: go.Figure, phases: pd.DataFrame | None, log: bool) -> None:
+def phase_lines(figure: Sheet, phases: pd.DataFrame | None, log: bool) -> None:
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
         figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": "#FFFFFF"})
@@ -157,7 +154,7 @@ def _epoch_title(log: bool) -> str:
 
 
 def _line(
-    figure: go.Figure,
+    figure: Sheet,
     row: int,
     rows: pd.DataFrame,
     column: str,
@@ -179,13 +176,14 @@ def _line(
         mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},
+        unselected={"marker": {"opacity": 1}},
         hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
         row=row,
         col=1,
     )
 
 
-def _ribbon(figure: go.Figure, row: int, rows: pd.DataFrame, column: str, colour: str, log: bool) -> None:
+def _ribbon(figure: Sheet, row: int, rows: pd.DataFrame, column: str, colour: str, log: bool) -> None:
     rows = rows.dropna(subset=[f"{column}_low", f"{column}_high"])
     if rows.empty:
         return
@@ -193,7 +191,7 @@ def _ribbon(figure: go.Figure, row: int, rows: pd.DataFrame, column: str, colour
     theme.band(figure, x, rows[f"{column}_low"].tolist(), rows[f"{column}_high"].tolist(), colour, row, 1)
 
 
-def _floor(figure: go.Figure, robustness: pd.DataFrame, log: bool) -> None:
+def _floor(figure: Sheet, robustness: pd.DataFrame, log: bool) -> None:
     """Draws the range of H under other choices at each epoch where the noise floor is measured."""
     ranges = robustness.groupby("epoch")[["power", "other_power"]].agg(["min", "max"])
     ends = [
@@ -212,7 +210,7 @@ def _floor(figure: go.Figure, robustness: pd.DataFrame, log: bool) -> None:
     )
 
 
-def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:
+def _bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:
     """Shades the phases that were found over all rows, behind everything; named in the first."""
     found = _boundaries(phases)
     if not found:
@@ -228,7 +226,7 @@ def _bands(figure: go.Figure, phases: pd.DataFrame | None, epochs: Sequence[int]
             x0=position(left, log),
             x1=position(right, log),
             fillcolor=theme.PHASE_BANDS[start],
-            line_width=0,
+            line={"width": 0},
             layer="below",
         )
         figure.add_annotation(

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
+from interdash.figures.sheet import Sheet
 
 CHOSEN = "#E69F00"  # what a chosen interaction lights up: orange, of no other meaning
 OUTLINE = "#56B4E9"
@@ -36,16 +37,17 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     row = sample.iloc[0]
     height, width = (int(length) for length in row["shape"])
     assignment = np.asarray(row["assignment"]).reshape(height, width)
-    figure = go.Figure(go.Image(source=data_uri(row["image"]), hoverinfo="skip"))
+    figure = Sheet()
+    figure.add_trace({"type": "image", "source": data_uri(row["image"]), "hoverinfo": "skip"})
     if chosen:
         dark = np.zeros((height, width, 4), dtype=np.uint8)
         dark[~np.isin(assignment, list(chosen)), 3] = 150
-        figure.add_trace(go.Image(z=dark, colormodel="rgba256", hoverinfo="skip"))
+        figure.add_trace({"type": "image", "z": dark, "colormodel": "rgba256", "hoverinfo": "skip"})
     for variable in sorted({*assignment.ravel().tolist()} - {-1}, key=lambda v: v in chosen):
         x, y = _outline(assignment == variable)
         lit = variable in chosen
         line = {"color": CHOSEN if lit else OUTLINE, "width": 4 if lit else 1.5}
-        figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip"))
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
     centres = [np.argwhere(assignment == variable).mean(0) for variable in range(len(row["names"]))]
     figure.add_scatter(
         x=[centre[1] for centre in centres], y=[centre[0] for centre in centres], mode="markers",
@@ -65,7 +67,7 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     )
     figure.update_xaxes(constrain="domain", zeroline=False, showline=False, ticks="")
     figure.update_yaxes(constrain="domain", zeroline=False, showline=False, ticks="")
-    return figure.update_layout(showlegend=False, height=360, margin={"l": 30, "r": 10, "t": 10, "b": 30})
+    return figure.figure(showlegend=False, height=360, margin={"l": 30, "r": 10, "t": 10, "b": 30})
 
 
 def drawable(samples: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +102,7 @@ def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 
         {"source": data_uri(png), "x": column, "y": row} | place
         for column, row, png in zip(x.tolist(), y.tolist(), samples["image"], strict=True)
     ]
-    figure = go.Figure(layout={"images": images})
+    figure = Sheet().update_layout(images=images)
     figure.add_scatter(
         x=x, y=y, mode="markers", customdata=samples["sample"].to_numpy(),
         hovertext=[*map(_words, samples.itertuples())],
@@ -117,10 +119,10 @@ def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 
         marker={"symbol": "square-open", "size": 46, "color": CHOSEN, "line": {"width": 4, "color": CHOSEN}},
     )  # fmt: skip
     hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "showline": False, "ticks": ""}
-    figure.update_xaxes(title_text="sample", range=[-0.55, per_row - 0.45], constrain="domain", **hidden)
+    figure.update_xaxes(title="sample", range=[-0.55, per_row - 0.45], constrain="domain", **hidden)
     figure.update_xaxes(domain=[0, 1], constraintoward="left")
-    figure.update_yaxes(title_text="row of samples", range=[n_rows - 0.45, -0.55], scaleanchor="x", **hidden)
-    return figure.update_layout(
+    figure.update_yaxes(title="row of samples", range=[n_rows - 0.45, -0.55], scaleanchor="x", **hidden)
+    return figure.figure(
         showlegend=False, height=50 * n_rows + 50, clickmode="event+select", margin={"l": 24, "r": 8, "t": 8, "b": 24}
     )
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
 from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.sheet import Sheet
 
 PARTS = {"generalizable": "generalizable", "non_generalizable": "non-generalizable"}
 SHAPES = {"decay": ("decay α<sup>k</sup>", theme.GENERALIZABLE, "solid", "circle")} | {
@@ -23,7 +23,7 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
     """
     if order_fits.empty:
         return theme.nothing("No interactions are labelled yet.", "epoch", "distance (share)")
-    figure = make_subplots(rows=1, cols=2, subplot_titles=list(PARTS.values()), shared_yaxes=True)
+    figure = Sheet(rows=1, cols=2, subplot_titles=list(PARTS.values()), shared_yaxes=True)
     for column, part in enumerate(PARTS, 1):
         for shape, (name, colour, dash, symbol) in SHAPES.items():
             rows: Any = order_fits[(order_fits["part"] == part) & (order_fits["shape"] == shape)]
@@ -49,8 +49,8 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
     epoch_axis(figure, order_fits["epoch"].tolist(), log)
     figure.update_yaxes(tickformat=theme.SHARE, rangemode="tozero")
-    figure.update_yaxes(title_text="distance from the profile (share)", row=1, col=1)
-    return figure.update_layout(height=380, legend={"y": 1.12}, margin={"t": 70})
+    figure.update_yaxes(title="distance from the profile (share)", row=1, col=1)
+    return figure.figure(height=380, legend={"y": 1.12}, margin={"t": 70})
 
 
 def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
@@ -69,7 +69,7 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
     shown = pinned if pinned in epochs else epochs[-1]
     rows: Any = order_similarities[order_similarities["epoch"] == shown]
     x = rows["size"].tolist()
-    figure = go.Figure()
+    figure = Sheet()
     figure.add_scatter(
         x=[*x, *reversed(x)],
         y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())],
@@ -89,9 +89,9 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
         marker={"size": 8},
         hovertemplate="order %{x}<br>index %{y:.2f}<extra></extra>",
     )
-    figure.update_xaxes(title_text=titles[0], dtick=1)
-    figure.update_yaxes(title_text=titles[1], range=[0, 1.02])
-    return figure.update_layout(height=380)
+    figure.update_xaxes(title=titles[0], dtick=1)
+    figure.update_yaxes(title=titles[1], range=[0, 1.02])
+    return figure.figure(height=380)
 
 
 def shape_text(order_fits: pd.DataFrame, epoch: int) -> str:

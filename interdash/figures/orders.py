@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
 from interdash.figures.dynamics import MARKERS, PARTS, epoch_axis, phase_lines, position
+from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, TYPE_NAMES
 
 ORDER = "order (variables in an interaction)"
@@ -39,17 +39,13 @@ def order_strength(
     pinned = pinned if pinned in epochs else epochs[-1]
     widths = [0.64 / len(kinds)] * len(kinds) + [0.36]
     titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
-    figure = make_subplots(
-        rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07
-    )
+    figure = Sheet(rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07)
     curves, groups = _curves(strength, kinds, log), _groups(order_strength)
     parts = ["generalizable", "non_generalizable"]
     top = 1.0 if strength is None or strength.empty else float(strength[parts].to_numpy().max(initial=0))
     for column, kind in enumerate(kinds, start=1):
-        figure.update_xaxes(title_text=ORDER, dtick=1, row=1, col=column)
-        figure.update_yaxes(
-            title_text=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column
-        )
+        figure.update_xaxes(title=ORDER, dtick=1, row=1, col=column)
+        figure.update_yaxes(title=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column)
         for trace in _traces(groups, expected_orders, kind, pinned, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
     moving = len(kinds) * (4 + (expected_orders is not None and not expected_orders.empty))
@@ -57,9 +53,12 @@ def order_strength(
     for curve in curves:
         figure.add_trace(curve, row=1, col=len(widths))
     epoch_axis(figure, epochs, log, row=1, col=len(widths))
-    figure.update_yaxes(title_text="strength (nats)", rangemode="tozero", row=1, col=len(widths))
+    figure.update_yaxes(title="strength (nats)", rangemode="tozero", row=1, col=len(widths))
     # unchecked, and only what moves: plotly checks a trace in half a millisecond, and 200 epochs have 2,000 of them
-    figure._frame_objs = tuple(
+    made = figure.figure(
+        barmode="relative", height=470, margin={"t": 64, "b": 120}, legend={"y": 1.09}, **_controls(epochs, pinned)
+    )
+    made._frame_objs = tuple(
         go.Frame(
             name=str(epoch),
             data=[
@@ -71,8 +70,7 @@ def order_strength(
         )
         for epoch in epochs
     )
-    figure.update_layout(barmode="relative", height=470, margin={"t": 64, "b": 120}, **_controls(epochs, pinned))
-    return figure.update_layout(legend={"y": 1.09})
+    return made
 
 
 def order_strength_row(
@@ -93,7 +91,7 @@ def order_strength_row(
         return theme.nothing("No interactions are extracted for this choice.", "order", _unit(normalised))
     kinds = list(dict.fromkeys(rows["type"]))
     shown = [int(epoch) for epoch in dict.fromkeys(rows["epoch"])]
-    figure = make_subplots(
+    figure = Sheet(
         rows=len(kinds),
         cols=len(shown),
         shared_yaxes=True,
@@ -109,10 +107,10 @@ def order_strength_row(
             expected = None if epoch else expected_orders
             for trace in _traces(groups, expected, kind, epoch, first=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
-        figure.update_yaxes(title_text=_unit(normalised), row=row, col=1)
-    figure.update_xaxes(title_text="order", showticklabels=True, dtick=2, tick0=1)
+        figure.update_yaxes(title=_unit(normalised), row=row, col=1)
+    figure.update_xaxes(title="order", showticklabels=True, dtick=2, tick0=1)
     figure.update_yaxes(range=_span(rows, expected_orders if 0 in shown else None))
-    return figure.update_layout(
+    return figure.figure(
         barmode="relative", height=130 + 190 * len(kinds), margin={"t": 64}, legend={"y": 1.1}, bargap=0.15
     )
 
@@ -127,7 +125,7 @@ def order_map(
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
-    figure = make_subplots(
+    figure = Sheet(
         rows=1,
         cols=3,
         shared_yaxes=True,
@@ -165,9 +163,9 @@ def order_map(
     epoch_axis(figure, epochs, log)
     phase_lines(figure, phases, log)
     figure.update_xaxes(range=_range(edges, log), showgrid=False)
-    figure.update_yaxes(dtick=1, showgrid=False, title_text="")
-    figure.update_yaxes(title_text="order", row=1, col=1)
-    return figure.update_layout(height=330, margin={"t": 40, "r": 120})
+    figure.update_yaxes(dtick=1, showgrid=False, title="")
+    figure.update_yaxes(title="order", row=1, col=1)
+    return figure.figure(height=330, margin={"t": 40, "r": 120})
 
 
 def _unit(normalised: bool) -> str:
@@ -228,7 +226,7 @@ def _traces(
     return [trace | look for trace, look in zip(_moving(groups, expected, kind, epoch), looks, strict=False)]
 
 
-def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[go.Scatter]:
+def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[dict[str, Any]]:
     if strength is None:
         return []
     curves = []
@@ -236,7 +234,8 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[
         rows = strength.loc[strength["type"] == kind]
         for part, (name, colour, dash) in PARTS.items():
             curves.append(
-                go.Scatter(
+                dict(
+                    type="scatter",
                     x=[position(epoch, log) for epoch in rows["epoch"]],
                     y=rows[part].to_numpy(),
                     customdata=rows["epoch"].to_numpy(),
@@ -250,9 +249,10 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[
     return curves
 
 
-def _cursor(epoch: int, log: bool, top: float) -> go.Scatter:
+def _cursor(epoch: int, log: bool, top: float) -> dict[str, Any]:
     x = position(epoch, log)
-    return go.Scatter(x=[x, x], y=[0, top], mode="lines", line={"width": 1.5}, showlegend=False, hoverinfo="skip")
+    look = {"mode": "lines", "line": {"width": 1.5}, "showlegend": False, "hoverinfo": "skip"}
+    return {"type": "scatter", "x": [x, x], "y": [0, top], **look}
 
 
 def _span(rows: pd.DataFrame, expected: pd.DataFrame | None) -> list[float]:

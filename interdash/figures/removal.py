@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import data_uri, summary_text
+from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS
 
 PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
@@ -54,7 +54,7 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
     epoch_axis(figure, removals["epoch"].tolist(), log)
-    return figure.update_layout(height=430, clickmode="event+select")
+    return figure.figure(height=430, clickmode="event+select")
 
 
 def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
@@ -67,8 +67,8 @@ def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
     if removal_doses.empty:
         return theme.nothing("Nothing is removed yet.", "dose (%)", "loss (nats)")
     figure = _panels(removal_doses, "dose")
-    figure.update_xaxes(title_text="dose (%)")
-    return figure.update_layout(height=400)
+    figure.update_xaxes(title="dose (%)")
+    return figure.figure(height=400)
 
 
 def removal_orders(removal_orders: pd.DataFrame) -> go.Figure:
@@ -80,17 +80,17 @@ def removal_orders(removal_orders: pd.DataFrame) -> go.Figure:
     if removal_orders.empty:
         return theme.nothing("Nothing is removed yet.", "lowest order removed", "loss (nats)")
     figure = _panels(removal_orders, "min_order")
-    figure.update_xaxes(title_text="lowest order removed", dtick=1)
-    return figure.update_layout(height=400)
+    figure.update_xaxes(title="lowest order removed", dtick=1)
+    return figure.figure(height=400)
 
 
 def _of(rows: pd.DataFrame, kind: str, split: str) -> Any:
     return rows[(rows["removed"] == kind) & (rows["split"] == split)]
 
 
-def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
+def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
     """Returns three panels (training, testing, gap) with before, after and both controls along a column."""
-    figure = make_subplots(rows=1, cols=3, subplot_titles=list(PANELS.values()), horizontal_spacing=0.06)
+    figure = Sheet(rows=1, cols=3, subplot_titles=list(PANELS.values()), horizontal_spacing=0.06)
     words = {"min_order": "lowest order"}.get(by, by)
     for column, split in enumerate(PANELS, 1):
         for kind, (name, colour, dash, symbol) in KINDS.items():
@@ -129,12 +129,13 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> go.Figure:
             row=1,
             col=column,
         )
-        figure.update_yaxes(title_text="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
-    figure.update_annotations(font={"size": 14}, yshift=4)
+        figure.update_yaxes(title="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
+    for title in figure.layout["annotations"]:
+        title |= {"font": {"size": 14}, "yshift": 4}
     return figure.update_layout(legend={"y": 1.12}, margin={"t": 76})
 
 
-def _ribbon(figure: go.Figure, column: int, x: Sequence[float], low: pd.Series, high: pd.Series, colour: str) -> None:
+def _ribbon(figure: Sheet, column: int, x: Sequence[float], low: pd.Series, high: pd.Series, colour: str) -> None:
     if low.isna().any() or not len(low):
         return
     theme.band(figure, x, low.tolist(), high.tolist(), colour, 1, column)
@@ -150,7 +151,7 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     titles = ("loss before (nats)", "change of the loss (nats)")
     if sample_removals.empty:
         return theme.nothing("Nothing is removed yet.", *titles)
-    figure = go.Figure()
+    figure = Sheet()
     looks: tuple[tuple[str, dict[str, Any]], ...] = (
         ("train", {"symbol": "circle", "size": 9, "opacity": 0.75}),
         ("test", {"symbol": "diamond-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
@@ -173,9 +174,9 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_hline(y=0, line={"width": 1})
-    figure.update_xaxes(title_text=titles[0])
-    figure.update_yaxes(title_text=titles[1])
-    return figure.update_layout(height=400)
+    figure.update_xaxes(title=titles[0])
+    figure.update_yaxes(title=titles[1])
+    return figure.figure(height=400)
 
 
 def list_of_changes(sample_removals: pd.DataFrame, run: str, epoch: int, count: int = 12) -> pd.DataFrame:
@@ -209,7 +210,7 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
     if share_and_gap.empty:
         return theme.nothing("No epoch has both interactions and losses yet.", *titles)
     of_run = {str(row["run"]): row for row in correlations.to_dict("records")}
-    figure = go.Figure()
+    figure = Sheet()
     for i, (run, rows) in enumerate(share_and_gap.groupby("run", sort=False)):
         colour = theme.OTHERS[i % len(theme.OTHERS)]
         figure.add_scatter(
@@ -224,9 +225,9 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
             marker={"size": 8, "color": colour},
             hovertemplate=f"{run}, epoch %{{customdata}}<br>share %{{x:.1%}}<br>gap %{{y:{NATS}}} nats<extra></extra>",
         )
-    figure.update_xaxes(title_text=titles[0], tickformat=theme.SHARE)
-    figure.update_yaxes(title_text=titles[1])
-    return figure.update_layout(height=430, showlegend=True)
+    figure.update_xaxes(title=titles[0], tickformat=theme.SHARE)
+    figure.update_yaxes(title=titles[1])
+    return figure.figure(height=430, showlegend=True)
 
 
 def correlation_text(row: Any) -> str:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
+from interdash.figures.sheet import Sheet
 
 
 def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
@@ -20,7 +20,7 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
     if robustness.empty:
         return theme.nothing("The noise floor is not measured yet.", titles[0], "choice")
     shown = shown_epoch(robustness, pinned)
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    figure = Sheet(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
     traces: tuple[tuple[int, str, str, dict[str, Any]], ...] = (
         (1, "flips", "labels that flip", {"symbol": "square", "color": theme.NON_GENERALIZABLE}),
         (2, "power", "H by the run's choice", {"symbol": "circle-open", "line": {"width": 2}}),
@@ -49,10 +49,10 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
                 row=1,
                 col=column,
             )
-    figure.update_xaxes(title_text=titles[0], tickformat=theme.SHARE, rangemode="tozero", row=1, col=1)
-    figure.update_xaxes(title_text=titles[1], tickformat=theme.SHARE, rangemode="tozero", row=1, col=2)
-    figure.update_yaxes(title_text="choice", type="category", autorange="reversed", row=1, col=1)
-    return figure.update_layout(height=170 + 46 * robustness["alternative"].nunique(), margin={"t": 70})
+    figure.update_xaxes(title=titles[0], tickformat=theme.SHARE, rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title=titles[1], tickformat=theme.SHARE, rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(title="choice", type="category", autorange="reversed", row=1, col=1)
+    return figure.figure(height=170 + 46 * robustness["alternative"].nunique(), margin={"t": 70})
 
 
 def shown_epoch(robustness: pd.DataFrame, pinned: int | None) -> int:

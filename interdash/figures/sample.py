@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import CHOSEN
+from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
 
 GREY = "#8A8F98"  # below τ, or nothing is known about G
@@ -32,7 +33,7 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
             "No interaction of this sample is salient at this epoch.", "effect on v (nats)", "interaction"
         )
     keys = _keys(interactions)
-    figure = go.Figure()
+    figure = Sheet()
     for known, name in G_NAMES.items():
         rows = interactions.loc[_is(interactions["generalizes"], known)]
         if rows.empty:
@@ -57,9 +58,9 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
                 hovertemplate="%{hovertext}<extra></extra>",
             )  # fmt: skip
     figure.update_xaxes(range=[-1.05 * reach, 1.05 * reach])
-    figure.update_xaxes(title_text="effect on v (nats)", zeroline=True)
-    figure.update_yaxes(title_text="interaction", **_names_axis(keys, _labels(interactions)))
-    return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
+    figure.update_xaxes(title="effect on v (nats)", zeroline=True)
+    figure.update_yaxes(title="interaction", **_names_axis(keys, _labels(interactions)))
+    return figure.figure(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 
 
 def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
@@ -73,7 +74,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     if target.empty:
         return theme.nothing("This interaction is at no epoch.", "epoch", "effect on v (nats)")
     x = [position(epoch, log) for epoch in target["epoch"]]
-    figure = go.Figure()
+    figure = Sheet()
     tau = target["tau"].to_numpy()
     figure.add_scatter(x=x, y=-tau, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False)
     figure.add_scatter(
@@ -108,8 +109,8 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     epoch_axis(figure, target["epoch"].tolist(), log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
-    figure.update_yaxes(title_text="effect on v (nats)")
-    return figure.update_layout(height=300, clickmode="event+select")
+    figure.update_yaxes(title="effect on v (nats)")
+    return figure.figure(height=300, clickmode="event+select")
 
 
 def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
@@ -122,7 +123,7 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     if waterfall.empty:
         return theme.nothing("No interactions at this epoch.", "v (nats)", "step")
     keys = [str(i) for i in range(len(waterfall))]
-    figure = go.Figure()
+    figure = Sheet()
     ends = waterfall["end"].tolist()
     figure.add_scatter(
         x=[value for end in ends[:-1] for value in (end, end, None)],
@@ -146,12 +147,12 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     )  # fmt: skip
     low, high = min(waterfall["end"]), max(waterfall["end"])
     margin = 0.06 * max(high - low, 1e-9)
-    figure.update_xaxes(title_text="v (nats)", zeroline=True, range=[low - margin, high + margin])
+    figure.update_xaxes(title="v (nats)", zeroline=True, range=[low - margin, high + margin])
     figure.update_yaxes(
-        title_text="step",
+        title="step",
         **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]]),
     )
-    return figure.update_layout(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
+    return figure.figure(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 
 
 def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
@@ -163,7 +164,7 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     """
     if all_interactions.empty:
         return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
-    figure = go.Figure()
+    figure = Sheet()
     rest = all_interactions.loc[~all_interactions["salient"]]
     figure.add_scatter(
         x=rest["rank"].to_numpy(), y=rest["strength"].to_numpy(), mode="lines", line={"color": GREY, "width": 3},
@@ -191,11 +192,11 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     figure.add_annotation(  # on a log axis, annotations are placed by the logarithm
         xref="paper", x=1, xanchor="right", y=math.log10(tau), yanchor="bottom", text=f"τ = {tau:.3g} nats"
     )  # fmt: skip
-    figure.update_xaxes(title_text="rank", type="log", dtick=1)
+    figure.update_xaxes(title="rank", type="log", dtick=1)
     figure.update_yaxes(
-        title_text="strength |I| (nats)", type="log", dtick=1, exponentformat="power", range=_decades(all_interactions)
+        title="strength |I| (nats)", type="log", dtick=1, exponentformat="power", range=_decades(all_interactions)
     )
-    return figure.update_layout(height=380, clickmode="event+select")
+    return figure.figure(height=380, clickmode="event+select")
 
 
 def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
@@ -208,7 +209,7 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
     """
     if rebuilt.empty:
         return theme.nothing("No interactions at this epoch.", "k strongest interactions", "share explained")
-    figure = go.Figure()
+    figure = Sheet()
     lines = (
         ("explained", "of the variance of the outputs", theme.TESTING, "solid"),
         ("strength", "of the strength Σ|I|", theme.GAP, "dash"),
@@ -224,9 +225,9 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
         figure.add_annotation(  # on a log axis, annotations are placed by the logarithm
             x=math.log10(salient), xanchor="left", yref="paper", y=0.02, yanchor="bottom", text=f" {salient} salient"
         )  # fmt: skip
-    figure.update_xaxes(title_text="k strongest interactions", type="log", dtick=1)
-    figure.update_yaxes(title_text="share explained", range=[-0.25, 1.05], tickformat=theme.SHARE)
-    return figure.update_layout(height=380)
+    figure.update_xaxes(title="k strongest interactions", type="log", dtick=1)
+    figure.update_yaxes(title="share explained", range=[-0.25, 1.05], tickformat=theme.SHARE)
+    return figure.figure(height=380)
 
 
 def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
@@ -237,7 +238,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     """
     if sample_life.empty:
         return theme.nothing("This sample has no labelled epoch.", "epoch", "strength (nats)")
-    figure = go.Figure()
+    figure = Sheet()
     x = [position(epoch, log) for epoch in sample_life["epoch"]]
     lines: tuple[tuple[str, str, dict[str, Any], str], ...] = (
         ("generalizable", "generalizable", {"color": GENERALIZABLE}, "y"),
@@ -253,7 +254,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     epoch_axis(figure, sample_life["epoch"].tolist(), log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
-    figure.update_yaxes(title_text="strength (nats)", rangemode="tozero")
+    figure.update_yaxes(title="strength (nats)", rangemode="tozero")
     right = {
         "overlaying": "y",
         "side": "right",
@@ -262,7 +263,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
         "title": {"text": "loss (nats)"},
         "rangemode": "tozero",
     }
-    return figure.update_layout(yaxis2=right, height=300, clickmode="event+select", margin={"r": 64})
+    return figure.figure(yaxis2=right, height=300, clickmode="event+select", margin={"r": 64})
 
 
 def _inward(waterfall: pd.DataFrame) -> list[str]:
@@ -272,9 +273,7 @@ def _inward(waterfall: pd.DataFrame) -> list[str]:
     return ["middle right" if end - low < high - end else "middle left" for end in ends]
 
 
-def _steps(
-    figure: go.Figure, rows: pd.DataFrame, name: str, bars: dict[str, Any], keys: list[str] | None = None
-) -> None:
+def _steps(figure: Sheet, rows: pd.DataFrame, name: str, bars: dict[str, Any], keys: list[str] | None = None) -> None:
     """Adds bars that start and end where the waterfall says."""
     figure.add_bar(
         **bars, y=[str(i) for i in rows.index], x=rows["effect"].to_numpy(), base=rows["start"].to_numpy(), name=name,

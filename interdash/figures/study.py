@@ -2,10 +2,10 @@
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from interdash.figures import theme
 from interdash.figures.dynamics import PARTS, epoch_axis, position
+from interdash.figures.sheet import Sheet
 
 SOLVERS = {
     "certified": ("certified split", theme.GENERALIZABLE, "solid"),
@@ -19,7 +19,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
     `curves` has case, seed, epoch, power (H), generalizable, non_generalizable (nats), boundary (or null).
     """
     cases = list(curves["case"].unique())
-    figure = make_subplots(
+    figure = Sheet(
         rows=2, cols=len(cases), shared_xaxes=True, column_titles=cases, horizontal_spacing=0.035, vertical_spacing=0.05
     )
     for column, case in enumerate(cases, 1):
@@ -28,15 +28,15 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
             x = [position(epoch, True) for epoch in rows["epoch"]]
             line = {"width": 1.5, "color": "#1A1C21"}
             figure.add_scatter(
-                x=x, y=rows["power"], mode="lines", line=line, name="H", showlegend=first, row=1, col=column
+                x=x, y=rows["power"].tolist(), mode="lines", line=line, name="H", showlegend=first, row=1, col=column
             )
             marked = rows.query("boundary == boundary")  # not NaN
             figure.add_scatter(
                 x=[position(epoch, True) for epoch in marked["epoch"]],
-                y=marked["power"],
+                y=marked["power"].tolist(),
                 mode="markers+text",
                 marker={"symbol": "diamond", "size": 8, "color": theme.GAP},
-                text=marked["boundary"],
+                text=marked["boundary"].tolist(),
                 textposition="top center",
                 textfont={"size": 9},
                 name="boundary",
@@ -47,15 +47,15 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
             for part, (name, colour, dash) in PARTS.items():
                 line = {"width": 1.5, "color": colour, "dash": dash}
                 figure.add_scatter(
-                    x=x, y=rows[part], mode="lines", line=line, name=name, showlegend=first, row=2, col=column
+                    x=x, y=rows[part].tolist(), mode="lines", line=line, name=name, showlegend=first, row=2, col=column
                 )
     epoch_axis(figure, curves["epoch"].tolist(), True)
-    figure.update_xaxes(title_text="", tickfont={"size": 9})
-    figure.update_xaxes(title_text="epoch", row=2)
+    figure.update_xaxes(title="", tickfont={"size": 9})
+    figure.update_xaxes(title="epoch", row=2)
     figure.update_yaxes(range=[0, 1], row=1)
-    figure.update_yaxes(title_text="H (share)", row=1, col=1)
-    figure.update_yaxes(title_text="strength (nats)", row=2, col=1)
-    return figure.update_layout(width=190 * len(cases) + 80, height=460, legend={"y": 1.16}, margin={"t": 90})
+    figure.update_yaxes(title="H (share)", row=1, col=1)
+    figure.update_yaxes(title="strength (nats)", row=2, col=1)
+    return figure.figure(width=190 * len(cases) + 80, height=460, legend={"y": 1.16}, margin={"t": 90})
 
 
 def first_phase(curves: pd.DataFrame) -> go.Figure:
@@ -64,13 +64,13 @@ def first_phase(curves: pd.DataFrame) -> go.Figure:
     `curves` has run, solver, epoch, non_generalizable (nats).
     """
     runs = list(curves["run"].unique())
-    figure = make_subplots(rows=1, cols=len(runs), column_titles=runs, horizontal_spacing=0.06)
+    figure = Sheet(rows=1, cols=len(runs), column_titles=runs, horizontal_spacing=0.06)
     for column, run in enumerate(runs, 1):
         for solver, (name, colour, dash) in SOLVERS.items():
             rows = curves[(curves["run"] == run) & (curves["solver"] == solver)]
             figure.add_scatter(
-                x=rows["epoch"],
-                y=rows["non_generalizable"],
+                x=rows["epoch"].tolist(),
+                y=rows["non_generalizable"].tolist(),
                 mode="lines+markers",
                 name=name,
                 line={"color": colour, "dash": dash},
@@ -78,7 +78,7 @@ def first_phase(curves: pd.DataFrame) -> go.Figure:
                 row=1,
                 col=column,
             )
-    figure.update_xaxes(title_text="epoch")
+    figure.update_xaxes(title="epoch")
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    figure.update_yaxes(title_text="non-generalizable strength (nats)", row=1, col=1)
-    return figure.update_layout(width=240 * len(runs) + 80, height=340, legend={"y": 1.22}, margin={"t": 90})
+    figure.update_yaxes(title="non-generalizable strength (nats)", row=1, col=1)
+    return figure.figure(width=240 * len(runs) + 80, height=340, legend={"y": 1.22}, margin={"t": 90})

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-import plotly.io
+from plotly.colors import get_colorscale
+
+from interdash.figures.sheet import Sheet
 
 GENERALIZABLE = "#0072B2"  # solid line, plain bar
 NON_GENERALIZABLE = "#D55E00"  # dashed line, hatched bar
@@ -18,7 +20,7 @@ OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # r
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # … with these
 SYMBOLS = {"and": "circle", "or": "diamond-open", "all": "circle"}  # markers by type of interaction
 TYPE_NAMES = {"and": "AND", "or": "OR", "all": "AND + OR"}
-SEQUENTIAL = "Cividis"
+SEQUENTIAL = get_colorscale("Cividis")
 DIVERGING = [[0, "#D55E00"], [0.5, "#F2F2F2"], [1, "#0072B2"]]  # negative, zero, positive
 PHASE_BANDS = ("rgba(86,180,233,0.13)", "rgba(240,228,66,0.15)", "rgba(213,94,0,0.12)")  # phases 1, 2, 3
 HATCH = {"shape": "/", "solidity": 0.35, "fgopacity": 1.0}
@@ -73,15 +75,16 @@ def themed(figure: go.Figure, dark: bool = False) -> go.Figure:
     Only axes whose labels are words make room for them: a chart that looks for room is drawn twice, at twice the time.
     """
     figure.update_yaxes(automargin=True, selector={"type": "category"})
-    return figure.update_layout(template="interdash-dark" if dark else "interdash-light")
+    return figure.update_layout(template=_TEMPLATES[dark])
 
 
 def nothing(message: str, x: str, y: str) -> go.Figure:
     """Returns a figure that says why there is nothing to draw, with the titles its axes would have."""
-    figure = go.Figure(layout={"template": template(), "height": 220})
+    figure = Sheet()
     figure.add_annotation(text=message, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5, font={"size": 15})
-    figure.update_xaxes(title_text=x, showticklabels=False, ticks="", showgrid=False, zeroline=False)
-    return figure.update_yaxes(title_text=y, showticklabels=False, ticks="", showgrid=False, zeroline=False)
+    figure.update_xaxes(title=x, showticklabels=False, ticks="", showgrid=False, zeroline=False)
+    figure.update_yaxes(title=y, showticklabels=False, ticks="", showgrid=False, zeroline=False)
+    return themed(figure.figure(height=220))
 
 
 def rgba(colour: str, opacity: float) -> str:
@@ -94,9 +97,7 @@ def rgba(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def band(
-    figure: go.Figure, x: Sequence[Any], low: list[float], high: list[float], colour: str, row: int, col: int
-) -> None:
+def band(figure: Sheet, x: Sequence[Any], low: list[float], high: list[float], colour: str, row: int, col: int) -> None:
     """Draws the area between two curves: an interval behind its line."""
     figure.add_scatter(
         x=[*x, *reversed(x)],
@@ -112,5 +113,4 @@ def band(
     )
 
 
-for _dark in (False, True):  # by name, a figure takes one over in 3 ms; as an object it is checked again, in 100 ms
-    plotly.io.templates["interdash-dark" if _dark else "interdash-light"] = template(_dark, automargin=False)
+_TEMPLATES = {dark: template(dark, automargin=False) for dark in (False, True)}
