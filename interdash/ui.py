@@ -28,6 +28,7 @@ from interdash.files import DamagedFileError, is_writable, words
 from interdash.runs import Run
 from interdash.state import state
 from interdash.ui_charts import CONFIG, clicked, explanation, is_dark, show
+from interdash.ui_charts import expect as expect_charts
 from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_style import style
@@ -97,7 +98,8 @@ def _freeze(title: str) -> None:
 
 
 def expect(name: str | None) -> None:
-    """Has a run loaded in the background: the one that a page would open, so that its first chart comes sooner."""
+    """Has a run loaded in the background, the one that a page would open, so that its first chart comes sooner."""
+    expect_charts()
     if not (names := run_names()):
         return
     chosen = name if name in names else _first(names)

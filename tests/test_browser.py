@@ -155,6 +155,11 @@ def test_first_page_and_walk(tab, address):
         settled(tab)
 
 
+def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
+    opened(tab, f"{address}/runs", "Runs")
+    tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
+
+
 def test_deep_link(tab, address):
     opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=apart", "Dynamics")
     tab.wait_for_selector(".js-plotly-plot .main-svg")
