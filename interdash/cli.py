@@ -7,47 +7,27 @@ ended by SIGTERM, as cleanly.
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from interdash import server
-from interdash.devices import check_device
+from interdash import cli_demo, cli_export, cli_extract, cli_robustness, cli_storage
+from interdash.cli_parts import (
+    device_option,
+    find_preset,
+    json_option,
+    open_run,
+    port_option,
+    progress_bar,
+    root_option,
+    spec_option,
+    start_server,
+    train_baselines,
+    train_network,
+    warn,
+)
 from interdash.files import words
-
-if TYPE_CHECKING:
-    from interdash.runs import Run
-
-root_option = click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data/runs"),
-    envvar="INTERDASH_ROOT",
-    show_default=True,
-    help="The folder of runs.",
-)
-device_option = click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    callback=lambda context, parameter, name: check_device(name),
-    help="cpu, cuda, cuda:1, …",
-)
-port_option = click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=server.PORT,
-    show_default=True,
-    help="Of the dashboard, on 127.0.0.1.",
-)
-workers_option = click.option(
-    "--workers", type=click.IntRange(0), help="Processes; 0 = this one. Default: one a core, if that pays."
-)
-spec_option = click.option("--spec", metavar="FILE:FUNCTION", help="A user's run: builds its network and data.")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON for a script, on stdout.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -78,7 +58,7 @@ def main() -> None:
         sys.exit(1)
 
 
-@commands.command()
+@click.command()
 @click.argument("name", metavar="PRESET|RUN")
 @root_option
 @click.option("--name", "run_name", help="Name of the new run; by default the preset's.")
@@ -95,13 +75,13 @@ def train(name: str, root: Path, run_name: str | None, device: str, **changes: A
     from interdash.runs import Run
 
     if (root / name / "run.json").exists() and run_name is None and not any(changes.values()):
-        run = _train(root, Run.open(root, name).config, device)
+        run = train_network(root, Run.open(root, name).config, device)
     else:
-        run = _train(root, _changed(_preset(name), run_name, **changes), device)
+        run = train_network(root, _changed(find_preset(name), run_name, **changes), device)
     click.echo(f"trained; next: interdash baseline {run.name}", err=True)
 
 
-@commands.command("import")
+@click.command("import")
 @click.argument("run")
 @root_option
 @click.option("--checkpoints", required=True, metavar="PATTERN", help="Such as 'out/ckpt_*.pt'; * is the epoch.")
@@ -127,7 +107,7 @@ def import_(
 
     if wrong := [tag for tag in tags if "=" not in tag]:
         raise click.BadParameter(f"{wrong[0]!r} is not METRIC=TAG, such as train_loss=loss/train", param_hint="--tag")
-    with _progress("importing", "checkpoint") as progress:
+    with progress_bar("importing", "checkpoint") as progress:
         made = import_checkpoints(
             root,
             run,
@@ -143,7 +123,7 @@ def import_(
     click.echo(f"imported; next: interdash baseline {made.name} --spec {spec}", err=True)
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @root_option
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many in all, by seed.")
@@ -151,11 +131,11 @@ def import_(
 @device_option
 def baseline(run: str, root: Path, count: int, spec: str | None, device: str) -> None:
     """Train baseline networks on the testing split, to convergence."""
-    _baselines(_open(root, run), count, device, spec)
+    train_baselines(open_run(root, run), count, device, spec)
     click.echo(f"baselines are there; next: interdash extract {run}", err=True)
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @root_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="By default RUN.duckdb in the run.")
@@ -163,11 +143,11 @@ def load(run: str, root: Path, output: Path | None) -> None:
     """Write a .duckdb file with every table of a run, for SQL of your own (DuckDB 1.4 or later)."""
     from interdash.store import seal
 
-    found = _open(root, run)
+    found = open_run(root, run)
     click.echo(seal(found, output or found.path / f"{found.name}.duckdb"))
 
 
-@commands.command()
+@click.command()
 @click.argument("run", required=False)
 @root_option
 @json_option
@@ -178,10 +158,10 @@ def info(run: str | None, root: Path, as_json: bool) -> None:
     if run is None:
         click.echo(report.list_text(root, as_json=as_json))
     else:
-        click.echo(report.run_text(_open(root, run), as_json=as_json))
+        click.echo(report.run_text(open_run(root, run), as_json=as_json))
 
 
-@commands.command()
+@click.command()
 @root_option
 @port_option
 @json_option
@@ -203,7 +183,7 @@ def doctor(root: Path, port: int, as_json: bool) -> None:
     sys.exit(any(check.ok is False for check in found))
 
 
-@commands.command("export-data")
+@click.command("export-data")
 @click.argument("run")
 @root_option
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="By default RUN-data, here.")
@@ -211,16 +191,16 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
     """Write every table of a run as Parquet and CSV, and columns.csv with the unit of each column."""
     from interdash.store import export_tables, open_store
 
-    found = _open(root, run)
+    found = open_run(root, run)
     store = open_store()
     store.refresh(found)
     for path in export_tables(store, output or Path(f"{found.name}-data")):
         click.echo(path)
-    _warn(store.problems[found.name])
+    warn(store.problems[found.name])
     sys.exit(bool(store.problems[found.name]))
 
 
-@commands.command()
+@click.command()
 @click.option(
     "--root",
     "roots",
@@ -239,19 +219,11 @@ def serve(roots: tuple[Path, ...], port: int) -> None:
     for root in roots:
         if not list_runs(root):
             click.echo(f"Warning: {no_runs(root)}", err=True)
-    dashboard = _start_server(roots, port)
+    dashboard = start_server(roots, port)
     try:
         sys.exit(dashboard.wait())
     finally:
         dashboard.terminate()
-
-
-def _preset(name: str) -> Any:
-    from interdash.presets import PRESETS
-
-    if name not in PRESETS:
-        raise click.BadParameter(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
 
 
 def _changed(
@@ -277,55 +249,9 @@ def _changed(
     )
 
 
-def _open(root: Path, name: str) -> "Run":
-    from interdash.runs import Run
-
-    return Run.open(root, name)
-
-
-def _train(root: Path, config: Any, device: str) -> "Run":
-    from interdash import training
-
-    run = training.create_run(root, config)
-    with _progress("training", "epoch") as progress:
-        training.train_run(run, device=device, progress=progress)
-    return run
-
-
-def _baselines(run: "Run", count: int, device: str, spec: str | None) -> None:
-    from interdash.pipeline import train_baselines
-
-    with _progress("baseline", "epoch") as progress:
-        train_baselines(run, count, device=device, spec=spec, progress=progress)
-
-
-def _warn(problems: list[str]) -> None:
-    for problem in problems:
-        click.echo(f"Warning: {problem}", err=True)
-
-
-@contextmanager
-def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function (done, in all) that draws a bar with rate and time left on stderr, from the first second on."""
-    from tqdm import tqdm
-
-    with tqdm(desc=what, unit=f" {unit}", file=sys.stderr, mininterval=0.2, smoothing=0.1) as bar:
-
-        def update(done: int, total: int) -> None:
-            if bar.total is None:
-                bar.reset(total)
-                bar.initial = bar.n = done  # what was there before does not count for the rate
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield update
-
-
-def _start_server(roots: Sequence[Path], port: int) -> Any:
-    """Returns the dashboard's process; its address is printed."""
-    started = server.start(roots, port)
-    click.echo(f"dashboard: {server.address(port)}", err=True)
-    return started
-
-
-from interdash import cli_demo, cli_export, cli_extract, cli_robustness, cli_storage  # noqa: E402, F401  add commands
+for command in (
+    *(train, import_, baseline, cli_extract.extract, cli_robustness.robustness, cli_demo.demo),
+    *(load, info, doctor, export_data, serve, cli_export.export),
+    *(cli_storage.verify, cli_storage.gc, cli_storage.compact, cli_storage.archive, cli_storage.restore),
+):
+    commands.add_command(command)

@@ -8,22 +8,21 @@ from pathlib import Path
 import click
 
 from interdash import server
-from interdash.cli import (
-    _baselines,
-    _preset,
-    _start_server,
-    _train,
-    commands,
+from interdash.cli_extract import run_extraction
+from interdash.cli_parts import (
     device_option,
+    find_preset,
     port_option,
     root_option,
+    start_server,
+    train_baselines,
+    train_network,
     workers_option,
 )
-from interdash.cli_extract import run_extraction
 from interdash.files import words
 
 
-@commands.command()
+@click.command()
 @root_option
 @click.option(
     "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
@@ -34,17 +33,17 @@ from interdash.files import words
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
     """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
-    config = _preset(preset)
+    config = find_preset(preset)
     click.echo(
         f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
     )
     if serve:
         server.check_port(port)  # now, and not after minutes of training
     with _step("1 of 3, training the network"):
-        run = _train(root, config, device)
+        run = train_network(root, config, device)
     with _step("2 of 3, training the baseline network on the testing split"):
-        _baselines(run, config.generalization.baselines, device, None)
-    dashboard = _start_server([root], port) if serve else None
+        train_baselines(run, config.generalization.baselines, device, None)
+    dashboard = start_server([root], port) if serve else None
     try:
         with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
             run_extraction(run, device, workers, None)

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from interdash.cli import _progress, _warn, commands, root_option
+from interdash.cli_parts import progress_bar, root_option, warn
 
 
-@commands.command()
+@click.command()
 @click.argument("run", required=False)
 @root_option
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Several times, or all. Default: all.")
@@ -64,14 +64,14 @@ def export(
     else:
         settings, before = _settings(**options), {}
     if words := browser.missing_font(settings.size.font):
-        _warn([words])
+        warn([words])
     store = open_store()
     found = Run.open(root, run)
     for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
         store.refresh(each)
-        _warn(store.problems[each.name])
+        warn(store.problems[each.name])
         if (now := state(each)).word != "ready":
-            _warn([f"{each.name} is {now.text}"])
+            warn([f"{each.name} is {now.text}"])
     out = out or Path(f"{found.name}-figures")
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -86,7 +86,7 @@ def export(
                 path.write_bytes(content)
                 click.echo(path)
             return
-        with _progress("drawing", "file") as progress:
+        with progress_bar("drawing", "file") as progress:
             content, said = bundle.bundle(store, found, settings, progress)
     finally:
         browser.close()
@@ -95,7 +95,7 @@ def export(
     path.write_bytes(content)
     click.echo(path)
     if source is not None and (changed := bundle.changed_rows(before, said["rows_sha256"])):
-        _warn([f"{name} is not what it was when {source} was made" for name in changed])
+        warn([f"{name} is not what it was when {source} was made" for name in changed])
         sys.exit(1)
 
 

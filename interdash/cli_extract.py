@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from interdash.cli import (
-    _open,
-    _progress,
-    _warn,
-    commands,
+from interdash.cli_parts import (
     device_option,
     json_option,
+    open_run,
+    progress_bar,
     root_option,
     spec_option,
+    warn,
     workers_option,
 )
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from interdash.runs import Run
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @root_option
 @click.option("--estimate", is_flag=True, help="Only say what it would cost.")
@@ -61,7 +60,7 @@ def extract(
     from interdash import extraction
     from interdash.engine_dask import Cluster, parse_needs
 
-    found = _open(root, run)
+    found = open_run(root, run)
     part = None if shard is None else extraction.parse_shard(shard)
     cluster = Cluster(scheduler, parse_needs(needs), via, wait) if scheduler or needs or via else None
     if cluster is not None and engine not in (None, "dask"):
@@ -97,9 +96,9 @@ def run_extraction(run: "Run", device: str, workers: int | None, spec: str | Non
     click.echo(f"to extract: {cost}{' with one worker' if counted != workers and cost.units else ''}", err=True)
     if is_extracting(run):
         click.echo("another extraction of this run is at work; the two share its units", err=True)
-    with _progress("extracting", "sample") as progress:
+    with progress_bar("extracting", "sample") as progress:
         outcome = pipeline.extract_and_label(run, device=device, workers=workers, spec=spec, progress=progress, **where)
-    _warn(outcome.problems)
+    warn(outcome.problems)
     now = state(run)
     click.echo(f"{run.name} is {now.text}", err=True)
     if now.word != "ready" and (shard is None or outcome.problems):

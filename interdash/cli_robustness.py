@@ -4,20 +4,19 @@ from pathlib import Path
 
 import click
 
-from interdash.cli import (
-    _baselines,
-    _open,
-    _progress,
-    _warn,
-    commands,
+from interdash.cli_extract import run_extraction
+from interdash.cli_parts import (
     device_option,
+    open_run,
+    progress_bar,
     root_option,
     spec_option,
+    train_baselines,
+    warn,
 )
-from interdash.cli_extract import run_extraction
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @root_option
 @click.option("--baselines", default=5, show_default=True, type=click.IntRange(1), help="Trained if missing.")
@@ -34,13 +33,13 @@ def robustness(
     """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule or sign test."""
     from interdash.robustness import noise_floor, store_noise_floor
 
-    found = _open(root, run)
+    found = open_run(root, run)
     try:
-        _baselines(found, baselines, device, spec)
+        train_baselines(found, baselines, device, spec)
     except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
-        _warn([f"only the baseline networks that are there are compared: {error}"])
+        warn([f"only the baseline networks that are there are compared: {error}"])
     run_extraction(found, device, None, spec)
-    with _progress("comparing", "comparison") as progress:
+    with progress_bar("comparing", "comparison") as progress:
         measured = noise_floor(
             found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress
         )

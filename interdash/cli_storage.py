@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from interdash.cli import _open, _progress, _warn, commands, json_option, root_option
+from interdash.cli_parts import json_option, open_run, progress_bar, root_option, warn
 
 EPOCHS = "EPOCHS"  # such as 1,2,5-9
 MOST = 20  # messages of one kind shown
@@ -32,7 +32,7 @@ class Epochs(click.ParamType):
         return found
 
 
-@commands.command()
+@click.command()
 @click.argument("run", required=False)
 @root_option
 @json_option
@@ -46,8 +46,8 @@ def verify(run: str | None, root: Path, as_json: bool) -> None:
     from interdash.verification import verify as look
 
     reports = []
-    for found in [_open(root, run)] if run else list_runs(root):
-        with _progress(f"verifying {found.name}", "part") as progress:
+    for found in [open_run(root, run)] if run else list_runs(root):
+        with progress_bar(f"verifying {found.name}", "part") as progress:
             reports.append(look(found, progress))
     if run is None:
         reports += [Report(name, damaged=[problem]) for name, problem in list_broken_runs(root)]
@@ -64,11 +64,11 @@ def verify(run: str | None, root: Path, as_json: bool) -> None:
                 if len(messages) > MOST:
                     click.echo(f"  {word.replace('_', ' ')}: … {len(messages)} in all; --json has every one")
     if not reports:
-        _warn([f"there is no run in {root}"])
+        warn([f"there is no run in {root}"])
     sys.exit(not all(report.ok for report in reports))
 
 
-@commands.command()
+@click.command()
 @click.argument("run", required=False)
 @root_option
 @click.option("--delete", is_flag=True, help="Delete; without it, only say what would go.")
@@ -96,14 +96,14 @@ def gc(
     if run is None and (drop_vectors or want_vectors):
         raise click.UsageError("name the RUN whose vectors are meant")
     rows, freed = [], 0
-    for found in [_open(root, run)] if run else list_runs(root):
+    for found in [open_run(root, run)] if run else list_runs(root):
         if want_vectors and delete:
             again = ", ".join(map(str, retention.want(found, want_vectors))) or "none"
             click.echo(f"computed again by `interdash extract {found.name}`: epochs {again}", err=True)
         try:
             items = retention.collect(found, drop_vectors)
         except RuntimeError as error:
-            _warn([str(error)])
+            warn([str(error)])
             continue
         freed += retention.delete(found, items) if delete else sum(item.bytes for item in items)
         rows += [{"run": found.name, "kind": item.kind, "path": str(item.path), "bytes": item.bytes} for item in items]
@@ -121,18 +121,18 @@ def gc(
     click.echo(f"{len(rows)} files or folders, {freed / 1e6:,.1f} MB {verb}", err=True)
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @root_option
 def compact(run: str, root: Path) -> None:
     """Put the parts of each epoch into one file: for runs of thousands of small ones."""
     from interdash import retention
 
-    made = retention.compact(_open(root, run))
+    made = retention.compact(open_run(root, run))
     click.echo(f"{len(made)} packs made", err=True)
 
 
-@commands.command()
+@click.command()
 @click.argument("run")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @root_option
@@ -140,11 +140,11 @@ def archive(run: str, file: Path, root: Path) -> None:
     """Write a whole run into one FILE, every file verified first; the run stays as it is."""
     from interdash import archive as archives
 
-    with _progress("archiving", "byte") as progress:
-        click.echo(archives.archive(_open(root, run), file, progress=progress))
+    with progress_bar("archiving", "byte") as progress:
+        click.echo(archives.archive(open_run(root, run), file, progress=progress))
 
 
-@commands.command()
+@click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @root_option
 @click.option("--replace", is_flag=True, help="Over a run of the same name.")
@@ -152,5 +152,5 @@ def restore(file: Path, root: Path, replace: bool) -> None:
     """Bring a run back from an archive FILE, bit for bit; nothing is replaced before every file is verified."""
     from interdash import archive as archives
 
-    with _progress("restoring", "byte") as progress:
+    with progress_bar("restoring", "byte") as progress:
         click.echo(archives.restore(file, root, replace=replace, progress=progress).path)

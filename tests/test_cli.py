@@ -179,7 +179,7 @@ def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
 
 def test_serve_shows_several_folders(monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr(cli, "_start_server", lambda roots, port: started.append(roots) or sys.exit(0))
+    monkeypatch.setattr(cli, "start_server", lambda roots, port: started.append(roots) or sys.exit(0))
     run_command("serve", "--root", tmp_path / "a", "--root", tmp_path / "b")
     monkeypatch.setenv("INTERDASH_ROOT", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
     run_command("serve")
