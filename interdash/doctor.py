@@ -19,6 +19,12 @@ LOW_DISK = 1.0  # GB; a run of the default size takes about 0.1
 PINS = Path(__file__).resolve().parent.parent / "requirements.txt"  # in a checkout
 PIP = f"{sys.executable} -m pip install"
 VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn")  # the dashboard shows runs without them
+EXTRAS = {  # of pyproject.toml, and what each is for
+    "lightning": "callback for Lightning",
+    "hf": "callback for the Hugging Face Trainer",
+    "cluster": "extraction with Dask, and object stores",
+    "tensorboard": "import of losses from TensorBoard events",
+}
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,10 @@ class Check:
 
 
 def checks(root: Path, port: int = server.PORT) -> Iterator[Check]:
-    """Yields what is looked at: Python, packages, devices, figure files, the folder of runs, disk, port, runs."""
+    """Yields what is looked at: Python, packages, extras, devices, figure files, folder of runs, disk, port, runs."""
     yield _python()
     yield from _packages()
+    yield from _extras()
     yield from _devices()
     yield _figure_files()
     yield _writable(root)
@@ -73,6 +80,25 @@ def _packages() -> Iterator[Check]:
             yield Check(need.name, False, f"{found}, needed is {need.specifier}", remedy)
         else:
             yield Check(need.name, as_tested or None, found if as_tested else f"{found}, tested with {pin}", remedy)
+
+
+def _extras() -> Iterator[Check]:
+    declared = [Requirement(line) for line in requires("interdash") or []]
+    for extra, purpose in EXTRAS.items():
+        found, lacking = [], []
+        for need in declared:
+            if need.marker is None or not need.marker.evaluate({"extra": extra}):
+                continue
+            try:
+                there = version(need.name)
+            except PackageNotFoundError:
+                lacking.append(f"{need.name} is missing")
+                continue
+            found.append(f"{need.name} {there}")
+            if not need.specifier.contains(there, prereleases=True):
+                lacking.append(f"{need.name} is {there}, needed is {need.specifier}")
+        remedy = f"optional: `{PIP} 'interdash[{extra}]'`"
+        yield Check(f"extra {extra}", None if lacking else True, f"{purpose}: {', '.join(lacking or found)}", remedy)
 
 
 def _pins(path: Path) -> str:
@@ -137,7 +163,8 @@ def _writable(root: Path) -> Check:
 
 def _disk(root: Path) -> Check:
     free = shutil.disk_usage(_existing(root)).free / 1e9
-    return Check("free disk", free >= LOW_DISK, f"{free:.1f} GB", f"free some space: at least {LOW_DISK:.0f} GB")
+    remedy = f"`interdash gc --delete --root {root}` deletes what runs no longer need; {LOW_DISK:.0f} GB should be free"
+    return Check("free disk", free >= LOW_DISK, f"{free:.1f} GB", remedy)
 
 
 def _port(port: int) -> Check:

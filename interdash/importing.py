@@ -194,7 +194,7 @@ def _from_tensorboard(path: Path, tags: Mapping[str, str]) -> Losses:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError as error:
         raise ImportError(
-            f"reading {path} needs the package tensorboard: `pip install tensorboard`, or give a CSV file"
+            f"reading {path} needs the package tensorboard: `pip install 'interdash[tensorboard]'`, or give a CSV file"
         ) from error
     events = EventAccumulator(str(path), size_guidance={"scalars": 0})  # 0: all of them
     events.Reload()

@@ -238,7 +238,9 @@ def test_losses_from_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     module = "tensorboard.backend.event_processing.event_accumulator"
     monkeypatch.setitem(sys.modules, module, SimpleNamespace())
-    with pytest.raises(ImportError, match="needs the package tensorboard: `pip install tensorboard`, or give a CSV"):
+    with pytest.raises(
+        ImportError, match=r"needs the package tensorboard: `pip install 'interdash\[tensorboard\]'`, or give a CSV"
+    ):
         read_losses(tmp_path / "steps")
 
 
