@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import click
+import pyarrow as pa
 import pytest
 
-from interdash import cli, manual, ui
+from interdash import cli, manual, retention, robustness, ui
 from interdash.figures import venues
 from interdash.runs import Run
+from interdash.store import seal
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")])
@@ -66,16 +68,41 @@ def test_every_option_says_what_it_does():
 
 
 def test_every_environment_variable_is_there():
-    pattern = r'environ(?:\.get\(|\[)"(\w+)"|envvar="(\w+)"|(?:export|ENV) ([A-Z_]+)\b|(?:ENV [^\n]*? )([A-Z_]+)='
+    pattern = r"""environ(?:\.get\(|\[)"(\w+)"|envvar="(\w+)"|(?:export|ENV) ([A-Z_]+)\b|(?:ENV [^\n]*? )([A-Z_]+)="""
+    pattern += r"|\$\{([A-Z_]+)(?::?[-?+][^}]*)?\}"  # compose.yaml
     sources = [*MODULES, ROOT / "Makefile", *ROOT.glob("Dockerfile*"), *ROOT.glob("compose*.y*ml")]
     found = {
         next(filter(None, groups))
         for path in sources
         for groups in re.findall(pattern, path.read_text(encoding="utf-8"))
     }
-    assert {"INTERDASH_ROOT", "OMP_NUM_THREADS", "BROWSER_PATH"} <= found
+    assert {"INTERDASH_ROOT", "OMP_NUM_THREADS", "BROWSER_PATH", "INTERDASH_RUNS"} <= found
     missing = {variable for variable in found if f"| `{variable}` |" not in read("docs/environment.md")}
     assert not missing, f"docs/environment.md lacks {missing}"
+
+
+def test_every_file_of_a_run_is_there(ready_run):
+    """A run that was extracted, given a noise floor, compacted and loaded, with its locks: no file without a row."""
+    table = pa.Table.from_pylist([], schema=robustness.SCHEMA)
+    robustness.store_noise_floor(ready_run, table, {"network": "", "epoch": -1, "units": [], "rules": {}})
+    seal(ready_run, ready_run.path / "tiny.duckdb")
+    before = {path.name for path in ready_run.parts_dir.glob("*.parquet")}
+    retention.compact(ready_run)
+    assert before and list(ready_run.parts_dir.glob("*.zip"))
+    for name in ("target-00000-00000-0123456789abcdef", "extraction"):
+        (ready_run.parts_dir / "locks").mkdir(exist_ok=True)
+        (ready_run.parts_dir / "locks" / f"{name}.lock").touch()
+    (ready_run.parts_dir / min(before)).touch()  # a part by itself
+    cells = re.findall(r"^\| (`[^|]*`) \| .* \|$", read("docs/run-folder.md"), re.MULTILINE)
+    names = [name for cell in cells for name in re.findall("`([^`]+)`", cell)]
+    patterns = {name: re.escape(re.sub("<[^>]+>", "<>", name)).replace("<>", r"[\w-]+") for name in names}
+    patterns = {name: pattern.replace("…", ".+").replace(r"\*", r"\w+") for name, pattern in patterns.items()}
+    files = [path.relative_to(ready_run.path).as_posix() for path in ready_run.path.rglob("*") if path.is_file()]
+    unknown = [file for file in files if not any(re.fullmatch(pattern, file) for pattern in patterns.values())]
+    assert not unknown, "docs/run-folder.md lacks them"
+    of_a_run = [name for name in names if "." in name]
+    idle = [name for name in of_a_run if not any(re.fullmatch(patterns[name], file) for file in files)]
+    assert not idle, "docs/run-folder.md names files that are not there"
 
 
 def test_every_page_is_on_the_tour():
