@@ -31,6 +31,14 @@ The sentences are those under the charts. Every chart on a page comes with the r
 camera that saves SVG; [files for a paper](figures.md) come from the page *Figures* or `interdash export`. Strengths,
 effects, outputs and losses are in nats. The symbols are defined in [the method](method.md).
 """
+TOGETHER = f"""{MARK}sample_interactions
+
+The input of a sample with its variables outlined, beside its strongest interactions.
+
+**How to read:** `input_image` (or `input_words`) and `interactions` on one sheet: the variables that an interaction
+names are the patches, words or columns of these numbers in the input. `interdash export RUN --figure
+sample_interactions --sample 3 --epoch 20` writes it.
+"""
 TABLE = "| what | value |\n|---|---|\n"
 COMMANDS = """\
 # Every command
@@ -71,7 +79,7 @@ def charts() -> str:
         shown = [left.pop(name) for name in asked if name in left]
         text += f"\n## Page {title}\n" if shown else ""
         text += "".join(map(chart, shown))
-    return text + ("\n## In files only\n" + "".join(map(chart, left.values())) if left else "")
+    return text + "\n## In files only\n" + "".join(map(chart, left.values())) + TOGETHER
 
 
 def chart(figure: Callable[..., go.Figure]) -> str:

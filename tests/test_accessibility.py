@@ -1,12 +1,13 @@
 """Every page in light and dark: what axe finds, and what a keyboard reaches."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import axe_playwright_python
 import pytest
 
 from interdash import ui
-from tests.test_browser import address, browser, opened, root, settled, tab  # noqa: F401  fixtures
+from tests.test_browser import address, browser, opened, root, serving, settled, tab  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.browser
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -42,6 +43,33 @@ def test_axe(tab, address, stem, scheme):  # noqa: F811
     settled(tab)
     if findings(tab):
         tab.wait_for_timeout(1500)  # colours change in a transition when the page learns that it is dark
+    assert findings(tab) == []
+
+
+@pytest.mark.parametrize("stem", ["dynamics", "removal", "sample"])
+def test_axe_of_every_section(tab, address, stem):  # noqa: F811
+    """The sections below the main chart that are closed when the page opens."""
+    opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
+    names = tab.get_by_role("tab").all_inner_texts()
+    assert len(names) > 1
+    for name in names[1:]:
+        opened(tab, f"{address}/{stem}?run=tiny&view={quote(name)}", ui.PAGES[stem][0])
+        assert tab.locator("[role=tab][aria-selected=true]").inner_text() == name
+        tab.wait_for_selector("[role=tabpanel]:visible >> .js-plotly-plot .main-svg, [role=tabpanel]:visible >> p")
+        assert findings(tab) == [], name
+
+
+def test_axe_of_an_empty_root(tab, tmp_path):  # noqa: F811
+    with serving(tmp_path) as empty:
+        opened(tab, f"{empty}/runs", "Runs")
+        tab.wait_for_selector("text=See it on real data")
+        assert findings(tab) == []
+
+
+@pytest.mark.parametrize("run", ["broken", "unknown"])
+def test_axe_of_an_error(tab, address, run):  # noqa: F811
+    opened(tab, f"{address}/dynamics?run={run}", "Dynamics")
+    tab.wait_for_selector("[data-testid=stAlert]")
     assert findings(tab) == []
 
 

@@ -25,11 +25,16 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULES = [*ROOT.glob("*.py"), *ROOT.glob("interdash/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("benchmarks/*.py")]
 
 
-def generated():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+def script(name):
+    """Returns a script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def generated():
+    return script("generate")
 
 
 def read(name):
@@ -58,6 +63,7 @@ def test_every_chart_is_there():
     for figure in figures.values():
         caption, how = ui.explanation(figure)
         assert f"### {figure.__name__}\n\n{caption}\n\n**How to read:** {how}\n" in text
+    assert "### sample_interactions\n" in text  # two of them on one sheet
 
 
 def test_every_option_says_what_it_does():
@@ -108,6 +114,19 @@ def test_every_file_of_a_run_is_there(ready_run):
 def test_every_page_is_on_the_tour():
     headings = re.findall(r"^## (\w+)$", read("docs/tour.md"), re.MULTILINE)
     assert headings == list(ui.pages().values())
+
+
+def test_pictures_show_what_there_is():
+    """Each picture of docs/ has a page, and a section or heading of it, to be taken from; none is left over."""
+    pictures = script("screenshots").PICTURES
+    assert {f"{name}.png" for name in pictures} == {path.name for path in (ROOT / "docs/images").iterdir()}
+    for name, (place, _, _) in pictures.items():
+        page, _, heading = place.partition("#")
+        stem, _, query = page.partition("?")
+        source = read(f"pages/{stem}.py")
+        found = re.findall(r'choose_section\(\[([^\]]*)|subheader\(f?("[^"{]*)', source)
+        assert not heading or any(f'"{heading}' in "".join(each) for each in found), f"{name}: no {heading!r}"
+        assert all(f'key="{part.partition("=")[0]}"' in source for part in query.split("&") if part), f"{name}: {query}"
 
 
 def test_every_venue_is_there():

@@ -43,6 +43,25 @@ LIMITS = """## What this study cannot say
 """
 
 
+READ = {
+    "strengths": (
+        "**How to read:** one column a setting, one line a seed. Above, H rises while what is learned transfers to "
+        "the baseline network, and sinks while more is learned that does not; diamonds are the boundaries that were "
+        "found. Below, solid is the generalizable strength, dashed the non-generalizable one."
+    ),
+    "first-phase": (
+        "**How to read:** one column a run; solid is the certified split, dashed the published SGD, on the same "
+        "outputs. A line that falls is a first phase in which noise is removed; where only the dashed one starts "
+        "high, that noise is the solver's."
+    ),
+}
+
+
+def picture(name: str, what: str) -> str:
+    """Returns a picture of docs/study/ with how to read it."""
+    return f"\n![{what}](study/{name}.svg)\n\n{READ[name]}\n"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table."""
     cells = [[cell.replace("|", "\\|") for cell in line] for line in (columns, ["---"] * len(columns), *rows)]
@@ -123,7 +142,7 @@ def _phases(runs: Sequence[Measures]) -> str:
         "how far non-generalizable strength falls from epoch 0 to its lowest epoch before H peaks; that is at most "
         f"{most:.1%} of the largest non-generalizable strength of its run, small beside what comes later.\n\n"
         + table(["run", "1|2", "2|3", "gap rises from", "H peaks at", "H there", "H at the end", "removed"], rows)
-        + "\n![H and strengths by epoch](study/strengths.svg)\n"
+        + picture("strengths", "H and strengths by epoch")
     )
 
 
@@ -245,7 +264,7 @@ def _first_phase(first: Sequence[Measures]) -> str:
         )
         names = [f"{name}, {solver}" for name in ("non-gen. strength (nats)", "H", "orders ≥ 4") for solver in SOLVERS]
         text += table(["epoch", "L1 ratio", *names], rows)
-    return text + ("\n![The first epochs under both solvers](study/first-phase.svg)\n" if first else "")
+    return text + (picture("first-phase", "The first epochs under both solvers") if first else "")
 
 
 def _fell(solver: str, found: Measures) -> str:
