@@ -24,6 +24,7 @@ import torch
 
 from interdash import remote
 from interdash.computation import Setting, State, compute_unit
+from interdash.devices import check_device
 from interdash.engines import Submit, WorkerLostError
 from interdash.files import DamagedFileError
 from interdash.parts import Unit, is_there, part_path, unit_key
@@ -46,7 +47,7 @@ class Cluster:
 
 
 class WrongWorkerError(RuntimeError):
-    """A worker has other code, or sees another run, than the driver."""
+    """A worker has other code, sees another run, or lacks the device that the driver asks for."""
 
 
 @contextmanager
@@ -114,6 +115,10 @@ def _compute(unit: Unit, *, setting: Setting, code: str, via: str | None) -> Sta
             f"{place} runs other code of interdash (hash {code_hash()}, here {code}); install the same version there "
             "and start the worker again"
         )
+    try:
+        check_device(setting.device)
+    except ValueError as error:
+        raise WrongWorkerError(f"{place}: {error}") from error
     run = setting.run
     if via:
         run = remote.receive_run(run.name, unit, via, Path(worker.local_directory).parent / "interdash")

@@ -1,6 +1,7 @@
 """The engines beyond one process: Dask workers, killed workers and drivers, an S3 address, shards of a job array."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -172,6 +173,18 @@ def test_a_worker_with_other_code_or_another_folder_ends_with_a_message(fresh_ru
     with pytest.raises(WrongWorkerError, match=r"on .* runs other code of interdash \(hash .*, here another\)"):
         extract(fresh_run, engine="dask", cluster=Cluster(scheduler))
     assert finished(fresh_run, plan(fresh_run)[0]) == set()
+
+
+def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, scheduler, monkeypatch):
+    """A driver without a GPU hands its units to machines that have one; here none has one, and the worker says so."""
+    monkeypatch.setattr("interdash.extraction.seconds_per_sample", lambda *_: pytest.fail("a probe on the driver"))
+    where = ("--scheduler", scheduler, "--device", "cuda", "--root", fresh_run.path.parent)
+    done = run_command("extract", "tiny", *where)
+    assert isinstance(done.exception, WrongWorkerError)
+    assert re.search(r"worker tcp://.* on .*: device 'cuda' was asked for, but torch .* finds no GPU", str(done.exception))
+    done = run_command("extract", "tiny", "--estimate", *where)
+    assert done.exit_code == 0 and done.output == "12 units, 240 samples, 3,840 forward passes, about 0 MB\n"
+    assert "'tpu' is no device" in str(run_command("extract", "tiny", *where, "--device", "tpu").exception)
 
 
 def test_without_the_extra_the_install_command_is_the_error(fresh_run, monkeypatch):
