@@ -181,7 +181,8 @@ def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, s
     where = ("--scheduler", scheduler, "--device", "cuda", "--root", fresh_run.path.parent)
     done = run_command("extract", "tiny", *where)
     assert isinstance(done.exception, WrongWorkerError)
-    assert re.search(r"worker tcp://.* on .*: device 'cuda' was asked for, but torch .* finds no GPU", str(done.exception))
+    says = r"worker tcp://.* on .*: device 'cuda' was asked for, but torch .* finds no GPU"
+    assert re.search(says, str(done.exception))
     done = run_command("extract", "tiny", "--estimate", *where)
     assert done.exit_code == 0 and done.output == "12 units, 240 samples, 3,840 forward passes, about 0 MB\n"
     assert "'tpu' is no device" in str(run_command("extract", "tiny", *where, "--device", "tpu").exception)
