@@ -146,6 +146,21 @@ def test_a_resource_that_no_worker_offers_ends_with_a_message(fresh_run, schedul
     assert engine_dask._local_workers(8, {"CPU": 1.0})[0] <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(("told", "dealt"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
+def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, told, dealt):
+    """No GPU is needed: what each worker may see is told before CUDA starts there."""
+    import distributed
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if told:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for device, expected in (("cuda", dealt), ("cuda:1", [told] * 3)):
+        with engine_dask._client(distributed, 3, Cluster(), device) as client:
+            seen = client.run(lambda dask_worker: (dask_worker.name, os.environ.get("CUDA_VISIBLE_DEVICES")))
+        assert [gpu for _, gpu in sorted(seen.values())] == expected
+
+
 def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
     from distributed import LocalCluster
 
