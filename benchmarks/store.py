@@ -88,8 +88,8 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         inputs = parts.label_inputs(planned, network, epoch, rules)
         first = inputs[0][0]
         parts.write_part(run, first, {key: values[: first.stop] for key, values in columns.items()}, seconds=0.0)
-        baselines = [read["baseline-0", last]] if network == "target" else []
-        tables = aggregation.label_tables(columns, baselines, rules, splits)
+        asked = [columns, read["baseline-0", last]] if network == "target" else [columns]
+        tables = aggregation.label_tables([asked], asked, rules, splits)
         tables["units"] = _units(inputs[0])
         write_folder(parts.label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
     (run.path / "done").touch()

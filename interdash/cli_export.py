@@ -65,7 +65,7 @@ def export(
         settings, before = _settings(**options), {}
     if words := browser.missing_font(settings.size.font):
         _warn([words])
-    store = open_store()
+    store = open_store(lazy=True)
     found = Run.open(root, run)
     for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
         store.refresh(each)

@@ -37,6 +37,7 @@ def measured(second=lambda n: 0.001 * 2.0**n, label=0.5):
             "speedup": {"processes": 1.8, "dask": 1.6},
             "dask_overhead": 0.03,
             "driver_seconds_per_unit": 0.004,
+            "rows": [{"engine": "processes", "workers": 1, "unit_seconds": 4.9}],
         },
         "machine": {"cores": 2, "processor": "x86_64"},
     }
