@@ -167,11 +167,6 @@ def _with_both(values: np.ndarray, axis: int = 1) -> np.ndarray:
     return np.concatenate([values, values.sum(axis, keepdims=True)], axis)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Returns part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
-
-
 def _column(values: np.ndarray, kind: pa.DataType | None = None, known: bool = True) -> pa.Array:
     """Returns an Arrow column, NaN as null; all null if the values are not known."""
     values = np.ravel(values)
@@ -256,7 +251,7 @@ def _order_strengths(
     made["strength"] = _column(strength)
     made["generalizable"] = _column(general, None, known)
     made["non_generalizable"] = _column(non_general, None, known)
-    made["generalization_power"] = _column(_ratio(general, strength), None, known)
+    made["generalization_power"] = _column(generalization.generalization_power(general, strength), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
     return pa.table(made)
@@ -272,12 +267,12 @@ def _strengths(
     bounds = np.stack([intervals(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
     made = _group_columns(groups, None)
     made["samples"] = _column(np.repeat([len(rows) for rows in groups.values()], 3), pa.int32())
-    values = np.concatenate([mean, _ratio(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
+    values = np.concatenate([mean, generalization.generalization_power(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
     for i, name in enumerate(("strength", "generalizable", "non_generalizable", "generalization_power")):
         made[name] = _column(values[..., i], None, known or i == 0)
         made[f"{name}_low"] = _column(bounds[0, ..., i], None, known or i == 0)
         made[f"{name}_high"] = _column(bounds[1, ..., i], None, known or i == 0)
-    made["count_power"] = _column(_ratio(count[..., 1], count[..., 0]), None, known)
+    made["count_power"] = _column(generalization.generalization_power(count[..., 1], count[..., 0]), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
     return pa.table(made)
@@ -300,7 +295,7 @@ def intervals(by_sample: np.ndarray) -> np.ndarray:
 
     def values(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         means = np.tensordot(removal.sample_weights(drawn, count), by_sample, 1)  # [resamples, 3, 3]
-        power = _ratio(means[..., 1], means[..., 0])[..., None]
+        power = generalization.generalization_power(means[..., 1], means[..., 0])[..., None]
         return np.moveaxis(np.concatenate([means, power], axis=-1), (-2, -1), (0, 1))
 
     if count == 1:  # nothing to draw from

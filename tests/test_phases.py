@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks import planted
-from interdash import generalization
-from interdash.phases import find_phases
+from interdash.phases import Phases, find_phases
 
 DRAWS = 40  # `python -m benchmarks.planted` draws more, of more cases
 
@@ -46,7 +45,7 @@ def test_runs_that_are_long_short_or_silent():
     phases = find_phases(x, *(planted.sampled(rng, curve, 50, 0.1) for curve in curves), resamples=50)
     assert phases.boundary_12 is not None and abs(phases.boundary_12 - 31) <= 1
     assert phases.boundary_23 is not None and abs(phases.boundary_23 - 82) <= 1
-    nothing = generalization.Phases(None, None, None, None)
+    nothing = Phases(None, None, None, None)
     for epochs in range(5):
         assert find_phases(np.arange(epochs), *np.ones((2, 3, epochs))) == nothing
     assert find_phases(np.arange(9), *np.zeros((2, 3, 9))) == nothing
@@ -56,7 +55,6 @@ def test_scale_does_not_matter_and_results_repeat():
     epochs, _, *strengths = planted.planted(np.random.default_rng(5), "H peaks at 1|2", "log", 50, 0.2, False)
     found = find_phases(epochs, *strengths)
     assert found == find_phases(epochs, *strengths) == find_phases(epochs, *(1e-3 * s for s in strengths))
-    assert generalization.find_phases is find_phases
 
 
 def test_bad_input_is_refused():
