@@ -69,7 +69,7 @@ def test_every_figure_has_a_name(figures):
 def test_unknown_choices_are_named(small_store, labelled_run):
     with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
         drawings.drawing(small_store, labelled_run, "pie", Choice())
-    with pytest.raises(ValueError, match="epoch 77 has no interactions; choose one of 0, 1, 3"):
+    with pytest.raises(ValueError, match="epoch 77 of tiny has no interactions; choose one of 0, 1, 3"):
         drawings.drawing(small_store, labelled_run, "order_strength", Choice(epoch=77))
     with pytest.raises(ValueError, match="there is no sample 99; choose 0 to 59"):
         drawings.drawing(small_store, labelled_run, "waterfall", Choice(sample=99))
