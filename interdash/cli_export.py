@@ -89,7 +89,8 @@ def export(
         _warn([words])
     store = open_store()
     found = Run.open(root, run)
-    for each in (found, *(Run.open(root, other) for other in settings.choice.runs)):
+    others = [Run.open(root, other) for other in settings.choice.runs]
+    for each in (found, *others):
         store.refresh(each)
         _warn(store.problems[each.name])
         if (now := state(each)).word != "ready":
@@ -109,7 +110,7 @@ def export(
                 click.echo(path)
             return
         with _progress("drawing", "file") as progress:
-            content, said = bundle.bundle(store, found, settings, progress)
+            content, said = bundle.bundle(store, found, settings, progress, others=others)
     finally:
         browser.close()
         store.close()
@@ -127,7 +128,8 @@ def _given(context: click.Context) -> list[str]:
     return [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name not in free and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if parameter.name not in free
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
     ]
 
 
