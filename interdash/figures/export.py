@@ -38,7 +38,7 @@ def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
     if form not in FORMATS:
         raise ValueError(f"a figure cannot be written as {form!r}; choose one of {', '.join(FORMATS)}")
     if form == "html":
-        return page(figure)
+        return page(go.Figure(figure).update_layout(hovermode="closest"))  # which paper has no use for
     layout: Any = figure.layout
     options = {
         "format": form,
@@ -81,11 +81,18 @@ def chromium() -> str:
 
 
 def missing_font(font: str) -> str:
-    """Returns what to say if a font is not installed, so that another one would be drawn; "" if it is, or unknown."""
+    """Returns what to say if a font cannot be used: not installed, or no TrueType; "" if it can, or if unknown."""
     if shutil.which("fc-list") is None:
         return ""
-    found = subprocess.run(["fc-list", f":family={font}"], capture_output=True, text=True, check=False).stdout
-    return "" if found.strip() else f"the font {font!r} is not installed, another one is drawn; see `fc-list : family`"
+
+    def installed(pattern: str) -> bool:
+        return bool(subprocess.run(["fc-list", pattern], capture_output=True, text=True, check=False).stdout.strip())
+
+    if not installed(f":family={font}"):
+        return f"the font {font!r} is not installed, another one is drawn; see `fc-list : family`"
+    if not installed(f":family={font}:fontformat=TrueType"):
+        return f"the font {font!r} is not TrueType: PDF holds it as Type 3, which venues refuse; take another"
+    return ""
 
 
 def close() -> None:

@@ -19,6 +19,7 @@ from interdash.figures.venues import NUMBERS, POINT, SMALLEST, Venue, spelled
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
+FALLBACKS = {False: "Arial, Helvetica, sans-serif", True: '"Times New Roman", Times, serif'}
 _SCREEN = 13  # pixels of text in the charts of the screen
 
 
@@ -59,7 +60,7 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
 def template(venue: Venue) -> go.layout.Template:
     """Returns the template of the screen with the fonts and sizes of a venue."""
     made = theme.template()
-    font = f'"{venue.font}"'
+    font = f'"{venue.font}", {FALLBACKS["Serif" in venue.font]}'  # for readers of SVG and HTML without the font
     axis = {
         "tickfont": {"size": venue.tick * POINT},
         "title": {"font": {"size": venue.label * POINT}, "standoff": 4},
