@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import fsspec
 import psutil
@@ -283,6 +284,14 @@ def test_a_damaged_part_or_checkpoint_at_an_address_is_made_again(fresh_run, sch
 def test_an_address_nobody_knows_is_refused(fresh_run):
     with pytest.raises(ValueError, match=r"'nowhere://x' is no address that fsspec knows .*; such as s3://bucket/runs"):
         remote.send_run(fresh_run, "nowhere://x")
+
+
+def test_versions_in_the_docs_are_those_of_the_tests():
+    home = Path(__file__).parents[1]
+    (line,) = re.findall(
+        "^RUN pip install --no-cache-dir (.*)", (home / "docs" / "cluster.md").read_text(), re.MULTILINE
+    )
+    assert set(line.split()) <= set((home / "requirements-dev.txt").read_text().split())
 
 
 def run_command(*arguments):
