@@ -27,13 +27,14 @@ from interdash.figures.dynamics import FACTS
 from interdash.files import DamagedFileError, is_writable, words
 from interdash.runs import Run
 from interdash.state import state
-from interdash.ui_charts import CONFIG, clicked, explanation, is_dark, show
+from interdash.ui_charts import CONFIG, alt_text, below, clicked, explanation, is_dark, show
 from interdash.ui_charts import expect as expect_charts
 from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_style import style
 
-__all__ = ["CONFIG", "Page", "clicked", "explanation", "is_dark", "open_run", "roots", "run_names", "show"]  # for pages
+__all__ = ["CONFIG", "Page", "alt_text", "below", "clicked", "explanation", "is_dark", "open_run", "roots"]  # for pages
+__all__ += ["run_names", "show"]
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
@@ -46,6 +47,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
 }
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
+DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by")  # … and these to the page Figures
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
 
@@ -74,9 +76,9 @@ def frame(title: str) -> Iterator[None]:
         st.stop()
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
-        carried = {key: st.query_params[key] for key in CARRIED if key in st.query_params}
         for stem in pages():
-            link(stem, carried, width="stretch")
+            keys = CARRIED + DRAWN * (stem == "figures")
+            link(stem, {key: st.query_params[key] for key in keys if key in st.query_params}, width="stretch")
         if st.user.get("is_logged_in"):
             st.button("Log out", on_click=st.logout, help=str(st.user.get("email", "")) or None)
     st.title(title, anchor=False)
