@@ -201,7 +201,7 @@ def test_finding_in_words():
     shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
     assert "gap of the explained samples goes from 1.000 to 0.600 nats: −0.400 (−0.600 … −0.200)" in shrinks
     title = removal.finding_title(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
-    assert title == "Epoch 8: without the non-generalizable interactions the gap shrinks"
+    assert title == "Epoch 8: the removal shrinks the gap"
     assert "over the whole splits, nothing removed, it is 0.900" in shrinks
     assert "The training loss rises, +0.500" in shrinks and "testing loss does not clearly change, +0.100" in shrinks
     assert "mostly because the training loss rises" in shrinks and "have as much." in shrinks
@@ -211,7 +211,7 @@ def test_finding_in_words():
     assert "mostly because the testing loss falls" in words and "no clear difference" in words
     assert "only 25% and 25% of that" in words
     neither = rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3)
-    assert "the gap does not clearly change" in removal.finding_title(neither, 8)
+    assert "the removal does not clearly change the gap" in removal.finding_title(neither, 8)
     assert "mostly because" not in removal.finding_text(neither, 8)
     assert removal.finding_title(fewer, 9) == "Epoch 9: losses before and after the removal"
     assert "Nothing is removed yet" in removal.finding_text(fewer, 9)
@@ -295,7 +295,7 @@ def test_page_follows_its_link(page):
     test = page(order="3", dose="50", epoch="1")
     assert not test.exception and not test.warning
     assert [slider.value for slider in test.select_slider][:3] == [3, 50, 1]
-    assert test.subheader[0].value.startswith("Epoch 1: without the non-generalizable interactions")
+    assert test.subheader[0].value.startswith("Epoch 1: the removal ")
 
 
 def test_page_refuses_hostile_links_in_words(page):

@@ -273,8 +273,7 @@ def finding_title(removals: pd.DataFrame, epoch: int) -> str:
     gap = _by_kind(removals, epoch).get(("non_generalizable", "gap"))
     if gap is None or pd.isna(gap["change"]):
         return f"Epoch {epoch}: losses before and after the removal"
-    verb = _verb(gap, "shrinks", "grows", "does not clearly change")
-    return f"Epoch {epoch}: without the non-generalizable interactions the gap {verb}"
+    return f"Epoch {epoch}: the removal {_verb(gap, 'shrinks', 'widens', 'does not clearly change')} the gap"
 
 
 def _by_kind(removals: pd.DataFrame, epoch: int) -> dict[tuple[str, str], Any]:
