@@ -10,16 +10,17 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from interdash import drawings, tables
+from interdash import drawings, parts, tables
 from interdash.drawings import Choice, Drawing, Panels
 from interdash.figures import export, pgfplots, venues
+from interdash.files import DamagedFileError
 from interdash.latex import escaped
 from interdash.runs import Run
 from interdash.store import Store
@@ -69,16 +70,27 @@ class Settings:
         return cls(**known)
 
 
+def resolved(store: Store, run: Run, settings: Settings) -> Settings:
+    """Returns the settings with what is left to the run filled in: the names of all figures, the epochs.
+
+    Raises:
+        ValueError: a choice is not there.
+    """
+    wanted: list[str] = []
+    for name in settings.figures:
+        wanted += drawings.offered(store, run, settings.choice) if name == "all" else [name]
+    choice = drawings.resolved(store, run, settings.choice)
+    return replace(settings, figures=tuple(dict.fromkeys(wanted)), choice=choice)
+
+
 def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Panels]:
     """Returns the figures that the settings name, by the names of their files; "all" is every one the run has.
 
     Raises:
         ValueError: there is no such figure.
     """
-    wanted: list[str] = []
-    for name in settings.figures:
-        wanted += drawings.offered(store, run, settings.choice) if name == "all" else [name]
-    return {drawings.file_name(name): drawings.chosen(store, run, name, settings.choice) for name in wanted}
+    wanted = resolved(store, run, settings)
+    return {drawings.file_name(name): drawings.chosen(store, run, name, wanted.choice) for name in wanted.figures}
 
 
 def figure_files(
@@ -94,9 +106,15 @@ def figure_files(
 
 
 def bundle(
-    store: Store, run: Run, settings: Settings, progress: Callable[[int, int], None] | None = None
+    store: Store,
+    run: Run,
+    settings: Settings,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    others: Sequence[Run] = (),
 ) -> tuple[bytes, dict[str, Any]]:
-    """Returns the zip and what its `provenance.json` says."""
+    """Returns the zip and what its `provenance.json` says; `others` are the runs compared with, as in the settings."""
+    settings = resolved(store, run, settings)
     drawn = chosen(store, run, settings)
     files: dict[str, bytes] = {}
     for name, content in figure_files(drawn, settings, sources=True):
@@ -113,25 +131,45 @@ def bundle(
     for name, table in tables.tables(store, [run.name, *settings.choice.runs], settings.size.numbers).items():
         text = tables.markdown(table).encode()
         files[f"tables/{name}.md"] = text
-        files[f"tables/{name}.tex"] = tables.booktabs(table, tables.CAPTIONS[name], f"{run.name}-{name}").encode()
+        wide = venues.has_columns(settings.venue.removesuffix("-column"))
+        source = tables.booktabs(table, tables.CAPTIONS[name], f"{run.name}-{name}", wide=wide)
+        files[f"tables/{name}.tex"] = source.encode()
         rows[f"tables/{name}.md"] = hashlib.sha256(text).hexdigest()
-    said = provenance(run, settings, rows)
-    files["figures.tex"] = latex(run, drawn, settings).encode()
+    said = provenance([run, *others], settings, rows)
+    if text := latex(run, drawn, settings):
+        files["figures.tex"] = text.encode()
     files["provenance.json"] = json.dumps(said, indent=1, ensure_ascii=False).encode()
     return zipped(files), said
 
 
-def provenance(run: Run, settings: Settings, rows: Mapping[str, str]) -> dict[str, Any]:
-    """Returns how figures were made: run, settings, versions, and the hash of each table of rows."""
-    manifest = run.manifest
+def provenance(runs: Sequence[Run], settings: Settings, rows: Mapping[str, str]) -> dict[str, Any]:
+    """Returns how figures were made: runs, the first one's, settings, versions, and the hash of each table of rows."""
     return {
         "format": FORMAT,
-        "run": run.name,
-        "created": manifest["created"],
-        "config": manifest["config"],
+        "run": runs[0].name,
+        "runs": {run.name: _made_from(run) for run in runs},
         "settings": settings.to_json(),
         "versions": {name: importlib.metadata.version(name) for name in ("interdash", "plotly", "kaleido")},
+        "data_versions": {"format": parts.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING},
         "rows_sha256": dict(rows),
+    }
+
+
+def _made_from(run: Run) -> dict[str, Any]:
+    """Returns a run's configuration, and the SHA-256 of its explained samples and of each checkpoint that is there."""
+    hashes: dict[str, dict[str, str]] = {}
+    for network in run.networks():
+        hashes[network] = {}
+        for epoch in run.checkpoint_epochs(network):
+            try:
+                hashes[network][str(epoch)] = run.checkpoint_hash(network, epoch)
+            except DamagedFileError as error:
+                hashes[network][str(epoch)] = str(error)
+    return {
+        "created": run.manifest["created"],
+        "config": run.manifest["config"],
+        "explained_sha256": run.explained_hash() if run.has_explained() else None,
+        "checkpoints_sha256": hashes,
     }
 
 
@@ -163,16 +201,22 @@ def changed_rows(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 
 def csv(frame: pd.DataFrame) -> bytes:
-    """Returns rows as CSV, numbers exact; lists are JSON, images are left to the Parquet file."""
+    """Returns rows as CSV, numbers exact; lists are JSON; of an image, in the Parquet file, stands the SHA-256."""
     columns = {}
     for name in frame.columns:
-        first = next((cell for cell in frame[name] if cell is not None), None)
+        cells = [None if _is_missing(cell) else cell for cell in frame[name]]
+        first = next((cell for cell in cells if cell is not None), None)
         if isinstance(first, bytes | bytearray):
-            continue
-        columns[name] = frame[name]
-        if hasattr(first, "__len__") and not isinstance(first, str):
-            columns[name] = [None if cell is None else json.dumps([*map(_plain, cell)]) for cell in frame[name]]
+            columns[f"{name}_sha256"] = [None if c is None else hashlib.sha256(c).hexdigest() for c in cells]
+        elif hasattr(first, "__len__") and not isinstance(first, str):
+            columns[name] = [None if cell is None else json.dumps([*map(_plain, cell)]) for cell in cells]
+        else:
+            columns[name] = frame[name]
     return pd.DataFrame(columns, index=frame.index).to_csv(index=False, lineterminator="\n").encode()
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA
 
 
 def _plain(value: Any) -> Any:
@@ -189,17 +233,20 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 
 def latex(run: Run, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> str:
-    """Returns a LaTeX snippet: each figure with caption and label."""
-    wide = f"{settings.venue}-column" in venues.VENUES
-    environment = "figure*" if wide else "figure"
-    form = next((form for form in ("pdf", "png") if form in settings.formats), "pdf")
+    """Returns a LaTeX snippet: each figure with caption and label; "" if there is no format that LaTeX can take."""
+    form = next((form for form in ("pdf", "png", "svg") if form in settings.formats), None)
+    if form is None:
+        return ""
+    environment = "figure*" if venues.has_columns(settings.venue) else "figure"
+    command = "includesvg" if form == "svg" else "includegraphics"
     text = [f"% Figures of run {run.name}, made by interdash; put the folder figures beside your paper."]
+    text += [r"% SVG needs \usepackage{svg} and Inkscape; --format pdf needs neither."] * (form == "svg")
     for name, drawing in drawn.items():
         text += [
             "",
             rf"\begin{{{environment}}}[t]",
             r"  \centering",
-            rf"  \includegraphics[width={settings.size.width:.4g}in]{{figures/{name}.{form}}}",
+            rf"  \{command}[width={settings.size.width:.4g}in]{{figures/{name}.{form}}}",
             rf"  \caption{{{escaped(drawing.caption)} Run {escaped(run.name)}.}}",
             rf"  \label{{fig:{run.name}-{re.sub('[_+]', '-', name)}}}",
             rf"\end{{{environment}}}",

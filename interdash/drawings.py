@@ -1,81 +1,24 @@
-"""Every figure that a run has: its function, the rows behind it, the settings it was drawn with.
+"""Every figure that a run has, by name, for export: one chart of a page, or several as panels of one figure."""
 
-The pages draw the same functions on the same questions; here they have names, for export.
-"""
-
-import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
 
-from interdash import correlation, drilldown, queries, queries_compare, spindle, vectors
+from interdash import queries
 from interdash import queries_removal as removals
-from interdash.figures import compare, dynamics, inputs, order_shape, orders, panels, paper, removal, sample
+from interdash.chart_rows import IF_THERE, OF_COMPARISON, OF_RUN, OF_SAMPLE, Drawing
+from interdash.choices import Choice
+from interdash.figures import panels
 from interdash.figures.venues import Venue
 from interdash.runs import Run
 from interdash.store import Store
 
-STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
+__all__ = ["Choice", "Drawing", "Panels", "chosen", "drawing", "each", "file_name", "names", "offered", "resolved"]
 
 MOST_PANELS = 12
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a figure is about; the same choices as on the pages."""
-
-    epoch: int | None = None  # None = the last one with interactions
-    split: str = "all"
-    label: int = -1  # class number, −1 = all
-    types: tuple[str, ...] = ("all",)
-    normalised: bool = True
-    log: bool = True
-    sample: int = 0
-    top: int = 10  # interactions listed
-    runs: tuple[str, ...] = ()  # compared with, loaded into the same store
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the choice as JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Choice":
-        """Returns the choice that `to_json` wrote."""
-        known: dict[str, Any] = dict(values)
-        known["types"], known["runs"] = tuple(values["types"]), tuple(values["runs"])
-        return cls(**known)
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure that can be drawn: function, rows by name, options."""
-
-    function: Callable[..., Any]
-    rows: dict[str, pd.DataFrame]
-    options: dict[str, Any]
-
-    def figure(self) -> Any:
-        """Returns the figure as on the screen."""
-        return self.function(*self.rows.values(), **self.options)
-
-    def printed(self, venue: Venue) -> Any:
-        """Returns the figure as it is printed."""
-        return paper.printed(self.figure(), venue)
-
-    @property
-    def caption(self) -> str:
-        """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0].strip()
-
-    @property
-    def how_to_read(self) -> str:
-        """That paragraph of the function's docstring."""
-        how = (inspect.getdoc(self.function) or "").partition("How to read:")[2].partition("\n\n")[0]
-        return f"How to read: {' '.join(how.split())}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +42,11 @@ class Panels:
         return " ".join(f"({letter}) {part.caption}" for letter, part in self._each)
 
     @property
+    def how_to_read(self) -> str:
+        """Those of the panels, in one paragraph each."""
+        return "\n\n".join(f"({letter}) {part.how_to_read}" for letter, part in self._each)
+
+    @property
     def _each(self) -> list[tuple[str, Drawing]]:
         return list(zip(ascii_lowercase, (part for row in self.parts for part in row), strict=False))
 
@@ -106,12 +54,12 @@ class Panels:
 def names(store: Store, run: Run, choice: Choice) -> list[str]:
     """Returns which figures there are for a choice, in the order of the pages."""
     found = ["dynamics"]
-    if not _labelled(store, run):
+    if not _labelled(store, run.name):
         return found
     found += ["order_strength", "order_strength_row", "order_map"]
     if not removals.removals(store, run.name).empty:
         found += ["removals", "removal_doses", "removal_orders", "sample_removals", "share_and_gap"]
-    found += [name for name, question in _OF_SHAPE.items() if not question(store, run.name).empty]
+    found += [name for name, question in IF_THERE.items() if not question(store, run.name).empty]
     found.append("input_image" if run.config.masking.kind == "image" else "input_words")
     found += ["interactions", "waterfall", "sorted_strengths", "rebuilt", "sample_life", "interaction_life"]
     if choice.runs:
@@ -127,6 +75,38 @@ def offered(store: Store, run: Run, choice: Choice) -> list[str]:
     return [*found, "sample_interactions"] if "interactions" in found else found
 
 
+def resolved(store: Store, run: Run, choice: Choice) -> Choice:
+    """Returns the choice with what is left to the run filled in: epochs and, of two runs, the other's epoch.
+
+    Raises:
+        ValueError: an epoch, order, class or interaction is not there.
+    """
+    labelled = _labelled(store, run.name)
+    for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs):
+        _check_epoch(run.name, epoch, labelled)
+    n = run.config.masking.n_variables
+    if not 1 <= choice.min_order <= n:
+        raise ValueError(f"there is no order {choice.min_order}; choose 1 to {n}")
+    lit = choice.lit()
+    if lit and not 0 < lit[1] < 2**n:
+        raise ValueError(f"there is no interaction {choice.interaction}; its number is 1 to {2**n - 1}")
+    classes = queries.classes(store, run.name)["label"].tolist()
+    if choice.label != -1 and choice.label not in classes:
+        raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
+    choice = replace(
+        choice,
+        epoch=choice.epoch if choice.epoch is not None or not labelled else labelled[-1],
+        epochs=tuple(sorted(choice.epochs)) or tuple(queries.chosen_epochs(store, run.name)),
+    )
+    if len(choice.runs) != 1:
+        return choice
+    labelled = _labelled(store, choice.runs[0])
+    if choice.other_epoch is not None:
+        _check_epoch(choice.runs[0], choice.other_epoch, labelled)
+    last = labelled[-1] if labelled else None
+    return replace(choice, other_epoch=last if choice.other_epoch is None else choice.other_epoch)
+
+
 def chosen(store: Store, run: Run, name: str, choice: Choice) -> Drawing | Panels:
     """Returns a figure of a run, or several as panels: "dynamics,order_map" beside, "dynamics/order_map" below.
 
@@ -140,8 +120,23 @@ def chosen(store: Store, run: Run, name: str, choice: Choice) -> Drawing | Panel
     rows = [[part.strip() for part in row.split(",")] for row in name.split("/")]
     if (count := sum(map(len, rows))) > MOST_PANELS:
         raise ValueError(f"{count} panels cannot be one figure; choose {MOST_PANELS} at most")
-    made = tuple(tuple(drawing(store, run, part, choice) for part in row) for row in rows)
-    return made[0][0] if count == 1 else Panels(made)
+    made: list[tuple[Drawing, ...]] = []
+    for row in rows:
+        drawn = [each(store, run, part, choice) for part in row]
+        made += [(part,) for part in drawn[0]] if len(row) == 1 else [tuple(part for some in drawn for part in some)]
+    return made[0][0] if sum(map(len, made)) == 1 else Panels(tuple(made))
+
+
+def each(store: Store, run: Run, name: str, choice: Choice) -> list[Drawing]:
+    """Returns one figure of a run; the map of orders once for each type, as on its page.
+
+    Raises:
+        ValueError: there is no such figure, epoch or sample.
+    """
+    kinds = choice.types if name == "order_map" else ()
+    return [drawing(store, run, name, replace(choice, types=(kind,))) for kind in kinds] or [
+        drawing(store, run, name, choice)
+    ]
 
 
 def file_name(name: str) -> str:
@@ -162,151 +157,63 @@ def drawing(store: Store, run: Run, name: str, choice: Choice) -> Drawing:
     known = names(store, run, choice)
     if name not in known:
         raise ValueError(f"run {run.name} has no figure {name!r}; choose one of {', '.join(known)}, or all")
-    labelled = _labelled(store, run)
-    epoch = choice.epoch if choice.epoch is not None else (labelled or [0])[-1]
-    if choice.epoch is not None and epoch not in labelled:
-        raise ValueError(f"epoch {epoch} has no interactions; choose one of {', '.join(map(str, labelled))}")
-    if name in _OF_RUN:
-        return _OF_RUN[name](store, run, choice, epoch)
-    if name in _OF_COMPARISON:
-        return _OF_COMPARISON[name](store, run, choice, epoch)
-    if not 0 <= choice.sample < run.n_explained():
+    choice = resolved(store, run, choice)
+    if name in OF_SAMPLE and not 0 <= choice.sample < run.n_explained():
         raise ValueError(f"there is no sample {choice.sample}; choose 0 to {run.n_explained() - 1}")
-    return _of_sample(store, run, name, choice, epoch)
+    made = (OF_RUN | OF_COMPARISON | OF_SAMPLE)[name](store, run, choice, choice.epoch or 0)
+    return replace(made, about=_about(store, run, name, choice, made.about))
 
 
-def _labelled(store: Store, run: Run) -> list[int]:
-    rows = queries.epochs(store, run.name)
+def _labelled(store: Store, run: str) -> list[int]:
+    rows = queries.epochs(store, run)
     return [int(epoch) for epoch in rows.loc[rows["extracted"], "epoch"]]
 
 
-def _dynamics(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    chosen = {"split": choice.split, "label": choice.label}
-    rows = {
-        "epochs": queries.epochs(store, run.name, **chosen),
-        "strength": queries.strength(store, run.name, **chosen, types=choice.types),
-        "phases": queries.phases(store, run.name),
+def _check_epoch(run: str, epoch: int, labelled: list[int]) -> None:
+    if epoch not in labelled:
+        raise ValueError(
+            f"epoch {epoch} of {run} has no interactions; choose one of {', '.join(map(str, labelled)) or 'none'}"
+        )
+
+
+_ABOUT = {  # figure: which choices it shows, for its caption
+    "dynamics": "split label types",
+    "order_strength": "epoch split label types",
+    "order_strength_row": "split label types",
+    "order_map": "split label types",
+    "removals": "min_order dose",
+    "removal_doses": "epoch min_order",
+    "removal_orders": "epoch dose",
+    "sample_removals": "epoch min_order",
+    "order_similarities": "epoch",
+    "robustness": "epoch",
+    "sample_life": "sample",
+    "interaction_life": "interaction sample",
+    "curves": "split",
+    "difference": "sample epochs",
+    "difference_by_order": "epochs",
+}  # all others: sample and epoch
+
+
+def _about(store: Store, run: Run, name: str, choice: Choice, interaction: str) -> str:
+    """Returns what was chosen as a sentence, without what is there in any case: "Sample 3, epoch 50." """
+    kinds = {"and": "AND interactions", "or": "OR interactions"}
+    said = {
+        "sample": f"sample {choice.sample}",
+        "interaction": interaction,
+        "epoch": f"epoch {choice.epoch}",
+        "epochs": f"epoch {choice.epoch} of A, {choice.other_epoch} of B",
+        "split": {"train": "training samples", "test": "testing samples"}.get(choice.split, ""),
+        "label": "" if choice.label == -1 else f"class {_class_name(store, run, choice.label)}",
+        "types": kinds.get(choice.types[0], "") if len(choice.types) == 1 else "",
+        "min_order": "" if choice.min_order == 1 else f"orders from {choice.min_order} on",
+        "dose": "" if choice.dose == 100 else f"dose {choice.dose} %",
     }
-    return Drawing(dynamics.dynamics, rows, {"log": choice.log})
+    everyone = "" if name in ("share_and_gap", "order_fits") else "sample epoch"
+    text = ", ".join(said[part] for part in _ABOUT.get(name, everyone).split() if said[part])
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def _orders(store: Store, run: Run, choice: Choice) -> dict[str, pd.DataFrame]:
-    chosen: dict[str, Any] = {"split": choice.split, "label": choice.label, "types": choice.types}
-    chosen["normalised"] = choice.normalised
-    return {
-        "orders": queries.order_strength(store, run.name, **chosen),
-        "spindle": spindle.expected_orders(store, run.name, **chosen),
-    }
-
-
-def _order_strength(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    options = {"pinned": epoch, "normalised": choice.normalised, "log": choice.log}
-    chosen: dict[str, Any] = {"split": choice.split, "label": choice.label, "types": choice.types}
-    rows = _orders(store, run, choice) | {"strength": queries.strength(store, run.name, **chosen)}
-    return Drawing(orders.order_strength, rows, options)
-
-
-def _order_strength_row(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    options = {"epochs": queries.chosen_epochs(store, run.name), "normalised": choice.normalised}
-    return Drawing(orders.order_strength_row, _orders(store, run, choice), options)
-
-
-def _order_map(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    kind = choice.types[0]
-    rows = queries.order_map(store, run.name, split=choice.split, label=choice.label, type=kind)
-    return Drawing(
-        orders.order_map, {"map": rows, "phases": queries.phases(store, run.name)}, {"log": choice.log, "type": kind}
-    )
-
-
-def _share_and_gap(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    rows = removals.share_and_gap(store, run.name, runs=choice.runs)
-    return Drawing(
-        removal.share_and_gap, {"share and gap": rows, "correlations": correlation.rank_correlations(rows)}, {}
-    )
-
-
-_OF_SHAPE = {"order_fits": removals.order_fits, "order_similarities": removals.order_similarities}
-
-_OF_RUN: dict[str, Callable[[Store, Run, Choice, int], Drawing]] = {
-    "dynamics": _dynamics,
-    "order_strength": _order_strength,
-    "order_strength_row": _order_strength_row,
-    "order_map": _order_map,
-    "removals": lambda store, run, choice, epoch: Drawing(
-        removal.removals, {"removals": removals.removals(store, run.name)}, {"log": choice.log}
-    ),
-    "removal_doses": lambda store, run, choice, epoch: Drawing(
-        removal.removal_doses, {"doses": removals.removal_doses(store, run.name, epoch)}, {}
-    ),
-    "removal_orders": lambda store, run, choice, epoch: Drawing(
-        removal.removal_orders, {"orders": removals.removal_orders(store, run.name, epoch)}, {}
-    ),
-    "sample_removals": lambda store, run, choice, epoch: Drawing(
-        removal.sample_removals, {"samples": removals.sample_removals(store, run.name, epoch)}, {}
-    ),
-    "share_and_gap": _share_and_gap,
-    "order_fits": lambda store, run, choice, epoch: Drawing(
-        order_shape.order_fits, {"fits": removals.order_fits(store, run.name)}, {"log": choice.log}
-    ),
-    "order_similarities": lambda store, run, choice, epoch: Drawing(
-        order_shape.order_similarities,
-        {"similarities": removals.order_similarities(store, run.name)},
-        {"pinned": epoch},
-    ),
-}
-
-
-def _curves(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    rows = queries_compare.curves(store, [run.name, *choice.runs], split=choice.split)
-    return Drawing(compare.curves, {"curves": rows}, {"log": choice.log})
-
-
-def _last(store: Store, name: str) -> int:
-    rows = queries.epochs(store, name)
-    return int(rows.loc[rows["extracted"], "epoch"].max())
-
-
-def _difference(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    other = choice.runs[0]
-    rows = queries.difference(store, run.name, epoch, other, _last(store, other), choice.sample)
-    return Drawing(compare.difference, {"difference": rows}, {"first": f"A: {run.name}", "second": f"B: {other}"})
-
-
-def _difference_by_order(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    other = choice.runs[0]
-    rows = queries_compare.difference_by_order(store, run.name, epoch, other, _last(store, other))
-    options = {"first": f"A: {run.name}", "second": f"B: {other}"}
-    return Drawing(compare.difference_by_order, {"difference by order": rows}, options)
-
-
-_OF_COMPARISON = {"curves": _curves, "difference": _difference, "difference_by_order": _difference_by_order}
-
-
-def _of_sample(store: Store, run: Run, name: str, choice: Choice, epoch: int) -> Drawing:
-    number = choice.sample
-    image = run.config.masking.kind == "image"
-    if name == "sample_life":
-        rows = queries.sample_life(store, run.name, number)
-        return Drawing(sample.sample_life, {"sample": rows}, {"log": choice.log})
-    listed = queries.interactions(store, run.name, epoch, number, limit=choice.top)
-    if name in ("input_image", "input_words"):
-        chosen = tuple(listed["members"].iloc[0]) if len(listed) else ()
-        rows = inputs.drawable(queries.sample(store, run.name, number))
-        return Drawing(getattr(inputs, name), {"input": rows}, {"chosen": chosen})
-    if name == "interactions":
-        return Drawing(sample.interactions, {"interactions": drilldown.numbered(listed) if image else listed}, {})
-    if name == "interaction_life":
-        kind, subset = (str(listed["type"].iloc[0]), int(listed["subset"].iloc[0])) if len(listed) else ("and", 1)
-        rows = vectors.interaction_life(store, run, number, kind, subset)
-        return Drawing(sample.interaction_life, {"interaction": rows}, {"log": choice.log})
-    every = vectors.all_interactions(store, run, epoch, number)
-    every = drilldown.numbered(every) if image else every
-    if name == "sorted_strengths":
-        return Drawing(sample.sorted_strengths, {"interactions": every}, {})
-    now: Any = queries.sample_life(store, run.name, number).set_index("epoch").loc[epoch]
-    if name == "waterfall":
-        rows = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=choice.top)
-        return Drawing(sample.waterfall, {"steps": rows}, {})
-    rows = drilldown.rebuilt(vectors.outputs(store, run, epoch, number), every, (*STEPS, now["salient"]))
-    return Drawing(sample.rebuilt, {"rebuilt": rows}, {"salient": int(now["salient"])})
+def _class_name(store: Store, run: Run, label: int) -> str:
+    rows = queries.classes(store, run.name)
+    return dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))[label]

@@ -33,10 +33,10 @@ def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
         parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(tables.CAPTIONS[name])}</p>")
         parts.append(table.to_html(index=False, border=0))
     for name in drawings.names(store, run, choice):
-        drawing = drawings.drawing(store, run, name, choice)
-        drawn = export.page(theme.themed(drawing.figure()), plotly_js=False).decode()
-        words = f"{drawing.caption} {drawing.how_to_read}"
-        parts.append(f"<figure>{drawn}<figcaption>{html.escape(words)}</figcaption></figure>")
+        for drawing in drawings.each(store, run, name, choice):
+            drawn = export.page(theme.themed(drawing.figure()), plotly_js=False).decode()
+            words = f"{drawing.caption} How to read: {drawing.how_to_read}"
+            parts.append(f"<figure>{drawn}<figcaption>{html.escape(words)}</figcaption></figure>")
     settings = html.escape(json.dumps(run.manifest["config"], indent=1, ensure_ascii=False))
     parts.append(f"<h2>Configuration</h2><pre>{settings}</pre></body></html>")
     return "\n".join(parts).encode()

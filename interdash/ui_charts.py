@@ -48,14 +48,14 @@ def show(
     name = f"{figure.__module__}.{figure.__qualname__}"
     drawn = _drawn(name, tuple(frames.values()), options, is_dark(), _figure=figure)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}}
-    alt = f"{caption} {', '.join(f'{len(frame)} rows of {name}' for name, frame in frames.items())}."
+    alt = alt_text(caption, frames)
     if on_select is None:
         event = st.plotly_chart(drawn, theme=None, key=key, config=config, alt=alt)
     else:
         event = st.plotly_chart(
             drawn, theme=None, key=key, config=config, alt=alt, on_select=on_select, selection_mode="points"
         )
-    _below(f"{caption} {note}".strip(), how, frames, key)
+    below(f"{caption} {note}".strip(), how, frames, key)
     return event
 
 
@@ -67,6 +67,11 @@ def expect() -> None:
             f"if (main) import(new URL('{path.name}', main.src)).catch(() => 0)}}</script>",
             unsafe_allow_javascript=True,
         )
+
+
+def alt_text(caption: str, frames: Mapping[str, pd.DataFrame]) -> str:
+    """Returns what a chart says to who cannot see it: its caption, and how many rows it shows."""
+    return f"{caption} {', '.join(f'{len(frame)} rows of {name}' for name, frame in frames.items())}."
 
 
 def explanation(figure: Callable[..., go.Figure]) -> tuple[str, str]:
@@ -103,7 +108,8 @@ def _drawn(
 
 
 @st.fragment
-def _below(caption: str, how: str, frames: dict[str, pd.DataFrame], key: str) -> None:
+def below(caption: str, how: str, frames: dict[str, pd.DataFrame], key: str) -> None:
+    """Draws what stands below a chart: its caption, "how to read", and the rows behind it."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"below-{key}"):
         st.caption(caption, width="stretch")
         if how:

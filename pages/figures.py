@@ -1,10 +1,11 @@
 """Figures: charts of the run at a venue's width, seen at true size, as files for a paper."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, drawings, handout, queries, ui
+from interdash import bundle, choices, drawings, handout, links, queries, ui
 from interdash.figures import export, venues
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
@@ -13,15 +14,22 @@ NUMBERS = dict(zip(venues.NUMBERS, ("1 234.5", "1,234.5", "1 234,5", "1.234,5"),
 TYPES = {"file": "application/octet-stream", "zip": "application/zip", "html": "text/html"}
 
 
-def choose_known(label: str, known: list[str], first: list[str], key: str, what: str) -> list[str]:
+def choose_known(
+    label: str, known: list[str], first: list[str], key: str, what: str, most: int | None = None
+) -> list[str]:
     """Returns what is chosen of some names, in the order in which it was chosen."""
     given = st.query_params.get_all(key)
+    found = list(dict.fromkeys(name for name in given if name in known))
     if wrong := [name for name in given if name not in known]:
         st.warning(f"The link asks for {len(wrong)} {what} that are not there; they are left out.")
-        st.query_params[key] = [name for name in given if name in known]
+    if most is not None and len(found) > most:
+        st.warning(f"The link asks for {len(found)} {what}; these are the first {most}.")
+        found = found[:most]
+    if found != given:
+        st.query_params[key] = found
     if any(name not in known for name in st.session_state.get(key, [])):
         del st.session_state[key]
-    return st.multiselect(label, known, first, key=key, bind="query-params", format_func=str)
+    return st.multiselect(label, known, first, key=key, bind="query-params", format_func=str, max_selections=most)
 
 
 def choose_panels(known: list[str]) -> list[str]:
@@ -52,6 +60,7 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
 
 def choose_choice(page: ui.Page) -> drawings.Choice:
     """Returns what the figures are about."""
+    n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split, types, normalised, log = (
             ui.choose_split(),
@@ -64,34 +73,68 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
         numbers = list(range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum())))
         sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
         epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
-    others = choose_known(
-        "Compared with", [name for name in ui.run_names() if name != page.run.name], [], "with", "runs"
-    )
-    for name in others:
-        ui.load(ui.open_run(name))
-    return drawings.Choice(epoch, split, label, types, normalised, log, sample, runs=tuple(others))
+        with st.popover("More choices", icon=":material/tune:"):
+            epochs = ui.choose_epochs(page)
+            interaction = choose_interaction(n)
+            top = ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
+            min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
+            dose = ui.choose(st.select_slider, "Dose (% of the strength)", range(10, 101, 10), key="dose", default=100)
+    names = [name for name in ui.run_names() if name != page.run.name]
+    others = choose_known("Compared with", names, [], "with", "runs", choices.MOST_OTHERS)
+    pages = [open_beside(name) for name in others]
+    by, other_epoch = choices.ALIGNMENTS[0], None
+    if others:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            by = ui.choose(st.segmented_control, "Aligned by", list(choices.ALIGNMENTS), key="by")
+            if len(pages) == 1 and ui.labelled_epochs(pages[0]):
+                other_epoch = ui.choose_epoch(pages[0], label=f"Epoch of {others[0]}", key="epoch_b")
+    return drawings.Choice(
+        epoch, split, label, types, normalised, log, sample, top, tuple(others), tuple(epochs), other_epoch,
+        interaction, min_order, dose, by,
+    )  # fmt: skip
 
 
-def choose_formats() -> list[str]:
-    """Returns the formats that can be made here."""
+def open_beside(name: str) -> ui.Page:
+    """Returns another run, loaded into the same store."""
+    run = ui.open_run(name)
+    return ui.Page(run, *ui.load(run))
+
+
+def choose_interaction(n: int) -> str:
+    """Returns the interaction that is lit; "" is the strongest."""
+    text = st.text_input(
+        "Interaction lit", key="interaction", bind="query-params", placeholder="and-37",
+        help="As in the address of the page Sample; the strongest unless given, none with none.",
+    )  # fmt: skip
+    try:
+        return text if text and links.interaction(text, n) else ""
+    except ValueError as error:
+        st.warning(str(error))
+        return ""
+
+
+def choose_formats() -> tuple[list[str], int]:
+    """Returns the formats, of those that can be made here, and the dots per inch of PNG."""
     formats = list(export.FORMATS)
     try:
         export.chromium()
     except export.NoBrowserError as error:
         st.warning(f"{error} The camera in the corner of each figure saves it as SVG.")
         formats = ["html"]
-    return st.multiselect("Formats", formats, formats[:1], key="formats")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.multiselect("Formats", formats, formats[:1], key="formats")
+        dpi = st.number_input("PNG (dpi)", 30, 2400, 300, 50, key="dpi", width=140) if "png" in chosen else 300
+    return chosen, int(dpi)
 
 
 def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
     """Draws the buttons of what holds many figures: bundles, and the run as one HTML file."""
-    everything = bundle.Settings(
-        ("all",), settings.venue, settings.formats, looks=settings.looks, choice=settings.choice
-    )
+    everything = replace(settings, figures=("all",))
+    others = [ui.open_run(name) for name in settings.choice.runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         for text, what in ((f"These {len(settings.figures)}", settings), (f"All {count}", everything)):
             st.download_button(
-                f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what)[0],
+                f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what, others=others)[0],
                 f"{page.run.name}-figures.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
                 disabled=not settings.formats or not what.figures,
                 help="With rows (CSV, Parquet), LaTeX, pgfplots and provenance.json.",
@@ -109,9 +152,11 @@ def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
     name, figure = drawings.file_name(name), drawing.printed(settings.size)
     st.subheader(name, anchor=False)
     config = ui.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
-    st.plotly_chart(figure, theme=None, width="content", key=f"preview-{name}", config=config)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{settings.size.width:.3g} in wide, at true size. {drawing.caption}")
+    key, alt = f"preview-{name}", ui.alt_text(drawing.caption, drawing.rows)
+    st.plotly_chart(figure, theme=None, width="content", key=key, config=config, alt=alt)
+    words = f"{settings.size.width:.3g} in wide, at true size. {drawing.caption}"
+    ui.below(words, drawing.how_to_read, drawing.rows, key)
+    with st.container(horizontal=True):
         for form in settings.formats:
             st.download_button(
                 form.upper(), lambda form=form: export.render(figure, form, dpi=settings.dpi),
@@ -126,8 +171,8 @@ with ui.page("Figures") as page:
     known = drawings.offered(page.store, page.run, choice)
     figures = choose_known("Figures", known, [name for name in FIRST if name in known], "figure", "figures")
     figures += choose_panels(known)
-    formats = choose_formats()
-    settings = bundle.Settings(tuple(figures), venue, tuple(formats), looks=looks, choice=choice)
+    formats, dpi = choose_formats()
+    settings = bundle.Settings(tuple(figures), venue, tuple(formats), dpi, looks, choice)
     if words := export.missing_font(settings.size.font):
         st.warning(words.capitalize())
     show_files(page, settings, len(known))

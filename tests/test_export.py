@@ -1,5 +1,7 @@
 """Figures as files: a page of exactly the venue's width, fonts embedded, no bitmap, each caller its own figure."""
 
+import base64
+import hashlib
 import io
 import itertools
 import json
@@ -16,12 +18,13 @@ import plotly.graph_objects as go
 import psutil
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from interdash import bundle, drawings, latex, tables, ui
+from interdash import bundle, drawings, latex, queries, tables, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
-from interdash.figures import export, ink, paper, theme, venues
+from interdash.figures import export, ink, inputs, paper, theme, venues
 from interdash.runs import Run
 from interdash.store import open_store
 
@@ -69,7 +72,7 @@ def test_every_figure_has_a_name(figures):
 def test_unknown_choices_are_named(small_store, labelled_run):
     with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
         drawings.drawing(small_store, labelled_run, "pie", Choice())
-    with pytest.raises(ValueError, match="epoch 77 has no interactions; choose one of 0, 1, 3"):
+    with pytest.raises(ValueError, match="epoch 77 of tiny has no interactions; choose one of 0, 1, 3"):
         drawings.drawing(small_store, labelled_run, "order_strength", Choice(epoch=77))
     with pytest.raises(ValueError, match="there is no sample 99; choose 0 to 59"):
         drawings.drawing(small_store, labelled_run, "waterfall", Choice(sample=99))
@@ -176,16 +179,45 @@ def lab(colour, seen):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+TOGETHER = (  # colours of one panel
+    (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#000000"),
+    (theme.GENERALIZABLE, ink.mixed(theme.NON_GENERALIZABLE), "#FFFFFF"),
+    ("#000000", theme.TESTING, theme.GAP),
+    (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#8A8F98", "#56B4E9", "#000000"),  # of the removals
+    theme.OTHERS,
+)
+
+
 @pytest.mark.parametrize("sight", SEEN)
 def test_colours_of_one_panel_are_apart_however_seen(sight):
     seen = np.array(SEEN[sight])
-    pale = ink.mixed(theme.NON_GENERALIZABLE)
-    panels = [(theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#000000"), (theme.GENERALIZABLE, pale, "#FFFFFF")]
-    panels += [("#000000", theme.TESTING, theme.GAP), (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#8A8F98")]
-    panels += [theme.OTHERS]
-    for colours in panels:
+    for colours in TOGETHER:
         for one, other in itertools.combinations(colours, 2):
             assert np.linalg.norm(lab(one, seen) - lab(other, seen)) > 15, (one, other)
+
+
+@pytest.mark.parametrize("colours", TOGETHER)
+def test_colours_of_one_panel_are_apart_in_grey(colours):
+    figure = go.Figure([go.Bar(y=[1], marker={"color": colour}) for colour in colours])
+    greys = [bar.marker.color for bar in ink.grey(figure).data]
+    for one, other in itertools.combinations(greys, 2):
+        assert abs(lab(one, np.eye(3))[0] - lab(other, np.eye(3))[0]) > 11, (one, other)
+
+
+def test_what_is_chosen_can_be_read_in_grey():
+    light = lab(ink.GREYS[inputs.CHOSEN], np.eye(3))[0]
+    assert light > 80  # a chosen word is black on it, a chosen number is drawn in it on black
+
+
+def test_large_images_are_grey_in_grey():
+    content = io.BytesIO()
+    Image.new("RGB", (70, 70), (250, 20, 20)).save(content, "PNG")
+    figure = go.Figure(go.Image(source=inputs.data_uri(content.getvalue())))
+    made = paper.printed(figure, venues.venue("neurips", colours="grey"))
+    pixel = Image.open(io.BytesIO(base64.b64decode(made.data[0].source.partition(",")[2]))).convert("RGB")
+    assert pixel.getpixel((0, 0)) == (89, 89, 89)
+    paper.printed(figure, venues.venue("neurips"))
+    assert figure.data[0].source == inputs.data_uri(content.getvalue())
 
 
 def test_bars_are_apart_in_grey():
@@ -245,11 +277,29 @@ def test_captions_for_latex(labelled_run, figures):
     assert latex.escaped("a_b & 50 %") == r"a\_b \& 50 \%"
 
 
+@pytest.mark.parametrize("forms", [("svg", "html"), ("html",), ("png", "svg"), ("pdf", "png")])
+def test_latex_names_only_files_that_are_there(labelled_run, figures, forms):
+    text = bundle.latex(labelled_run, figures, bundle.Settings(formats=forms))
+    named = re.findall(r"\\include(\w+)\[.*?\]\{figures/(\w+)\.(\w+)\}", text)
+    assert {form for _, _, form in named} <= set(forms)
+    assert [name for _, name, _ in named] == ([] if forms == ("html",) else list(figures))
+    assert {command for command, _, _ in named} <= {"svg" if forms[0] == "svg" else "graphics"}
+    assert (text == "") == (forms == ("html",))
+
+
 def test_csv_is_exact():
     frame = pd.DataFrame({"x": [0.1 + 0.2, 1e-300], "members": [[1, 2], [3]], "image": [b"png", b"png"]})
     read = pd.read_csv(io.BytesIO(bundle.csv(frame)))
     assert read["x"].tolist() == frame["x"].tolist()
-    assert read["members"].tolist() == ["[1, 2]", "[3]"] and "image" not in read
+    assert read["members"].tolist() == ["[1, 2]", "[3]"]
+    assert "image" not in read and read["image_sha256"].tolist() == [hashlib.sha256(b"png").hexdigest()] * 2
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA])
+def test_lists_are_json_whatever_comes_first(missing):
+    frame = pd.DataFrame({"members": [missing, (1, 2)], "image": [missing, b"png"]})
+    lines = bundle.csv(frame).decode().splitlines()
+    assert lines[1] == "," and lines[2].startswith('"[1, 2]",')
 
 
 def test_settings_are_checked_and_come_back_from_json():
@@ -390,24 +440,50 @@ def test_docs_name_every_venue_and_option(small_store, labelled_run):
             assert option.opts[0] in text, option.opts
 
 
+BETWEEN = r"−?\d+\.\d{3} \(−?\d+\.\d{3} to −?\d+\.\d{3}\)"
+
+
 def test_tables(small_store):
     made = tables.tables(small_store, ["tiny"])
-    assert list(made) == ["phases", "endings", "removal"]
-    assert made["endings"].columns.tolist() == [
-        "run",
-        "epoch",
-        "training loss",
-        "testing loss",
-        "gap",
-        "H",
-        "peak of H",
-    ]
-    assert re.fullmatch(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", made["endings"]["H"].iloc[0])
-    assert made["removal"]["removed"].tolist() == list(tables.REMOVED.values())
+    assert list(made) == list(tables.CAPTIONS) == ["phases", "gaps", "power", "removal"]
+    assert [*made["gaps"]] == ["run", "epoch", "training", "testing", "gap", "gap, explained samples"]
+    assert [*made["power"]] == ["run", "epoch", "H", "peak of H", "at epoch"]
+    for table, column in (("gaps", "gap, explained samples"), ("power", "H"), ("power", "peak of H")):
+        assert re.fullmatch(BETWEEN, made[table][column].iloc[0]), column
+    changes = made["removal"]["change"]
+    assert all(re.fullmatch(r"[+−]\d\.\d{3}( \([+−]\d\.\d{3} to [+−]\d\.\d{3}\))?", cell) for cell in changes)
+    assert made["removal"]["removed"].tolist() == [name for name in tables.REMOVED.values() for _ in range(3)]
+    assert made["removal"]["loss"].tolist() == ["training", "testing", "gap"] * 3
     text = tables.booktabs(made["phases"], tables.CAPTIONS["phases"], "phases")
     assert r"\toprule" in text and r"phases 1$|$2 (epoch)" in text and r"95 \% bootstrap" in text
     assert all(line.count("&") == 2 for line in text.splitlines() if line.endswith(r"\\"))
+    assert r"\begin{table*}" in tables.booktabs(made["gaps"], "", "gaps", wide=True)
     assert tables.tables(small_store, []) == {}
+
+
+def test_tables_fit_into_a_column_of_text(small_store):
+    for name, table in tables.tables(small_store, ["tiny"]).items():
+        widths = [max(map(len, map(str, [column, *table[column]]))) for column in table]
+        assert sum(widths) + 3 * len(widths) < 95, name  # what 5.5 inches of 9 pt hold
+
+
+def test_peak_of_h_has_its_own_interval(small_store):
+    strength = queries.strength(small_store, "tiny")
+    peak = strength.loc[strength["generalization_power"].idxmax()]
+    row = tables.tables(small_store, ["tiny"])["power"].iloc[0]
+    low, high = peak["generalization_power_low"], peak["generalization_power_high"]
+    assert row["peak of H"] == f"{peak['generalization_power']:.3f} ({low:.3f} to {high:.3f})"
+    assert row["at epoch"] == str(peak["epoch"])
+
+
+def test_interval_of_a_gap_covers_the_truth():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(100):
+        low, high = tables.gap_interval(rng.exponential(1, 40), rng.exponential(2, 40))
+        hits += low <= 1 <= high
+    assert hits >= 88  # of 95 expected
+    assert all(np.isnan(tables.gap_interval(np.ones(1), np.ones(5))))
 
 
 def test_handout_holds_all_it_needs(labelled_run, figures, tmp_path):

@@ -15,6 +15,21 @@ def test_planted_boundaries_are_found_within_one_recorded_epoch(shape, grid, gap
     assert found["1|2"] >= 90 and found["2|3"] >= 90  # the intervals cover them
 
 
+def test_a_weak_fall_under_large_noise_is_found():
+    found = planted.boundaries("a weak fall in phase 1", "log", 100, 0.4, True, DRAWS)
+    assert found["found"] >= 95
+    assert found["1|2"] >= 90 and found["2|3"] >= 90
+
+
+def test_intervals_cover_the_boundaries_of_smooth_curves_and_have_a_width():
+    curves = [x + 0.01 for x in planted.smooth(np.random.default_rng(1), np.linspace(0, 1, 20))[0]]
+    run = {"recorded": [*range(20)], "generalizable": curves[0], "non_generalizable": curves[1]}
+    found = planted.study_boundaries([run], 100, 0.4, DRAWS)
+    assert found["1|2 reported"] == found["2|3 reported"] == DRAWS
+    assert found["1|2"] >= 90 and found["2|3"] >= 90
+    assert 0 < found["1|2 width"] < 6 and 0 < found["2|3 width"] < 6  # not all at one epoch: the smoother is drawn too
+
+
 @pytest.mark.parametrize("name", planted.NO_PHASES)
 def test_no_phase_is_reported_where_there_is_none(name):
     assert planted.quiet(name, 50, 0.2, DRAWS) >= 95

@@ -15,7 +15,9 @@ import plotly.offline
 FORMATS = ("pdf", "svg", "png", "html")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 REMEDY = "install it with `apt-get install --no-install-recommends chromium fonts-liberation`"
+OFFLINE = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")  # it asks nobody for anything
 SECONDS = 60.0  # until a figure is given up
+PATIENCE = 600.0  # … that waits for others to be drawn
 
 
 class NoBrowserError(RuntimeError):
@@ -38,7 +40,7 @@ def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
     if form not in FORMATS:
         raise ValueError(f"a figure cannot be written as {form!r}; choose one of {', '.join(FORMATS)}")
     if form == "html":
-        return page(figure)
+        return page(go.Figure(figure).update_layout(hovermode="closest"))  # which paper has no use for
     layout: Any = figure.layout
     options = {
         "format": form,
@@ -81,15 +83,22 @@ def chromium() -> str:
 
 
 def missing_font(font: str) -> str:
-    """Returns what to say if a font is not installed, so that another one would be drawn; "" if it is, or unknown."""
+    """Returns what to say if a font cannot be used: not installed, or no TrueType; "" if it can, or if unknown."""
     if shutil.which("fc-list") is None:
         return ""
-    found = subprocess.run(["fc-list", f":family={font}"], capture_output=True, text=True, check=False).stdout
-    return "" if found.strip() else f"the font {font!r} is not installed, another one is drawn; see `fc-list : family`"
+
+    def installed(pattern: str) -> bool:
+        return bool(subprocess.run(["fc-list", pattern], capture_output=True, text=True, check=False).stdout.strip())
+
+    if not installed(f":family={font}"):
+        return f"the font {font!r} is not installed, another one is drawn; see `fc-list : family`"
+    if not installed(f":family={font}:fontformat=TrueType"):
+        return f"the font {font!r} is not TrueType: PDF holds it as Type 3, which venues refuse; take another"
+    return ""
 
 
 def close() -> None:
-    """Ends the kept Chromium; the next figure starts another."""
+    """Ends the kept Chromium, once it has drawn what it is drawing; the next figure starts another."""
     _browser.close()
 
 
@@ -100,7 +109,8 @@ class _Browser:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kaleido: Any = None
-        self._turn: asyncio.Lock | None = None
+        self._turn = asyncio.Lock()
+        self._closed = False  # for good: the process ends
 
     def ask(self, figure: dict[str, Any], options: dict[str, Any]) -> bytes:
         path = chromium()
@@ -108,12 +118,18 @@ class _Browser:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(self._draw(figure, options, path), self._loop).result()
+        asked = asyncio.run_coroutine_threadsafe(self._draw(figure, options, path), self._loop)
+        try:
+            return asked.result(PATIENCE)
+        except TimeoutError as error:
+            asked.cancel()
+            raise RuntimeError(f"the figure was not drawn within {PATIENCE:g} s; draw fewer at once") from error
 
     async def _draw(self, figure: dict[str, Any], options: dict[str, Any], path: str) -> bytes:
-        self._turn = self._turn or asyncio.Lock()
         async with self._turn:
             for last in (False, True):
+                if self._closed:
+                    raise RuntimeError("no figure is drawn any more: the program ends")
                 try:
                     self._kaleido = self._kaleido or await _started(path)
                     return await asyncio.wait_for(self._kaleido.calc_fig(figure, options), SECONDS)
@@ -133,20 +149,36 @@ class _Browser:
             except Exception:  # it is dead already
                 return
 
-    def close(self) -> None:
+    async def _end_in_turn(self) -> None:
+        async with self._turn:
+            await self._end()
+
+    def close(self, *, for_good: bool = False) -> None:
+        self._closed = self._closed or for_good
         with self._lock:
-            if self._loop is not None:
-                asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(15)
+            if self._loop is None:
+                return
+        waits = asyncio.run_coroutine_threadsafe(self._end_in_turn(), self._loop)
+        try:
+            waits.result(15 if for_good else PATIENCE)
+        except TimeoutError:  # the figure that is drawn now is given up
+            waits.cancel()
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(15)
 
 
 async def _started(path: str) -> Any:
     import kaleido
+    from choreographer.browsers.chromium import Chromium
+
+    class Offline(Chromium):
+        def get_cli(self) -> list[str]:
+            return [*super().get_cli(), *OFFLINE]
 
     # mathjax=False: else it would be fetched from the network
-    browser = kaleido.Kaleido(n=1, timeout=SECONDS, mathjax=False, path=path)
+    browser = kaleido.Kaleido(n=1, timeout=SECONDS, mathjax=False, path=path, browser_cls=Offline)
     await asyncio.wait_for(browser.open(), SECONDS)
     return browser
 
 
 _browser = _Browser()
-atexit.register(close)
+atexit.register(_browser.close, for_good=True)

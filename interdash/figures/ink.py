@@ -22,12 +22,13 @@ from interdash.figures import theme
 MOST_PIXELS = 64 * 64  # of an image that is drawn as rectangles
 BAR = 44  # pixels of a colour bar with its numbers
 GREYS = {  # for print without colour, apart in lightness: told apart by dash, marker and frame as well
-    theme.GENERALIZABLE: "#2B2B2B",
-    theme.NON_GENERALIZABLE: "#8C8C8C",
-    theme.TESTING: "#6E6E6E",
-    theme.GAP: "#A8A8A8",
-    "#56B4E9": "#C4C4C4",
-    "#E69F00": "#484848",
+    theme.GENERALIZABLE: "#292929",
+    theme.NON_GENERALIZABLE: "#707070",
+    theme.TESTING: "#4B4B4B",
+    theme.GAP: "#979797",
+    "#8A8F98": "#939393",
+    "#56B4E9": "#B7B7B7",
+    "#E69F00": "#D9D9D9",  # a chosen word is black on it, a chosen number stands in it on black
     "#F0E442": "#DADADA",
 }
 
@@ -169,7 +170,19 @@ def grey(figure: Any) -> go.Figure:
         lambda found: theme.rgba(_grey_of(*map(int, found.groups()[:3])), float(found[4])),
         text,
     )
-    return go.Figure(json.loads(text))
+    made: Any = go.Figure(json.loads(text))
+    for picture in (*made.select_traces({"type": "image"}), *made.layout.images):
+        if picture.source:
+            picture.source = _without_colour(picture.source)
+    return made
+
+
+def _without_colour(source: str) -> str:
+    """Returns an image in a data URI as the PNG of its greys."""
+    image = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGBA")
+    content = io.BytesIO()
+    Image.merge("LA", (image.convert("L"), image.getchannel("A"))).save(content, "PNG")
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def _channels(colour: str) -> str:

@@ -161,12 +161,18 @@ def _add(whole: dict[str, Any], part: dict[str, Any], place: _Place, number: int
 
 
 def _match(layout: dict[str, Any]) -> None:
-    """Lets x axes of the same title and scale, whose range follows what is drawn, cover the same range."""
-    leaders: dict[tuple[str, str], str] = {}
-    for key in [key for key in layout if key.startswith("xaxis")]:
-        axis = layout[key]
+    """Lets axes of the same title and scale, whose range follows what is drawn, cover the same range.
+
+    All x axes do; the y axes of a chart follow those of the charts beside it, not its own other panels.
+    """
+    leaders: dict[tuple[Any, ...], str] = {}
+    for key in [key for key in layout if re.fullmatch(r"[xy]axis\d+", key)]:
+        axis, name, chart = layout[key], f"{key[0]}{key[5:]}", int(key[5:]) // 100
         title = (axis.get("title", {}).get("text") or "").replace("<br>", " ")
-        if title and "range" not in axis and "matches" not in axis:
-            leader = leaders.setdefault((title, axis.get("type", "")), f"x{key[5:]}")
-            if leader != f"x{key[5:]}":
-                axis["matches"] = leader
+        fixed = {"range", "matches", "scaleanchor", "overlaying"} & axis.keys() or axis.get("type") == "category"
+        if not title or fixed:
+            continue
+        row = () if key[0] == "x" else tuple(round(end, 6) for end in axis["domain"])  # at the same heights
+        leader = leaders.setdefault((key[0], title, axis.get("type", ""), row), name)
+        if leader != name and (key[0] == "x" or int(leader[1:]) // 100 != chart):
+            axis["matches"] = leader

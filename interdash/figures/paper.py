@@ -19,6 +19,7 @@ from interdash.figures.venues import NUMBERS, POINT, SMALLEST, Venue, spelled
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
+FALLBACKS = {False: "Arial, Helvetica, sans-serif", True: '"Times New Roman", Times, serif'}
 _SCREEN = 13  # pixels of text in the charts of the screen
 
 
@@ -59,7 +60,7 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
 def template(venue: Venue) -> go.layout.Template:
     """Returns the template of the screen with the fonts and sizes of a venue."""
     made = theme.template()
-    font = f'"{venue.font}"'
+    font = f'"{venue.font}", {FALLBACKS["Serif" in venue.font]}'  # for readers of SVG and HTML without the font
     axis = {
         "tickfont": {"size": venue.tick * POINT},
         "title": {"font": {"size": venue.label * POINT}, "standoff": 4},
@@ -100,6 +101,8 @@ def _scale(figure: Any, venue: Venue) -> None:
             trace.marker.size = factor * (6 if size is None else size)
             if trace.marker.line.width:
                 trace.marker.line.width = factor * trace.marker.line.width
+            if trace.error_x.array is not None:
+                trace.error_x.update(thickness=factor * (trace.error_x.thickness or 2), width=factor * 4)
         if trace.type == "scatter" and trace.mode and "text" in trace.mode:
             trace.textfont.size = venue.tick * POINT
             trace.cliponaxis = False
@@ -283,7 +286,8 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, panel_width: float, t
     layout = figure.layout
     y_axis = layout[panels[0].y]
     if y_axis.type == "category":
-        return [1.45 * tick * len(y_axis.tickvals)]
+        lines = max(text.count("<br>") + 1 for text in y_axis.ticktext)
+        return [(0.2 + 1.25 * lines) * tick * len(y_axis.tickvals)] * rows
     if y_axis.scaleanchor:
         return [min(panel_width, 330.0)] * rows
     one = min(max(0.66 * panel_width, 96.0), 190.0)
@@ -298,19 +302,20 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, panel_width: float, t
 def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
     """Returns the pixels that numbers and title of a y axis take."""
     names = [text for axis in axes for text in figure.layout[axis].ticktext or ()]
-    numbers = max((len(_plain(text)) * 0.47 for text in names), default=2.2) * tick
+    lines = [_plain(line) for text in names for line in text.split("<br>")]
+    numbers = max((len(line) * 0.47 for line in lines), default=2.2) * tick
     return 6 + numbers + 1.6 * label + 4
 
 
 def _shorten(figure: Any, most: int) -> None:
-    """Cuts long names beside the bars; the rows behind the figure have all of them."""
+    """Cuts long names beside the bars, line by line; the rows behind the figure have all of them."""
     for axis in figure.select_yaxes():
         if axis.type == "category" and axis.ticktext:
-            texts = [text if len(_plain(text)) <= most else _plain(text) for text in axis.ticktext]
-            axis.ticktext = [
-                text if len(_plain(text)) <= most else html.escape(f"{text[: most - 1]}…", quote=False)
-                for text in texts
-            ]
+            axis.ticktext = ["<br>".join(_cut(line, most) for line in text.split("<br>")) for text in axis.ticktext]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(_plain(text)) <= most else html.escape(f"{_plain(text)[: most - 1]}…", quote=False)
 
 
 def legend(figure: Any, venue: Venue, width: float) -> int:

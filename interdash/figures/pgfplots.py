@@ -161,8 +161,24 @@ def _line(trace: Any, x: list[Any], y: list[Any], colours: dict[str, str]) -> li
             pieces[-1].append(f"({_number(one)},{_number(other)})")
     end = r" \closedcycle" if trace.fill == "tonexty" else " -- cycle" if trace.fill == "toself" else ""
     look = rf"    \addplot[{_look(trace, colours)}, forget plot] coordinates"
-    lines = [f"{look} {{{' '.join(piece)}}}{end};" for piece in pieces if piece]
+    lines = _error_bars(trace, x, y, colours) + [f"{look} {{{' '.join(piece)}}}{end};" for piece in pieces if piece]
     return lines + _texts(trace, x, y) if trace.mode and "text" in trace.mode else lines
+
+
+def _error_bars(trace: Any, x: list[Any], y: list[Any], colours: dict[str, str]) -> list[str]:
+    """Returns a line from low to high for each interval along x."""
+    bars = trace.error_x
+    if bars.array is None:
+        return []
+    colour = _colour(bars.color or trace.line.color or _one(trace.marker.color, 0), colours)[0]
+    ends = zip(x, y, bars.arrayminus if bars.arrayminus is not None else bars.array, bars.array, strict=True)
+    width = f"line width={0.75 * (bars.thickness or 2):.2f}pt"
+    look = rf"    \addplot[{colour}, solid, {width}, mark=|, forget plot] coordinates"
+    return [
+        f"{look} {{({_number(one - low)},{_number(other)}) ({_number(one + high)},{_number(other)})}};"
+        for one, other, low, high in ends
+        if one is not None and other is not None and (low or high)
+    ]
 
 
 def _texts(trace: Any, x: list[Any], y: list[Any]) -> list[str]:

@@ -51,7 +51,12 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
             )
     figure.update_xaxes(title=titles[0], tickformat=theme.SHARE, rangemode="tozero", row=1, col=1)
     figure.update_xaxes(title=titles[1], tickformat=theme.SHARE, rangemode="tozero", row=1, col=2)
-    figure.update_yaxes(title="choice", type="category", autorange="reversed", row=1, col=1)
+    choices = [*dict.fromkeys(choice_names(robustness))]  # the first on top
+    figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=choices[::-1], tickvals=choices, ticktext=choices,
+        range=[-0.6, len(choices) - 0.4],
+    )  # fmt: skip
+    figure.update_yaxes(title="choice", row=1, col=1)
     return figure.figure(height=170 + 46 * robustness["alternative"].nunique(), margin={"t": 70})
 
 

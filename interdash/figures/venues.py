@@ -88,6 +88,11 @@ def venue(name: str, **changes: Any) -> Venue:
     return replace(Venue(inches), **changes)
 
 
+def has_columns(name: str) -> bool:
+    """Returns whether a venue is the whole width of a page of two columns."""
+    return f"{name}-column" in VENUES
+
+
 def spelled(text: str, numbers: str) -> str:
     """Returns a text with the numbers in it as a language writes them; those from 10,000 on in groups of three.
 
