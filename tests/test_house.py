@@ -1,6 +1,7 @@
 """The rules of the house: who may import what, how long a module may be, and what a module may not be called."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -61,6 +62,23 @@ def test_module(path):
         mine = re.findall(r"^from interdash(?:\.(\w+))? import (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         of = {module or each.strip() for module, names in mine for each in names.split(",")}
         assert of <= {*FORMULAS, "config", "parts"}, "a formula reads no run, no table and no page"
+
+
+def test_imports_go_round_nowhere():
+    """What modules import as they are loaded, imports inside functions left out, has an order."""
+    paths = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path for path in MODULES}
+    paths = {module.removesuffix(".__init__"): path for module, path in paths.items()}
+    needs = {}
+    for module, path in paths.items():
+        asked = set()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("interdash"):
+                asked |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            elif isinstance(node, ast.Import):
+                asked |= {alias.name for alias in node.names}
+        needs[module] = asked & set(paths) - {module, "interdash"}  # the package itself is loaded by any of them
+    assert "interdash.store" in needs["interdash.queries"]
+    list(graphlib.TopologicalSorter(needs).static_order())  # raises CycleError with the round
 
 
 @pytest.mark.parametrize("module", ["interdash", *(f"interdash.{module}" for module in DASHBOARD)])
