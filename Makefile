@@ -19,7 +19,7 @@ INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/pip install --progress-bar off $(1) || tou
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "interdash needs Python 3.11 or later, and \
 	$(PYTHON) is $$($(PYTHON) --version 2>&1); name another, as in: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "install what is missing, as in: sudo apt-get install python3-venv"; exit 1; }
-	@$(call INSTALL,--requirement requirements.txt,75,60)
+	@$(call INSTALL,--requirement requirements.txt,30,60)
 	@$(call INSTALL,--no-deps --editable .,1,5)
 	@touch $@
 

@@ -52,12 +52,12 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     last = real.checkpoint_epochs("baseline-0")[-1]
     base = _columns(real, "baseline-0", last, draw)
     recorded = real.checkpoint_epochs("target")
-    _write(run, planned, "baseline-0", last, base, label_tables(base, [], rules, splits), last)
+    _write(run, planned, "baseline-0", last, base, label_tables([[base]], [base], rules, splits), last)
 
     def made() -> Iterator[tuple[int, Columns, dict[str, pa.Table]]]:
         for epoch in recorded:
             columns = _columns(real, "target", epoch, draw)
-            yield epoch, columns, label_tables(columns, [base], rules, splits)
+            yield epoch, columns, label_tables([[columns, base]], [columns, base], rules, splits)
 
     waiting, todo = made(), list(enumerate(np.linspace(0, recorded[-1], n_epochs)))
     early = late = next(waiting)

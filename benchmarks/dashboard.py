@@ -19,14 +19,10 @@ import platform
 import random
 import re
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,11 +30,14 @@ from typing import Any
 import numpy as np
 from playwright.async_api import Browser, Error, Page, async_playwright
 
+from benchmarks.server import HOME, Server, serving
 from benchmarks.sessions import Client
 
-HOME = Path(__file__).resolve().parent.parent
 RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
-PAGES = {"dynamics": "Dynamics", "sample": "Sample", "removal": "Removal", "compare": "Compare", "figures": "Figures"}
+PAGES = {
+    **{"dynamics": "Dynamics", "sample": "Sample", "removal": "Removal", "compare": "Compare", "figures": "Figures"},
+    "help": "Help",
+}
 BARS = {"first page": 5.0, "next page": 1.5, "rerun": 0.6}  # seconds, medians; twice these for the big run
 BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 3.0
 CHROMIUM = (
@@ -78,6 +77,11 @@ def click(text: str, where: str) -> Act:
     return lambda page: page.locator(f".st-key-{where} button", has_text=re.compile(f"^{text}$")).first.click()
 
 
+def section(name: str) -> Act:
+    """Returns the action that opens a section of a page."""
+    return lambda page: page.get_by_role("tab", name=name, exact=True).click()
+
+
 async def search(page: Page) -> None:
     """Searches the list of runs."""
     box = page.locator(".st-key-q input")
@@ -92,70 +96,30 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "earlier epoch": press("ArrowLeft", "epoch"),
         "AND and OR apart": click("apart", "type"),
         "linear axis": click("linear", "axis"),
+        "section six epochs": section("Six epochs"),
+        "section order × epoch": section("Order × epoch"),
     },
     "sample": {
         "next sample": lambda page: page.locator(".st-key-Next button").click(),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "testing samples": click("testing", "split"),
         "fifty interactions": click("50", "top"),
+        "section faithfulness": section("Faithfulness and life"),
     },
     "removal": {
         "higher orders": press("ArrowRight", "order"),
         "smaller dose": press("ArrowLeft", "dose"),
         "earlier epoch": press("ArrowLeft", "epoch"),
+        "section samples": section("Samples"),
     },
     "compare": {
         "by phase": click("phase", "by"),
         "training samples": click("training", "split"),
         "earlier epoch of A": press("ArrowLeft", "epoch_a"),
     },
-    "figures": {},
+    "figures": {"training samples": click("training", "split"), "earlier epoch": press("ArrowLeft", "epoch")},
+    "help": {},
 }
-
-
-@dataclass
-class Server:
-    """A running dashboard."""
-
-    process: subprocess.Popen
-    address: str
-    started: float  # seconds until it answered
-
-    def gib(self, what: str) -> float:
-        """Returns VmRSS (now) or VmHWM (at most) of the process and its children, in GiB."""
-        total, waiting = 0, [self.process.pid]
-        while waiting:
-            pid = waiting.pop()
-            status = Path(f"/proc/{pid}/status").read_text()
-            total += int(status.partition(f"{what}:")[2].split()[0])
-            waiting += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return round(total / 2**20, 2)
-
-
-@contextmanager
-def serving(roots: list[Path], port: int) -> Iterator[Server]:
-    """Yields a dashboard that was just started."""
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    environment = os.environ | {"INTERDASH_ROOT": os.pathsep.join(str(root.resolve()) for root in roots)}
-    environment |= {"OMP_NUM_THREADS": "2"}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=HOME, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).read()
-                break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 60:
-                    raise RuntimeError(f"the dashboard did not start on port {port}; is the port free?") from None
-                time.sleep(0.02)
-        yield Server(process, address, time.perf_counter() - start)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
 
 
 @asynccontextmanager
@@ -318,7 +282,8 @@ CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions withou
     "sample": [("epoch", -2), ("split", "testing"), ("top", "50")],
     "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
     "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],
-    "figures": [],
+    "figures": [("split", "training"), ("epoch", -2)],
+    "help": [],
 }
 
 
@@ -354,7 +319,7 @@ async def sessions(runs: list[Path], port: int, count: int, rounds: int) -> dict
             stem = stems[(number + step) % len(stems)]
             await think()
             served.setdefault("next page", []).append(await client.turn_to(stem))
-            if not client.charts:
+            if not client.charts and stem != "help":
                 errors.append(f"session {number}: {stem} has no chart")
             for key, option in CLIENT_ACTIONS[stem]:
                 await think()

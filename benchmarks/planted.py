@@ -1,14 +1,19 @@
 """Phases and intervals against planted truth: `python -m benchmarks.planted [--quick]`, results/planted.json.
 
 Strengths are drawn for samples that differ in size and in their own slow course, with noise at every epoch, around
-mean curves whose boundaries are known. Bars: both boundaries within one recorded epoch in 95 of 100 draws, none
-reported in 95 of 100 where there is none, intervals that cover the truth at 95 ± 5 %. A few minutes; quick: 20 draws.
+mean curves whose boundaries are known: broken lines, sums of sigmoids (where the truth is what the rule's words say of
+the curves: H peaks, the lead is lost), and the mean curves of the runs in docs/study (where it is what the rule says of
+those curves without noise). Bars: both boundaries within one recorded epoch in 95 of 100 draws, none reported in 95 of
+100 where there is none, intervals that cover the truth in at least 90 %, nominal are 95 %. More is no failure: epochs
+are few, so an interval of one or two often holds the truth always; the mean width beside each coverage says that none
+is bought by wide intervals. The seed was not used while the rule was made. Half an hour; quick: 20 draws.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy
@@ -20,9 +25,12 @@ from interdash.generalization import loss
 from interdash.phases import Phases, find_phases
 
 RESULTS = Path(__file__).parent / "results" / "planted.json"
-DRAWS = 100
+STUDY = Path(__file__).parents[1] / "docs" / "study" / "study.json"
+DRAWS = 200
+SEED = 2026
 FOUND, QUIET = 95.0, 95.0  # %
 NOMINAL, SLACK = 95.0, 5.0  # %
+ENOUGH = 20  # reported boundaries, for a coverage to be told
 
 LOG_EPOCHS = np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 51, 64, 81, 102, 128.0])
 GRIDS = {"log": (LOG_EPOCHS, np.log1p(LOG_EPOCHS)), "raw": (3.0 * np.arange(20), np.arange(20.0))}
@@ -36,13 +44,25 @@ NOISES = {  # samples, noise of each sample at each epoch (standard deviation, s
     "100 samples, noise 40 %": (100, 0.4),
     "200 samples, noise 50 %": (200, 0.5),
 }
+SMOOTH = "sigmoids"
+
+
+def rise(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """Returns a sigmoid from 0 to 1."""
+    return np.reciprocal(1 + np.exp(-(x - centre) / width))
+
+
 X = np.linspace(0, 1, 20)
+MIDDLE = rise(X, 0.5, 0.12)
 NO_PHASES = {
     "constant": (4 + 0 * X, 3 + 0 * X),
     "both grow alike": (1 + 5 * X, 0.5 + 2.5 * X),
     "only generalizable grows": (1 + 6 * X, 2 + 0 * X),
     "saturation": (1 + 6 * (1 - np.exp(-5 * X)), 0.5 + 2 * np.exp(-4 * X)),
     "overfits from the start": (3 + 0 * X, 1 + 4 * X),
+    "sigmoids, H constant": (0.2 + 8 * MIDDLE, 0.1 + 4 * MIDDLE),
+    "sigmoids, H rises throughout": (1 + 6 * MIDDLE, 2 + MIDDLE),
+    "sigmoids, H falls throughout": (3 + MIDDLE, 0.5 + 8 * MIDDLE),
 }
 
 
@@ -70,11 +90,12 @@ def planted(
 ) -> tuple[np.ndarray, tuple[int, int], np.ndarray, np.ndarray]:
     """Returns epochs, positions of both boundaries, and both strengths; with gaps, four checkpoints are missing."""
     epochs, x = GRIDS[grid]
-    places = int(rng.integers(4, 8)), int(rng.integers(12, 16))
-    strengths = [
-        sampled(rng, broken_line(x, places, changes, start), samples, noise)
-        for changes, start in zip(SHAPES[shape], (1, 5), strict=True)
-    ]
+    if shape == SMOOTH:
+        curves, places = smooth(rng, x / x[-1])
+    else:
+        places = int(rng.integers(4, 8)), int(rng.integers(12, 16))
+        curves = [broken_line(x, places, changes, start) for changes, start in zip(SHAPES[shape], (1, 5), strict=True)]
+    strengths = [sampled(rng, curve, samples, noise) for curve in curves]
     kept = np.ones(len(epochs), bool)
     if gaps:
         others = np.setdiff1d(np.arange(1, len(epochs) - 1), places)
@@ -83,28 +104,88 @@ def planted(
     return epochs[kept], (first, second), strengths[0][:, kept], strengths[1][:, kept]
 
 
-def boundaries(shape: str, grid: str, samples: int, noise: float, gaps: bool, draws: int) -> dict[str, float]:
-    """Returns in %: both found within one recorded epoch, and how often each interval covers its boundary."""
-    rng, found, covered, told = np.random.default_rng(1), 0, np.zeros(2), np.zeros(2)
+def smooth(rng: np.random.Generator, x: np.ndarray) -> tuple[list[np.ndarray], tuple[int, int]]:
+    """Returns both curves `[E]`, sums of sigmoids of x from 0 to 1, and the positions where H peaks and is outgrown."""
+    first, last = rng.uniform(0.18, 0.3), rng.uniform(0.78, 0.88)
+    early, middle, late = rise(x, first, 0.05), rise(x, 0.52, 0.08), rise(x, last, 0.05)
+    good, bad = 1 + 5 * early + 6 * middle, 5 - 4 * early + 3 * middle + 10 * late
+    peak = int((good / (good + bad)).argmax())
+    return [good, bad], (peak, peak + int((bad - good)[peak:].argmin()))
+
+
+Told = list[tuple[float, tuple[float, float]] | None]  # for each boundary its epoch and interval
+
+
+def told(phases: Phases) -> Told:
+    """Returns both boundaries with their intervals."""
+    pairs = ((phases.boundary_12, phases.interval_12), (phases.boundary_23, phases.interval_23))
+    return [None if epoch is None or interval is None else (epoch, interval) for epoch, interval in pairs]
+
+
+class Tally:
+    """Counts how often each boundary is reported, near the truth, and covered, and how wide its intervals are."""
+
+    def __init__(self) -> None:
+        """Starts at nothing."""
+        self.draws, self.both = 0, 0
+        self.reported, self.covered, self.width = np.zeros(2), np.zeros(2), np.zeros(2)
+
+    def add(self, epochs: np.ndarray, truth: Sequence[float | None], found: Told) -> None:
+        """Counts one draw; the truth is in epochs, None: that boundary is not asked."""
+        near = 0
+        for i, (true, pair) in enumerate(zip(truth, found, strict=True)):
+            if true is None or pair is None:
+                continue
+            at, low, high = np.searchsorted(epochs, [pair[0], *pair[1]])
+            near += abs(at - np.searchsorted(epochs, true)) <= 1
+            self.reported[i] += 1
+            self.covered[i] += pair[1][0] <= true <= pair[1][1]
+            self.width[i] += high - low
+        self.draws += 1
+        self.both += near == 2
+
+    def summary(self) -> dict[str, Any]:
+        """Returns in %: both found within one recorded epoch, each coverage; widths in recorded epochs; how many."""
+        whole = np.maximum(self.reported, 1)
+        made: dict[str, Any] = {"found": 100 * self.both / self.draws}
+        for i, name in enumerate(("1|2", "2|3")):
+            made[name] = float(100 * self.covered[i] / whole[i])
+            made |= {f"{name} width": float(self.width[i] / whole[i]), f"{name} reported": int(self.reported[i])}
+        return made
+
+
+def boundaries(shape: str, grid: str, samples: int, noise: float, gaps: bool, draws: int) -> dict[str, Any]:
+    """Returns how often planted boundaries are found and covered; see `Tally.summary`."""
+    rng, tally = np.random.default_rng(SEED), Tally()
     for _ in range(draws):
         epochs, places, *strengths = planted(rng, shape, grid, samples, noise, gaps)
-        phases = find_phases(epochs, *strengths)
-        pairs = ((phases.boundary_12, phases.interval_12), (phases.boundary_23, phases.interval_23))
-        near = 0
-        for i, ((epoch, interval), place) in enumerate(zip(pairs, places, strict=True)):
-            if epoch is None or interval is None:
-                continue
-            near += abs(int(np.searchsorted(epochs, epoch)) - place) <= 1
-            told[i] += 1
-            covered[i] += interval[0] <= epochs[place] <= interval[1]
-        found += near == 2
-    share = 100 * covered / np.maximum(told, 1)
-    return {"found": 100 * found / draws, "1|2": float(share[0]), "2|3": float(share[1])}
+        tally.add(epochs, epochs[list(places)].tolist(), told(find_phases(epochs, *strengths)))
+    return tally.summary()
+
+
+def study_boundaries(runs: Sequence[dict[str, Any]], samples: int, noise: float, draws: int) -> dict[str, Any]:
+    """Returns how often the boundaries of runs of the study are covered, drawn around their mean curves.
+
+    The truth is what the rule reports of samples whose means are exactly those curves.
+    """
+    rng, tally = np.random.default_rng(SEED), Tally()
+    for run in runs:
+        epochs = np.array(run["recorded"], float)
+        curves = [np.array(run[name]) for name in ("generalizable", "non_generalizable")]
+
+        def drawn(curves: Sequence[np.ndarray] = curves) -> list[np.ndarray]:
+            return [sampled(rng, curve, samples, noise) for curve in curves]
+
+        exact = [strengths * curve / strengths.mean(0) for strengths, curve in zip(drawn(), curves, strict=True)]
+        truth = [pair and pair[0] for pair in told(find_phases(epochs, *exact))]
+        for _ in range(draws):
+            tally.add(epochs, truth, told(find_phases(epochs, *drawn())))
+    return tally.summary()
 
 
 def quiet(name: str, samples: int, noise: float, draws: int) -> float:
     """Returns in %: how often no boundary is reported for curves without phases."""
-    rng, nothing = np.random.default_rng(2), Phases(None, None, None, None)
+    rng, nothing = np.random.default_rng(SEED), Phases(None, None, None, None)
     silent = 0
     for _ in range(draws):
         strengths = [sampled(rng, curve, samples, noise) for curve in NO_PHASES[name]]
@@ -161,15 +242,20 @@ def rank_truth() -> float:
 
 def rows(draws: int) -> Iterator[Row]:
     """Yields every line of the table."""
-    for shape in SHAPES:
+    for shape in (*SHAPES, SMOOTH):
         for grid in GRIDS:
             for words, (samples, noise) in NOISES.items():
                 for gaps in (False, True):
                     where = f"{shape}, {grid} epochs{', gaps' if gaps else ''}, {words}"
                     found = boundaries(shape, grid, samples, noise, gaps, draws)
                     yield row(f"{where}: both found", found["found"], FOUND, "%", at_least=True)
-                    for name in ("1|2", "2|3"):
-                        yield covers(f"{where}: interval of {name} covers", found[name])
+                    yield from interval_rows(where, found)
+    runs = json.loads(STUDY.read_text(encoding="utf-8"))["runs"]
+    for case in dict.fromkeys(run["case"] for run in runs):
+        some = [run for run in runs if run["case"] == case]
+        samples = 200 if case.startswith("digits") else 100  # as many as are explained
+        found = study_boundaries(some, samples, 0.3, -(-draws // len(some)))
+        yield from interval_rows(f"mean curves of {case}, {samples} samples, noise 30 %", found)
     for name in NO_PHASES:
         for words, (samples, noise) in NOISES.items():
             yield row(f"{name}, {words}: nothing found", quiet(name, samples, noise, draws), QUIET, "%", at_least=True)
@@ -185,15 +271,23 @@ def rows(draws: int) -> Iterator[Row]:
         yield covers(f"rank correlation, {points} independent points: interval covers", share)
 
 
+def interval_rows(where: str, found: dict[str, Any]) -> Iterator[Row]:
+    """Yields the lines of both boundaries' intervals, if they were reported often enough."""
+    for name in ("1|2", "2|3"):
+        if found[f"{name} reported"] >= ENOUGH:
+            told_of = {"width": found[f"{name} width"], "reported": found[f"{name} reported"]}
+            yield covers(f"{where}: interval of {name} covers", found[name]) | told_of
+
+
 def covers(what: str, share: float) -> Row:
-    """Returns one line of the table: the distance of a coverage in % from the nominal one."""
-    return {**row(f"{what} ({share:.1f} %)", abs(share - NOMINAL), SLACK, "pts"), "coverage": share}
+    """Returns one line of the table: a coverage in %, which may lie above the nominal one but not far below."""
+    return row(what, share, NOMINAL - SLACK, "%", at_least=True)
 
 
 def main() -> int:
     """Returns 0 if every bar holds, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20 draws, half a minute; too few for the bars")
+    parser.add_argument("--quick", action="store_true", help="20 draws, some minutes; too few for the bars")
     draws = 20 if parser.parse_args().quick else DRAWS
     made = list(rows(draws))
     versions = {"numpy": np.__version__, "scipy": scipy.__version__}

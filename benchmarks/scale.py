@@ -3,6 +3,7 @@
     python -m benchmarks.scale --run data/runs/mnist [--only sweep|engines] [--scratch FOLDER]
 
 Weights are those of a finished `mnist` run; samples and variables are drawn anew for each n. Nothing else should run.
+It takes about three minutes for the sweep and seven for the engines.
 
 The constants for an extrapolation:
 
@@ -13,11 +14,13 @@ The constants for an extrapolation:
   and `sweep.fixed` are slope and intercept of a straight line through all of them (seconds, 25 samples a unit), and
   `sweep.worst_residual` is how far the farthest point lies from it, as a share of the longest. `peak_mb` is the
   process's peak memory so far: flat means that memory does not grow with the number of units.
-- `engines.rows[*]`: wall `seconds` of the same units with one and two workers in processes and on Dask, start of the
-  workers included, with `units_per_second`; `unit_seconds` is the median unit. `engines.speedup` (two workers over one)
-  and `engines.dask_overhead` (Dask over processes, both with two workers, − 1) are quotients of these. W workers take
-  work / (W × speedup / 2), as long as driver and disk keep up: `engines.driver_seconds_per_unit`, what the driver does
-  with a finished unit (reads and checks its part), times units bounds that from below.
+- `engines.rows[*]`: wall `seconds` of the same units by one worker process, by two, and by two Dask workers, start of
+  the workers included: one entry a round, every second round in the opposite order, with the median round's
+  `units_per_second`; `unit_seconds` is the median unit. `engines.speedup` (two workers over one process) and
+  `engines.dask_overhead` (two Dask workers over two processes, − 1) are medians of the quotients of each round. W
+  workers take work / (W × speedup / 2), as long as driver and disk keep up: `engines.driver_seconds_per_unit`, what the
+  driver does with a finished unit (reads and checks its part), times units bounds that from below.
+- `engines.bars`: speedup of two processes, overhead of Dask, and length of a unit against what they should be.
 """
 
 import argparse
@@ -40,8 +43,10 @@ from interdash.parts import part_path, plan, read_notes
 from interdash.runs import Run
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
-SIZES = (6, 8, 10, 12)  # n of the sweep
+SIZES = {6: 50, 8: 50, 10: 50, 12: 50, 14: 24}  # n of the sweep, with samples: one at n = 14 takes a second
 LINE_N = 8  # n of the sweeps over epochs and samples
+ENGINES = (("processes", 1), ("processes", 2), ("dask", 2))  # with workers
+BARS = {"speedup": ("at least", 1.7), "dask_overhead": ("at most", 0.1), "unit_seconds": ("at least", 1.0)}
 
 
 def scaled_run(real: Run, root: Path, *, n: int, samples: int, epochs: int) -> Run:
@@ -95,7 +100,7 @@ def sweep(real: Run, root: Path) -> dict[str, Any]:
         "per_unit": float(per_unit),
         "fixed": float(fixed),
         "worst_residual": worst,
-        "n": [_size(scaled_run(real, root, n=n, samples=50, epochs=1), n) for n in SIZES],
+        "n": [_size(scaled_run(real, root, n=n, samples=samples, epochs=1), n) for n, samples in SIZES.items()],
     }
 
 
@@ -125,34 +130,56 @@ def _size(run: Run, n: int) -> dict[str, float]:
     }
 
 
-def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int) -> dict[str, Any]:
-    """Returns the time of the same units by engine and number of workers."""
+def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds: int) -> dict[str, Any]:
+    """Returns the time of the same units by engine and number of workers, and whether the bars hold."""
     run = scaled_run(real, root, n=n, samples=samples, epochs=epochs)
-    rows = []
-    for engine, workers in (("processes", 1), ("processes", 2), ("dask", 1), ("dask", 2)):
-        seconds = timed(run, engine=engine, workers=workers)
-        took = unit_seconds(run)
-        rows.append(
+    wall: dict[tuple[str, int], list[float]] = {how: [] for how in ENGINES}
+    took: dict[tuple[str, int], list[float]] = {how: [] for how in ENGINES}
+    for number in range(rounds):
+        for engine, workers in ENGINES if number % 2 == 0 else reversed(ENGINES):
+            wall[engine, workers].append(timed(run, engine=engine, workers=workers))
+            took[engine, workers] += unit_seconds(run)
+            print(f"round {number + 1}: {engine}, {workers}: {wall[engine, workers][-1]:.1f} s", flush=True)
+    units = len(plan(run)[0])
+    start = time.perf_counter()
+    extraction.extract(run, engine="local")  # all parts are there: what the driver does with them alone
+    result = {
+        "n": n,
+        "rows": [
             {
                 "engine": engine,
                 "workers": workers,
-                "units": len(took),
-                "seconds": seconds,
-                "units_per_second": len(took) / seconds,
-                "unit_seconds": statistics.median(took),
+                "units": units,
+                "seconds": wall[engine, workers],
+                "units_per_second": units / statistics.median(wall[engine, workers]),
+                "unit_seconds": statistics.median(took[engine, workers]),
             }
-        )
-        print(rows[-1], flush=True)
-    wall = {(row["engine"], row["workers"]): row["seconds"] for row in rows}
-    start = time.perf_counter()
-    extraction.extract(run, engine="local")  # all parts are there: what the driver does with them alone
-    return {
-        "n": n,
-        "rows": rows,
-        "speedup": {engine: wall[engine, 1] / wall[engine, 2] for engine in ("processes", "dask")},
-        "dask_overhead": wall["dask", 2] / wall["processes", 2] - 1,
-        "driver_seconds_per_unit": (time.perf_counter() - start) / rows[0]["units"],
+            for engine, workers in ENGINES
+        ],
+        "driver_seconds_per_unit": (time.perf_counter() - start) / units,
+        **quotients(wall),
     }
+    speedup, unit = result["speedup"]["processes"], min(row["unit_seconds"] for row in result["rows"])
+    return result | {"bars": judged(speedup=speedup, dask_overhead=result["dask_overhead"], unit_seconds=unit)}
+
+
+def quotients(wall: dict[tuple[str, int], list[float]]) -> dict[str, Any]:
+    """Returns the speedup of two workers and the overhead of Dask: medians over rounds, each round by itself."""
+    one, two, dask = (np.array(wall[how]) for how in ENGINES)
+    return {
+        "speedup": {"processes": float(np.median(one / two)), "dask": float(np.median(one / dask))},
+        "dask_overhead": float(np.median(dask / two) - 1),
+    }
+
+
+def judged(**values: float) -> dict[str, dict[str, Any]]:
+    """Returns each value beside its bar of `BARS`, and whether it holds."""
+    found = {}
+    for name, value in values.items():
+        side, bar = BARS[name]
+        holds = value >= bar if side == "at least" else value <= bar
+        found[name] = {"value": value, side: bar, "verdict": "PASS" if holds else "FAIL"}
+    return found
 
 
 def main() -> None:
@@ -161,21 +188,23 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="a finished run of the preset mnist")
     parser.add_argument("--only", choices=["sweep", "engines"])
     parser.add_argument("--scratch", type=Path, help="by default a new temporary folder")
-    parser.add_argument("--n", type=int, default=10, help="of the comparison of engines")
+    parser.add_argument("--n", type=int, default=12, help="of the comparison of engines")
     parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     real = Run.open(options.run.parent, options.run.name)
     results = json.loads(options.output.read_text()) if options.output.exists() else {}
+    results["machine"] = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        if options.only != "engines":
-            results["sweep"] = sweep(real, Path(folder))
         if options.only != "sweep":
             sizes = {"n": options.n, "samples": options.samples, "epochs": options.epochs}
-            results["engines"] = engines(real, Path(folder), **sizes)
-    results["machine"] = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
-    options.output.write_text(json.dumps(results, indent=1) + "\n")
+            results["engines"] = engines(real, Path(folder), **sizes, rounds=options.rounds)
+            options.output.write_text(json.dumps(results, indent=1) + "\n")
+        if options.only != "engines":
+            results["sweep"] = sweep(real, Path(folder))
+            options.output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 
 

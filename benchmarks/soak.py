@@ -20,6 +20,7 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import random
 import shutil
 import signal
@@ -87,13 +88,16 @@ class Soak:
 
 
 def digests(run: Run) -> dict[str, str]:
-    """Returns a hash over every number of each part and table of labels; computing times are left out."""
+    """Returns a hash over every number of each part and table of labels; computing times are left out.
+
+    Drafts of killed processes are no labels: nothing reads them, and `interdash gc` deletes them.
+    """
     found = {}
     for unit in plan(run)[0]:
         columns = read_part(run, unit)
         content = b"".join(columns[name].tobytes() for name in sorted(columns))
         found[unit.name] = hashlib.sha256(content).hexdigest()
-    for path in sorted(run.labels_dir.rglob("*.parquet")):
+    for path in sorted(run.labels_dir.glob("[a-z]*/*.parquet")):
         table = read_table(path)
         table = table.drop_columns(["seconds"]) if "seconds" in table.column_names else table
         content = json.dumps(table.to_pydict(), default=repr).encode()
@@ -361,6 +365,7 @@ def report(soak: Soak, seconds: float, seed: int) -> dict[str, Any]:
     )
     ordered = sorted(soak.latencies)
     return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "minutes": seconds / 60,
         "seed": seed,
         "sessions": SESSIONS,

@@ -88,8 +88,8 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         inputs = parts.label_inputs(planned, network, epoch, rules)
         first = inputs[0][0]
         parts.write_part(run, first, {key: values[: first.stop] for key, values in columns.items()}, seconds=0.0)
-        baselines = [read["baseline-0", last]] if network == "target" else []
-        tables = aggregation.label_tables(columns, baselines, rules, splits)
+        asked = [columns, read["baseline-0", last]] if network == "target" else [columns]
+        tables = aggregation.label_tables([asked], asked, rules, splits)
         tables["units"] = _units(inputs[0])
         write_folder(parts.label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
     (run.path / "done").touch()
@@ -136,7 +136,8 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         "order_strength, all epochs": lambda: queries.order_strength(store, name, normalised=True),
         "order_map": lambda: queries.order_map(store, name, split="train"),
         "classes": lambda: queries.classes(store, name),
-        "samples": lambda: queries.samples(store, name, epoch(), sort="loss", min_share=0.1),
+        "sample_numbers": lambda: queries.sample_numbers(store, name, epoch(), sort="loss", min_share=0.1),
+        "samples": lambda: queries.samples(store, name, epoch(), range(60)),
         "sample": lambda: queries.sample(store, name, sample()),
         "sample_life": lambda: queries.sample_life(store, name, sample()),
         "interactions": lambda: queries.interactions(store, name, epoch(), sample()),

@@ -18,6 +18,8 @@ RESULTS = HOME / "benchmarks" / "results"
 RUNS, EPOCHS, SAMPLES, N, WORKERS = 1000, 15, 10_000, 16, 64  # what is asked; 15 = checkpoints of a built-in run
 UNIT = 25  # samples, as in interdash/parts.py
 VECTORS = 5  # that labelling reads: I_and and I_or of target and baseline, delta; float64
+GROUPS = 402  # of samples whose mean interactions are compared, AND and OR: splits and 200 random ones of each size
+LABEL_SAMPLE = 0.11e6  # more bytes for each sample: what label_epoch took for 800 samples less for 200, n = 13, made
 PRICE = 0.04  # of a core-hour, in a currency of your choice: an assumption
 DISK = 500e6  # bytes a second that a shared disk takes in: an assumption
 
@@ -56,7 +58,7 @@ def computed(scale: dict[str, Any]) -> dict[str, float]:
         "bytes": count * size,
         "label_bytes": count * label_size,
         "disk_days": count * size / DISK / 86400,
-        "label_memory": SAMPLES * VECTORS * 8 * 2**N,
+        "label_memory": 8 * 2**N * (UNIT * VECTORS + 2 * GROUPS) + SAMPLES * LABEL_SAMPLE,
         "forward_passes": count * 2**N,
         "cost": count * second / 3600 * PRICE,
     }
@@ -80,16 +82,25 @@ def rows_text() -> str:
     if not path.exists():
         return ""
     many = json.loads(path.read_text())
-    table, pages = many["tables"]["interactions"], many["pages"]
-    bars = "; ".join(f"{name} {bar['value']:g} (bar {bar['bar']:g})" for name, bar in pages["bars"].items())
-    return f"""
-## Many rows in the dashboard
-
-Measured on `{many["run"]}`, resampled from a run of the pipeline (see `benchmarks/many_rows.py`), not computed:
-{many["salient_rows"]:,} salient interactions in {many["bytes_of_labels"] / 1e9:.2f} GB of labels, {table["bytes_a_row"]:g} bytes for a
-salient row, {many["bytes_of_labels"] / many["salient_rows"]:.1f} with all other tables. Opening takes
-{many["load_s"]:g} s. Slowest medians in seconds: {bars}.
-"""
+    found = ["", "## Many rows in the dashboard", ""]
+    found += ["Resampled from a run of the pipeline (see `benchmarks/many_rows.py`), not computed.", ""]
+    if "tables" in many:
+        table, pages = many["tables"]["interactions"], many["pages"]
+        bars = "; ".join(f"{name} {bar['value']:g} (bar {bar['bar']:g})" for name, bar in pages["bars"].items())
+        found.append(
+            f"- `{many['run']}`: {many['salient_rows']:,} salient interactions in {many['bytes_of_labels'] / 1e9:.2f} GB "
+            f"of labels, {table['bytes_a_row']:g} bytes for a salient row, "
+            f"{many['bytes_of_labels'] / many['salient_rows']:.1f} with all other tables. Opening takes "
+            f"{many['load_s']:g} s. Slowest medians in seconds: {bars}."
+        )
+    if readers := many.get("readers during a load"):
+        found.append(
+            f"- Readers during a load at full speed ({readers['salient_rows_loaded']:,} salient rows in "
+            f"{readers['load_s']:g} s): {readers['readers']} threads, {readers['reads']:,} reads, "
+            f"{len(readers['errors'])} errors, p50 {readers['p50_ms']:g} ms, p95 {readers['p95_ms']:g} ms (bar "
+            f"{readers['bars']['p95_ms']['bar']:g})."
+        )
+    return "\n".join([*found, ""])
 
 
 def filled(page: str) -> str:
@@ -139,8 +150,8 @@ On {scale["machine"]["cores"]} cores ({scale["machine"]["processor"]}), LeNet on
 
 - Time is a straight line in epochs and samples: {scale["sweep"]["per_unit"]:.3f} s a unit of {UNIT} samples, {scale["sweep"]["fixed"]:.2f} s once; the
   farthest point lies {100 * scale["sweep"]["worst_residual"]:.0f} % of the longest off it (n = 8).
-- Two workers on two cores are {engines["speedup"]["processes"]:.2f} times as fast as one in processes, {engines["speedup"]["dask"]:.2f} times on Dask; with two, Dask
-  takes {100 * engines["dask_overhead"]:+.1f} % against processes (n = {engines["n"]}).
+- Two worker processes on two cores are {engines["speedup"]["processes"]:.2f} times as fast as one, two Dask workers {engines["speedup"]["dask"]:.2f} times; with two, Dask
+  takes {100 * engines["dask_overhead"]:+.1f} % against processes (n = {engines["n"]}, units of {engines["rows"][0]["unit_seconds"]:.1f} s).
 - The driver takes {1000 * engines["driver_seconds_per_unit"]:.1f} ms for a finished unit, which it reads and checks.
 {rows_text()}
 ## Extrapolated: {RUNS:,} runs, {SAMPLES:,} samples, n = {N}, {WORKERS} workers
@@ -158,13 +169,15 @@ variables beyond the largest n measured: take the figures as an order of magnitu
 | parts | {tera["bytes"]:,.1f} TB |
 | labels, which the dashboard shows | {tera["label_bytes"]:,.2f} TB |
 | writing parts at {DISK / 1e6:,.0f} MB/s (assumed) | {found["disk_days"]:,.1f} days |
-| memory to label one epoch, at least | {found["label_memory"] / 1e9:,.0f} GB |
+| memory to label one epoch, about | {found["label_memory"] / 1e9:,.1f} GB |
 | cost at {PRICE:g} a core-hour (assumed) | {found["cost"]:,.0f} |
 
-In time the first bottleneck is {bottleneck(found)}. Before that, two things end such a study: {tera["bytes"]:,.0f} TB of parts, and {found["label_memory"] / 1e9:,.0f} GB
-of memory or more, because labelling holds all samples of an epoch of the target and of a baseline at once. So label on a machine
-with that memory or explain fewer samples, and drop vectors as soon as an epoch has labels: `interdash gc RUN
---drop-vectors EPOCHS --delete` leaves {tera["label_bytes"]:,.2f} TB, and every chart but the list of all interactions of a sample.
+In time the first bottleneck is {bottleneck(found)}. Before that, {tera["bytes"]:,.0f} TB of parts end such a study: drop vectors as soon as
+an epoch has labels. `interdash gc RUN --drop-vectors EPOCHS --delete` leaves {tera["label_bytes"]:,.2f} TB, and every chart but the
+list of all interactions of a sample.
+
+Memory is no bottleneck. A worker holds one unit. Labelling holds the vectors of one unit at a time, the mean interactions of {GROUPS}
+groups of samples, and for each sample {LABEL_SAMPLE / 1e6:g} MB of sums, rows and draws of the bootstrap (measured at n = 13).
 
 **One GPU.** None was measured. To replace {WORKERS} workers it has to take at most {1000 * found["second"] / (WORKERS * found["efficiency"]):.1f} ms a sample at n = {N}, forward
 passes and split together; measure yours with `interdash extract RUN --estimate --device cuda`.

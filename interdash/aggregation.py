@@ -1,9 +1,12 @@
 """Aggregation: from the vectors of one network at one epoch to rows, sums, means and intervals. Arrays in, tables out.
 
+Vectors come in batches of samples, each let go before the next is read: those of 10,000 samples are 26 GB at n = 16.
 Effects of AND and OR lie side by side: `[samples, 2, 2**n]`. All is in nats; see `schema.sql` for every column.
 """
 
 import warnings
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,81 +26,119 @@ RESAMPLES = 1000  # of the bootstrap
 LEVEL = (0.025, 0.975)  # its interval
 
 Effects = np.ndarray  # [samples, 2 (AND, OR), 2^n] in nats
+Columns = dict[str, np.ndarray]  # of parts, by name
+
+
+class Batch(NamedTuple):
+    """The vectors of some samples, labelled."""
+
+    effects: Effects
+    base: Effects | None  # those of the first baseline network; None without one
+    tau: np.ndarray  # [samples], nats
+    salient: np.ndarray  # bool, shaped like effects
+    general: np.ndarray | None  # G, of the same shape; None without a baseline network
+    votes: list[np.ndarray]  # of each baseline network by itself, of the same shape
 
 
 def label_tables(
-    target: dict[str, np.ndarray],
-    others: list[dict[str, np.ndarray]],
+    batches: Iterable[Sequence[Columns]],
+    scalars: Sequence[Columns],
     rules: GeneralizationConfig,
-    splits: list[str],
+    splits: Sequence[str],
     *,
     same_variables: bool = True,
 ) -> dict[str, pa.Table]:
     """Returns the tables of one network at one epoch.
 
     Args:
-        target: columns of its parts, all samples.
-        others: the same of the baselines that vote on G; none for a baseline itself.
+        batches: columns of the parts of some samples, in order: of the network, then of each baseline that votes on G
+            (none for a baseline itself).
+        scalars: v_empty and v_full of the same networks, all samples: τ is a mean over them.
         rules: thresholds and votes.
         splits: "train" or "test" for each sample.
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
     """
-    effects, tau = _effects(target), _tau(target, rules)
-    salient = generalization.salient(effects, tau[:, None])
-    bases, taus = [_effects(other) for other in others], [_tau(other, rules)[:, None] for other in others]
-
-    def generalizes(which: slice) -> np.ndarray:
-        asked, thresholds = bases[which], taus[which]
-        return generalization.generalizes(
-            effects, asked, tau[:, None], thresholds, sign_test=rules.sign_test, vote=rules.vote
-        )
-
-    votes = [generalizes(slice(i, i + 1)) for i in range(len(bases))]
-    general = generalizes(slice(None)) if bases else None
-    sums, counts = _sums(effects, salient, general)
-    groups = _groups(splits, target["label"])
+    rows: dict[str, list[pa.Table]] = {}
+    taus, labels, sums, counts, removable = [], [], [], [], []
+    groups = order_shape.group_means(splits, same_variables=same_variables)
+    known, disagreements, first = len(scalars) > 1, 0, 0
+    for columns in batches:
+        here = slice(first, first + len(columns[0]["label"]))
+        batch = _labelled(columns, here, scalars, rules)
+        by_order, count = _sums(batch)
+        for name, table in {
+            "sample_epochs": _sample_epochs(columns[0], batch, by_order),
+            "interactions": _interactions(batch, first),
+            "sample_orders": _sample_orders(by_order, count, known, first),
+        }.items():
+            rows.setdefault(name, []).append(table)
+        if batch.general is not None:
+            removable.append(removal.interactions(batch.effects, batch.salient, batch.general))
+        if len(batch.votes) > 1:
+            disagreements += int((batch.votes[0] != batch.votes[1])[batch.salient].sum())
+        if groups is not None:
+            groups.add(first, batch.effects)
+        for found, value in ((taus, batch.tau), (labels, columns[0]["label"]), (sums, by_order), (counts, count)):
+            found.append(value)
+        first = here.stop
+        del columns, batch  # before the next ones are read
+    tau, sums, counts = np.concatenate(taus), np.concatenate(sums), np.concatenate(counts)
+    of_samples = _groups(splits, np.concatenate(labels))
+    salient = counts[..., 0].sum()
+    flips = disagreements / salient if len(scalars) > 2 and salient else None
     return {
         "networks": pa.table(
             {
                 "tau": [float(tau.mean())],
                 "samples": pa.array([len(tau)], pa.int32()),
-                "baselines": pa.array([len(others)], pa.int32()),
-                "flips": pa.array([_flips(votes, salient)], pa.float64()),
+                "baselines": pa.array([len(scalars) - 1], pa.int32()),
+                "flips": pa.array([flips], pa.float64()),
             }
         ),
-        "sample_epochs": _sample_epochs(target, effects, tau, salient, general, sums),
-        "interactions": _interactions(effects, salient, general, bases[0] if bases else None, votes),
-        "sample_orders": _sample_orders(sums, counts, general is not None),
-        "order_strengths": _order_strengths(sums, counts, groups, general is not None),
-        "strengths": _strengths(sums, counts, groups, general is not None),
-        **removal.removal_tables(target["v_full"], effects, salient, general, splits),
-        **order_shape.shape_tables(effects, _by_part(sums) if bases else None, splits, same_variables=same_variables),
+        **{name: pa.concat_tables(tables).combine_chunks() for name, tables in rows.items()},
+        "order_strengths": _order_strengths(sums, counts, of_samples, known),
+        "strengths": _strengths(sums, counts, of_samples, known),
+        **removal.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
+        **order_shape.shape_tables(groups, _by_part(sums) if known else None),
     }
 
 
-def _effects(columns: dict[str, np.ndarray]) -> Effects:
-    return np.stack([columns["i_and"], columns["i_or"]], axis=1)
+def _labelled(
+    columns: Sequence[Columns], here: slice, scalars: Sequence[Columns], rules: GeneralizationConfig
+) -> Batch:
+    """Returns which interactions of some samples, numbered `here`, are salient, and which generalize."""
+    effects, *bases = [np.stack([part["i_and"], part["i_or"]], axis=1) for part in columns]
+    tau, *taus = [_tau(part, here, whole, rules)[:, None] for part, whole in zip(columns, scalars, strict=True)]
+
+    def generalizes(which: slice) -> np.ndarray:
+        asked, thresholds = bases[which], taus[which]
+        return generalization.generalizes(effects, asked, tau, thresholds, sign_test=rules.sign_test, vote=rules.vote)
+
+    return Batch(
+        effects=effects,
+        base=bases[0] if bases else None,
+        tau=tau[:, 0],
+        salient=generalization.salient(effects, tau),
+        general=generalizes(slice(None)) if bases else None,
+        votes=[generalizes(slice(i, i + 1)) for i in range(len(bases))],
+    )
 
 
-def _tau(columns: dict[str, np.ndarray], rules: GeneralizationConfig) -> np.ndarray:
-    """Returns τ of each sample, in nats."""
-    i_and, i_or, v_empty, v_full = (columns[name] for name in ("i_and", "i_or", "v_empty", "v_full"))
-    return generalization.tau(i_and, i_or, v_empty, v_full, rules.tau_rule, rules.tau_factor)
+def _tau(columns: Columns, here: slice, scalars: Columns, rules: GeneralizationConfig) -> np.ndarray:
+    """Returns τ of some samples, in nats: from a mean over all samples, or from each sample's own interactions."""
+    of_all = rules.tau_rule == "mean_output"
+    v_empty, v_full = ((scalars if of_all else columns)[name] for name in ("v_empty", "v_full"))
+    found = generalization.tau(columns["i_and"], columns["i_or"], v_empty, v_full, rules.tau_rule, rules.tau_factor)
+    return found[here].copy() if of_all else found  # no view, which would keep those of all samples
 
 
-def _flips(votes: list[np.ndarray], salient: np.ndarray) -> float | None:
-    """Returns the share of salient interactions on whose G the first two baselines disagree; None with fewer."""
-    if len(votes) < 2 or not salient.any():
-        return None
-    return float((votes[0] != votes[1])[salient].mean())
-
-
-def _sums(effects: Effects, salient: np.ndarray, general: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _sums(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Returns sums `[samples, 2, n, 6]` (last axis: `SUMS`) and counts `[samples, 2, n, 2]` over each order from 1."""
-    general = np.zeros_like(salient) if general is None else general
+    salient = batch.salient
+    general = np.zeros_like(salient) if batch.general is None else batch.general
     parts = []
     for chosen in (salient, general, salient & ~general):
-        positive, negative = generalization.signed_order_strengths(effects, chosen)
+        positive, negative = generalization.signed_order_strengths(batch.effects, chosen)
         parts += [positive, -negative]
     counts = [generalization.order_counts(chosen) for chosen in (salient, general)]
     return np.stack(parts, axis=-1)[..., 1:, :] + 0.0, np.stack(counts, axis=-1)[..., 1:, :]  # + 0: no −0
@@ -109,7 +150,7 @@ def _by_part(sums: np.ndarray) -> np.ndarray:
     return np.stack([total[..., i] - total[..., i + 1] for i in (2, 4)], axis=-1)
 
 
-def _groups(splits: list[str], labels: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
+def _groups(splits: Sequence[str], labels: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
     """Returns the samples of each (split, class) that has any; split "all" and class −1 stand for all of them."""
     split = np.asarray(splits)
     found = {}
@@ -126,11 +167,6 @@ def _with_both(values: np.ndarray, axis: int = 1) -> np.ndarray:
     return np.concatenate([values, values.sum(axis, keepdims=True)], axis)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Returns part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
-
-
 def _column(values: np.ndarray, kind: pa.DataType | None = None, known: bool = True) -> pa.Array:
     """Returns an Arrow column, NaN as null; all null if the values are not known."""
     values = np.ravel(values)
@@ -140,15 +176,9 @@ def _column(values: np.ndarray, kind: pa.DataType | None = None, known: bool = T
     return column if kind is None else column.cast(kind)
 
 
-def _sample_epochs(
-    columns: dict[str, np.ndarray],
-    effects: Effects,
-    tau: np.ndarray,
-    salient: np.ndarray,
-    general: np.ndarray | None,
-    sums: np.ndarray,
-) -> pa.Table:
-    known, general = general is not None, np.zeros_like(salient) if general is None else general
+def _sample_epochs(columns: Columns, batch: Batch, sums: np.ndarray) -> pa.Table:
+    effects, tau, salient = batch.effects, batch.tau, batch.salient
+    known, general = batch.general is not None, np.zeros_like(salient) if batch.general is None else batch.general
     total = dict(zip(SUMS, np.moveaxis(sums.sum((1, 2)), -1, 0), strict=True))
     size = orders(n_variables(effects.shape[-1]))
     made = {name: _column(columns[name]) for name in SCALARS if name != "label"}
@@ -169,13 +199,9 @@ def _sample_epochs(
     return pa.table(made)
 
 
-def _interactions(
-    effects: Effects,
-    salient: np.ndarray,
-    general: np.ndarray | None,
-    base: Effects | None,
-    votes: list[np.ndarray],
-) -> pa.Table:
+def _interactions(batch: Batch, first: int) -> pa.Table:
+    """Returns the salient interactions of a batch, whose samples are numbered from `first` on."""
+    effects, base, salient, general, votes = batch.effects, batch.base, batch.salient, batch.general, batch.votes
     strength = np.where(salient, np.abs(effects), -1.0).reshape(len(effects), -1)
     order = np.argsort(-strength, axis=1, kind="stable")  # ties by type, then subset
     rank = np.empty_like(order)
@@ -185,7 +211,7 @@ def _interactions(
     known = general is not None
     size = orders(n_variables(effects.shape[-1]))[subset]
     made = {
-        "sample": _column(sample, pa.int32()),
+        "sample": _column(first + sample, pa.int32()),
         "type": pa.DictionaryArray.from_arrays(pa.array(kind, pa.int8()), list(TYPES)).cast(pa.string()),
         "subset": _column(subset, pa.int32()),
         "size": _column(size, pa.int8()),
@@ -198,11 +224,11 @@ def _interactions(
     return pa.table(made)
 
 
-def _sample_orders(sums: np.ndarray, counts: np.ndarray, known: bool) -> pa.Table:
+def _sample_orders(sums: np.ndarray, counts: np.ndarray, known: bool, first: int) -> pa.Table:
     where = np.nonzero(counts[..., 0])
     sample, kind, size = where
     made = {
-        "sample": _column(sample, pa.int32()),
+        "sample": _column(first + sample, pa.int32()),
         "type": pa.array([TYPES[i] for i in kind], pa.string()),
         "size": _column(size + 1, pa.int8()),
     }
@@ -225,7 +251,7 @@ def _order_strengths(
     made["strength"] = _column(strength)
     made["generalizable"] = _column(general, None, known)
     made["non_generalizable"] = _column(non_general, None, known)
-    made["generalization_power"] = _column(_ratio(general, strength), None, known)
+    made["generalization_power"] = _column(generalization.generalization_power(general, strength), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
     return pa.table(made)
@@ -241,12 +267,12 @@ def _strengths(
     bounds = np.stack([intervals(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
     made = _group_columns(groups, None)
     made["samples"] = _column(np.repeat([len(rows) for rows in groups.values()], 3), pa.int32())
-    values = np.concatenate([mean, _ratio(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
+    values = np.concatenate([mean, generalization.generalization_power(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
     for i, name in enumerate(("strength", "generalizable", "non_generalizable", "generalization_power")):
         made[name] = _column(values[..., i], None, known or i == 0)
         made[f"{name}_low"] = _column(bounds[0, ..., i], None, known or i == 0)
         made[f"{name}_high"] = _column(bounds[1, ..., i], None, known or i == 0)
-    made["count_power"] = _column(_ratio(count[..., 1], count[..., 0]), None, known)
+    made["count_power"] = _column(generalization.generalization_power(count[..., 1], count[..., 0]), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
     return pa.table(made)
@@ -269,7 +295,7 @@ def intervals(by_sample: np.ndarray) -> np.ndarray:
 
     def values(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         means = np.tensordot(removal.sample_weights(drawn, count), by_sample, 1)  # [resamples, 3, 3]
-        power = _ratio(means[..., 1], means[..., 0])[..., None]
+        power = generalization.generalization_power(means[..., 1], means[..., 0])[..., None]
         return np.moveaxis(np.concatenate([means, power], axis=-1), (-2, -1), (0, 1))
 
     if count == 1:  # nothing to draw from

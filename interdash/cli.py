@@ -212,7 +212,7 @@ def export_data(run: str, root: Path, output: Path | None) -> None:
     from interdash.store import export_tables, open_store
 
     found = _open(root, run)
-    store = open_store()
+    store = open_store(lazy=True)
     store.refresh(found)
     for path in export_tables(store, output or Path(f"{found.name}-data")):
         click.echo(path)

@@ -87,7 +87,7 @@ def export(
         as_bundle = as_bundle or "all" in options["figures"]
     if words := browser.missing_font(settings.size.font):
         _warn([words])
-    store = open_store()
+    store = open_store(lazy=True)
     found = Run.open(root, run)
     others = [Run.open(root, other) for other in settings.choice.runs]
     for each in (found, *others):

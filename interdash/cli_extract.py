@@ -13,12 +13,12 @@ from interdash.cli import (
     _progress,
     _warn,
     commands,
-    device_option,
     json_option,
     root_option,
     spec_option,
     workers_option,
 )
+from interdash.devices import check_device, check_device_name
 
 if TYPE_CHECKING:
     from interdash.runs import Run
@@ -40,7 +40,13 @@ if TYPE_CHECKING:
     "--wait", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds without a Dask worker that can."
 )
 @spec_option
-@device_option
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=lambda context, parameter, name: check_device_name(name),
+    help="cpu, cuda, cuda:1, …; with --scheduler, of its workers.",
+)
 @json_option
 def extract(
     run: str,
@@ -61,13 +67,16 @@ def extract(
     from interdash import extraction
     from interdash.engine_dask import Cluster, parse_needs
 
+    if scheduler is None:
+        check_device(device)
     found = _open(root, run)
     part = None if shard is None else extraction.parse_shard(shard)
     cluster = Cluster(scheduler, parse_needs(needs), via, wait) if scheduler or needs or via else None
     if cluster is not None and engine not in (None, "dask"):
         raise click.UsageError(f"--scheduler, --need and --via go with --engine dask, not with {engine}")
     if estimate:
-        cost = extraction.estimate(found, device=device, workers=workers, shard=part, spec=spec)
+        where: dict[str, Any] = {"workers": workers, "shard": part, "spec": spec}
+        cost = extraction.estimate(found, device=device, probe=scheduler is None, **where)
         click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
         return
     if cluster is not None or engine == "dask":
@@ -92,9 +101,9 @@ def run_extraction(run: "Run", device: str, workers: int | None, spec: str | Non
     from interdash.state import is_extracting, state
 
     shard, cluster = where.get("shard"), where.get("cluster")
-    counted = 1 if cluster is not None and cluster.scheduler else workers  # elsewhere: unknown how many will come
-    cost = extraction.estimate(run, device=device, workers=counted, shard=shard, spec=spec)
-    click.echo(f"to extract: {cost}{' with one worker' if counted != workers and cost.units else ''}", err=True)
+    here = cluster is None or cluster.scheduler is None  # elsewhere: unknown how fast, and how many will come
+    cost = extraction.estimate(run, device=device, workers=workers, shard=shard, spec=spec, probe=here)
+    click.echo(f"to extract: {cost}", err=True)
     if is_extracting(run):
         click.echo("another extraction of this run is at work; the two share its units", err=True)
     with _progress("extracting", "sample") as progress:

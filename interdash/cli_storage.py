@@ -73,7 +73,7 @@ def verify(run: str | None, root: Path, as_json: bool) -> None:
 @root_option
 @click.option("--delete", is_flag=True, help="Delete; without it, only say what would go.")
 @click.option("--drop-vectors", type=Epochs(), help="Also the full vectors of these epochs, such as 1,2,5-9.")
-@click.option("--want-vectors", type=Epochs(), help="Take that back: the next extraction computes them.")
+@click.option("--want-vectors", type=Epochs(), help="Take that back: with --delete the next extraction computes them.")
 @json_option
 def gc(
     run: str | None,
@@ -97,9 +97,11 @@ def gc(
         raise click.UsageError("name the RUN whose vectors are meant")
     rows, freed = [], 0
     for found in [_open(root, run)] if run else list_runs(root):
-        if want_vectors and delete:
-            again = ", ".join(map(str, retention.want(found, want_vectors))) or "none"
-            click.echo(f"computed again by `interdash extract {found.name}`: epochs {again}", err=True)
+        if want_vectors:
+            wanted = retention.want(found, want_vectors) if delete else retention.wanted(found, want_vectors)
+            again = ", ".join(map(str, wanted)) or "none"
+            word = "computed again by" if delete else "with --delete would be computed again by"
+            click.echo(f"{word} `interdash extract {found.name}`: epochs {again}", err=True)
         try:
             items = retention.collect(found, drop_vectors)
         except RuntimeError as error:

@@ -75,7 +75,6 @@ class Dataset:
     kind: Literal["image", "text", "table"]
     train_inputs: Shaped[Tensor, "train ..."]
     train_labels: Int64[Tensor, " train"]
-    clean_train_labels: Int64[Tensor, " train"]
     test_inputs: Shaped[Tensor, "test ..."]
     test_labels: Int64[Tensor, " test"]
     class_names: tuple[str, ...]
@@ -146,7 +145,6 @@ def _dataset(config: DataConfig, train_labels: np.ndarray, test_labels: np.ndarr
     generator = torch.Generator().manual_seed(config.seed + 1)  # another stream than the split's
     return Dataset(
         train_labels=with_label_noise(clean, config.label_noise, len(fields["class_names"]), generator),
-        clean_train_labels=clean,
         test_labels=torch.tensor(test_labels, dtype=torch.int64),
         **fields,
     )

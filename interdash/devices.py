@@ -1,5 +1,18 @@
 """Whether a device that the user names can be used."""
 
+import re
+
+
+def check_device_name(name: str) -> str:
+    """Returns a name that a device can have; whether it is there is for the machine that computes to say.
+
+    Raises:
+        ValueError: no device has such a name.
+    """
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
+        raise ValueError(f"{name!r} is no device that interdash can use; write cpu, cuda or cuda:1")
+    return name
+
 
 def check_device(name: str) -> str:
     """Returns the name of a device if torch can use it here; torch is imported for others than "cpu" only.
@@ -7,12 +20,10 @@ def check_device(name: str) -> str:
     Raises:
         ValueError: it is no device, or this machine has no such GPU; the message says what can be used.
     """
-    if name == "cpu":
+    if check_device_name(name) == "cpu":
         return name
     import torch
 
-    if name.partition(":")[0] != "cuda":
-        raise ValueError(f"{name!r} is no device that interdash can use; write cpu, cuda or cuda:1")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         raise ValueError(

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from interdash import vectors
+from interdash.files import DamagedFileError
+from interdash.runs import Run
+from interdash.store import Store
+
 
 def waterfall(interactions: pd.DataFrame, v_empty: float, v_full: float, *, top: int = 12) -> pd.DataFrame:
     """Returns the steps from v(x_∅) to v(x): the `top` strongest salient ones one by one, then the others together.
@@ -80,6 +85,16 @@ def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[
             }
         )
     return pd.DataFrame(rows, columns=["count", "strength", "explained", "largest_error"])
+
+
+def faithfulness(store: Store, run: Run, epoch: int, sample: int, counts: Sequence[int]) -> pd.DataFrame:
+    """Returns `rebuilt` of one sample at an epoch; no row if its part is damaged, as `all_interactions` says."""
+    every = vectors.all_interactions(store, run, epoch, sample)
+    try:
+        outputs = vectors.outputs(store, run, epoch, sample)
+    except (DamagedFileError, FileNotFoundError):
+        outputs = pd.DataFrame({"subset": [], "v": []})
+    return rebuilt(outputs, every, counts)
 
 
 def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:

@@ -24,6 +24,7 @@ import torch
 
 from interdash import remote
 from interdash.computation import Setting, State, compute_unit
+from interdash.devices import check_device
 from interdash.engines import Submit, WorkerLostError
 from interdash.files import DamagedFileError
 from interdash.parts import Unit, is_there, part_path, unit_key
@@ -46,7 +47,7 @@ class Cluster:
 
 
 class WrongWorkerError(RuntimeError):
-    """A worker has other code, or sees another run, than the driver."""
+    """A worker has other code, sees another run, or lacks the device that the driver asks for."""
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
             yield unit, lambda unit=unit, future=future: _received(run, unit, _state(future), cluster)
 
     shared: dict[str, Any] = {"setting": setting, "code": code_hash(), "via": cluster.via}
-    with _client(distributed, workers, cluster) as client:
+    with _client(distributed, workers, cluster, setting.device) as client:
         yield submit
 
 
@@ -114,6 +115,10 @@ def _compute(unit: Unit, *, setting: Setting, code: str, via: str | None) -> Sta
             f"{place} runs other code of interdash (hash {code_hash()}, here {code}); install the same version there "
             "and start the worker again"
         )
+    try:
+        check_device(setting.device)
+    except ValueError as error:
+        raise WrongWorkerError(f"{place}: {error}") from error
     run = setting.run
     if via:
         run = remote.receive_run(run.name, unit, via, Path(worker.local_directory).parent / "interdash")
@@ -185,7 +190,7 @@ def _received(run: Run, unit: Unit, state: State, cluster: Cluster) -> State:
 
 
 @contextmanager
-def _client(distributed: Any, workers: int, cluster: Cluster) -> "Iterator[Client]":
+def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu") -> "Iterator[Client]":
     if cluster.scheduler:
         try:
             client = distributed.Client(cluster.scheduler, timeout=min(10.0, cluster.wait), set_as_default=False)
@@ -197,20 +202,31 @@ def _client(distributed: Any, workers: int, cluster: Cluster) -> "Iterator[Clien
             yield client
         return
 
-    class IgnoreInterrupts(distributed.WorkerPlugin):
-        """Ctrl-C reaches the whole group of processes; the driver decides."""
+    workers, offer = _local_workers(workers, cluster.needs)
+    visible = _visible_gpus() if device == "cuda" else []  # "cuda:1" names one for all
+
+    class OfThisMachine(distributed.WorkerPlugin):
+        """Ctrl-C reaches the whole group of processes, the driver decides; several GPUs are dealt out to workers."""
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if len(visible) > 1:  # before CUDA starts in the worker: with its first unit
+                os.environ["CUDA_VISIBLE_DEVICES"] = visible[worker.name % len(visible)]
 
-    workers, offer = _local_workers(workers, cluster.needs)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
     with (
         distributed.LocalCluster(**options, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
-        client.register_plugin(IgnoreInterrupts())
+        client.register_plugin(OfThisMachine())
         yield client
+
+
+def _visible_gpus() -> list[str]:
+    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES writes them: numbers or names."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = [str(i) for i in range(torch.cuda.device_count())]
+    return told.split(",")[: len(every)] if told else every
 
 
 def _local_workers(workers: int, needs: Mapping[str, float]) -> tuple[int, dict[str, float]]:

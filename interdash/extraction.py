@@ -42,23 +42,26 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left to extract and what it costs; times are for this machine."""
+    """What is left to extract and what it costs; times are for this machine, None if nothing was measured."""
 
     units: int
     samples: int  # missing samples, summed over networks and epochs
     forward_passes: int
     bytes: int  # of the parts to be written, uncompressed; zstd takes off about a tenth
-    seconds_per_sample: float  # of one worker
-    seconds: float
+    seconds_per_sample: float | None  # of one worker
+    seconds: float | None
 
     def __str__(self) -> str:
         """One line for people."""
         if self.units == 0:
             return "nothing, all units are there"
-        return (
+        told = (
             f"{self.units} units, {self.samples:,} samples, {self.forward_passes:,} forward passes, about "
-            f"{self.bytes / 1e6:,.0f} MB and {self.seconds:,.0f} s ({1000 * self.seconds_per_sample:.0f} ms a sample)"
+            f"{self.bytes / 1e6:,.0f} MB"
         )
+        if self.seconds is None or self.seconds_per_sample is None:
+            return told
+        return f"{told} and {self.seconds:,.0f} s ({1000 * self.seconds_per_sample:.0f} ms a sample)"
 
 
 def extract(
@@ -153,16 +156,22 @@ def estimate(
     workers: int | None = None,
     shard: tuple[int, int] | None = None,
     spec: str | None = None,
+    probe: bool = True,
 ) -> Estimate:
-    """Returns what the missing units will cost, from a short probe on the last checkpoint of the target."""
+    """Returns what the missing units will cost; the time from a short probe on the last checkpoint of the target.
+
+    Without `probe` nothing is computed here, for units that go to other machines.
+    """
     units, _ = _planned(run, shard)
     done = finished(run, units)
     missing = [unit for unit in units if unit not in done]
     n_samples = sum(unit.stop - unit.first for unit in missing)
     n_subsets = 2**run.config.masking.n_variables
-    per_sample = seconds_per_sample(Setting(run, device, spec), missing[-1]) if missing else 0.0
+    per_sample = 0.0 if probe or not missing else None
+    if probe and missing:
+        per_sample = seconds_per_sample(Setting(run, device, spec), missing[-1])
     workers = _cores(device) if workers is None else workers
-    seconds = n_samples * per_sample / max(1, min(workers, len(missing)))
+    seconds = None if per_sample is None else n_samples * per_sample / max(1, min(workers, len(missing)))
     return Estimate(
         units=len(missing),
         samples=n_samples,

@@ -1,4 +1,4 @@
-"""When an interaction is salient, whether it generalizes, and what removing it does to the loss.
+"""When an interaction is salient, whether it generalizes, H, strengths by order, and the loss of an output.
 
 Every function takes numpy arrays or torch tensors of any leading shape and returns the same kind: interactions
 `[..., samples, subsets]` (last axis: index = bitmask, see `subsets`), thresholds and outputs `[..., samples]`, in nats.
@@ -7,38 +7,14 @@ concatenate them on the last axis (not for the sums by order).
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 
-from interdash.phases import Phases, find_phases
 from interdash.subsets import n_variables, orders
 
-__all__ = [
-    "Phases",
-    "Power",
-    "find_phases",
-    "generalization_power",
-    "generalizes",
-    "loss",
-    "order_counts",
-    "order_profile",
-    "order_strengths",
-    "removed_outputs",
-    "salient",
-    "signed_order_strengths",
-    "tau",
-]
-
 Array: TypeAlias = Any  # numpy array or torch tensor: the functions use what both share and return the same kind
-
-
-class Power(NamedTuple):
-    """The generalizable share of the salient interactions, 0–1; NaN where nothing is salient."""
-
-    by_strength: Array  # [...]
-    by_count: Array  # [...]
 
 
 def tau(
@@ -128,29 +104,18 @@ def generalizes(
     return salient(i_target, tau_target) & enough
 
 
-def generalization_power(i: Array, is_salient: Array, g: Array, *, per_sample: bool = False) -> Power:
-    """Returns H over all samples, `[...]`, or of every sample, `[..., samples]`: by strength and by count.
+def generalization_power(generalizable: Array, whole: Array) -> Array:
+    """Returns H, the generalizable share of what is salient, 0–1, of the shape of both; NaN where nothing is salient.
 
-    H = Σ_{salient} G·|I| / Σ_{salient} |I|; by count: the same with 1 for |I|. NaN where nothing is salient.
-    `is_salient` may be narrowed, for example to one order.
+    H = Σ_{salient} G·|I| / Σ_{salient} |I| of any samples and orders: pass both sums, or both counts for H by count.
     Source: ours.
+
+    >>> generalization_power(np.array([3.0, 0.0]), np.array([4.0, 0.0])).tolist()
+    [0.75, nan]
     """
-    axes = (-1,) if per_sample else (-2, -1)
-    strength = abs(i) * is_salient
-    ones = 0 * strength + is_salient
-    shares = []
-    for weight in (strength, ones):
-        whole = weight.sum(axes)
-        none = whole == 0
-        shares.append((weight * g).sum(axes) / (whole + none * 1.0) + _nan_where(none, whole))
-    return Power(*shares)
-
-
-def _nan_where(none: Array, like: Array) -> Array:
-    """Returns 0, or NaN where `none` is True, as an array of the kind of `like`."""
-    if isinstance(like, torch.Tensor):
-        return torch.where(none, torch.nan, 0.0).to(like.dtype)
-    return np.where(none, np.nan, 0.0)
+    if isinstance(whole, torch.Tensor):
+        return torch.where(whole > 0, generalizable / whole, torch.nan)
+    return np.divide(generalizable, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 
 def order_strengths(i: Array, chosen: Array) -> Array:
@@ -187,20 +152,6 @@ def _sum_by_order(values: Array) -> Array:
     return values @ by_order
 
 
-def order_profile(strengths: Array) -> Array:
-    """Returns strengths by order divided by their mean over orders 1 … n: `[..., n + 1]`; it sums to n, entry 0 is 0.
-
-    So epochs of very different strength compare. NaN where every strength is 0.
-    Source: symbolic-dynamics (arXiv 2407.19198), normalised strength of each order.
-
-    >>> order_profile(np.array([0.0, 3.0, 1.0])).tolist()
-    [0.0, 1.5, 0.5]
-    """
-    mean = strengths[..., 1:].mean(-1)[..., None]
-    none = mean == 0
-    return strengths / (mean + none * 1.0) + _nan_where(none, mean)
-
-
 def loss(v: Array) -> Array:
     """Returns the cross-entropy of outputs v (log-odds of the true class): log(1 + e^{−v}), nats, stable for every v.
 
@@ -212,13 +163,3 @@ def loss(v: Array) -> Array:
     if isinstance(v, torch.Tensor):
         return torch.logaddexp(torch.zeros_like(v), -v)
     return np.logaddexp(0.0, -v)
-
-
-def removed_outputs(v_full: Array, i_and: Array, i_or: Array, remove_and: Array, remove_or: Array) -> Array:
-    """Returns v'(x) = v(x) − Σ I(S) over the removed AND and OR interactions: `[..., samples]`, nats.
-
-    Every S is triggered on the unmasked sample, AND or OR. `remove_and` and `remove_or` are bool like the interactions;
-    for the non-generalizable ones pass `salient & ~G` of each type.
-    Source: ours, the post-hoc reading of three-phase (arXiv 2505.06993).
-    """
-    return v_full - (i_and * remove_and).sum(-1) - (i_or * remove_or).sum(-1)

@@ -8,7 +8,7 @@ a hash over the parts' keys and the rules of generalization; labels by other rul
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +37,8 @@ from interdash.parts import (
     write_table,
 )
 from interdash.runs import Run
+
+OUTPUTS = ("v_empty", "v_full")  # of every sample, for τ
 
 
 def label(run: Run, *, progress: Callable[[int, int], None] | None = None) -> list[str]:
@@ -99,10 +101,9 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
     if not folder.exists():
         if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
             return None
-        target = _read(run, own, (*SCALARS, "i_and", "i_or", "delta"))
-        others = [_read(run, group, ("v_empty", "v_full", "i_and", "i_or")) for group in needed[1:]]
         split, words = samples.description(run.path)["split"], run.config.masking.kind == "text"
-        tables = label_tables(target, others, rules, split, same_variables=not words)
+        scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in needed]
+        tables = label_tables(_batches(run, needed), scalars, rules, split, same_variables=not words)
         tables["units"] = _unit_table(run, own, tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})
     for other in run.labels_dir.glob(f"{network}-{epoch:05d}-*"):
@@ -149,16 +150,25 @@ def _discard_outdated(run: Run, units: list[Unit]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(run: Run, units: list[Unit], columns: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns columns of all samples of one network and epoch, no others: they are large; a damaged part is deleted."""
-    read = []
-    for unit in units:
-        try:
-            read.append(read_part(run, unit, columns))
-        except DamagedFileError:
-            discard_part(run, unit)
-            raise
-    return {name: np.concatenate([part[name] for part in read]) for name in read[0]}
+def _batches(run: Run, groups: list[list[Unit]]) -> Iterator[list[dict[str, np.ndarray]]]:
+    """Yields the columns of one unit after the other: of the network itself, then of each baseline."""
+    for own, *others in zip(*groups, strict=True):
+        target = _read(run, own, (*SCALARS, "i_and", "i_or", "delta"))
+        yield [target, *(_read(run, other, (*OUTPUTS, "i_and", "i_or")) for other in others)]
+        del target  # before the next one is read
+
+
+def _read(run: Run, unit: Unit, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns columns of a part, no others: they are large; a damaged part is deleted."""
+    try:
+        return read_part(run, unit, columns)
+    except DamagedFileError:
+        discard_part(run, unit)
+        raise
+
+
+def _together(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _unit_table(run: Run, units: list[Unit], sample_epochs: pa.Table) -> pa.Table:

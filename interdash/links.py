@@ -1,5 +1,6 @@
 """What stands in an address: numbers, interactions, pinned samples. Hostile text becomes a message, nothing else."""
 
+import itertools
 import re
 from collections.abc import Collection, Sequence
 from urllib.parse import urlencode
@@ -90,9 +91,9 @@ def sample(run: str, epoch: int, number: int) -> str:
 
 
 def shown(text: str) -> str:
-    """Returns a link's text for a message: short, and in a form that cannot be read as markup."""
-    cut = text if len(text) <= 60 else f"{text[:60]}… ({len(text)} characters)"
-    return f"`{cut.replace('`', '').replace(chr(10), ' ')}`"
+    """Returns a link's text for a message: short, in one line, and in a form that cannot be read as markup."""
+    text = " ".join(text.replace("`", "").split())
+    return f"`{text if len(text) <= 60 else f'{text[:60]}… ({len(text)} characters)'}`"
 
 
 def plain(text: str) -> str:
@@ -102,3 +103,14 @@ def plain(text: str) -> str:
     a\\_b \\<i\\> \\[x\\]\\(y\\)
     """
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", " ".join(text.split()))
+
+
+def message(text: str) -> str:
+    """Returns a message of ours for Markdown: `commands` stay commands, and no word that a user gave acts as markup.
+
+    >>> print(message("![x](https://a) in <b>; run `interdash demo`"))
+    !\\[x\\](https\\://a) in \\<b\\>; run `interdash demo`
+    """
+    pieces = re.split(r"(?<!`)(`[^`]+`)(?!`)", " ".join(text.split()))
+    escaped = [re.sub(r"([\\`*\[\]<>~$&|]|:(?=\S)|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", piece) for piece in pieces[::2]]
+    return "".join(itertools.chain.from_iterable(itertools.zip_longest(escaped, pieces[1::2], fillvalue="")))

@@ -1,6 +1,7 @@
 """Which of the runs are shown, in which order, and what a job is asked to do. No torch."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -47,6 +48,12 @@ def matching(
     ]
     column, ascending = SORTS[sort]
     return rows.loc[kept].sort_values(column, ascending=ascending, kind="stable", na_position="last")
+
+
+def opened(rows: pd.DataFrame, name: str, folders: Mapping[str, Path]) -> dict[Hashable, Any]:
+    """Returns the row of `state.overview` that every page means by a name: of several runs, the one in `folders`."""
+    found = rows.loc[rows["run"] == name].to_dict("records")
+    return next((row for row in found if name in folders and row["root"] == str(folders[name].parent)), found[0])
 
 
 def state_of(row: Mapping[Hashable, Any]) -> str:

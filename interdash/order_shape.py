@@ -7,6 +7,7 @@ sizes, drawn from all samples together.
 Profiles: the share of each order in the strength, fitted by a decay ∝ α^k and by a spindle ∝ C(n, k) · α^k.
 """
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
@@ -17,6 +18,7 @@ from interdash.removal import LEVEL, sample_weights
 from interdash.subsets import n_variables, orders
 
 PARTITIONS = 200  # random ones, for the reference
+BLOCK = 20  # of them treated together: at n = 16 the interactions of one take a megabyte
 RESAMPLES = 300  # of the bootstrap
 ALPHAS = np.exp(np.linspace(np.log(0.01), np.log(20), 400))  # what is tried for α
 SHAPES = ("decay", "spindle")
@@ -45,20 +47,37 @@ def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
-def similarities(effects: np.ndarray, in_train: np.ndarray) -> np.ndarray:
-    """Returns the index between splits, and mean and 95 % range of the reference: `[4, n]`; seeded.
+class GroupMeans:
+    """Mean interactions of training and testing samples, and of random groups of the same sizes; seeded.
 
-    Args:
-        effects: interactions `[samples, types, 2**n]`, nats; all samples have the same variables.
-        in_train: bool `[samples]`; both splits must have samples.
+    They are summed up batch by batch, so that the interactions of all samples need not be held at once.
     """
-    drawn = np.random.default_rng(0).permuted(np.tile(in_train, (PARTITIONS, 1)), axis=1)
-    train = np.concatenate([in_train[None], drawn]).astype(float)  # [1 + partitions, samples]
-    means = [
-        ((group / group.sum(1, keepdims=True)) @ effects.reshape(len(effects), -1)).reshape(-1, *effects.shape[1:])
-        for group in (train, 1 - train)
-    ]
-    found = similarity(*means)
+
+    def __init__(self, in_train: np.ndarray) -> None:
+        """Starts without samples; `in_train` is bool `[samples]`, and both splits must have some."""
+        drawn = np.random.default_rng(0).permuted(np.tile(in_train, (PARTITIONS, 1)), axis=1)
+        train = np.concatenate([in_train[None], drawn])
+        self.groups = (train, ~train)  # [1 + partitions, samples]: the splits come first
+        self.means = np.zeros((2, len(train), 0, 0))  # [groups, 1 + partitions, types, 2^n] once there is a sample
+
+    def add(self, first: int, effects: np.ndarray) -> None:
+        """Adds the samples from `first` on: their interactions `[samples, types, 2**n]`, nats, the same variables."""
+        if not self.means.size:
+            self.means = np.zeros((*self.means.shape[:2], *effects.shape[1:]))
+        flat, rows = effects.reshape(len(effects), -1), slice(first, first + len(effects))
+        for means, group in zip(self.means, self.groups, strict=True):
+            for i in range(0, len(group), BLOCK):
+                block = group[i : i + BLOCK]
+                weights = block[:, rows] / block.sum(1, keepdims=True)
+                means[i : i + BLOCK] += (weights @ flat).reshape(-1, *effects.shape[1:])
+
+
+def similarities(means: np.ndarray) -> np.ndarray:
+    """Returns the index between splits, and mean and 95 % range of the reference: `[4, n]`.
+
+    `means` is that of `GroupMeans` after all samples were added.
+    """
+    found = np.concatenate([similarity(*means[:, i : i + BLOCK]) for i in range(0, means.shape[1], BLOCK)])
     outside = (1 - LEVEL) / 2
     return np.stack([found[0], found[1:].mean(0), *np.quantile(found[1:], [outside, 1 - outside], axis=0)])
 
@@ -107,22 +126,28 @@ FITS = pa.schema(
 )
 
 
-def shape_tables(
-    effects: np.ndarray, parts: np.ndarray | None, splits: list[str], *, same_variables: bool
-) -> dict[str, pa.Table]:
-    """Returns the tables `order_similarities` and `order_fits` of `schema.sql` for a network at one epoch.
+def group_means(splits: Sequence[str], *, same_variables: bool) -> GroupMeans | None:
+    """Returns where the interactions of all samples are to be added; None where splits cannot be compared.
 
     Args:
-        effects: interactions `[samples, 2 (AND, OR), 2**n]`, nats.
-        parts: strengths `[samples, n, 2]` of generalizable and non-generalizable salient interactions by order, nats;
-            None for a baseline network, which has no G.
         splits: "train" or "test" for each sample.
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
     """
     in_train = np.asarray(splits) == "train"
+    return GroupMeans(in_train) if same_variables and 0 < in_train.sum() < len(in_train) else None
+
+
+def shape_tables(groups: GroupMeans | None, parts: np.ndarray | None) -> dict[str, pa.Table]:
+    """Returns the tables `order_similarities` and `order_fits` of `schema.sql` for a network at one epoch.
+
+    Args:
+        groups: what all interactions were added to; None where splits cannot be compared.
+        parts: strengths `[samples, n, 2]` of generalizable and non-generalizable salient interactions by order, nats;
+            None for a baseline network, which has no G.
+    """
     similar = SIMILARITIES.empty_table()
-    if same_variables and 0 < in_train.sum() < len(in_train):
-        found = similarities(effects, in_train)
+    if groups is not None:
+        found = similarities(groups.means)
         columns = [np.arange(1, found.shape[1] + 1), *found]
         similar = pa.table([pa.array(x, from_pandas=True) for x in columns], names=SIMILARITIES.names)
     return {

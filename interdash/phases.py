@@ -3,10 +3,10 @@
 Source: the three phases are three-phase (arXiv 2505.06993), in words only; this rule for their boundaries is ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import combinations, pairwise, product
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -44,16 +44,18 @@ def find_phases(
     """Returns the phase boundaries of a run and their bootstrap intervals.
 
     `epochs` is `[E]`, ascending; the strengths are `[samples, E]` in nats. The curves (means over samples) are smoothed
-    by continuous broken lines with 0–3 knots at recorded epochs, the same for both strengths (or for H and their sum);
-    the number of knots and the time axis (recorded epochs, epochs or log epochs) have the lowest Bayesian information
-    criterion. On them:
+    by continuous broken lines with 0–3 knots at recorded epochs, the same for both strengths (or for H and their sum),
+    by least squares weighted with 1 / standard error; the number of knots and the time axis (recorded epochs, epochs or
+    log epochs) have the lowest Bayesian information criterion. On them:
 
     * 1|2 is the peak of H = generalizable / (generalizable + non-generalizable).
     * 2|3 is where non-generalizable − generalizable, from there on, is smallest: after it, non-generalizable strength
-      grows faster. If that is the peak of H itself, H rose all through the second phase; then 1|2 is where
+      grows faster. If H does not sink until then, it rose all through the second phase; then 1|2 is where
       non-generalizable strength stops falling, and None if it never fell.
     * A boundary is reported if the curve clearly turns there: both sides by 3 bootstrap standard errors and 1 %; the
       lead of generalizable strength in phase 2 by 1.5, as samples differ in size.
+    * Every resample of the bootstrap chooses knots, their number and the axis anew, so the intervals contain that
+      choice; whether a boundary is reported asks the smoother of the full sample.
 
     Source: ours, for the words of three-phase (arXiv 2505.06993).
 
@@ -64,18 +66,24 @@ def find_phases(
     if len(epochs) < 5 or not strengths.any():
         return Phases(None, None, None, None)
     means = strengths.mean(0)
-    smoothers = _choose(epochs, means)
-    if max(smoother.k for smoother in smoothers) == 0:
+    smoothers = _smoothers(epochs, means, _weights(strengths))
+    chosen = [smoothers[int(i)] for (i,) in _choose(smoothers, means[None])]
+    if max(smoother.k for smoother in chosen) == 0:
         return Phases(None, None, None, None)
-    times = smoothers[1].axis
-    curves = _fit(smoothers, means[None])[0]
+    times = chosen[1].axis
+    curves = _fit(chosen, means[None])[0]
     places = _contrast_places(times, curves)
 
     def statistic(rows: np.ndarray, axis: int) -> np.ndarray:
         rows = np.moveaxis(np.atleast_2d(rows), axis, -1)
-        fitted = _fit(smoothers, np.stack([strengths[r].mean(0) for r in rows]))
-        turns = np.array([_turns(times, c) for c in fitted]).T
-        return np.vstack([epochs[turns], _contrasts(fitted, places)])
+        drawn = np.stack([strengths[r].mean(0) for r in rows])
+        turns = np.empty((3, len(drawn)), int)
+        firsts, seconds = _choose(smoothers, drawn)
+        for pair in set(zip(firsts.tolist(), seconds.tolist(), strict=True)):
+            mine = np.flatnonzero((firsts == pair[0]) & (seconds == pair[1]))
+            again = [smoothers[i] for i in pair]
+            turns[:, mine] = np.array([_turns(again[1].axis, c) for c in _fit(again, drawn[mine])]).T
+        return np.vstack([epochs[turns], _contrasts(_fit(chosen, drawn), places)])
 
     found = stats.bootstrap(
         (np.arange(len(strengths)),),
@@ -88,12 +96,13 @@ def find_phases(
         confidence_level=confidence,
         rng=np.random.default_rng(seed),
     )
-    limits = MIN_Z * np.array([1, 1, 0.5, 1, 1]) * np.asarray(found.standard_error)[3:]
-    up, down, leads, outgrown, fell = _contrasts(curves[None], places)[:, 0] > np.maximum(limits, MIN_SHARE)
+    limits = MIN_Z * np.array([1, 1, 0.5, 1, 1, 1]) * np.asarray(found.standard_error)[3:]
+    clear = _contrasts(curves[None], places)[:, 0] > np.maximum(limits, MIN_SHARE)
+    up, down, leads, outgrown, fell, sinks = clear.tolist()
     ends = zip(epochs[list(_turns(times, curves))], *np.array(found.confidence_interval)[:, :3], strict=True)
     peak, outgrows, fallen = ((float(epoch), (float(low), float(high))) for epoch, low, high in ends)
     nothing = (None, None)
-    if up and down and outgrown and not leads:  # H rose all through the second phase
+    if up and down and outgrown and (not leads or (fell and not sinks)):  # H rose all through the second phase
         (first, interval_12), (second, interval_23) = fallen if fell else nothing, outgrows
     else:
         first, interval_12 = peak if up and down else nothing
@@ -127,74 +136,119 @@ def _knots(candidates: tuple[int, ...], k: int) -> np.ndarray:
     return np.array(sets, dtype=np.int64).reshape(len(sets), k)
 
 
-class Smoother(NamedTuple):
-    """What is fitted: broken lines with k knots among the candidates, on one time axis, of one pair of curves."""
+class Smoother:
+    """Broken lines with k shared knots on one time axis, fitted to a pair of curves by weighted least squares.
 
-    axis: tuple[float, ...]  # [E], 0 … 1
-    candidates: tuple[int, ...]  # recorded epochs
-    k: int
-    of_share: bool  # of H and the total strength; else of the two strengths
-
-
-@lru_cache(maxsize=48)
-def _bases(smoother: Smoother) -> np.ndarray:
-    """Returns an orthonormal basis of the broken lines of every set of knots: `[sets, E, k + 2]`."""
-    x = np.array(smoother.axis)
-    knots = _knots(smoother.candidates, smoother.k)
-    lines = np.broadcast_to(np.stack([np.ones_like(x), x], -1), (len(knots), len(x), 2))
-    hinges = np.maximum(x[:, None] - x[knots][:, None, :], 0)  # [sets, E, k]
-    return np.linalg.qr(np.concatenate([lines, hinges], -1))[0]
-
-
-def _pair(smoother: Smoother, means: np.ndarray) -> np.ndarray:
-    """Returns the pair of curves that is fitted, `[B, 2, E]`, of mean strengths `[B, 2, E]`."""
-    return np.stack([_share(means), means.sum(-2)], -2) if smoother.of_share else means
-
-
-def _misfits(smoother: Smoother, means: np.ndarray) -> np.ndarray:
-    """Returns E · Σ over both curves of log(mean squared residual): `[sets, B]` for mean strengths `[B, 2, E]`."""
-    pair = _pair(smoother, means)
-    b, _, e = pair.shape
-    explained = ((_bases(smoother).transpose(0, 2, 1) @ pair.reshape(2 * b, e).T) ** 2).sum(1).reshape(-1, b, 2)
-    residual = np.maximum(((pair**2).sum(-1) - explained) / e, 1e-9 * (pair**2).mean(-1)) + 1e-300
-    return e * np.log(residual).sum(-1)
-
-
-def _choose(epochs: np.ndarray, means: np.ndarray) -> tuple[Smoother, Smoother]:
-    """Returns the smoothers for H and for the strengths with the lowest information criterion, of means `[2, E]`.
-
-    H comes from the curves that fit better, (H, total) or (strengths): a peak stays sharp either way.
+    The pair is both strengths, or H and the total strength. Each curve and every hinge at a candidate knot are split
+    into a straight line and the rest; a set of knots explains of that rest what its hinges span.
     """
+
+    def __init__(
+        self, axis: np.ndarray, candidates: tuple[int, ...], k: int, *, of_share: bool, weights: np.ndarray
+    ) -> None:
+        """`axis` is `[E]`, 0 … 1; candidates are positions of knots; `weights` are `[2, E]`."""
+        self.axis, self.candidates, self.k, self.of_share, self.weights = axis, candidates, k, of_share, weights
+        self.knots = _knots(candidates, k)  # [sets, k]
+        lines = np.stack([np.ones_like(axis), axis], -1)
+        self.lines = np.linalg.qr(lines * weights[..., None])[0]  # [2, E, 2]
+        hinges = self._rest(np.maximum(axis[:, None] - axis, 0) * weights[..., None])  # [2, E, one a position]
+        size = np.linalg.norm(hinges, axis=1, keepdims=True)
+        self.hinges = hinges / np.where(size > 1e-9, size, 1)
+        products = self.hinges.transpose(0, 2, 1) @ self.hinges
+        of_sets = products[:, self.knots[:, :, None], self.knots[:, None, :]]  # [2, sets, k, k]
+        self.roots = np.linalg.inv(np.linalg.cholesky(of_sets))  # their hinges, made orthonormal
+
+    def _rest(self, values: np.ndarray) -> np.ndarray:
+        """Returns what straight lines leave of weighted curves `[2, E, …]`."""
+        return values - self.lines @ (self.lines.transpose(0, 2, 1) @ values)
+
+    def _pair(self, means: np.ndarray) -> np.ndarray:
+        """Returns the weighted pair of curves `[2, E, B]` of mean strengths `[B, 2, E]`."""
+        pair = np.stack([_share(means), means.sum(-2)], -2) if self.of_share else means
+        return np.moveaxis(pair * self.weights, 0, -1)
+
+    def misfits(self, means: np.ndarray) -> np.ndarray:
+        """Returns E · Σ over both curves of log(mean squared residual): `[sets, B]` for mean strengths `[B, 2, E]`."""
+        pair = self._pair(means)
+        rest = self._rest(pair)
+        shadows = (self.hinges.transpose(0, 2, 1) @ rest)[:, self.knots]  # [2, sets, k, B]
+        unexplained = (rest**2).sum(1)[:, None] - ((self.roots @ shadows) ** 2).sum(2)  # [2, sets, B]
+        e = len(self.axis)
+        floor = 1e-9 * (pair**2).mean(1)[:, None] + 1e-300
+        return e * np.log(np.maximum(unexplained / e, floor)).sum(0)
+
+    def fit(self, means: np.ndarray) -> np.ndarray:
+        """Returns the pair of curves, smoothed, `[B, 2, E]`, of mean strengths `[B, 2, E]`."""
+        best = self.misfits(means).argmin(0)
+        pair = self._pair(means)
+        rest = self._rest(pair)
+        hinges = self.hinges[:, :, self.knots[best]].transpose(0, 2, 1, 3) @ self.roots[:, best].transpose(0, 1, 3, 2)
+        explained = hinges @ (hinges.transpose(0, 1, 3, 2) @ np.moveaxis(rest, -1, 1)[..., None])  # [2, B, E, 1]
+        fitted = np.moveaxis(pair - rest, -1, 1) + explained[..., 0]
+        return np.maximum(np.moveaxis(fitted, 0, 1) / self.weights, 0)
+
+
+def _weights(strengths: np.ndarray) -> dict[bool, np.ndarray]:
+    """Returns 1 / standard error of the curves that a smoother fits, `[2, E]`, by `Smoother.of_share`.
+
+    That of H is by its influence function. To each standard error `MIN_SHARE` of the largest strength is added in
+    squares (to that of H, `MIN_SHARE`). The geometric mean over epochs is 1, so that information criteria compare.
+    """
+    means = strengths.mean(0)
+    total = strengths.sum(1)
+    share = _share(means)
+    influence = (strengths[:, 0] - share * total) / np.where(means.sum(0) > 0, means.sum(0), 1)
+
+    def errors(values: np.ndarray, scale: float) -> np.ndarray:
+        return np.hypot(values.std(0, ddof=1) / np.sqrt(len(values)), MIN_SHARE * scale)
+
+    found = {
+        False: 1 / errors(strengths, means.max()),
+        True: 1 / np.stack([errors(influence, 1.0), errors(total, means.sum(0).max())]),
+    }
+    return {which: w / np.exp(np.log(w).mean(-1, keepdims=True)) for which, w in found.items()}
+
+
+def _smoothers(epochs: np.ndarray, means: np.ndarray, weights: dict[bool, np.ndarray]) -> list[Smoother]:
+    """Returns every smoother that may be chosen, for mean strengths `[2, E]`."""
     e = len(epochs)
     coarse = tuple(int(i) for i in np.unique(np.linspace(1, e - 2, min(e - 2, COARSE)).round()))
     step = int(np.ceil((e - 2) / COARSE))
-    total = means.sum(0)
-    jacobian = 2 * np.log(np.maximum(total, 1e-3 * total.max())).sum()  # of (strengths) → (share, total)
-    found: dict[bool, tuple[float, Smoother]] = {}
+    made = []
     for line, of_share in product((np.arange(e), epochs, np.log1p(epochs)), (False, True)):
-        axis = tuple((line - line[0]) / (line[-1] - line[0]))
+        axis = (line - line[0]) / (line[-1] - line[0])
         for k in range(min(MAX_KNOTS, (e - 1) // 2) + 1):
-            smoother = Smoother(axis, coarse, k, of_share)
-            misfits = _misfits(smoother, means[None])[:, 0]
+            smoother = Smoother(axis, coarse, k, of_share=of_share, weights=weights[of_share])
             if len(coarse) < e - 2 and k:  # refine between the coarse candidates
-                near = {int(i) + d for i in _knots(coarse, k)[misfits.argmin()] for d in range(-step, step + 1)}
-                smoother = smoother._replace(candidates=tuple(sorted({*coarse, *(near & set(range(1, e - 1)))})))
-                misfits = _misfits(smoother, means[None])[:, 0]
-            # a knot: two changes of slope, and its place, which was searched for
-            criterion = misfits.min() + of_share * jacobian + 4 * k * np.log(2 * e)
-            if of_share not in found or criterion < found[of_share][0]:
-                found[of_share] = criterion, smoother
-    return min(found.values(), key=lambda pair: pair[0])[1], found[False][1]
+                best = smoother.misfits(means[None])[:, 0].argmin()
+                near = {int(i) + d for i in smoother.knots[best] for d in range(-step, step + 1)}
+                finer = tuple(sorted({*coarse, *(near & set(range(1, e - 1)))}))
+                smoother = Smoother(axis, finer, k, of_share=of_share, weights=weights[of_share])
+            made.append(smoother)
+    return made
 
 
-def _fit(smoothers: tuple[Smoother, Smoother], means: np.ndarray) -> np.ndarray:
-    """Returns smoothed (H, generalizable, non-generalizable) `[B, 3, E]` of mean strengths `[B, 2, E]`."""
-    fitted = []
-    for smoother in smoothers:
-        bases = _bases(smoother)[_misfits(smoother, means).argmin(0)]  # [B, E, k + 2]
-        fitted.append(np.maximum(_pair(smoother, means) @ bases @ bases.transpose(0, 2, 1), 0))
-    share = np.minimum(fitted[0][:, 0], 1) if smoothers[0].of_share else _share(fitted[0])
-    return np.concatenate([share[:, None], fitted[1]], 1)
+def _choose(smoothers: Sequence[Smoother], means: np.ndarray) -> np.ndarray:
+    """Returns which smoothers of H and of the strengths have the lowest information criterion: `[2, B]`.
+
+    H comes from the curves that fit better, (H, total) or (strengths): a peak stays sharp either way. `means` are
+    `[B, 2, E]`.
+    """
+    total = means.sum(1)
+    jacobian = 2 * np.log(np.maximum(total, 1e-3 * total.max(-1, keepdims=True))).sum(-1)  # strengths → (share, total)
+    of_share = np.array([smoother.of_share for smoother in smoothers])
+    # a knot: two changes of slope, and its place, which was searched for
+    costs = np.array([4 * smoother.k * np.log(2 * means.shape[-1]) for smoother in smoothers])
+    criteria = np.stack([smoother.misfits(means).min(0) for smoother in smoothers])
+    criteria += of_share[:, None] * jacobian + costs[:, None]
+    return np.stack([criteria.argmin(0), np.where(of_share[:, None], np.inf, criteria).argmin(0)])
+
+
+def _fit(smoothers: Sequence[Smoother], means: np.ndarray) -> np.ndarray:
+    """Returns smoothed (H, generalizable, non-generalizable) `[B, 3, E]` by both smoothers of mean strengths."""
+    of_h, of_strengths = (smoother.fit(means) for smoother in smoothers)
+    share = np.minimum(of_h[:, 0], 1) if smoothers[0].of_share else _share(of_h)
+    return np.concatenate([share[:, None], of_strengths], 1)
 
 
 def _share(curves: np.ndarray) -> np.ndarray:
@@ -203,7 +257,7 @@ def _share(curves: np.ndarray) -> np.ndarray:
     return curves[..., 0, :] / np.where(total > 0, total, 1)
 
 
-def _turns(times: tuple[float, ...], curves: np.ndarray) -> tuple[int, int, int]:
+def _turns(times: np.ndarray, curves: np.ndarray) -> tuple[int, int, int]:
     """Returns three positions: the peak of H, from where on it is outgrown, and where non-generalizable strength fell.
 
     The last one is before the peak: the sharpest end of a fall; 0 without any.
@@ -215,11 +269,11 @@ def _turns(times: tuple[float, ...], curves: np.ndarray) -> tuple[int, int, int]
     return peak, peak + int(lead[peak:].argmin()), 1 + int(bends.argmax()) if bends.any() else 0
 
 
-def _contrast_places(times: tuple[float, ...], curves: np.ndarray) -> list[tuple[int, int, int]]:
+def _contrast_places(times: np.ndarray, curves: np.ndarray) -> list[tuple[int, int, int]]:
     """Returns what must be clear, as (line of `_contrasts`, higher position, lower position).
 
     In turn: H rises to its peak; H falls from it; generalizable strength leads in phase 2; it is outgrown in phase 3;
-    non-generalizable strength falls in phase 1.
+    non-generalizable strength falls in phase 1; H sinks in phase 2.
     """
     peak, outgrown, fallen = _turns(times, curves)
     share, lead = curves[0], curves[2] - curves[1]
@@ -229,11 +283,12 @@ def _contrast_places(times: tuple[float, ...], curves: np.ndarray) -> list[tuple
         (2, peak, outgrown),
         (2, outgrown + int(lead[outgrown:].argmax()), outgrown),
         (1, int(curves[2, : fallen + 1].argmax()), fallen),
+        (0, peak, outgrown),
     ]
 
 
 def _contrasts(curves: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
-    """Returns the size of each contrast, `[5, B]`: of H, or a share of the largest strength.
+    """Returns the size of each contrast, `[6, B]`: of H, or a share of the largest strength.
 
     Lines: 0: H; 1: non-generalizable strength; 2: non-generalizable − generalizable strength.
     """

@@ -66,7 +66,7 @@ def extract_and_label(
     is_ready = state(run).word == "ready"
     if shard is not None and not is_ready:
         return outcome
-    store = open_store()
+    store = open_store(lazy=True)
     store.refresh(run)
     found = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
     summarise(run, epochs(store, run.name), found)

@@ -175,7 +175,7 @@ SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, c
 }
 
 
-def samples(
+def sample_numbers(
     store: Store,
     run: str,
     epoch: int,
@@ -188,11 +188,9 @@ def samples(
     min_order: int = 0,
     min_gap: float = 0.0,
     sort: str = "sample",
-    limit: int = 60,
-    offset: int = 0,
     network: str = "target",
-) -> pd.DataFrame:
-    """Returns samples with thumbnail, words or values and their numbers at an epoch; `total` counts all that fit.
+) -> list[int]:
+    """Returns the numbers of the samples that fit at an epoch, in the order asked for.
 
     Args:
         store: the store.
@@ -206,8 +204,6 @@ def samples(
         min_order: lowest order that the largest salient interaction must have.
         min_gap: lowest certified gap.
         sort: one of `SAMPLE_SORTS`.
-        limit: rows returned.
-        offset: rows passed over.
         network: "target" or a baseline.
 
     Raises:
@@ -215,16 +211,15 @@ def samples(
     """
     if sort not in SAMPLE_SORTS:
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
-    return store.ask(
+    rows = store.fetch(
         f"""
-        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample),
-            non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share, count(*) OVER () AS total
-        FROM (FROM samples WHERE run = $run) s
-        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
+        SELECT sample, non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        FROM (FROM samples WHERE run = $run)
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
         WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
             AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
             AND gap >= $min_gap AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
-        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample LIMIT $limit OFFSET $offset
+        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample
         """,
         {
             "run": run,
@@ -237,9 +232,22 @@ def samples(
             "min_share": min_share,
             "min_order": min_order,
             "min_gap": min_gap,
-            "limit": limit,
-            "offset": offset,
         },
+    )
+    return [number for number, _ in rows]
+
+
+def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
+    """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch."""
+    return store.ask(
+        """
+        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample),
+            non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        FROM (FROM samples WHERE run = $run AND list_contains($numbers, sample)) s
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
+        ORDER BY list_position($numbers, sample)
+        """,
+        {"run": run, "network": network, "epoch": epoch, "numbers": list(numbers)},
     )
 
 

@@ -97,11 +97,6 @@ def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module
     return lambda: networks.build(config.network.architecture, dataset, config.training.seed)
 
 
-def build_network(run: Run, spec: str | None = None) -> nn.Module:
-    """Returns a run's network, its weights still to be loaded; see `network_builder`."""
-    return network_builder(run, spec)()
-
-
 def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects."""
 

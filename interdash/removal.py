@@ -11,6 +11,7 @@ The last interaction of a removal goes in part, so that the strength is met exac
 Source: ours, the post-hoc reading of three-phase (arXiv 2505.06993); doses and both controls are ours too.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ LEVEL = 0.95  # of its intervals, and of the range of the draws
 
 
 class Interactions(NamedTuple):
-    """The salient interactions of all samples, one after the other, sample by sample."""
+    """The salient interactions of some samples, one after the other, sample by sample."""
 
     sample: np.ndarray  # [T]
     effect: np.ndarray  # [T], nats, signed, not 0
@@ -87,18 +88,30 @@ def remove(found: Interactions, keys: np.ndarray, targets: np.ndarray) -> Remove
     return Removed(np.stack(gone), np.minimum(targets, whole[:, None]))
 
 
-def losses(v_full: np.ndarray, found: Interactions, *, draws: int = DRAWS, doses: np.ndarray = DOSES, n: int) -> Losses:
-    """Returns the losses of samples with outputs v_full `[samples]` after every removal; seeded.
+def random_keys(count: int, first: int = 0, whole: int | None = None, *, draws: int = DRAWS) -> np.ndarray:
+    """Returns the random numbers of `count` interactions from the `first` of `whole` on: `[draws, count]`; seeded.
+
+    They do not depend on how the interactions are cut into batches.
+    """
+    keys = np.empty((draws, count))
+    for i, row in enumerate(keys):
+        bits = np.random.PCG64(0)
+        bits.advance(i * (count if whole is None else whole) + first)
+        np.random.Generator(bits).random(out=row)
+    return keys
+
+
+def losses(v_full: np.ndarray, found: Interactions, keys: np.ndarray, *, doses: np.ndarray = DOSES, n: int) -> Losses:
+    """Returns the losses of samples with outputs v_full `[samples]` after every removal.
 
     Args:
         v_full: v(x), nats.
         found: the salient interactions.
-        draws: random orders of each control.
+        keys: random numbers of each, which are the random orders of the controls; see `random_keys`.
         doses: percent of the strength of the non-generalizable interactions (of order ≥ k).
         n: number of variables.
     """
-    keys = np.random.default_rng(0).random((draws, len(found.sample)))
-    shape = (draws, len(v_full), len(KINDS), n, len(doses))
+    shape = (len(keys), len(v_full), len(KINDS), n, len(doses))
     effect, strength = np.zeros(shape), np.zeros(shape[1:])
     for k in range(1, n + 1):
         high = found.order >= k
@@ -184,42 +197,55 @@ SAMPLE_REMOVALS = pa.schema(
 
 
 def removal_tables(
-    v_full: np.ndarray, effects: np.ndarray, salient: np.ndarray, general: np.ndarray | None, splits: list[str]
+    v_full: np.ndarray, batches: Sequence[Interactions], splits: Sequence[str], n: int
 ) -> dict[str, pa.Table]:
     """Returns the tables `removals` and `sample_removals` of `schema.sql` for a network at one epoch.
 
     Args:
         v_full: v(x), `[samples]`, nats.
-        effects: interactions `[samples, 2 (AND, OR), 2**n]`, nats.
-        salient: bool, of the same shape.
-        general: G, of the same shape; None for a baseline network, whose tables are empty.
+        batches: the salient interactions of all samples, some samples each, which are treated one after the other: the
+            losses of every draw take 84 kB a sample at n = 16. None for a baseline network, whose tables are empty.
         splits: "train" or "test" for each sample.
+        n: number of variables.
     """
-    if general is None:
+    if not batches:
         return {"removals": REMOVALS.empty_table(), "sample_removals": SAMPLE_REMOVALS.empty_table()}
-    n = n_variables(effects.shape[-1])
-    after = losses(v_full, interactions(effects, salient, general), n=n)
+    split, whole = np.asarray(splits), sum(len(found.sample) for found in batches)
+    in_split = [split == name for name in SPLITS[:2]]
+    sums = [np.zeros(()), np.zeros(())]  # over the samples of each split: [draws, kinds, orders, doses]
+    means, strengths, first, done = [], [], 0, 0
+    for found in batches:
+        here = slice(first, first + found.samples)
+        after = losses(v_full[here], found, random_keys(len(found.sample), done, whole), n=n)
+        sums = [total + after.draws[:, rows[here]].sum(1) for total, rows in zip(sums, in_split, strict=True)]
+        means.append(after.mean)
+        strengths.append(after.strength)
+        first, done = here.stop, done + len(found.sample)
+    drawn = [total / rows.sum() if rows.any() else np.nan + total for total, rows in zip(sums, in_split, strict=True)]
+    mean, strength = np.concatenate(means), np.concatenate(strengths)
     return {
-        "removals": _removals(loss(v_full), after, np.asarray(splits)),
-        "sample_removals": _sample_removals(after),
+        "removals": _removals(loss(v_full), mean, strength, np.stack([*drawn, drawn[1] - drawn[0]]), split),
+        "sample_removals": _sample_removals(mean, strength),
     }
 
 
-def _removals(before: np.ndarray, after: Losses, split: np.ndarray) -> pa.Table:
-    shape = after.mean.shape[1:]  # kinds, orders, doses
-    change = after.mean - before[:, None, None, None]
+def _removals(
+    before: np.ndarray, after: np.ndarray, gone: np.ndarray, drawn: np.ndarray, split: np.ndarray
+) -> pa.Table:
+    """Returns the rows from losses before and after, strengths removed, and means over the samples of each split."""
+    shape = after.shape[1:]  # kinds, orders, doses
+    change = after - before[:, None, None, None]
     excess = change[:, :1] - change  # of the non-generalizable ones over each control
-    values = np.stack([after.mean, change, excess], axis=1).reshape(len(before), -1)  # [samples, 3 · rows]
+    values = np.stack([after, change, excess], axis=1).reshape(len(before), -1)  # [samples, 3 · rows]
     in_train, in_test = split == "train", split == "test"
-    mean = _with_gap(values, in_train, in_test, axis=0)
+    mean = _with_gap(values, in_train, in_test)
     low, high = (ends.reshape(len(SPLITS), 3, *shape) for ends in intervals(values[in_train], values[in_test]))
-    drawn = _with_gap(after.draws, in_train, in_test, axis=1)  # [splits, draws, kinds, orders, doses]
     outside = 100 * (1 - LEVEL) / 2
     draws_low, draws_high = np.percentile(drawn, [outside, 100 - outside], axis=1)
     draws_low[:, 0] = draws_high[:, 0] = np.nan  # nothing is drawn
-    strength = _with_gap(after.strength, in_train, in_test, axis=0)
+    strength = _with_gap(gone, in_train, in_test)
     strength[2] = np.nan
-    first = _with_gap(before, in_train, in_test, axis=0)[:, None, None, None] + np.zeros(shape)
+    first = _with_gap(before, in_train, in_test)[:, None, None, None] + np.zeros(shape)
     mean = mean.reshape(len(SPLITS), 3, *shape)
     made = {"before": first, "draws_low": draws_low, "draws_high": draws_high, "strength": strength}
     for i, name in enumerate(("after", "change", "excess")):
@@ -239,18 +265,15 @@ def _removals(before: np.ndarray, after: Losses, split: np.ndarray) -> pa.Table:
     return pa.table(arrays, names=[*columns, *flat]).cast(REMOVALS)
 
 
-def _with_gap(values: np.ndarray, in_train: np.ndarray, in_test: np.ndarray, *, axis: int) -> np.ndarray:
+def _with_gap(values: np.ndarray, in_train: np.ndarray, in_test: np.ndarray) -> np.ndarray:
     """Returns means over the training samples, the testing samples, and test − train: one new first axis."""
-    means = [
-        np.compress(rows, values, axis).mean(axis) if rows.any() else np.nan + values.sum(axis)
-        for rows in (in_train, in_test)
-    ]
+    means = [values[rows].mean(0) if rows.any() else np.nan + values.sum(0) for rows in (in_train, in_test)]
     return np.stack([*means, means[1] - means[0]])
 
 
-def _sample_removals(after: Losses) -> pa.Table:
+def _sample_removals(after: np.ndarray, strength: np.ndarray) -> pa.Table:
     """Returns the rows of the full dose: all doses of every sample would be more rows than there are interactions."""
-    sample, size = np.indices((len(after.mean), after.mean.shape[2])).reshape(2, -1)  # [samples, orders]
-    full = [after.mean[:, 0, :, -1], after.mean[:, 1, :, -1], after.strength[:, 0, :, -1]]
+    sample, size = np.indices((len(after), after.shape[2])).reshape(2, -1)  # [samples, orders]
+    full = [after[:, 0, :, -1], after[:, 1, :, -1], strength[:, 0, :, -1]]
     columns = [sample, size + 1, np.full(len(sample), DOSES[-1]), *map(np.ravel, full)]
     return pa.table([pa.array(column) for column in columns], names=SAMPLE_REMOVALS.names).cast(SAMPLE_REMOVALS)

@@ -19,7 +19,7 @@ def run_report(run: Run) -> dict[str, Any]:
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
     generalizable and of the non-generalizable ones. What is not extracted yet is None.
     """
-    store = open_store()
+    store = open_store(lazy=True)
     try:
         store.refresh(run)
         found = epochs(store, run.name).set_index("epoch")

@@ -80,11 +80,18 @@ def delete(run: Run, items: list[Item]) -> int:
     return sum(item.bytes for item in items)
 
 
+def wanted(run: Run, epochs: set[int]) -> list[int]:
+    """Returns which of some epochs have vectors that were dropped."""
+    gone = dropped(run)
+    return sorted({unit.epoch for unit in plan(run)[0] if unit.epoch in epochs and pack_name(unit.name) in gone})
+
+
 def want(run: Run, epochs: set[int]) -> list[int]:
     """Returns the epochs whose vectors had been dropped and will be computed by the next extraction."""
-    again = {unit for unit in plan(run)[0] if unit.epoch in epochs and pack_name(unit.name) in dropped(run)}
-    run.update(dropped_vectors=sorted(dropped(run) - {pack_name(unit.name) for unit in again}) or None)
-    return sorted({unit.epoch for unit in again})
+    again, gone = wanted(run, epochs), dropped(run)
+    names = {pack_name(unit.name) for unit in plan(run)[0] if unit.epoch in again}
+    run.update(dropped_vectors=sorted(gone - names) or None)
+    return again
 
 
 def orphaned_parts(run: Run, units: list[Unit]) -> list[Path]:

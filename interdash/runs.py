@@ -343,7 +343,7 @@ class Run:
 
 def list_runs(root: Path | str) -> list[Run]:
     """Returns the readable runs in the folder `root`, by name; none if there is no such folder."""
-    return [run for run, error in _folders(root) if error is None]
+    return [run for run, _, error in read_all(root) if error is None]
 
 
 def no_runs(root: Path | str) -> str:
@@ -360,11 +360,12 @@ def no_runs(root: Path | str) -> str:
 
 def list_broken_runs(root: Path | str) -> list[tuple[str, str]]:
     """Returns name and error message of each folder in `root` that is no readable run."""
-    return [(run.name, str(error)) for run, error in _folders(root) if error is not None]
+    return [(run.name, str(error)) for run, _, error in read_all(root) if error is not None]
 
 
-def _folders(root: Path | str) -> list[tuple[Run, Exception | None]]:
-    found: list[tuple[Run, Exception | None]] = []
+def read_all(root: Path | str) -> list[tuple[Run, dict[str, Any], Exception | None]]:
+    """Returns every run in the folder `root` with its manifest, each read once, or why it cannot be read."""
+    found: list[tuple[Run, dict[str, Any], Exception | None]] = []
     for path in sorted(Path(root).glob("*")):
         if path.name.startswith(".") or not path.is_dir():
             continue
@@ -373,8 +374,9 @@ def _folders(root: Path | str) -> list[tuple[Run, Exception | None]]:
         run = Run(path)
         try:
             check_name(path.name)
-            _ = run.config
-            found.append((run, None))
+            manifest = run.manifest
+            RunConfig.from_json(manifest["config"])
+            found.append((run, manifest, None))
         except (ValueError, KeyError, TypeError, OSError) as error:
-            found.append((run, error))
+            found.append((run, {}, error))
     return found

@@ -63,5 +63,6 @@ def start(roots: Sequence[Path], port: int) -> "subprocess.Popen[bytes]":
     check_port(port)
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address", HOST]
     command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--client.showErrorDetails", "none"]
     environment = os.environ | {"INTERDASH_ROOT": os.pathsep.join(str(root.resolve()) for root in roots)}
     return subprocess.Popen(command, env=environment, cwd=APP.parent)

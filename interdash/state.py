@@ -1,7 +1,9 @@
 """How far a run is: recording, extracting, partial (what is missing, and the command), or ready. No torch."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from interdash.boundaries import boundaries
+from interdash.config import RunConfig
 from interdash.files import DamagedFileError
 from interdash.parts import finished, label_folder, label_inputs, plan
-from interdash.runs import Run, list_broken_runs, list_runs
+from interdash.runs import Run, read_all
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,33 @@ def overview(roots: Sequence[Path | str]) -> pd.DataFrame:
     """
     rows = []
     for root in roots:
-        for run in list_runs(root):
+        for run, manifest, problem in read_all(root):
             try:
-                rows.append(_row(run))
-            except (DamagedFileError, OSError, ValueError) as error:
+                if problem is not None:
+                    raise problem
+                rows.append(_row(run, manifest))
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 rows.append({"run": run.name, "root": str(root), "problem": str(error)})
-        rows += [{"run": name, "root": str(root), "problem": problem} for name, problem in list_broken_runs(root)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def losses(run: Run) -> dict[str, Any]:
+    """Returns the target's last losses and their curves, for a run without a summary; none if damaged."""
+    path = run.path / "metrics.jsonl"
+    with suppress(DamagedFileError, OSError):  # of which the run's own page tells
+        return _losses(run, path.stat().st_mtime_ns)
+    return {}
+
+
+@lru_cache(maxsize=2000)
+def _losses(run: Run, changed: int) -> dict[str, Any]:
+    rows = run.metrics().query("network == 'target'")
+    curves = {
+        name: [None if pd.isna(value) else value for value in rows[name].tolist()]
+        for name in ("epoch", "train_loss", "test_loss")
+    }
+    last = {name: next(reversed(curves[name]), None) for name in ("train_loss", "test_loss")}
+    return {**last, "curves": curves}
 
 
 COLUMNS = (
@@ -154,12 +177,12 @@ COLUMNS = (
 )
 
 
-def _row(run: Run) -> dict[str, Any]:
-    manifest, config = run.manifest, run.config
+def _row(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
+    config = RunConfig.from_json(manifest["config"])
     summary = manifest.get("summary")
     if not summary or summary["word"] != "ready":
         now = state(run)
-        summary = {**(summary or {}), **asdict(now), "text": now.text}
+        summary = {**losses(run), **(summary or {}), **asdict(now), "text": now.text}
     train_loss, test_loss = summary.get("train_loss"), summary.get("test_loss")
     places = {row["boundary"]: row["epoch"] for row in boundaries(manifest)}
     return {

@@ -38,6 +38,7 @@ FACTS = (
 )
 OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
+BATCH_ROWS = 100_000  # exported at a time
 BATCH = 20  # label units in one transaction: a commit compresses what it writes, which costs as much for one
 
 
@@ -74,20 +75,27 @@ class Store:
                     cursor.register(table, together(found))  # for this cursor alone, in place of the empty table
             return cursor.execute(sql, parameters).df()
 
-    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> list[pa.Table]:
-        """Returns rows of a long table from the label units that the store has loaded."""
+    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[pa.Table]:
+        """Yields rows of a long table from the label units that the store has loaded, one unit after the other."""
         loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
         keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
-        read = []
         for key in keys:
             try:
-                read.append(read_details(self._labels[rows.run] / key, rows))
+                yield read_details(self._labels[rows.run] / key, rows)
             except (DamagedFileError, FileNotFoundError) as error:
                 if len(keys) == 1:
                     raise
                 if str(error) not in self.problems[rows.run]:
                     self.problems[rows.run].append(str(error))
-        return read
+
+    def rows(self, cursor: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.Table]:
+        """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""
+        if self.lazy and table in DETAILS:
+            for (run,) in cursor.execute("SELECT run FROM runs ORDER BY run").fetchall():
+                yield from self._read(cursor, Rows(table, run))
+        else:
+            for batch in cursor.sql(f"FROM {table}").to_arrow_reader(BATCH_ROWS):
+                yield pa.Table.from_batches([batch])
 
     def fetch(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of one query as tuples; see `ask`."""
@@ -225,7 +233,10 @@ def column_units(store: Store) -> pd.DataFrame:
 
 
 def export_tables(store: Store, folder: Path) -> list[Path]:
-    """Returns the files written: each table as Parquet and CSV, and `columns.csv` with the unit of every column."""
+    """Returns the files written: each table as Parquet and CSV, and `columns.csv` with the unit of every column.
+
+    Rows go through in batches; of a lazy store the long tables go from file to file, one label unit after the other.
+    """
     import pyarrow.csv as pa_csv
     import pyarrow.parquet as pq
 
@@ -233,25 +244,33 @@ def export_tables(store: Store, folder: Path) -> list[Path]:
     units = column_units(store)
     written = []
     for name in TABLES:
-        with store.cursor() as cursor:
-            table: pa.Table = cursor.sql(f"SELECT * FROM {name}").to_arrow_table()
         comments = units[units["table_name"] == name].set_index("column_name")["comment"]
-        fields = [f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in table.schema]
-        table = table.cast(pa.schema(fields))
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", write_page_checksum=True)
-        flat = [_flat(table[f.name]) for f in table.schema]
-        pa_csv.write_csv(pa.table(flat, names=table.column_names), folder / f"{name}.csv")
-        written += [folder / f"{name}.parquet", folder / f"{name}.csv"]
+        with store.cursor() as cursor:
+            plain = cursor.sql(f"FROM {name} LIMIT 0").to_arrow_table().schema
+            schema = pa.schema([f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in plain])
+            flat = pa.schema([(f.name, _flat_type(f.type)) for f in plain])
+            paths = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
+            options = {"compression": "zstd", "write_page_checksum": True}
+            with pq.ParquetWriter(paths[0], schema, **options) as parquet, pa_csv.CSVWriter(paths[1], flat) as csv:
+                for table in store.rows(cursor, name):
+                    rows = table.select(schema.names).cast(schema)
+                    parquet.write_table(rows)
+                    csv.write_table(pa.table([_flat(column) for column in rows.columns], names=flat.names).cast(flat))
+        written += paths
     units[units["table_name"].isin(TABLES)].to_csv(folder / "columns.csv", index=False)
     return [*written, folder / "columns.csv"]
+
+
+def _flat_type(kind: pa.DataType) -> pa.DataType:
+    """Returns the type that a column has in a CSV file; see `_flat`."""
+    return pa.string() if pa.types.is_list(kind) or pa.types.is_binary(kind) else kind
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Returns a column that CSV can hold: lists as JSON, bytes as hex."""
     if pa.types.is_list(column.type):
-        return pa.array(
-            [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
-        )
+        texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
+        return pa.array(texts, pa.string())
     if pa.types.is_binary(column.type):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
     return column

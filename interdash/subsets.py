@@ -4,7 +4,7 @@ The one definition of subset order in interdash: **the index of a subset is its 
 variable i**. Index 0 is the empty set, index 2^n − 1 is the set of all variables.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -69,15 +69,6 @@ def members(subset: int) -> tuple[int, ...]:
     (1, 3)
     """
     return tuple(i for i in range(int(subset).bit_length()) if int(subset) >> i & 1)
-
-
-def from_members(variables: Iterable[int]) -> int:
-    """Returns the bitmask of a set of variables.
-
-    >>> from_members([1, 3]) == 0b1010
-    True
-    """
-    return sum(1 << i for i in set(variables))
 
 
 def label(subset: int, names: Sequence[str]) -> str:

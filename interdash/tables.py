@@ -117,7 +117,8 @@ def _explained_gap(store: Store, row: dict[str, Any]) -> str:
     """Returns the gap between the explained samples of both splits at the last epoch, if that has labels."""
     if pd.isna(row["last_epoch"]):
         return "–"
-    samples = queries.samples(store, row["run"], int(row["last_epoch"]), limit=2**31)
+    run, epoch = row["run"], int(row["last_epoch"])
+    samples = queries.samples(store, run, epoch, queries.sample_numbers(store, run, epoch))
     training, testing = (samples.loc[samples["split"] == split, "loss"].to_numpy(float) for split in ("train", "test"))
     if not len(training) or not len(testing):
         return "–"

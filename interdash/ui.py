@@ -11,29 +11,56 @@ Everything chosen lies in the URL under a short name, so that the address is a l
 import atexit
 import gc
 import html
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from interdash import queries
-from interdash.boundaries import BOUNDARIES, move_boundary
+from interdash import links, ui_data
 from interdash.figures.dynamics import FACTS
-from interdash.files import DamagedFileError, is_writable, words
+from interdash.files import DamagedFileError, words
 from interdash.runs import Run
-from interdash.state import state
+from interdash.store import Store
 from interdash.ui_charts import CONFIG, alt_text, below, clicked, explanation, is_dark, show
-from interdash.ui_data import Page, load, load_ahead, namesakes, open_run, roots, run_names
+from interdash.ui_charts import expect as expect_charts
+from interdash.ui_choose import (
+    choose,
+    choose_epoch,
+    choose_epochs,
+    choose_label,
+    choose_log,
+    choose_normalised,
+    choose_phases,
+    choose_section,
+    choose_several,
+    choose_split,
+    choose_types,
+    keep,
+    labelled_epochs,
+    need_labels,
+    pin_clicked,
+    refuse,
+    write,
+)
+from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_style import style
 
-__all__ = ["CONFIG", "Page", "alt_text", "below", "clicked", "explanation", "is_dark", "open_run", "roots"]  # for pages
-__all__ += ["run_names", "show"]
+# fmt: off
+__all__ = [  # for pages
+    "CONFIG", "Page", "alt_text", "ask", "below", "choose", "choose_epoch", "choose_epochs", "choose_label",
+    "choose_log", "choose_normalised", "choose_phases", "choose_section", "choose_several", "choose_split",
+    "choose_types", "clicked",
+    "explanation", "is_dark", "keep", "load", "need_labels", "open_run",
+    "pin_clicked", "refuse", "roots", "run_names", "show", "write",
+]
+# fmt: on
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
@@ -47,21 +74,62 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
 DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by")  # … and these to the page Figures
-SPLITS = {"all": "both", "train": "training", "test": "testing"}
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
+LOOK_AGAIN = 20  # seconds between looks for newer data while a page stays open
+LOG = logging.getLogger(__name__)
 
 
 @contextmanager
 def page(title: str) -> Iterator[Page]:
     """Yields the page about the run that is chosen in the sidebar; the first call of a page that needs one run."""
     with frame(title):
-        run = _choose_run()
-        with st.spinner(f"Loading {run.name} …", show_time=True):
-            store, version = load(run)
-        if problems := store.problems.get(run.name):
-            more = f" ({len(problems)} such problems in all)" if len(problems) > 1 else ""
-            st.warning(f"{problems[0]}{more}")
-        yield Page(run, store, version)
+        found = opened(_choose_run())
+        if st.session_state.pop("run_changed", False):
+            _leave_behind(found)
+        yield found
+
+
+def opened(run: Run) -> Page:
+    """Returns the page about a run, loaded; what is damaged, missing or newer than the page is said."""
+    store, version = load(run)
+    found = Page(run, store, version)
+    if problems := store.problems.get(run.name):
+        more = f" ({len(problems)} such problems in all)" if len(problems) > 1 else ""
+        st.warning(links.message(f"{problems[0]}{more}"))
+    if labelled_epochs(found):  # else `need_labels` says it
+        try:
+            now = ui_data.unfinished(run)
+        except KNOWN_TROUBLE as error:
+            st.warning(_words(error))
+        else:
+            if now is not None:
+                st.info(links.message(f"{run.name} is {now.text}. The page shows what there is."))
+    _say_news(run, version)
+    return found
+
+
+def load(run: Run) -> tuple[Store, tuple[int, ...]]:
+    """Returns the store with what the run has now, and the version of its data; says so while it loads."""
+    with st.spinner(f"Loading {links.plain(run.name)} …", show_time=True):
+        return ui_data.load(run)
+
+
+@st.fragment(run_every=LOOK_AGAIN)
+def _say_news(run: Run, version: tuple[int, ...]) -> None:
+    """Says on a page that stays open that its run has newer data."""
+    with suppress(OSError):
+        if ui_data.data_version(run) != version:
+            st.info(f"{links.plain(run.name)} has newer data than this page shows.", icon=":material/update:")
+            if st.button("Show them", key=f"news-{run.name}"):
+                st.rerun()
+
+
+def _leave_behind(page: Page) -> None:
+    """Takes epochs of the run that was looked at before out of the address, where this run does not have them."""
+    known = set(map(str, labelled_epochs(page)))
+    for key in ("epoch", "epochs"):
+        if key in st.query_params and not known.issuperset(st.query_params.get_all(key)):
+            del st.query_params[key]
 
 
 @contextmanager
@@ -86,6 +154,14 @@ def frame(title: str) -> Iterator[None]:
     except KNOWN_TROUBLE as error:
         st.error(_words(error), icon=":material/error:")
         st.stop()
+    except Exception as error:
+        LOG.exception("the page %s has failed", title)
+        st.error(
+            f"This page has failed in a way that nobody foresaw ({type(error).__name__}); the others may still work. "
+            "The terminal of `interdash serve` has the details: please report them.",
+            icon=":material/error:",
+        )
+        st.stop()
     finally:
         _freeze(title)
 
@@ -99,7 +175,8 @@ def _freeze(title: str) -> None:
 
 
 def expect(name: str | None) -> None:
-    """Has a run loaded in the background: the one that a page would open, so that its first chart comes sooner."""
+    """Has a run loaded in the background, the one that a page would open, so that its first chart comes sooner."""
+    expect_charts()
     if not (names := run_names()):
         return
     chosen = name if name in names else _first(names)
@@ -123,150 +200,6 @@ def link(stem: str, query: dict[str, str], *, width: Literal["stretch", "content
         st.html(f'<a href="/{stem}?{html.escape(urlencode(query))}" target="_self">{title}</a>')
 
 
-# What is chosen: each widget's key is its name in the URL.
-
-
-def choose(
-    widget: Callable[..., Any],
-    label: str,
-    options: Sequence[Any],
-    *,
-    key: str,
-    default: Any = None,
-    format_func: Callable[[Any], str] = str,
-    **settings: Any,
-) -> Any:
-    """Returns the chosen option; it lies in the URL as `?key=…`, and one that the link gets wrong is named.
-
-    `widget` is `st.selectbox`, `st.segmented_control` or `st.select_slider`.
-    """
-    options = list(options)
-    default = options[0] if default is None else default
-    given = st.query_params.get(key)
-    if given is not None and given not in {format_func(option) for option in options}:
-        _refuse(label, given, default, format_func)
-    if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]  # chosen for another run
-    name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
-    settings[name] = options.index(default) if name == "index" else default
-    if widget is st.segmented_control:
-        settings["required"] = True
-    chosen = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
-    return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
-
-
-def labelled_epochs(page: Page) -> list[int]:
-    """Returns the epochs that have interactions."""
-    rows = page.ask(queries.epochs)
-    return [int(epoch) for epoch in rows.loc[rows["extracted"], "epoch"]]
-
-
-def pin_clicked(chart: str, page: Page, *, key: str = "epoch") -> Callable[[], None]:
-    """Returns the callback that pins the epoch that is clicked in a chart."""
-
-    def pin() -> None:
-        epochs = [int(epoch) for epoch in clicked(chart) if epoch in labelled_epochs(page)]
-        if epochs:
-            st.session_state[key] = epochs[0]
-
-    return pin
-
-
-def choose_epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
-    """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
-    need_labels(page)
-    labelled = labelled_epochs(page)
-    if len(labelled) == 1:
-        return labelled[0]
-    return choose(st.select_slider, label, labelled, key=key, default=labelled[-1])
-
-
-def need_labels(page: Page) -> None:
-    """Stops the page, in words, if no epoch of the run has interactions yet."""
-    if not labelled_epochs(page):
-        st.info(
-            f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
-            "An extraction can be started on the page Runs, or in a terminal."
-        )
-        st.stop()
-
-
-def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
-    """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
-    labelled = labelled_epochs(page)
-    key = "epochs"
-    given = st.query_params.get_all(key)
-    if wrong := [text for text in given if text not in map(str, labelled)]:
-        _refuse("epochs", ", ".join(wrong), "the automatic choice", str)
-    if any(epoch not in labelled for epoch in st.session_state.get(key, [])):
-        del st.session_state[key]
-    # another session may have loaded newer epochs since `labelled` was asked
-    chosen = [epoch for epoch in page.ask(queries.chosen_epochs, count=most) if epoch in labelled]
-    return sorted(st.multiselect("Epochs", labelled, chosen, key=key, bind="query-params", max_selections=most))
-
-
-def choose_log() -> bool:
-    """Returns whether the epoch axis is logarithmic."""
-    about = "Log shows epoch + 1, so that epoch 0, the untrained network, has a place."
-    return choose(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
-
-
-def choose_normalised() -> bool:
-    """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
-    about = "Normalised: divided by their mean over orders, so that weak early and strong late epochs compare."
-    return choose(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
-
-
-def choose_split() -> str:
-    """Returns "all", "train" or "test"."""
-    about = "The explained samples: a fixed number of each split, not the whole of it."
-    shown = SPLITS.__getitem__
-    return choose(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
-
-
-def choose_label(page: Page) -> int:
-    """Returns a class number, −1 = all classes."""
-    rows = page.ask(queries.classes)
-    names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
-    return choose(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
-
-
-def choose_types() -> tuple[str, ...]:
-    """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
-    names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
-    about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
-    shown = names.__getitem__
-    kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
-    return ("and", "or") if kind == "apart" else (kind,)
-
-
-def choose_section(names: Sequence[str]) -> tuple[str, Any]:
-    """Returns name and container of the section that is open; only its charts are made, and drawn by the browser."""
-    key = "view"
-    given = st.query_params.get(key)
-    if given is not None and given not in names:
-        _refuse("view", given, names[0], str)
-    tabs = dict(zip(names, st.tabs(names, key=key, bind="query-params"), strict=True))
-    return next(((name, tab) for name, tab in tabs.items() if tab.open), (names[0], tabs[names[0]]))
-
-
-def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
-    """Says where the phases meet, and lets the user move a boundary."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(words)
-        if phases.empty or not is_writable(page.run.path):
-            return
-        with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
-            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
-            epoch = st.selectbox(
-                "Epoch", ["as found", "none", *labelled_epochs(page)], format_func=str, key="boundary-epoch"
-            )
-            if st.form_submit_button("Set"):
-                place = float(epoch) if isinstance(epoch, int) else None
-                move_boundary(page.run, boundary, place, reset=epoch == "as found")
-                st.rerun()
-
-
 def facts(epochs: pd.DataFrame, epoch: int) -> None:
     """Draws the numbers of one epoch in a row: losses, H, strengths, τ, salient interactions, noise floor of G."""
     row = epochs.set_index("epoch").loc[epoch]
@@ -286,15 +219,15 @@ def _choose_run() -> Run:
     name = asked if asked in names else _first(names)
     with st.sidebar:
         if asked and asked not in names:
-            _refuse("run", asked, name, str)
-        st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
+            refuse("run", asked, name, str)
+        if st.session_state.get("chosen_run") != name:
+            st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
         st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
         if len(found := namesakes(name)) > 1:
             others = ", ".join(map(str, found[1:]))
-            st.warning(
-                f"{len(found)} folders hold a run {name}. This is {found[0]}; to open {others} too, rename that folder."
-            )
+            text = f"{len(found)} folders hold a run {name}. This is {found[0]}; "
+            st.warning(links.message(f"{text}to open {others} too, rename that folder."))
     return Run.open(names[name].parent, name)
 
 
@@ -306,14 +239,8 @@ def _first(names: dict[str, Path]) -> str:
 
 def _write_run() -> None:
     st.query_params["run"] = st.session_state["chosen_run"]
-
-
-def _refuse(label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
-    shown = given if len(given) <= 60 else f"{given[:60]}… ({len(given)} characters)"
-    st.warning(
-        f"The link asks for {label} `{shown.replace('`', '')}`, which is not there; this is {format_func(default)}."
-    )
+    st.session_state["run_changed"] = True
 
 
 def _words(error: Exception) -> str:
-    return words(error).replace("<", "&lt;")
+    return links.message(words(error))

@@ -7,7 +7,7 @@ The page Runs has the run that will probably be opened next loaded in the backgr
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,8 +46,20 @@ class Page:
 
     def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
         """Returns the answer of a query function about this run, from the cache while the data are the same."""
+        return ask([self], question, self.run.name, **settings)
+
+    def read(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a function that reads the run's own files too, from the cache as `ask` does."""
         name = f"{question.__module__}.{question.__qualname__}"
-        return _answer(name, str(self.run.path), self.version, settings, _question=question, _store=self.store)
+        key = ((str(self.run.path), self.version),)
+        return _answer(name, key, (), settings, _ask=lambda: question(self.store, self.run, **settings))
+
+
+def ask(pages: Sequence[Page], question: Callable[..., Any], /, *what: Any, **settings: Any) -> Any:
+    """Returns the answer of a query function about several runs, from the cache while the data of all are the same."""
+    name = f"{question.__module__}.{question.__qualname__}"
+    key = tuple((str(page.run.path), page.version) for page in pages)
+    return _answer(name, key, what, settings, _ask=lambda: question(pages[0].store, *what, **settings))
 
 
 def roots() -> list[Path]:
@@ -118,6 +130,18 @@ def _overview(folders: tuple[str, ...], stamp: int) -> pd.DataFrame:
     return state.overview(folders)
 
 
+def unfinished(run: Run) -> state.State | None:
+    """Returns how far a run is, at most five seconds old; None if it is ready."""
+    summary = run.manifest.get("summary")
+    return None if summary and summary["word"] == "ready" else _unfinished(str(run.path), data_version(run))
+
+
+@st.cache_data(max_entries=50, ttl=5, show_spinner=False)
+def _unfinished(folder: str, version: tuple[int, ...]) -> state.State | None:
+    found = state.state(Run(Path(folder)))
+    return None if found.word == "ready" else found
+
+
 def open_run(name: str) -> Run:
     """Returns a run of any root by its name."""
     found = run_names()
@@ -142,10 +166,9 @@ def _shared() -> _Shared:
 @st.cache_data(max_entries=400, show_spinner=False)
 def _answer(
     name: str,
-    path: str,
-    version: tuple[int, ...],
+    runs: tuple[tuple[str, tuple[int, ...]], ...],
+    what: tuple[Any, ...],
     settings: dict[str, Any],
-    _question: Callable[..., Any],
-    _store: Store,
+    _ask: Callable[[], Any],
 ) -> Any:
-    return _question(_store, Path(path).name, **settings)
+    return _ask()

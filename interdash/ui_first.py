@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from interdash import links
 from interdash.runs import no_runs
 from interdash.ui_data import roots
 
@@ -35,6 +36,6 @@ def show_first_steps() -> None:
     """Says why there are no runs, and how to come to one."""
     for root in roots():
         reason = no_runs(root)
-        st.info(f"{reason[0].upper()}{reason[1:]}.", icon=":material/folder_open:")
+        st.info(links.message(f"{reason[0].upper()}{reason[1:]}."), icon=":material/folder_open:")
     with st.container(width=720):
         st.markdown(FIRST_STEPS)

@@ -10,6 +10,7 @@ def style(dark: bool) -> str:
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
 [class*="st-key-below-"] {{flex-wrap: nowrap;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
+[class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 .st-key-facts {{gap: 1.6rem;}}
 [class*="st-key-below-"] [data-testid="stPopover"] button p {{color: {caption};}}
 :focus-visible {{outline: 2px solid {focus} !important; outline-offset: 1px;}}

@@ -12,36 +12,41 @@ MOST = 6
 def choose_runs() -> list[str]:
     """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
     names = list(ui.run_names())
+    given = st.query_params.get_all("runs")
+    chosen = names[:2]
     try:
-        asked = links.runs(st.query_params.get_all("runs"), names, MOST)
+        if given:
+            chosen = links.runs([] if given == [""] else given, names, MOST)  # "": all were taken out
     except ValueError as error:
         st.warning(str(error))
-        asked = []
-    if any(name not in names for name in st.session_state.get("runs", [])):
-        del st.session_state["runs"]
-    chosen = asked or names[:2]
-    return st.multiselect(
-        "Runs", names, chosen, key="runs", bind="query-params", max_selections=MOST, placeholder="two to six runs"
-    )
+    ui.keep("runs", chosen)
+    st.multiselect(
+        "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=ui.write,
+        args=("runs",),
+    )  # fmt: skip
+    return chosen
 
 
 def compare_curves(pages: list[ui.Page]) -> None:
     """Draws the curves and what the runs end with."""
-    store, names = pages[0].store, [page.run.name for page in pages]
+    names = [page.run.name for page in pages]
+    ends = ui.ask(pages, queries_compare.endings, names)
+    st.subheader(links.plain(charts.finding_text(ends)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        by = ui.choose(st.segmented_control, "Aligned by", ["epoch", "phase"], key="by")
+        about = "By phase: every run is stretched so that its boundaries 1|2 and 2|3 lie over those of the others."
+        by = ui.choose(st.segmented_control, "Aligned by", ["epoch", "phase"], key="by", help=about)
         split = ui.choose_split()
         log = ui.choose_log() if by == "epoch" else False
-    rows = queries_compare.curves(store, names, split=split)
+    rows = ui.ask(pages, queries_compare.curves, names, split=split)
     if by == "phase":
-        rows = alignment.aligned(rows, queries_compare.phases_of(store, names))
+        rows = alignment.aligned(rows, ui.ask(pages, queries_compare.phases_of, names))
         for name in alignment.without_phases(rows):
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
     ui.show(charts.curves, rows, key="curves", by=by, log=log)
     st.subheader("What they end with", anchor=False)
-    st.dataframe(charts.ends_listed(queries_compare.endings(store, names)), hide_index=True)
+    st.dataframe(charts.ends_listed(ends), hide_index=True)
     st.subheader("Settings that differ", anchor=False)
-    settings = queries_compare.settings(store, names)
+    settings = ui.ask(pages, queries_compare.settings, names)
     if settings.empty:
         st.info("None: the runs have the same settings.")
     else:
@@ -60,8 +65,8 @@ def compare_interactions(pages: list[ui.Page]) -> None:
     with right:
         second = of_name[ui.choose(st.selectbox, "B", names, key="b", default=names[1])]
         other_epoch = ui.choose_epoch(second, label="Epoch of B", key="epoch_b")
-    store, a, b = first.store, first.run.name, second.run.name
-    if not queries.same_samples(store, a, b):
+    both, a, b = [first, second], first.run.name, second.run.name
+    if not ui.ask(both, queries.same_samples, a, b):
         st.info(
             f"{links.plain(a)} and {links.plain(b)} do not explain the same samples with the same labels and "
             "variables, so that their interactions cannot be compared one by one."
@@ -83,9 +88,9 @@ def compare_interactions(pages: list[ui.Page]) -> None:
         )
     left, right = st.columns(2)
     with left:
-        rows = queries_compare.difference_by_order(store, **where)
+        rows = ui.ask(both, queries_compare.difference_by_order, **where)
         ui.show(charts.difference_by_order, rows, key="by-order", first=name_a, second=name_b)
-    rows = queries.difference(store, **where, sample=number)
+    rows = ui.ask(both, queries.difference, **where, sample=number)
     if row["image"].iloc[0] is not None:
         rows = drilldown.numbered(rows)
     with right:
@@ -105,12 +110,6 @@ with ui.frame("Compare"):
     if len(chosen) < 2:
         st.info("Choose at least two runs; `interdash demo --preset digits` makes a small one within seconds.")
         st.stop()
-    pages = []
-    for name in chosen:
-        run = ui.open_run(name)
-        store, version = ui.load(run)
-        pages.append(ui.Page(run, store, version))
-        for problem in store.problems.get(name, []):
-            st.warning(problem)
+    pages = [ui.opened(ui.open_run(name)) for name in chosen]
     compare_curves(pages)
     compare_interactions(pages)

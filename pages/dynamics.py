@@ -12,7 +12,8 @@ with ui.page("Dynamics") as page:
         split = ui.choose_split()
         types = ui.choose_types()
         log = ui.choose_log()
-        label = ui.choose_label(page)
+        with st.container(width=200):
+            label = ui.choose_label(page)
     chosen = {"split": split, "label": label}
     epochs = page.ask(queries.epochs, **chosen)
     strength = page.ask(queries.strength, **chosen, types=types)
@@ -27,7 +28,7 @@ with ui.page("Dynamics") as page:
     pin = ui.pin_clicked("dynamics", page)
     marks = {"log": log, "pinned": epoch, "gap_start": gap_start(epochs)}
     ui.show(dynamics.dynamics, frames, key="dynamics", on_select=pin, note=page.note, **marks)
-    ui.need_labels(page)
+    ui.need_labels(page, samples=False)
     ui.choose_phases(page, phases, dynamics.phase_text(phases))
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, **chosen)))
 

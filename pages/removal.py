@@ -11,17 +11,11 @@ from interdash.figures import robustness as floors
 DOSES = range(10, 101, 10)  # percent
 
 
-def choose_runs(page: ui.Page) -> list[str]:
+def choose_runs(page: ui.Page) -> list[ui.Page]:
     """Returns the other runs whose epochs are drawn too, loaded."""
     others = [name for name in ui.run_names() if name != page.run.name]
-    given = st.query_params.get_all("with")
-    if wrong := [name for name in given if name not in others]:
-        st.warning(f"The link asks for {len(wrong)} other runs that are not there; they are left out.")
-        st.query_params["with"] = [name for name in given if name in others]
-    chosen = st.multiselect("Other runs", others, key="with", bind="query-params") if others else []
-    for name in chosen:
-        ui.load(ui.open_run(name))
-    return chosen
+    about = "Their epochs are drawn too, and each run has a rank correlation of its own."
+    return [ui.opened(ui.open_run(name)) for name in ui.choose_several("Other runs", others, key="with", help=about)]
 
 
 def show_doses(page: ui.Page, epoch: int, *, min_order: int, dose: int, **_: object) -> None:
@@ -41,7 +35,7 @@ def show_samples(page: ui.Page, epoch: int, *, min_order: int, **_: object) -> N
         ui.show(charts.sample_removals, rows.drop(columns="image"), key="sample-removals")
     with right:
         st.dataframe(
-            charts.list_of_changes(rows, page.run.name, epoch),
+            charts.list_of_changes(rows, page.run.name, epoch, base=st.get_option("server.baseUrlPath")),
             hide_index=True,
             height=400,
             row_height=44,
@@ -52,9 +46,11 @@ def show_samples(page: ui.Page, epoch: int, *, min_order: int, **_: object) -> N
         )
 
 
-def show_share(page: ui.Page, epoch: int, **_: object) -> None:
+def show_share(page: ui.Page, *_: object, **__: object) -> None:
     """Draws the non-generalizable share against the loss gap."""
-    points = page.ask(questions.share_and_gap, runs=choose_runs(page))
+    others = choose_runs(page)
+    runs = [other.run.name for other in others]
+    points = ui.ask([page, *others], questions.share_and_gap, page.run.name, runs=runs)
     correlations = correlation.rank_correlations(points)
     st.markdown(charts.meaning_text(correlations))
     ui.show(charts.share_and_gap, {"share and gap": points, "correlations": correlations}, key="share")
@@ -98,14 +94,17 @@ with ui.page("Removal") as page:
     ui.need_labels(page)
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
-        dose = ui.choose(st.select_slider, "Dose (% of the strength, strongest first)", DOSES, key="dose", default=100)
+        about = "Interactions of this order (number of variables) and above are removed; at 1, those of every order."
+        min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order", help=about)
+        about = "100: all non-generalizable interactions of a sample go; 50: the strongest, until half the strength is."
+        dose = ui.choose(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100, help=about)
         log = ui.choose_log()
     epoch = ui.choose_epoch(page)
     after = page.ask(questions.removals, min_order=min_order, dose=dose)
     if after.empty:
         st.info(f"The removals of {page.run.name} are not computed yet; `interdash extract {page.run.name}` does it.")
         st.stop()
+    st.subheader(charts.finding_title(after, epoch), anchor=False)
     st.markdown(charts.finding_text(after, epoch))
     pin = ui.pin_clicked("removals", page)
     ui.show(charts.removals, after, key="removals", on_select=pin, note=page.note, log=log, pinned=epoch)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from interdash import ui, ui_data, ui_first, ui_runs
+from interdash import links, listing, ui, ui_data, ui_first, ui_runs
 
 with ui.frame("Runs"):
     roots = ui.roots()
@@ -11,16 +11,17 @@ with ui.frame("Runs"):
         ui_first.show_first_steps()
     else:
         if twice := sorted(rows.loc[rows["run"].duplicated(), "run"].unique()):
-            st.warning(
+            text = (
                 f"{', '.join(twice)}: there are several runs of this name, and every page shows the one in the folder "
-                f"named first ({roots[0]} before others). To see both, rename one's folder."
+            )
+            st.warning(
+                links.message(f"{text}named first ({roots[0]} before others). To see both, rename one's folder.")
             )
         shown = ui_runs.choose_matching(rows)
         chosen = ui_runs.show_table(shown)
         st.caption(f"{len(shown)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
-        for row in shown.loc[shown["run"] == chosen].to_dict("records"):
-            ui_runs.show_card(row)
+        if chosen is not None:
+            ui_runs.show_card(listing.opened(rows, chosen, ui.run_names()))
         ui.expect(chosen)
     ui_runs.show_new_run(roots[0])
-    for root in roots:
-        ui_runs.show_jobs(root)
+    ui_runs.show_jobs(roots)

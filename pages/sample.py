@@ -9,7 +9,6 @@ import streamlit as st
 from interdash import drilldown, links, queries, subsets, ui, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
-from interdash.files import DamagedFileError
 
 PER_PAGE = 60
 WATERFALL, FAITHFUL = "Waterfall and strengths", "Faithfulness and life"  # sections
@@ -18,8 +17,8 @@ LIMITS = {
     "share": (0, 100),
     "order": (0, 20),
     "gap": (0, 100),
-    "page": (1, 10_000),
 }  # of the filters
+LAST_PAGE = 10_000
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 SORTS = {
     "sample": "number",
@@ -59,24 +58,28 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
     return {"key": key, "bind": "query-params"}
 
 
-def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
-    """Draws filters and gallery; returns the samples in it."""
+def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
+    """Draws the filters; returns the numbers of all samples that fit, in their order, and those on this page of them.
+
+    The page is the one that the address names, or else the one with the sample that is asked for.
+    """
     of = {key: bound(key, *limits) for key, limits in LIMITS.items()}  # here: what is wrong is not said in a popover
+    given = asked("page", links.amount, 1, LAST_PAGE, "page")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = ui.choose_split()
         right = ui.choose(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
-        with st.container(width=200):
+        with st.container(width=150):
             label = ui.choose_label(page)
-        with st.container(width=210):
+        with st.container(width=195):
             sort = ui.choose(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
             loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
             share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
             order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
             gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
-            number = st.number_input("Page of the list", 1, 10_000, 1, **of["page"])
+            place = st.container()
     found = page.ask(
-        queries.samples,
+        queries.sample_numbers,
         epoch=epoch,
         split=split,
         label=label,
@@ -86,15 +89,19 @@ def find_samples(page: ui.Page, epoch: int) -> pd.DataFrame:
         min_order=order,
         min_gap=gap / 100,
         sort=sort,
-        limit=PER_PAGE,
-        offset=(number - 1) * PER_PAGE,
     )
-    total = int(found["total"].iloc[0]) if len(found) else 0
-    if total > PER_PAGE:
-        st.caption(f"Page {number} of {-(-total // PER_PAGE)}: {len(found)} of {total} samples.")
-    elif not total and number > 1:
+    number = int(given or (found.index(asked_for) // PER_PAGE + 1 if asked_for in found else 1))
+    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    if st.session_state.get("page") != number:
+        st.session_state["page"] = number
+    place.number_input(
+        "Page of the list", 1, LAST_PAGE, key="page", on_change=lambda: go(page=st.session_state["page"])
+    )
+    if not shown and number > 1:
         st.info(f"There is no page {number} of this list; go back to page 1 under More filters.")
-    return found
+    elif len(found) > PER_PAGE:
+        st.caption(f"Page {number} of {-(-len(found) // PER_PAGE)}: {len(shown)} of {len(found)} samples.")
+    return found, shown
 
 
 def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
@@ -140,14 +147,16 @@ def clicked_in(chart: str, key: str) -> Any:
 
 
 def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned: Any) -> int:
-    """Draws the buttons: previous, next, pin, light; returns how many interactions to list."""
-    at = numbers.index(number) if number in numbers else 0
-    before, after = numbers[max(at - 1, 0) : at], numbers[at + 1 : at + 2]
+    """Draws the buttons: previous, next, pin, light; returns how many interactions to list.
+
+    `numbers` are those of all samples that fit, so that the keys go on beyond the page of the list.
+    """
+    at = numbers.index(number) if number in numbers else -1  # one that the filters leave out is followed by the first
+    before, after = numbers[max(at - 1, 0) : max(at, 0)], numbers[at + 1 : at + 2]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for text, key, target in (("Previous", "P", before), ("Next", "N", after)):
-            st.button(
-                text, shortcut=key, disabled=not target, on_click=go, kwargs={"sample": (target or [0])[0]}, key=text
-            )
+            there = {"sample": (target or [0])[0], "page": None}  # the list follows
+            st.button(text, shortcut=key, disabled=not target, on_click=go, kwargs=there, key=text)
         if pinned is None:
             st.button("Pin", on_click=go, kwargs={"pin": f"{number}-{epoch}"}, icon=":material/keep:", key="pin-it")
         else:
@@ -165,7 +174,7 @@ def show_sample(
     life = page.ask(queries.sample_life, sample=number)
     now: Any = life.loc[life["epoch"] == epoch].iloc[0]
     image = page.run.config.masking.kind == "image"
-    every = vectors.all_interactions(page.store, page.run, epoch, number)
+    every = page.read(vectors.all_interactions, epoch=epoch, sample=number)
     listed = page.ask(queries.interactions, epoch=epoch, sample=number, limit=top)
     if image:
         every, listed = drilldown.numbered(every), drilldown.numbered(listed)
@@ -182,13 +191,10 @@ def show_sample(
     st.markdown(
         f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**, predicted "
         f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
-        f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats"
+        + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
     )
-    try:
-        outputs = vectors.outputs(page.store, page.run, epoch, number)
-    except (DamagedFileError, FileNotFoundError):  # every.attrs["problems"] says so
-        outputs = pd.DataFrame({"subset": [], "v": []})
-    rebuilt = drilldown.rebuilt(outputs, every, (*STEPS, now["salient"]))
+    counts = (*STEPS, int(now["salient"]))
+    rebuilt = page.read(drilldown.faithfulness, epoch=epoch, sample=number, counts=counts)
     show_faithfulness(rebuilt, now, side)
     left, right = (st.container(), st.container()) if side else st.columns([2, 3])
     with left:
@@ -202,7 +208,7 @@ def show_sample(
     if subset:
         show_life(page, number, epoch, kind, subset, side, image)
     for problem in every.attrs["problems"]:
-        st.warning(problem)
+        st.warning(links.message(problem))
     return {
         WATERFALL: lambda: show_sums(every, now, min(top, 12), name, side),
         FAITHFUL: lambda: show_shares(page, rebuilt, life, now, side),
@@ -254,7 +260,7 @@ def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
 
 def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, side: str, image: bool) -> None:
     """Draws one interaction over the epochs."""
-    life = vectors.interaction_life(page.store, page.run, number, kind, subset)
+    life = page.read(vectors.interaction_life, sample=number, type=kind, subset=subset)
     names = page.ask(queries.sample, sample=number)["names"].iloc[0]
     text = subsets.label(subset, list(map(str, range(len(names)))) if image else list(names))
     st.markdown(f"##### {kind.upper()} {links.plain(text)}")
@@ -262,20 +268,20 @@ def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, si
     key = f"interaction-life{side}"
     ui.show(charts.interaction_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
     for problem in life.attrs["problems"]:
-        st.warning(problem)
+        st.warning(links.message(problem))
 
 
 with ui.page("Sample") as page:
     if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
         st.session_state["sample_of"] = page.run.name
-        go(sample=None, interaction=None, pin=None)
+        go(sample=None, interaction=None, pin=None, page=None)
+    ui.need_labels(page)
     epoch = ui.choose_epoch(page)
-    found = find_samples(page, epoch)
-    numbers = found["sample"].tolist()
     every_number = range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum()))
     number = asked("sample", links.number, every_number, "sample")
-    number = (numbers or [0])[0] if number is None else number
-    show_list(page, found, number)
+    numbers, shown = find_samples(page, epoch, number)
+    number = (shown or [0])[0] if number is None else number
+    show_list(page, page.ask(queries.samples, epoch=epoch, numbers=shown), number)
     n = len(page.ask(queries.sample, sample=number)["names"].iloc[0])
     chosen = asked("interaction", links.interaction, n)
     pinned = asked("pin", links.pin, every_number, ui.labelled_epochs(page))

@@ -30,6 +30,14 @@ def fresh_process():
     sys.modules["__main__"] = before
 
 
+@pytest.fixture(autouse=True)
+def nothing_unforeseen(caplog):
+    """Fails a test in which a page met an error that it said in words, for want of better ones."""
+    yield
+    said = [each.getMessage() for each in caplog.get_records("call") if each.name == "interdash.ui"]
+    assert not said
+
+
 def tiny_config(name="tiny"):
     """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples."""
     digits = PRESETS["digits"]

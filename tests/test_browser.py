@@ -69,10 +69,12 @@ def browser():
 
 @pytest.fixture(scope="module")
 def root(labelled_run, tmp_path_factory):
-    """A folder with two ready runs on the same samples and a broken one."""
+    """A folder with two ready runs on the same samples, one with damaged labels and parts, and a broken one."""
     root = tmp_path_factory.mktemp("root")
-    for name in ("tiny", "twin"):
+    for name in ("tiny", "twin", "spoilt"):
         shutil.copytree(labelled_run.path, root / name)
+    for path in [*next((root / "spoilt" / "labels").glob("target-*")).iterdir(), *(root / "spoilt").glob("parts/*.p*")]:
+        path.write_bytes(path.read_bytes()[:100])
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
     return root
@@ -144,6 +146,8 @@ def test_page(tab, address, stem):
     if stem not in ("runs", "help"):
         tab.wait_for_selector(".js-plotly-plot .main-svg")
     assert "Could not" not in tab.inner_text("body")
+    wide = "[...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(tab.evaluate(wide)) <= 0  # nothing to scroll sideways at 1280 pixels
 
 
 def test_first_page_and_walk(tab, address):
@@ -153,6 +157,11 @@ def test_first_page_and_walk(tab, address):
         tab.wait_for_selector(f"h1:has-text('{title}')")
         wait_for_address(tab, f"/{stem}")
         settled(tab)
+
+
+def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
+    opened(tab, f"{address}/runs", "Runs")
+    tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
 
 
 def test_deep_link(tab, address):
@@ -169,6 +178,83 @@ def test_unknown_run_in_a_link(tab, address):
     opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
     body = tab.inner_text("body")
     assert "The link asks for run" in body and "The link asks for Pinned epoch" in body
+
+
+@pytest.mark.parametrize("stem", ["runs", "dynamics", "sample", "compare"])
+def test_a_link_fetches_nothing(tab, address, root, stem):
+    image = "x%0A%0A![x](https://example.org/a.png)%0D%0D![x](https://example.org/b.png)"
+    folder = root / "![x](u) <img src=c.png>"
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text("{")
+    opened(
+        tab, f"{address}/{stem}?run={image}&epoch={image}&sample={image}&runs={image}&data={image}", ui.PAGES[stem][0]
+    )
+    assert "The link asks for" in tab.inner_text("body")
+    opened(tab, f"{address}/{stem}?run=![x](u)%20%3Cimg%20src=c.png%3E", ui.PAGES[stem][0])
+    assert tab.locator("[data-testid=stMain] img[src*='example'], [data-testid=stMain] img[alt=x]").count() == 0
+    shutil.rmtree(folder)  # the fixture asserts that no request has left
+
+
+def test_damaged_labels_and_parts_are_named(tab, address):
+    opened(tab, f"{address}/dynamics?run=spoilt", "Dynamics")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
+    opened(tab, f"{address}/sample?run=spoilt", "Sample")
+    tab.wait_for_selector("h3:has-text('Sample 0 at epoch 3')")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
+
+
+@pytest.mark.parametrize(
+    "link, shown",
+    [
+        ("sample?run=twin&epoch=1&sample=7&interaction=or-3&view=Faithfulness+and+life", "Sample 7 at epoch 1"),
+        ("compare?runs=twin&runs=tiny&a=tiny&b=twin&epoch_a=1&number=5&by=phase", "H peaks in twin"),
+        ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
+    ],
+)
+def test_deep_links_keep_what_they_say(tab, address, link, shown):
+    stem, _, query = link.partition("?")
+    opened(tab, f"{address}/{link}", ui.PAGES[stem][0])
+    tab.wait_for_selector(f"h3:has-text('{shown}')")
+    assert set(query.split("&")) <= set(tab.url.partition("?")[2].split("&"))
+    assert "The link asks" not in tab.inner_text("body")
+
+
+@pytest.mark.parametrize("stem", ["dynamics", "sample", "removal"])
+def test_every_section_opens(tab, address, stem):
+    opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
+    tabs = tab.locator("[data-testid=stMain] [role=tab]")
+    for name in tabs.all_inner_texts()[1:]:
+        tab.get_by_role("tab", name=name, exact=True).click()
+        wait_for_address(tab, f"view={name.split()[0]}")
+        settled(tab)
+        panel = tab.locator("[role=tabpanel]:visible")
+        panel.locator(".js-plotly-plot .main-svg, [data-testid=stAlert]").first.wait_for()
+
+
+def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
+    opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
+    rows = tab.locator(".st-key-list-of-runs canvas").first
+    rows.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
+    wait_for_address(tab, "run=tiny")
+    tab.wait_for_selector("h3:has-text('tiny')")
+    settled(tab)
+    tab.locator(".st-key-q input").fill("twin")
+    tab.locator(".st-key-q input").press("Enter")
+    tab.wait_for_selector("text=The run that the link asks for is not in this list.")
+    rows.click(position={"x": 16, "y": 35 + 17})
+    wait_for_address(tab, "run=twin")
+    tab.wait_for_selector("h3:has-text('twin')")
+
+
+def test_play_goes_through_the_epochs(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny&epoch=0", "Dynamics")
+    button = tab.locator(".st-key-orders .updatemenu-button").first
+    button.scroll_into_view_if_needed()
+    settled(tab)
+    first = "() => Array.from(document.querySelector('.st-key-orders .js-plotly-plot')._fullData[0].y)"
+    before = tab.evaluate(first)
+    button.click()
+    tab.wait_for_function(f"before => JSON.stringify(({first})()) !== before", arg=json.dumps(before).replace(" ", ""))
 
 
 def test_click_pins_an_epoch(tab, address):
@@ -199,7 +285,7 @@ def test_slider_scrubs_in_the_browser(tab, address):
     tab.on("request", lambda request: asked.append(request.url))
     tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
     tab.wait_for_function(f"before => JSON.stringify(({first})()) !== before", arg=json.dumps(before).replace(" ", ""))
-    assert not asked and "epoch=" not in tab.url
+    assert not asked and "epoch=3" in tab.url
 
 
 @pytest.mark.parametrize("kind", ["CSV", "Parquet"])
@@ -252,6 +338,48 @@ def test_job_survives_a_reload(tab, address, root):
     run = Run.open(root, "fromform")
     assert run.config.training.epochs == 2 and run.labels_dir.exists()
     shutil.rmtree(run.path)
+
+
+def test_cancel_and_go_on(tab, address):
+    opened(tab, f"{address}/runs?run=twin", "Runs")
+    tab.get_by_role("button", name="Extract what is missing").click()
+    wait_for_address(tab, "job=")
+    tab.get_by_role("button", name="Cancel").click()
+    tab.wait_for_selector("text=· cancelled")
+    settled(tab)
+    tab.get_by_role("button", name="Go on").click()
+    tab.wait_for_function("() => document.body.innerText.includes('· done')", timeout=120_000)
+
+
+def test_click_in_the_gallery(tab, address):
+    opened(tab, f"{address}/sample?run=tiny", "Sample")
+    tab.wait_for_selector(".st-key-gallery .js-plotly-plot .main-svg")
+    place = """() => {
+        const graph = document.querySelector('.st-key-gallery .js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'center'});
+        const points = graph._fullData.filter(trace => trace.customdata && trace.customdata.length > 5).pop();
+        const box = graph.getBoundingClientRect();
+        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(points.x[5]),
+                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(points.y[5]), name: `${points.customdata[5]}`};
+    }"""
+    at = click_in_chart(tab, place, "sample={name}")
+    tab.wait_for_selector(f"h3:has-text('Sample {at['name']} at epoch 3')")
+
+
+def test_click_in_the_waterfall(tab, address):
+    opened(tab, f"{address}/sample?run=tiny&sample=2", "Sample")
+    tab.wait_for_selector(".st-key-waterfall .js-plotly-plot .main-svg")
+    place = """() => {
+        const graph = document.querySelector('.st-key-waterfall .js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'center'});
+        const bars = graph._fullData.filter(trace => trace.type === 'bar' && trace.customdata).pop();
+        const box = graph.getBoundingClientRect(), i = bars.customdata.length - 1;
+        const row = layout.yaxis._categories.indexOf(bars.y[i]);
+        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.base[i] + bars.x[i] / 2),
+                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
+    }"""
+    click_in_chart(tab, place, "interaction={name}")
+    settled(tab)
 
 
 def test_click_lights_an_interaction_and_keys_go_on(tab, address):

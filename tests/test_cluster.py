@@ -1,12 +1,14 @@
 """The engines beyond one process: Dask workers, killed workers and drivers, an S3 address, shards of a job array."""
 
 import os
+import re
 import shutil
 import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import fsspec
 import psutil
@@ -145,6 +147,21 @@ def test_a_resource_that_no_worker_offers_ends_with_a_message(fresh_run, schedul
     assert engine_dask._local_workers(8, {"CPU": 1.0})[0] <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(("told", "dealt"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
+def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, told, dealt):
+    """No GPU is needed: what each worker may see is told before CUDA starts there."""
+    import distributed
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if told:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for device, expected in (("cuda", dealt), ("cuda:1", [told] * 3)):
+        with engine_dask._client(distributed, 3, Cluster(), device) as client:
+            seen = client.run(lambda dask_worker: (dask_worker.name, os.environ.get("CUDA_VISIBLE_DEVICES")))
+        assert [gpu for _, gpu in sorted(seen.values())] == expected
+
+
 def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
     from distributed import LocalCluster
 
@@ -172,6 +189,19 @@ def test_a_worker_with_other_code_or_another_folder_ends_with_a_message(fresh_ru
     with pytest.raises(WrongWorkerError, match=r"on .* runs other code of interdash \(hash .*, here another\)"):
         extract(fresh_run, engine="dask", cluster=Cluster(scheduler))
     assert finished(fresh_run, plan(fresh_run)[0]) == set()
+
+
+def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, scheduler, monkeypatch):
+    """A driver without a GPU hands its units to machines that have one; here none has one, and the worker says so."""
+    monkeypatch.setattr("interdash.extraction.seconds_per_sample", lambda *_: pytest.fail("a probe on the driver"))
+    where = ("--scheduler", scheduler, "--device", "cuda", "--root", fresh_run.path.parent)
+    done = run_command("extract", "tiny", *where)
+    assert isinstance(done.exception, WrongWorkerError)
+    says = r"worker tcp://.* on .*: device 'cuda' was asked for, but torch .* finds no GPU"
+    assert re.search(says, str(done.exception))
+    done = run_command("extract", "tiny", "--estimate", *where)
+    assert done.exit_code == 0 and done.output == "12 units, 240 samples, 3,840 forward passes, about 0 MB\n"
+    assert "'tpu' is no device" in str(run_command("extract", "tiny", *where, "--device", "tpu").exception)
 
 
 def test_without_the_extra_the_install_command_is_the_error(fresh_run, monkeypatch):
@@ -254,6 +284,14 @@ def test_a_damaged_part_or_checkpoint_at_an_address_is_made_again(fresh_run, sch
 def test_an_address_nobody_knows_is_refused(fresh_run):
     with pytest.raises(ValueError, match=r"'nowhere://x' is no address that fsspec knows .*; such as s3://bucket/runs"):
         remote.send_run(fresh_run, "nowhere://x")
+
+
+def test_versions_in_the_docs_are_those_of_the_tests():
+    home = Path(__file__).parents[1]
+    (line,) = re.findall(
+        "^RUN pip install --no-cache-dir (.*)", (home / "docs" / "cluster.md").read_text(), re.MULTILINE
+    )
+    assert set(line.split()) <= set((home / "requirements-dev.txt").read_text().split())
 
 
 def run_command(*arguments):

@@ -157,6 +157,7 @@ def test_page(page):
     assert not test.error
     assert not test.warning
     assert [heading.value for heading in test.subheader] == [
+        "H peaks in tiny at epoch 3, at 83%; in twin at epoch 3, at 83%",
         "What they end with",
         "Settings that differ",
         "Who learned what",

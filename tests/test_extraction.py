@@ -13,7 +13,7 @@ from interdash.files import DamagedFileError
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
 from interdash.parts import finished, part_path, plan, read_notes, read_part
-from interdash.rebuilding import build_network
+from interdash.rebuilding import network_builder
 from interdash.runs import Run
 
 
@@ -57,7 +57,7 @@ def test_plan_of_zeta_mean_keeps_all_samples_together(fresh_run):
 def test_extract_writes_what_masked_inference_gives(labelled_run):
     unit = plan(labelled_run)[0][-1]
     columns = read_part(labelled_run, unit)
-    explained, model = labelled_run.explained(), build_network(labelled_run)
+    explained, model = labelled_run.explained(), network_builder(labelled_run)()
     model.load_state_dict(labelled_run.load_checkpoint("target", 3))
     rows = list(range(unit.first, unit.stop))
     v = masked_outputs(model, explained.inputs[rows], explained.labels[rows], explained.variables.select(rows))
@@ -141,7 +141,7 @@ def test_extract_passes_a_full_disk_on(fresh_run, monkeypatch):
 
 
 def test_extract_takes_a_network_for_a_run_without_spec(fresh_run):
-    outcome = extract(fresh_run, network=lambda: build_network(fresh_run))
+    outcome = extract(fresh_run, network=network_builder(fresh_run))
     assert len(outcome.computed) == 12
 
 

@@ -19,18 +19,21 @@ HOSTILE = {
     "no number": "nan",
     "a long text": "A" * 15_000,
     "emoji": "🙈🙉🙊",
+    "an image": "x\n\n![x](https://example.org/a.png)\r\r![x](https://example.org/b.png)",
     "nothing": "",
 }
-SOURCES = [ui.FOLDER.parent / "interdash" / name for name in ("ui.py", "ui_runs.py")]
+SOURCES = [ui.FOLDER.parent / "interdash" / name for name in ("ui.py", "ui_choose.py", "ui_runs.py")]
 PAGES = sorted(ui.FOLDER.glob("*.py"))
 
 
 def parameters(page):
     """Returns every name that a page or its frame may read from a link."""
     text = "".join(path.read_text() for path in [page, *SOURCES])
-    found = re.findall(r'(?:key=|key: str = |get\(|get_all\(|asked\(|st\.query_params\[)"([a-z_]+)"', text)
+    found = re.findall(
+        r'(?:key=|key = |key: str = |get\(|get_all\(|keep\(|asked\(|st\.query_params\[)"([a-z_]+)"', text
+    )
     filters = ("loss", "share", "order", "gap", "page")  # LIMITS of pages/sample.py
-    return sorted({"run", "epoch", "split", "label", "type", *filters, *found})
+    return sorted({"run", "epoch", "epochs", "view", "figure", "split", "label", "type", *filters, *found})
 
 
 def contents(folder):
@@ -78,7 +81,8 @@ def test_hostile_settings(page, root):
         test.run()
         assert not test.exception, (what, [found.value for found in test.exception])
         assert not any("<script" in html.proto.body for html in test.get("html")), what
-        if value and page.stem not in ("runs", "compare", "figures"):
+        assert not any("![x](" in re.sub("`[^`]*`", "", message) for message in messages(test)), what
+        if value:
             assert messages(test), what
     assert contents(root) == before
 

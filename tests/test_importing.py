@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from interdash.config import MaskingConfig
 from interdash.importing import checkpoint_files, import_checkpoints, read_losses, read_weights
-from interdash.rebuilding import build_network
+from interdash.rebuilding import network_builder
 from interdash.runs import Run, list_runs
 from interdash.spec import Spec
 
@@ -61,7 +61,7 @@ def test_import_makes_a_run(tmp_path: Path) -> None:
     spec = table_spec()
     expected = functional.cross_entropy(network(2)(spec.test_inputs), spec.test_labels)
     assert metrics["test_loss"][2] == pytest.approx(expected.item())  # not in the file: computed
-    rebuilt = build_network(run)
+    rebuilt = network_builder(run)()
     rebuilt.load_state_dict(run.load_checkpoint("target", 10))
     assert torch.equal(rebuilt(spec.test_inputs), network(10)(spec.test_inputs))
     assert run.config.training.checkpoints == (0, 2, 10) and run.manifest["spec"]["function"] == "spec"

@@ -1,15 +1,18 @@
 import shutil
+import tracemalloc
+import weakref
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from interdash import labelling
+from interdash import labelling, order_shape
 from interdash.aggregation import label_tables
 from interdash.config import GeneralizationConfig
 from interdash.display import png, sample_table
 from interdash.labelling import label, label_epoch, label_samples
-from interdash.parts import part_path, plan, read_table
+from interdash.parts import part_path, plan, read_part, read_table
 
 RULES = GeneralizationConfig(tau_factor=0.1)
 
@@ -36,11 +39,33 @@ def columns(i_and, i_or, v_empty, v_full, labels=None):
     }
 
 
+def made_columns(seed, *, count, n, present):
+    """Returns columns with so many interactions in each sample, of random strength."""
+    rng = np.random.default_rng(seed)
+    i_and, i_or = np.zeros((2, count, 2**n))
+    for values in (i_and, i_or):
+        for row in values:
+            row[rng.integers(1, 2**n, present)] = rng.normal(0, 2, present)
+    made = columns(i_and, i_or, rng.normal(size=count), rng.normal(0, 10, count), rng.integers(0, 3, count).tolist())
+    return made | {"delta": rng.normal(size=(count, 2**n))}
+
+
 # τ = 0.1 · mean |v(x) − v(x_∅)| = 1; orders by index: 0, 1, 1, 2
 TARGET = columns([[0, 4, -2, 0.5], [0, 0, 3, 0]], [[0, 0, 0, -6], [0, 0, 0, 2]], [0, 0], [10, -10], [0, 1])
 BASE = columns([[0, 4, 2, 9], [0, 0, 1, 0]], [[0, 0, 0, -1], [0, 0, 0, 0.5]], [0, 0], [10, 10])
 OTHER = columns([[0, 4, -2, 9], [0, 0, 0, 0]], [[0, 0, 0, 1], [0, 0, 0, 2]], [0, 0], [10, 10])
 SPLITS = ["train", "test"]
+
+
+def tables_of(target, others, rules=RULES, splits=SPLITS, *, size=1):
+    """Returns the tables of arrays of all samples, handed over in batches of `size`."""
+    whole = [target, *others]
+
+    def batches():
+        for first in range(0, len(target["sample"]), size):
+            yield [{name: values[first : first + size] for name, values in part.items()} for part in whole]
+
+    return label_tables(batches(), whole, rules, splits)
 
 
 def rows(tables, name, **where):
@@ -51,7 +76,7 @@ def rows(tables, name, **where):
 
 
 def test_interactions_are_the_salient_ones_with_rank_and_g():
-    found = rows(label_tables(TARGET, [BASE], RULES, SPLITS), "interactions")
+    found = rows(tables_of(TARGET, [BASE]), "interactions")
     listed = found[["sample", "type", "subset", "size", "rank", "effect", "baseline_effect", "generalizes"]]
     assert listed.values.tolist() == [
         [0, "and", 1, 1, 2, 4.0, 4.0, True],
@@ -62,17 +87,64 @@ def test_interactions_are_the_salient_ones_with_rank_and_g():
     ]
 
 
+@pytest.mark.parametrize("rule", ["mean_output", "max_interaction"])
+def test_batches_make_the_same_tables_as_all_samples_at_once(rule):
+    rules = GeneralizationConfig(tau_rule=rule, tau_factor=0.2, baselines=2)
+    target, *others = (made_columns(i, count=11, n=5, present=20) for i in range(3))
+    splits = ["train", "test", "test"] * 3 + ["train", "test"]
+    whole = tables_of(target, others, rules, splits, size=11)
+    assert whole["interactions"].num_rows > 100 and whole["networks"]["flips"][0].as_py() > 0
+    for size in (1, 4):
+        found = tables_of(target, others, rules, splits, size=size)
+        for name, table in whole.items():
+            pd.testing.assert_frame_equal(found[name].to_pandas(), table.to_pandas(), rtol=1e-9, atol=1e-12)
+    assert found["interactions"].equals(whole["interactions"]) and found["networks"].equals(whole["networks"])
+
+
+def test_memory_does_not_grow_with_the_number_of_units(ready_run, monkeypatch):
+    """Of all units' vectors only those of one are there at a time, with the baseline's."""
+    read, alive = [], []
+
+    def watched(run, unit, columns):
+        found = read_part(run, unit, columns)
+        read.extend(weakref.ref(found[name]) for name in {"i_and", "i_or", "delta"} & found.keys())
+        alive.append(sum(array() is not None for array in read))
+        return found
+
+    monkeypatch.setattr(labelling, "read_part", watched)
+    shutil.rmtree(ready_run.labels_dir)
+    assert label(ready_run) == [] and len(read) == 3 * 3 + 9 * 5  # units of the baseline, of the target with it
+    assert max(alive) == 5  # delta, AND and OR of the target, AND and OR of the baseline
+
+
+def test_peak_of_memory_with_four_times_the_samples(monkeypatch):
+    """At n = 12, 10 samples a batch; what is left of a sample are its salient interactions and sums."""
+    monkeypatch.setattr(order_shape, "PARTITIONS", 5)  # 200 take 26 MB here, however many samples there are
+    peaks = []
+    for count in (40, 160):
+        tracemalloc.start()
+        label_tables(
+            ([made_columns(10 * i + j, count=10, n=12, present=10) for j in range(2)] for i in range(count // 10)),
+            2 * [{"v_empty": np.zeros(count), "v_full": np.full(count, 10.0)}],
+            RULES,
+            ["train", "test"] * (count // 2),
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0], peaks  # all at once: 1.6
+
+
 def test_votes_of_two_baselines():
-    some = rows(label_tables(TARGET, [BASE, OTHER], RULES, SPLITS), "interactions")
+    some = rows(tables_of(TARGET, [BASE, OTHER]), "interactions")
     assert some["votes"].tolist() == [2, 1, 1, 1, 1] and some["generalizes"].all()
     rules = replace(RULES, vote="majority")
-    tables = label_tables(TARGET, [BASE, OTHER], rules, SPLITS)
+    tables = tables_of(TARGET, [BASE, OTHER], rules)
     assert rows(tables, "interactions")["generalizes"].tolist() == [True, False, False, False, False]
     assert rows(tables, "networks")[["tau", "samples", "baselines", "flips"]].values.tolist() == [[1.0, 2, 2, 0.8]]
 
 
 def test_sample_epochs_sums_strengths_and_effects():
-    found = rows(label_tables(TARGET, [BASE], RULES, SPLITS), "sample_epochs").to_dict("list")
+    found = rows(tables_of(TARGET, [BASE]), "sample_epochs").to_dict("list")
     assert found["strength"] == [12.5, 5.0]
     assert found["salient_strength"] == [12.0, 5.0]
     assert found["generalizable"] == [10.0, 3.0] and found["non_generalizable"] == [2.0, 2.0]
@@ -83,7 +155,7 @@ def test_sample_epochs_sums_strengths_and_effects():
 
 
 def test_order_strengths_are_means_over_the_samples_of_a_group():
-    tables = label_tables(TARGET, [BASE], RULES, SPLITS)
+    tables = tables_of(TARGET, [BASE])
     both = rows(tables, "order_strengths", split="all", label=-1, type="all").to_dict("list")
     assert both["size"] == [1, 2]
     assert both["positive"] == [3.5, 1.0] and both["negative"] == [-1.0, -3.0]
@@ -97,7 +169,7 @@ def test_order_strengths_are_means_over_the_samples_of_a_group():
 
 
 def test_strengths_add_up_with_intervals():
-    tables = label_tables(TARGET, [BASE], RULES, SPLITS)
+    tables = tables_of(TARGET, [BASE])
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert (found["samples"], found["strength"], found["generalizable"], found["non_generalizable"]) == (2, 8.5, 6.5, 2)
     assert found["generalization_power"] == 6.5 / 8.5 and found["count_power"] == 0.6
@@ -109,7 +181,7 @@ def test_strengths_add_up_with_intervals():
 
 
 def test_baseline_has_strengths_but_no_g():
-    tables = label_tables(BASE, [], RULES, SPLITS)
+    tables = tables_of(BASE, [])
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert found["strength"] == (4 + 2 + 9 + 1 + 1) / 2 and np.isnan(found["generalizable"])
     assert rows(tables, "interactions")[["generalizes", "baseline_effect", "votes"]].isna().to_numpy().all()
@@ -118,7 +190,7 @@ def test_baseline_has_strengths_but_no_g():
 
 def test_without_salient_interactions_h_is_null():
     nothing = columns([[0, 0, 0, 0]], [[0, 0, 0, 0]], [0], [0])
-    tables = label_tables(nothing, [nothing], RULES, ["train"])
+    tables = tables_of(nothing, [nothing], splits=["train"])
     assert tables["interactions"].num_rows == 0 and tables["sample_orders"].num_rows == 0
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert found["strength"] == 0.0 and np.isnan(found["generalization_power"])
@@ -126,7 +198,7 @@ def test_without_salient_interactions_h_is_null():
 
 
 def test_sample_sums_equal_a_sum_over_interactions():
-    tables = label_tables(TARGET, [BASE], RULES, SPLITS)
+    tables = tables_of(TARGET, [BASE])
     frame = rows(tables, "interactions")
     by_hand = frame[frame["effect"] > 0].groupby(["sample", "type", "size"])["effect"].sum()
     stored = rows(tables, "sample_orders").set_index(["sample", "type", "size"])["positive"]

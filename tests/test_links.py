@@ -49,4 +49,20 @@ def test_runs():
 def test_hostile_text_is_short_and_has_no_markup():
     assert links.shown("`" * 3 + "<b>" + "x" * 100).count("`") == 2
     assert "characters)" in links.shown("x" * 100)
+    for text in ("a\n\n![x](https://a/b)", "a\r\r![x](https://a/b)", "a`\u2029`![x](https://a/b)"):
+        assert "\n" not in links.shown(text) and "\r" not in links.shown(text) and links.shown(text).count("`") == 2
     assert links.plain("![x](http://a)\n# b") == r"\!\[x\]\(http\://a\) \# b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `interdash demo`; my_run is 3 % done", "run `interdash demo`; my_run is 3 % done"),
+        ("a\n\n![x](https://a/b)", r"a !\[x\](https\://a/b)"),
+        ("```![x](https://a/b)`", r"\`\`\`!\[x\](https\://a/b)\`"),
+        ("\\`![x](u)`", r"\\`![x](u)`"),  # a backslash, then code
+        ("<img src=//a> :red[b] $c$ _d_", r"\<img src=//a\> \:red\[b\] \$c\$ \_d\_"),
+    ],
+)
+def test_message(text, shown):
+    assert links.message(text) == shown

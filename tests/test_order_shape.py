@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from interdash import order_shape
-from interdash.order_shape import fit, profiles, shape_tables, similarities, similarity
+from interdash.order_shape import GroupMeans, fit, group_means, profiles, shape_tables, similarities, similarity
+
+
+def means_of(effects, in_train):
+    groups = GroupMeans(in_train)
+    groups.add(0, effects)
+    return groups.means
 
 
 def test_similarity_by_hand():
@@ -19,7 +25,7 @@ def test_similarities_of_one_distribution_lie_in_the_reference():
     rng, inside = np.random.default_rng(0), 0
     in_train = np.arange(40) < 20
     for _ in range(100):
-        found = similarities(rng.normal(0.3, 1, (40, 2, 8)), in_train)
+        found = similarities(means_of(rng.normal(0.3, 1, (40, 2, 8)), in_train))
         inside += (found[2] <= found[0]) & (found[0] <= found[3])
     assert (inside >= 90).all() and (inside <= 100).all()
 
@@ -28,7 +34,7 @@ def test_similarities_tell_different_distributions_apart():
     rng, in_train = np.random.default_rng(0), np.arange(40) < 20
     effects = rng.normal(1, 0.5, (40, 2, 8))
     effects[20:, :, 7] /= 2  # testing samples: the highest order is weaker
-    found = similarities(effects, in_train)
+    found = similarities(means_of(effects, in_train))
     assert found[0, 2] < found[2, 2] and (found[0, :2] >= found[2, :2]).all()
 
 
@@ -53,7 +59,10 @@ def test_tables():
     rng = np.random.default_rng(0)
     decay, spindle = (profiles(shape, 6, np.array(0.4)) for shape in ("decay", "spindle"))
     parts = rng.gamma(4, 0.25, (50, 6, 2)) * np.stack([decay, spindle], -1)
-    tables = shape_tables(rng.normal(size=(50, 2, 64)), parts, ["train", "test"] * 25, same_variables=True)
+    groups = group_means(["train", "test"] * 25, same_variables=True)
+    for first in (0, 20):  # in batches
+        groups.add(first, rng.normal(size=(20 + first // 2, 2, 64)))
+    tables = shape_tables(groups, parts)
     found = tables["order_fits"].to_pandas().set_index(["part", "shape"])
     for part, shape, other in (("generalizable", "decay", "spindle"), ("non_generalizable", "spindle", "decay")):
         right, wrong = found.loc[part, shape], found.loc[part, other]
@@ -64,12 +73,11 @@ def test_tables():
 
 
 def test_tables_without_anything_to_compare():
-    effects, parts = np.ones((4, 2, 4)), np.zeros((4, 2, 2))
-    splits = ["train", "train", "test", "test"]
-    words = shape_tables(effects, parts, splits, same_variables=False)
+    parts, splits = np.zeros((4, 2, 2)), ["train", "train", "test", "test"]
+    words = shape_tables(group_means(splits, same_variables=False), parts)
     assert words["order_similarities"].num_rows == 0 and words["order_fits"].num_rows == 4
     assert words["order_fits"].to_pandas()[["alpha", "distance_low"]].isna().all(axis=None)
-    assert shape_tables(effects, None, splits, same_variables=True)["order_fits"].num_rows == 0
-    alone = shape_tables(effects, parts, ["train"] * 4, same_variables=True)
+    assert shape_tables(None, None)["order_fits"].num_rows == 0
+    alone = shape_tables(group_means(["train"] * 4, same_variables=True), parts)
     assert alone["order_similarities"].num_rows == 0
     assert alone["order_similarities"].schema.equals(words["order_similarities"].schema)

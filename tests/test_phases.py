@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks import planted
-from interdash import generalization
-from interdash.phases import find_phases
+from interdash.phases import Phases, find_phases
 
 DRAWS = 40  # `python -m benchmarks.planted` draws more, of more cases
 
@@ -14,6 +13,21 @@ def test_planted_boundaries_are_found_within_one_recorded_epoch(shape, grid, gap
     found = planted.boundaries(shape, grid, 50, 0.2, gaps, DRAWS)
     assert found["found"] >= 95
     assert found["1|2"] >= 90 and found["2|3"] >= 90  # the intervals cover them
+
+
+def test_a_weak_fall_under_large_noise_is_found():
+    found = planted.boundaries("a weak fall in phase 1", "log", 100, 0.4, True, DRAWS)
+    assert found["found"] >= 95
+    assert found["1|2"] >= 90 and found["2|3"] >= 90
+
+
+def test_intervals_cover_the_boundaries_of_smooth_curves_and_have_a_width():
+    curves = [x + 0.01 for x in planted.smooth(np.random.default_rng(1), np.linspace(0, 1, 20))[0]]
+    run = {"recorded": [*range(20)], "generalizable": curves[0], "non_generalizable": curves[1]}
+    found = planted.study_boundaries([run], 100, 0.4, DRAWS)
+    assert found["1|2 reported"] == found["2|3 reported"] == DRAWS
+    assert found["1|2"] >= 90 and found["2|3"] >= 90
+    assert 0 < found["1|2 width"] < 6 and 0 < found["2|3 width"] < 6  # not all at one epoch: the smoother is drawn too
 
 
 @pytest.mark.parametrize("name", planted.NO_PHASES)
@@ -46,7 +60,7 @@ def test_runs_that_are_long_short_or_silent():
     phases = find_phases(x, *(planted.sampled(rng, curve, 50, 0.1) for curve in curves), resamples=50)
     assert phases.boundary_12 is not None and abs(phases.boundary_12 - 31) <= 1
     assert phases.boundary_23 is not None and abs(phases.boundary_23 - 82) <= 1
-    nothing = generalization.Phases(None, None, None, None)
+    nothing = Phases(None, None, None, None)
     for epochs in range(5):
         assert find_phases(np.arange(epochs), *np.ones((2, 3, epochs))) == nothing
     assert find_phases(np.arange(9), *np.zeros((2, 3, 9))) == nothing
@@ -56,7 +70,6 @@ def test_scale_does_not_matter_and_results_repeat():
     epochs, _, *strengths = planted.planted(np.random.default_rng(5), "H peaks at 1|2", "log", 50, 0.2, False)
     found = find_phases(epochs, *strengths)
     assert found == find_phases(epochs, *strengths) == find_phases(epochs, *(1e-3 * s for s in strengths))
-    assert generalization.find_phases is find_phases
 
 
 def test_bad_input_is_refused():

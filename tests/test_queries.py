@@ -120,20 +120,23 @@ def test_classes(hand_made):
         ({"min_order": 2}, [1]),
         ({"min_gap": 0.5}, []),
         ({"sort": "loss"}, [1, 0]),
-        ({"sort": "non_generalizable_share", "limit": 1}, [1]),
-        ({"offset": 1}, [1]),
+        ({"sort": "non_generalizable_share"}, [1, 0]),
     ],
 )
 def test_samples(hand_made, where, expected):
-    found = queries.samples(hand_made, "a", 4, **where)
+    assert queries.sample_numbers(hand_made, "a", 4, **where) == expected
+    found = queries.samples(hand_made, "a", 4, expected)
     assert found["sample"].tolist() == expected
-    if "limit" in where:
-        assert found["total"].tolist() == [2] and found["non_generalizable_share"].tolist() == [0.75]
+
+
+def test_samples_by_number(hand_made):
+    found = queries.samples(hand_made, "a", 4, [1, 0, 77])
+    assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
 
 
 def test_samples_refuses_unknown_sort(hand_made):
     with pytest.raises(ValueError, match="cannot be sorted by '1; DROP TABLE runs'; choose one of sample, loss"):
-        queries.samples(hand_made, "a", 4, sort="1; DROP TABLE runs")
+        queries.sample_numbers(hand_made, "a", 4, sort="1; DROP TABLE runs")
 
 
 def test_sample_and_its_life(hand_made):

@@ -16,7 +16,7 @@ from torch.nn import functional
 import interdash
 from interdash.config import MaskingConfig
 from interdash.masking import masked_outputs
-from interdash.rebuilding import build_network, network_builder, run_spec, train_user_baseline
+from interdash.rebuilding import network_builder, run_spec, train_user_baseline
 from interdash.recorder import Recorder
 from interdash.runs import Run
 from interdash.spec import Spec, explained_samples, load_spec, spec_text
@@ -99,7 +99,7 @@ def test_three_lines_record_a_training(spec_file: Path, tmp_path: Path) -> None:
     assert torch.equal(explained.inputs[5:], data.test_inputs[explained.index[5:]])
     assert torch.allclose(explained.variables.baseline, data.train_inputs.mean(0), atol=1e-6)
 
-    network = build_network(run)  # from the recorded file
+    network = network_builder(run)()  # from the recorded file
     network.load_state_dict(run.load_checkpoint("target", 20))
     assert torch.equal(network(data.test_inputs), model(data.test_inputs))
     assert masked_outputs(network, explained.inputs, explained.labels, explained.variables).shape == (10, 8)
@@ -338,7 +338,7 @@ def test_built_in_networks_are_built_by_name(tmp_path: Path) -> None:
     from interdash.presets import PRESETS
 
     run = Run.create(tmp_path, PRESETS["digits"], [])
-    network = build_network(run)
+    network = network_builder(run)()
     run.save_checkpoint("target", 0, network.state_dict())
     network_builder(run)().load_state_dict(run.load_checkpoint("target", 0))
 
@@ -358,6 +358,6 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
     assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]
     train_user_baseline(run, 0)
-    network = build_network(run)
+    network = network_builder(run)()
     network.load_state_dict(run.load_checkpoint("baseline-0", 20))
     assert Run.open("data/runs", "imported").networks() == ["target", "baseline-0"]

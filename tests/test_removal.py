@@ -23,8 +23,19 @@ def frame(tables, name="removals", **where):
     return found
 
 
+def losses(v_full, effects, salient, general, n):
+    found = removal.interactions(effects, salient, general)
+    return removal.losses(v_full, found, removal.random_keys(len(found.sample)), n=n)
+
+
+def tables_of(salient, general, splits):
+    """Returns the tables of the two samples, one after the other."""
+    batches = [removal.interactions(EFFECTS[i : i + 1], salient[i : i + 1], general[i : i + 1]) for i in range(2)]
+    return removal.removal_tables(V_FULL, batches, splits, 2)
+
+
 def test_every_dose_by_hand():
-    found = removal.losses(V_FULL, removal.interactions(EFFECTS, SALIENT, GENERAL), n=2)
+    found = losses(V_FULL, EFFECTS, SALIENT, GENERAL, n=2)
     # sample 0 loses −2, then 1: 3 nats in all; sample 1 loses 2
     outputs = np.array([[10, 10.3, 10.6, 11.8, 11.6, 11], [-1, -1.2, -1.4, -2.2, -2.6, -3]])
     np.testing.assert_allclose(found.mean[:, 0, 0][:, [0, 1, 2, 6, 8, 10]], generalization.loss(outputs))
@@ -33,7 +44,7 @@ def test_every_dose_by_hand():
 
 
 def test_controls_have_the_same_strength_as_far_as_they_can():
-    found = removal.losses(V_FULL, removal.interactions(EFFECTS, SALIENT, GENERAL), n=2)
+    found = losses(V_FULL, EFFECTS, SALIENT, GENERAL, n=2)
     np.testing.assert_allclose(found.strength[:, 1], found.strength[:, 0])  # random: always enough
     np.testing.assert_allclose(found.strength[:, 2, :, -1], [[3, 1], [2, 0]])  # sample 1: no generalizable of order 2
     np.testing.assert_allclose(found.mean[1, 2, 0, -1], generalization.loss(np.array(-1 - 2.0)))  # part of its 3
@@ -41,6 +52,13 @@ def test_controls_have_the_same_strength_as_far_as_they_can():
     assert (found.draws[:, :, 0] == found.draws[:1, :, 0]).all()  # strongest first: nothing is drawn
     nothing = np.broadcast_to(generalization.loss(V_FULL)[:, None, None], found.mean.shape[:-1])
     np.testing.assert_allclose(found.mean[..., 0], nothing, rtol=1e-12)  # dose 0
+
+
+def test_random_keys_do_not_depend_on_the_batches():
+    whole = removal.random_keys(7, draws=3)
+    parts = [removal.random_keys(3, 0, 7, draws=3), removal.random_keys(4, 3, 7, draws=3)]
+    assert (np.concatenate(parts, axis=1) == whole).all()
+    assert (whole == np.random.default_rng(0).random((3, 7))).all()
 
 
 def test_random_removals_are_fair():
@@ -63,13 +81,13 @@ def test_full_dose_is_the_plain_formula():
     salient = np.abs(effects) > 0.5
     general = salient & (rng.random(effects.shape) < 0.4)
     v_full = rng.normal(size=30)
-    found = removal.losses(v_full, removal.interactions(effects, salient, general), n=5)
-    plain = generalization.removed_outputs(v_full, *np.moveaxis(effects, 1, 0), *np.moveaxis(salient & ~general, 1, 0))
+    found = losses(v_full, effects, salient, general, n=5)
+    plain = v_full - (effects * (salient & ~general)).sum((1, 2))
     np.testing.assert_allclose(found.mean[:, 0, 0, -1], generalization.loss(plain), rtol=1e-12)
 
 
 def test_tables_by_hand():
-    tables = removal.removal_tables(V_FULL, EFFECTS, SALIENT, GENERAL, ["train", "test"])
+    tables = tables_of(SALIENT, GENERAL, ["train", "test"])
     rows = frame(tables, min_order=1, dose=100, removed="non_generalizable").set_index("split")
     train, test = (generalization.loss(np.array(values)) for values in ([10.0, 11.0], [-1.0, -3.0]))
     assert rows.loc["train", ["before", "after", "change"]].tolist() == pytest.approx([*train, train[1] - train[0]])
@@ -86,13 +104,13 @@ def test_tables_by_hand():
 
 
 def test_tables_of_a_baseline_and_of_one_split():
-    tables = removal.removal_tables(V_FULL, EFFECTS, SALIENT, None, ["train", "test"])
+    tables = removal.removal_tables(V_FULL, [], ["train", "test"], 2)
     assert tables["removals"].num_rows == tables["sample_removals"].num_rows == 0
-    alone = removal.removal_tables(V_FULL, EFFECTS, SALIENT, GENERAL, ["train", "train"])
+    alone = tables_of(SALIENT, GENERAL, ["train", "train"])
     assert alone["removals"].schema.equals(tables["removals"].schema)
     assert frame(alone, split="train")["after_low"].notna().all()
     assert frame(alone, split="test")["after"].isna().all() and frame(alone, split="gap")["change"].isna().all()
-    nothing = removal.removal_tables(V_FULL, EFFECTS, SALIENT & False, GENERAL & False, ["train", "test"])
+    nothing = tables_of(SALIENT & False, GENERAL & False, ["train", "test"])
     np.testing.assert_allclose(frame(nothing)["change"], 0, atol=1e-12)
 
 
@@ -141,7 +159,7 @@ def test_with_nothing_removed_the_loss_is_the_cross_entropy(labelled_run, small_
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         effects = np.stack([columns["i_and"], columns["i_or"]], 1)
-        found = removal.losses(columns["v_full"], removal.interactions(effects, effects != 0, effects > 0), n=4)
+        found = losses(columns["v_full"], effects, effects != 0, effects > 0, n=4)
         np.testing.assert_allclose(
             found.mean[..., 0], np.broadcast_to(expected[:, None, None], found.mean.shape[:-1]), rtol=1e-6
         )
@@ -173,8 +191,6 @@ def test_g_is_exact_on_a_planted_pair_of_games():
         "and 111000",
         "or 001100",
     }
-    found = removal.losses(
-        v[:1, -1], removal.interactions(target, generalization.salient(target, one[:, None]), g[None]), n=n
-    )
+    found = losses(v[:1, -1], target, generalization.salient(target, one[:, None]), g[None], n=n)
     without = v[0, -1] - 1.2 + 0.7
     np.testing.assert_allclose(found.mean[0, 0, 0, -1], np.log1p(np.exp(-without)), rtol=0.02)

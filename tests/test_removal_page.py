@@ -199,7 +199,9 @@ def test_epochs_can_be_clicked(answers):
 
 def test_finding_in_words():
     shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
-    assert "gap of the explained samples shrinks**, from 1.000 to 0.600 nats: −0.400 (−0.600 … −0.200)" in shrinks
+    assert "gap of the explained samples goes from 1.000 to 0.600 nats: −0.400 (−0.600 … −0.200)" in shrinks
+    title = removal.finding_title(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
+    assert title == "Epoch 8: the removal shrinks the gap"
     assert "over the whole splits, nothing removed, it is 0.900" in shrinks
     assert "The training loss rises, +0.500" in shrinks and "testing loss does not clearly change, +0.100" in shrinks
     assert "mostly because the training loss rises" in shrinks and "have as much." in shrinks
@@ -208,8 +210,10 @@ def test_finding_in_words():
     words = removal.finding_text(fewer, 8)
     assert "mostly because the testing loss falls" in words and "no clear difference" in words
     assert "only 25% and 25% of that" in words
-    neither = removal.finding_text(rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3), 8)
-    assert "does not clearly change**" in neither and "mostly because" not in neither
+    neither = rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3)
+    assert "the removal does not clearly change the gap" in removal.finding_title(neither, 8)
+    assert "mostly because" not in removal.finding_text(neither, 8)
+    assert removal.finding_title(fewer, 9) == "Epoch 9: losses before and after the removal"
     assert "Nothing is removed yet" in removal.finding_text(fewer, 9)
     assert "both splits" in removal.finding_text(rows_of_an_epoch([(np.nan,) * 3] * 3), 8)
 
@@ -234,6 +238,8 @@ def test_list_of_changes_links_to_the_samples(answers):
     found = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5)
     assert len(found) == 5 and found["input"].str.startswith("data:image/png").all()
     assert found["look"][0] == f"/sample?run=tiny&epoch=3&sample={found['sample'][0]}"
+    below = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5, base="/inter/dash/")
+    assert below["look"][0] == f"/inter/dash{found['look'][0]}"
 
 
 def test_noise_floor_in_words():
@@ -282,14 +288,14 @@ def test_page_shows_the_experiment(page, view, count):
     test = page(view=view)
     assert not test.exception and not test.warning
     assert len(test.get("plotly_chart")) == count
-    assert any("the gap of the explained samples" in text.value for text in test.markdown)
+    assert any("The gap of the explained samples" in text.value for text in test.markdown)
 
 
 def test_page_follows_its_link(page):
     test = page(order="3", dose="50", epoch="1")
     assert not test.exception and not test.warning
     assert [slider.value for slider in test.select_slider][:3] == [3, 50, 1]
-    assert any("**Epoch 1:" in text.value for text in test.markdown)
+    assert test.subheader[0].value.startswith("Epoch 1: the removal ")
 
 
 def test_page_refuses_hostile_links_in_words(page):

@@ -23,7 +23,7 @@ def answers(small_store, labelled_run):
     strongest = every.iloc[0]
     return {
         "input_image": inputs.drawable(queries.sample(small_store, "tiny", 0)),
-        "gallery": inputs.drawable(queries.samples(small_store, "tiny", 3)),
+        "gallery": inputs.drawable(queries.samples(small_store, "tiny", 3, range(60))),
         "interactions": drilldown.numbered(queries.interactions(small_store, "tiny", 3, 0, limit=20)),
         "interaction_life": vectors.interaction_life(
             small_store, labelled_run, 0, strongest["type"], int(strongest["subset"])
@@ -200,8 +200,8 @@ def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):
 def test_filters(page, small_store):
     test = page(run="tiny", split="testing", answer="wrong", sort="highest loss")
     assert not test.warning
-    rows = queries.samples(small_store, "tiny", 3, split="test", correct=False, sort="loss")
-    assert test.subheader[0].value == f"Sample {rows['sample'].iloc[0]} at epoch 3"
+    numbers = queries.sample_numbers(small_store, "tiny", 3, split="test", correct=False, sort="loss")
+    assert test.subheader[0].value == f"Sample {numbers[0]} at epoch 3"
     assert "There is no page 9 of this list" in page(run="tiny", page="9").info[0].value
     nothing = page(run="tiny", loss="999")
     assert not nothing.exception

@@ -1,6 +1,7 @@
 """The page docs/scaling.md: what its script computes from measured constants."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def measured(second=lambda n: 0.001 * 2.0**n, label=0.5):
             "speedup": {"processes": 1.8, "dask": 1.6},
             "dask_overhead": 0.03,
             "driver_seconds_per_unit": 0.004,
+            "rows": [{"engine": "processes", "workers": 1, "unit_seconds": 4.9}],
         },
         "machine": {"cores": 2, "processor": "x86_64"},
     }
@@ -51,6 +53,58 @@ def test_extrapolation_of_an_exact_power(scaling):
     assert found["bytes"] == pytest.approx(count * 30 * 2**16)
     assert found["label_days"] == pytest.approx(count * 0.01 / 86400)
     assert "computing, on 64 workers" in scaling.bottleneck(found)
+
+
+def test_memory_of_labelling_grows_with_samples_only_by_their_sums(scaling):
+    found = scaling.computed(measured())["label_memory"]
+    assert found == pytest.approx(2**16 * 8 * (25 * 5 + 2 * 402) + 10_000 * 0.11e6)
+    text = " ".join(scaling.text(measured()).split())
+    assert "| memory to label one epoch, about | 1.6 GB |" in text and "one unit at a time" in text
+
+
+READERS = {
+    "salient_rows_loaded": 10_000_000,
+    "load_s": 9.5,
+    "readers": 3,
+    "reads": 1234,
+    "errors": [],
+    "p50_ms": 12.5,
+    "p95_ms": 80,
+    "bars": {
+        "errors": {"value": 0, "bar": 0, "verdict": "PASS"},
+        "p95_ms": {"value": 80, "bar": 500, "verdict": "PASS"},
+    },
+}
+SERVED = {
+    "run": "many",
+    "salient_rows": 100_000_000,
+    "bytes_of_labels": 2_500_000_000,
+    "tables": {"interactions": {"bytes_a_row": 10.5}},
+    "load_s": 4.2,
+    "pages": {"bars": {"next page": {"value": 0.5, "bar": 1.0, "verdict": "PASS"}}},
+}
+
+
+@pytest.mark.parametrize("parts", ["both", "readers", "served", "none"])
+def test_many_rows_are_told_as_far_as_they_were_measured(scaling, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "RESULTS", tmp_path)
+    many = {"both": SERVED | {"readers during a load": READERS}, "readers": {"readers during a load": READERS}}
+    if parts != "none":
+        (tmp_path / "many_rows.json").write_text(json.dumps({**many, "served": SERVED}[parts]))
+    page = " ".join(scaling.text(measured()).split())
+    assert ("100,000,000 salient interactions in 2.50 GB of labels, 10.5 bytes" in page) == (
+        parts in ("both", "served")
+    )
+    assert ("1,234 reads, 0 errors, p50 12.5 ms, p95 80 ms (bar 500)" in page) == (parts in ("both", "readers"))
+
+
+def test_the_page_is_fresh(scaling):
+    results = HOME / "benchmarks" / "results" / "scale.json"
+    if not results.exists():
+        pytest.skip("not measured yet")
+    assert scaling.PAGE.read_text(encoding="utf-8") == scaling.text(json.loads(results.read_text())), (
+        "stale: run `.venv/bin/python docs/scaling.py`"
+    )
 
 
 def test_the_longest_stage_is_named(scaling):

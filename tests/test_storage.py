@@ -186,6 +186,9 @@ def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
     store = open_store()
     assert store.refresh(ready_run) == 5 and store.problems["tiny"] == []
     store.close()
+    said = command("gc", "tiny", "--root", root, "--want-vectors", "0-3")
+    assert "with --delete would be computed again by `interdash extract tiny`: epochs 1\n" in said.output
+    assert extract_and_label(ready_run, workers=0).computed == []
     said = command("gc", "tiny", "--root", root, "--want-vectors", "0-3", "--delete")
     assert "computed again by `interdash extract tiny`: epochs 1" in said.output
     assert set(extract_and_label(ready_run, workers=0).computed) == set(gone)

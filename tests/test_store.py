@@ -174,6 +174,46 @@ def test_export_tables_as_parquet_and_csv_with_units(small_store, tmp_path):
     assert set(units["table_name"]) == set(TABLES)
 
 
+def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store, tmp_path, monkeypatch):
+    """The same rows as from a full store, in pieces: no table is ever whole."""
+    monkeypatch.setattr("interdash.store.BATCH_ROWS", 100)
+    most = []
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", watched(pq.ParquetWriter.write_table, most))
+    lazy = open_store(lazy=True)
+    lazy.refresh(labelled_run)
+    for some, name in ((small_store, "full"), (lazy, "lazy")):
+        export_tables(some, tmp_path / name)
+    longest = len(small_store.ask("FROM interactions"))
+    assert max(most) < longest / 2 and longest == sum(read_table(path).num_rows for path in interactions(labelled_run))
+    for path in sorted((tmp_path / "full").iterdir()):
+        if path.suffix == ".parquet":
+            assert pq.read_schema(path).equals(pq.read_schema(tmp_path / "lazy" / path.name), check_metadata=True)
+        else:
+            full, other = (folder.joinpath(path.name).read_text() for folder in (path.parent, tmp_path / "lazy"))
+            assert sorted(full.splitlines()) == sorted(other.splitlines())
+    damaged = tmp_path / "tiny"
+    shutil.copytree(labelled_run.path, damaged)
+    spoilt = interactions(Run(damaged))[0]
+    spoilt.write_bytes(spoilt.read_bytes()[:-9])
+    lazy.refresh(Run(damaged))
+    export_tables(lazy, tmp_path / "damaged")
+    assert len(lazy.problems["tiny"]) == 1 and str(spoilt) in lazy.problems["tiny"][0]
+    assert 0 < pq.read_metadata(tmp_path / "damaged" / "interactions.parquet").num_rows < longest
+    lazy.close()
+
+
+def interactions(run):
+    return sorted(run.labels_dir.rglob("interactions.parquet"))
+
+
+def watched(write, most):
+    def noted(self, table, *arguments):
+        most.append(table.num_rows)
+        return write(self, table, *arguments)
+
+    return noted
+
+
 def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
     some, errors, reads = open_store(), [], [0]
     parked = tmp_path / "labels"

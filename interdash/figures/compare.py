@@ -143,6 +143,16 @@ def difference_by_order(
     return figure.figure(barmode="relative", height=480)
 
 
+def finding_text(endings: pd.DataFrame) -> str:
+    """Returns where H peaks in each run as a title: "H peaks in a at epoch 10, at 60%; in b at epoch 16, at 50%"."""
+    known = endings.dropna(subset=["peak_power"])
+    peaks = [
+        f"{row['run']} at epoch {int(row['peak_epoch'])}, at {row['peak_power']:.0%}"
+        for row in known.to_dict("records")
+    ]
+    return f"H peaks in {'; in '.join(peaks)}" if peaks else "Losses by epoch"
+
+
 def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
     """Returns rows of `queries_compare.endings` as a table for people; a boundary that was not found is named so."""
     numbers = {"train_loss": "training loss", "test_loss": "testing loss", "gap": "gap", "peak_power": "peak of H"}

@@ -46,11 +46,11 @@ def dynamics(
 ) -> go.Figure:
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
-    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats; H is its generalizable
-    share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the three phases, the vertical
-    line is the pinned epoch; click a point to pin another. Dotted among the losses: where the gap begins to rise, the
-    start of the second of the *two* phases published before. Grey bars at H: its range under other choices of the
-    method, where the noise floor is measured.
+    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats: the thin line is the
+    total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the
+    three phases, the vertical line is the pinned epoch; click a point to pin another. Dotted among the losses: where
+    the gap begins to rise, the start of the second of the *two* phases published before. Grey bars at H: its range
+    under other choices of the method, where the noise floor is measured.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -60,6 +60,8 @@ def dynamics(
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
+        total = "total" + suffix
+        _line(figure, 2, rows, "strength", total, None, "solid", symbol, log, NATS, " nats", small=True)
         for column, (name, colour, dash) in PARTS.items():
             _ribbon(figure, 2, rows, column, colour, log)
             _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, NATS, " nats")
@@ -174,7 +176,7 @@ def _line(
         customdata=rows["epoch"].to_numpy(),
         name=name,
         mode="lines+markers",
-        line={"color": colour, "dash": dash, "width": 2},
+        line={"color": colour, "dash": dash, "width": 1 if column == "strength" else 2},
         marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},
         unselected={"marker": {"opacity": 1}},
         hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",

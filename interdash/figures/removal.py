@@ -179,11 +179,17 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     return figure.figure(height=400)
 
 
-def list_of_changes(sample_removals: pd.DataFrame, run: str, epoch: int, count: int = 12) -> pd.DataFrame:
-    """Returns the first rows of `queries_removal.sample_removals` as a list for people, with thumbnails and links."""
+def list_of_changes(
+    sample_removals: pd.DataFrame, run: str, epoch: int, count: int = 12, *, base: str = ""
+) -> pd.DataFrame:
+    """Returns the first rows of `queries_removal.sample_removals` as a list for people, with thumbnails and links.
+
+    `base` is the path below which the dashboard is served, behind a proxy.
+    """
     rows = sample_removals.head(count)
     image = all(png is not None for png in rows["image"])
-    links = [f"/sample?{urlencode({'run': run, 'epoch': epoch, 'sample': sample})}" for sample in rows["sample"]]
+    page = "/".join(["", *filter(None, [base.strip("/")]), "sample"])
+    links = [f"{page}?{urlencode({'run': run, 'epoch': epoch, 'sample': sample})}" for sample in rows["sample"]]
     return pd.DataFrame(
         {
             "input": [data_uri(png) for png in rows["image"]] if image else [*map(summary_text, rows["display"])],
@@ -262,20 +268,31 @@ def meaning_text(correlations: pd.DataFrame) -> str:
     )
 
 
+def finding_title(removals: pd.DataFrame, epoch: int) -> str:
+    """Returns what the removal did to the gap at an epoch as a title."""
+    gap = _by_kind(removals, epoch).get(("non_generalizable", "gap"))
+    if gap is None or pd.isna(gap["change"]):
+        return f"Epoch {epoch}: losses before and after the removal"
+    return f"Epoch {epoch}: the removal {_verb(gap, 'shrinks', 'widens', 'does not clearly change')} the gap"
+
+
+def _by_kind(removals: pd.DataFrame, epoch: int) -> dict[tuple[str, str], Any]:
+    rows: Any = removals[removals["epoch"] == epoch]
+    return {(str(row["removed"]), str(row["split"])): row for row in rows.to_dict("records")}
+
+
 def finding_text(removals: pd.DataFrame, epoch: int) -> str:
     """Returns in words what the removal did to the gap at an epoch, against both controls."""
-    rows: Any = removals[removals["epoch"] == epoch]
-    of = {(str(row["removed"]), str(row["split"])): row for row in rows.to_dict("records")}
+    of = _by_kind(removals, epoch)
     if ("non_generalizable", "gap") not in of:
         return "Nothing is removed yet at this epoch."
     train, test, gap = (of["non_generalizable", split] for split in PANELS)
     if pd.isna(gap["change"]):
         return "The gap needs explained samples of both splits."
-    verb = _verb(gap, "shrinks", "grows", "does not clearly change")
     moves = ("falls", "rises", "does not clearly change")
     words = (
-        f"**Epoch {epoch}: the gap of the explained samples {verb}**, from {gap['before']:.3f} to {gap['after']:.3f} "
-        f"nats: {_change(gap)}{_whole(gap)}. The training loss {_verb(train, *moves)}, "
+        f"The gap of the explained samples goes from {gap['before']:.3f} to {gap['after']:.3f} nats: "
+        f"{_change(gap)}{_whole(gap)}. The training loss {_verb(train, *moves)}, "
         f"{_change(train)}; the testing loss {_verb(test, *moves)}, {_change(test)}."
     )
     if gap["change_high"] < 0:
