@@ -49,8 +49,9 @@ def dynamics(
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats: the thin line is the
     total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the
     three phases, the vertical line is the pinned epoch; click a point to pin another. Dotted among the losses: where
-    the gap begins to rise, the start of the second of the *two* phases published before. Grey bars at H: its range
-    under other choices of the method, where the noise floor is measured.
+    the gap begins to rise, the start of the second of the *two* phases published before; random training labels make
+    the gap negative at first, as the clean testing labels are fitted better. Grey bars at H: its range under other
+    choices of the method, where the noise floor is measured.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
