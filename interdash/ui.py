@@ -194,7 +194,9 @@ def link(stem: str, query: dict[str, str], *, width: Literal["stretch", "content
     try:
         st.page_link(f"pages/{stem}.py", label=title, icon=icon, query_params=query, width=width)
     except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
-        st.html(f'<a href="/{stem}?{html.escape(urlencode(query))}" target="_self">{title}</a>')
+        base = str(st.get_option("server.baseUrlPath")).strip("/")  # behind a proxy
+        address = f"{base and f'/{base}'}/{stem}?{urlencode(query)}"
+        st.html(f'<a href="{html.escape(address)}" target="_self">{title}</a>')
 
 
 def facts(epochs: pd.DataFrame, epoch: int) -> None:
