@@ -53,11 +53,10 @@ from interdash.ui_style import style
 
 # fmt: off
 __all__ = [  # for pages
-    "CONFIG", "Page", "ask", "choose", "choose_epoch", "choose_epochs", "choose_label",
-    "choose_log", "choose_normalised", "choose_phases", "choose_section", "choose_several", "choose_split",
-    "choose_types", "clicked",
-    "explanation", "is_dark", "keep", "load", "need_labels", "open_run",
-    "pin_clicked", "refuse", "roots", "run_names", "show", "write",
+    "CONFIG", "Page", "ask", "choose", "choose_epoch", "choose_epochs", "choose_label", "choose_log",
+    "choose_normalised", "choose_phases", "choose_section", "choose_several", "choose_split", "choose_types",
+    "clicked", "explanation", "is_dark", "keep", "need_labels", "open_run", "pin_clicked", "roots", "run_names",
+    "show", "write",
 ]
 # fmt: on
 
