@@ -282,9 +282,8 @@ def _shorten_phases(figure: Any, width: float, tick: float) -> None:
     """Leaves the number of a phase, or nothing, where its name would touch that of the next one."""
     notes = [note for note in figure.layout.annotations if note.text.startswith("phase ")]
     starts = [note.x for note in notes]
-    log = figure.layout.xaxis.type == "log"
-    ends = [x for trace in figure.data for x in trace.x if x is not None] if notes else []
-    last = (math.log10(max(ends)) if log else max(ends)) if ends else 0.0
+    ends = [x for trace in figure.data for x in trace.x if x is not None] if notes else [1.0]
+    last = math.log10(max(ends)) if figure.layout.xaxis.type == "log" else max(ends)
     span = (last - min(starts, default=0.0)) or 1.0
     for note, start, stop in zip(notes, starts, [*starts[1:], math.inf], strict=False):
         room = (stop - start) / span * 0.9 * width
