@@ -54,10 +54,34 @@ from interdash.ui_style import style
 
 # fmt: off
 __all__ = [  # for pages
-    "CONFIG", "Page", "alt_text", "ask", "below", "choose", "choose_epoch", "choose_epochs", "choose_label", "choose_log",
-    "choose_normalised", "choose_phases", "choose_section", "choose_several", "choose_split", "choose_types",
-    "clicked", "explanation", "is_dark", "keep", "need_labels", "open_run", "pin_clicked", "roots", "run_names",
-    "refuse", "show", "write",
+    "CONFIG",
+    "Page",
+    "alt_text",
+    "ask",
+    "below",
+    "choose",
+    "choose_epoch",
+    "choose_epochs",
+    "choose_label",
+    "choose_log",
+    "choose_normalised",
+    "choose_phases",
+    "choose_section",
+    "choose_several",
+    "choose_split",
+    "choose_types",
+    "clicked",
+    "explanation",
+    "is_dark",
+    "keep",
+    "need_labels",
+    "open_run",
+    "pin_clicked",
+    "refuse",
+    "roots",
+    "run_names",
+    "show",
+    "write",
 ]
 # fmt: on
 
