@@ -73,7 +73,10 @@ def root(labelled_run, tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     for name in ("tiny", "twin", "spoilt"):
         shutil.copytree(labelled_run.path, root / name)
-    for path in [*next((root / "spoilt" / "labels").glob("target-*")).iterdir(), *(root / "spoilt").glob("parts/*.p*")]:
+    for path in [
+        *next((root / "spoilt" / "labels").glob("target-00000-*")).iterdir(),
+        *(root / "spoilt").glob("parts/*.p*"),
+    ]:
         path.write_bytes(path.read_bytes()[:100])
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
