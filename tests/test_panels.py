@@ -38,7 +38,7 @@ def test_panels_have_letters_one_legend_and_aligned_plots(small_store, labelled_
     letters = [note.text for note in made.layout.annotations if re.fullmatch(r"<b>\([a-z]\)</b>", note.text)]
     assert letters == ["<b>(a)</b>", "<b>(b)</b>", "<b>(c)</b>"]
     names = [trace.name for trace in made.data if trace.showlegend]
-    assert len(names) == len(set(names)) and {"generalizable", "non-generalizable", "gap", "H"} <= set(names)
+    assert len(names) == len(set(names)) and {"generalizable", "non-generalizable", "testing loss", "gap"} <= set(names)
     place = plots(made)
     assert place[2, "y"] == pytest.approx(place[3, "y"])
     assert place[1, "y"][0] > place[2, "y"][1]  # above

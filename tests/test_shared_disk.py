@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
-from interdash import ui
+from interdash import queries, ui
 from interdash.archive import archive, restore
 from interdash.runs import Run
 from interdash.state import is_extracting, state
@@ -71,7 +71,7 @@ def test_epochs_that_come_and_go_between_two_questions_of_a_page(monkeypatch, la
     def chosen_epochs(store, run, count=6):
         return [0, 1, 5]  # 5 was labelled a moment after the page had asked
 
-    monkeypatch.setattr(ui.queries, "chosen_epochs", chosen_epochs)
+    monkeypatch.setattr(queries, "chosen_epochs", chosen_epochs)
     monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
     page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=60)
     page.query_params["run"] = "tiny"
