@@ -1,10 +1,12 @@
 """Looks at every figure of a run at every venue as a printed page, and measures how long figures take.
 
-    python -m benchmarks.figures data/runs/mnist [--pages FOLDER] [--latex] [--venue NAME]
+    python -m benchmarks.figures data/runs/mnist [OTHER RUNS] [--pages FOLDER] [--latex] [--venue NAME]
 
 Each PDF is one page of the venue's width, its fonts embedded TrueType, its text selectable and inside the page, no two
-words over each other; bitmaps are named. From the SVG: no text below 6 pt, the legend above all plots. `--pages` keeps
-PDFs; `--latex` compiles every pgfplots source and the snippets with pdflatex. Writes benchmarks/results/figures.json.
+words over each other; bitmaps are named. From the SVG: no text below 6 pt, the legend above all plots. The first run
+is drawn at all venues, and at `FEW` in the cases of `CASES`, compared with itself among them; the other runs (one on
+texts, one on tables) at `FEW`. `--pages` keeps PDFs; `--latex` compiles every pgfplots source, the snippets and the
+tables with pdflatex, where an overfull box is a failure. Writes benchmarks/results/figures.json.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,6 +35,12 @@ RESULTS = Path(__file__).parent / "results" / "figures.json"
 PANELS = "order_strength_row/dynamics,interactions"
 SVG = "{http://www.w3.org/2000/svg}"
 OVERLAP = 0.15  # of the smaller word
+FEW = ("icml-column", "nature-column", "neurips")
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what differs in the choice, and in the looks
+    "apart": ({"types": ("and", "or"), "sample": 3}, {}),
+    "grey": ({}, {"colours": "grey"}),
+    "nats": ({"normalised": False, "log": False, "split": "test", "min_order": 2, "dose": 50}, {"numbers": "comma"}),
+}
 
 
 def said(*command: str) -> str:
@@ -110,28 +119,40 @@ def _moved(element: Any) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def look(store: Store, run: Run, chosen: list[str], folder: Path) -> dict[str, Any]:
-    """Returns what is wrong with each figure at each venue, and which hold bitmaps."""
-    problems: dict[str, list[str]] = {}
-    bitmaps: set[str] = set()
-    count = 0
+def look(store: Store, run: Run, twin: Run, others: list[Run], chosen: list[str], folder: Path) -> dict[str, Any]:
+    """Returns what is wrong with each figure at each venue and in each case, and which hold bitmaps."""
+    found: dict[str, Any] = {"pages": 0, "venues": len(chosen), "problems": {}, "with bitmaps": set()}
+    few = [venue for venue in FEW if venue in chosen] or chosen[:1]
+    compared = {"compared": ({"runs": (twin.name,)}, {})}
     for venue in chosen:
-        size = venues.venue(venue)
-        settings = bundle.Settings(("all", PANELS), venue, ("pdf", "svg"))
-        for name, content in bundle.figure_files(bundle.chosen(store, run, settings), settings):
-            path = folder / f"{venue}-{Path(name).name}"
-            path.write_bytes(content)
-            if path.suffix == ".pdf":
-                count += 1
-                found = page_problems(path, size.width * 72)
-                if b"/Subtype /Image" in content:
-                    bitmaps.add(path.stem.removeprefix(f"{venue}-"))
-            else:
-                found = svg_problems(content)
-            if found:
-                problems[path.name] = found
-                print(path.name, found, flush=True)
-    return {"pages": count, "venues": len(chosen), "problems": problems, "with bitmaps": sorted(bitmaps)}
+        _look(store, run, bundle.Settings(("all", PANELS), venue), f"{run.name}-{venue}", folder, found)
+    for case, (choice, looks) in (CASES | compared).items():
+        for venue in few:
+            settings = bundle.Settings(("all", PANELS), venue, looks=looks, choice=drawings.Choice(**choice))
+            _look(store, run, settings, f"{run.name}-{case}-{venue}", folder, found)
+    for other in others:
+        for venue in few:
+            _look(store, other, bundle.Settings(venue=venue), f"{other.name}-{venue}", folder, found)
+    return found | {"cases": [*CASES, *compared], "runs": [run.name, *(other.name for other in others)],
+                    "with bitmaps": sorted(found["with bitmaps"])}  # fmt: skip
+
+
+def _look(store: Store, run: Run, settings: bundle.Settings, stem: str, folder: Path, found: dict[str, Any]) -> None:
+    """Adds what is wrong with each figure of a run in some settings."""
+    settings = replace(settings, formats=("pdf", "svg"))
+    for name, content in bundle.figure_files(bundle.chosen(store, run, settings), settings):
+        path = folder / f"{stem}-{Path(name).name}"
+        path.write_bytes(content)
+        if path.suffix == ".pdf":
+            found["pages"] += 1
+            problems = page_problems(path, settings.size.width * 72)
+            if b"/Subtype /Image" in content:
+                found["with bitmaps"].add(Path(name).stem)
+        else:
+            problems = svg_problems(content)
+        if problems:
+            found["problems"][path.name] = problems
+            print(path.name, problems, flush=True)
 
 
 def times(store: Store, run: Run) -> dict[str, Any]:
@@ -172,16 +193,19 @@ def compiled(store: Store, run: Run, folder: Path) -> dict[str, Any]:
             (folder / name).write_bytes(content)
     found = tables.tables(store, [run.name])
     parts = [tables.booktabs(table, tables.CAPTIONS[name], name) for name, table in found.items()]
+    text_width = r"\usepackage[textwidth=5.5in]{geometry}"  # of NeurIPS, the narrowest page of one column
     body = bundle.latex(run, drawn, settings).replace("{figure*}", "{figure}") + "\\clearpage\n".join(parts)
     body = body.replace(r"\end{figure}", "\\end{figure}\\clearpage")
-    texts["snippets"] = f"\\documentclass{{article}}{PREAMBLE}\\begin{{document}}\n{body}\\end{{document}}\n"
+    texts["snippets"] = (
+        f"\\documentclass{{article}}{PREAMBLE}{text_width}\\begin{{document}}\n{body}\\end{{document}}\n"
+    )
     failed = {}
     for name, text in texts.items():
         (folder / f"{name}.tex").write_text(text)
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
         ran = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
-        if ran.returncode:
-            failed[name] = re.findall(r"^! .*", ran.stdout.decode(errors="replace"), re.MULTILINE)[:2]
+        if wrong := re.findall(r"^(?:! |Overfull \\hbox).*", ran.stdout.decode(errors="replace"), re.MULTILINE):
+            failed[name] = wrong[:2]
     return {"documents": len(texts), "failed": failed}
 
 
@@ -189,23 +213,28 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("others", type=Path, nargs="*", help="runs on texts and tables")
     parser.add_argument("--pages", type=Path, help="where the pages are kept")
     parser.add_argument("--latex", action="store_true")
     parser.add_argument("--venue", action="append", choices=list(venues.VENUES), help="default: all")
     parser.add_argument("--only", action="append", choices=("times", "look", "latex"))
     options = parser.parse_args()
     store, run = open_store(), Run.open(options.run.parent, options.run.name)
-    store.refresh(run)
+    others = [Run.open(path.parent, path.name) for path in options.others]
     result: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     result |= {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.python_version()}", "run": run.name}
     wanted = options.only or ["times", "look", *(["latex"] if options.latex else [])]
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as copies:
+        twin = Run(Path(copies) / f"{run.name}-twin")
+        shutil.copytree(run.path, twin.path)
+        for each in (run, twin, *others):
+            store.refresh(each)
         pages = options.pages or Path(scratch)
         pages.mkdir(parents=True, exist_ok=True)
         if "times" in wanted:
             result["times"] = times(store, run)
         if "look" in wanted:
-            result["look"] = look(store, run, options.venue or list(venues.VENUES), pages)
+            result["look"] = look(store, run, twin, others, options.venue or list(venues.VENUES), pages)
         if "latex" in wanted:
             if shutil.which("pdflatex") is None:
                 parser.error(

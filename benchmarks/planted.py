@@ -49,7 +49,7 @@ SMOOTH = "sigmoids"
 
 def rise(x: np.ndarray, centre: float, width: float) -> np.ndarray:
     """Returns a sigmoid from 0 to 1."""
-    return np.reciprocal(1 + np.exp(-(x - centre) / width))
+    return 1.0 / (1.0 + np.exp((centre - x) / width))
 
 
 X = np.linspace(0, 1, 20)

@@ -3,19 +3,23 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from interdash.runs import Run
 
 BOUNDARIES = {  # what the words of a boundary that is not found say
-    "1|2": "no second phase found: the generalization power H does not rise to a clear peak",
+    "1|2": "no second phase found: our smoothing finds no clear peak of the generalization power H",
     "2|3": "no third phase found: non-generalizable strength does not clearly outgrow the generalizable afterwards",
 }
 
-RISEN = 0.05  # share of the largest gap: below it, the gap has not begun to rise
+RISEN = 0.05  # share of the way from the smallest to the largest gap: below it, the gap has not begun to rise
 SMALL_GAP = 0.01  # nats: a gap that never exceeds it does not rise
 
-NOT_APART = "phases 1 and 2 are not told apart: non-generalizable strength never clearly falls before H peaks at 2|3"
+NOT_APART = (
+    "phases 1 and 2 are not told apart: H peaks where phase 3 begins, and until then non-generalizable strength does "
+    "not clearly fall by 1 % of the largest strength"
+)
 
 
 def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
@@ -41,8 +45,10 @@ def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
 def gap_start(epochs: pd.DataFrame) -> int | None:
     """Returns the epoch from which on the loss gap rises: the start of the second of the *two* phases of two-phase.
 
-    It is the last epoch at which the gap is no larger than `RISEN` of its largest value over the run; None if the gap
-    never is above `SMALL_GAP`. `epochs` has epoch, train_loss and test_loss of the whole splits, in nats.
+    It is the last epoch at which the gap has gone at most `RISEN` of the way from its smallest to its largest value;
+    None if the gap never is above `SMALL_GAP`. With random training labels the smallest gap is negative: a network that
+    has not learned them by heart fits the clean testing labels better. `epochs` has epoch, train_loss and test_loss of
+    the whole splits, in nats.
     Source: two-phase (arXiv 2405.10262), in words; this rule is ours.
     """
     known = epochs.dropna(subset=["train_loss", "test_loss"]).sort_values("epoch")
@@ -50,14 +56,14 @@ def gap_start(epochs: pd.DataFrame) -> int | None:
     if not len(gap) or gap.max() <= SMALL_GAP:
         return None
     recorded = known["epoch"].to_numpy()
-    small = recorded[gap <= RISEN * gap.max()]
-    return int(small.max() if len(small) else recorded.min())
+    return int(recorded[gap <= gap.min() + RISEN * np.ptp(gap)].max())
 
 
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the table `phases` from a run's manifest; none before its epochs are labelled."""
     moved = manifest.get("moved_boundaries", {})
-    stored = (manifest.get("summary") or {}).get("phases", [])
+    summary = manifest.get("summary") or {}
+    stored, peak = summary.get("phases", []), summary.get("peak_epoch")
     third = any(row["boundary"] == "2|3" and row["found"] is not None for row in stored)
     rows = []
     for row in stored:
@@ -69,6 +75,8 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             )
         elif found is None:
             reason = NOT_APART if name == "1|2" and third else BOUNDARIES[name]
+            if name == "1|2" and peak is not None:
+                reason += f"; measured H peaks at epoch {peak}"
         else:
             reason = f"epoch {found:g}, 95% interval {row['low']:g}–{row['high']:g}"
         epoch = moved[name] if by_user else found

@@ -251,8 +251,7 @@ def _sorted_strengths(store: Store, run: Run, choice: Choice, epoch: int) -> Dra
 
 def _rebuilt(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
     salient = int(_now(store, run, choice, epoch)["salient"])
-    outputs = vectors.outputs(store, run, epoch, choice.sample)
-    rows = drilldown.rebuilt(outputs, _every(store, run, choice, epoch), (*STEPS, salient))
+    rows = drilldown.faithfulness(store, run, epoch, choice.sample, (*STEPS, salient))
     return Drawing(sample.rebuilt, {"rebuilt": rows}, {"salient": salient})
 
 

@@ -15,6 +15,8 @@ from interdash.cli_parts import (
     warn,
 )
 
+PUBLISHED_N = 10  # variables up to which the published SGD takes seconds
+
 
 @click.command()
 @click.argument("run")
@@ -23,17 +25,32 @@ from interdash.cli_parts import (
 @click.option("--samples", default=20, show_default=True, type=click.IntRange(1), help="Compared, of each split.")
 @click.option("--epochs", default=6, show_default=True, type=click.IntRange(1), help="Compared, evenly spread.")
 @click.option(
-    "--published", default=0, type=click.IntRange(0), help="Samples of each split for the published SGD; slow."
+    "--published",
+    default=None,
+    type=click.IntRange(0),
+    help="Samples of each split for the published SGD; slow. By default 2, or 0 where n is above 10.",
 )
 @spec_option
 @device_option
 def robustness(
-    run: str, root: Path, baselines: int, samples: int, epochs: int, published: int, spec: str | None, device: str
+    run: str,
+    root: Path,
+    baselines: int,
+    samples: int,
+    epochs: int,
+    published: int | None,
+    spec: str | None,
+    device: str,
 ) -> None:
     """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule or sign test."""
     from interdash.robustness import noise_floor, store_noise_floor
 
     found = open_run(root, run)
+    n = found.config.masking.n_variables
+    if published is None:
+        published = 2 if n <= PUBLISHED_N else 0
+    if not published:
+        warn(["published SGD: not measured; it takes minutes a network and epoch at n = 12; use --published 2"])
     try:
         train_baselines(found, baselines, device, spec)
     except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand

@@ -19,6 +19,7 @@ SORTS = {  # what the list can be sorted by: column, ascending
 }
 
 
+SAMPLES_ON_A_PAGE = 60  # of the gallery on the page Sample
 SEARCHED = ("run", "purpose", "dataset", "architecture", "tags", "notes", "text", "problem")
 
 

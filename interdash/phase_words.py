@@ -15,7 +15,9 @@ SMALL = 0.005  # share of the largest strength of the run: a change below it is 
 
 
 def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, orders: pd.DataFrame) -> str:
-    """Returns one paragraph for each phase that was found, in Markdown; "" before the run is labelled.
+    """Returns one paragraph for each phase that was found, in Markdown; one for all if none was told apart.
+
+    "" before the run is labelled.
 
     Args:
         phases: what `queries.phases` gives.
@@ -34,8 +36,6 @@ def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, orders: pd.DataFrame
             numbers.append([after])
         else:
             numbers[-1].append(after)
-    if len(numbers) == 1:
-        return ""
     edges.append(recorded[-1])
     strengths = orders.pivot(index="epoch", columns="size", values=["generalizable", "non_generalizable"]).fillna(0.0)
     curve = epochs.set_index("epoch")

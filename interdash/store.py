@@ -12,7 +12,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -38,6 +39,7 @@ FACTS = (
 )
 OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
+READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
 BATCH = 20  # label units in one transaction: a commit compresses what it writes, which costs as much for one
 
@@ -68,25 +70,36 @@ class Store:
             DamagedFileError: the only file with such rows is damaged. One of several is passed over and named in
                 `problems`.
         """
-        with self.cursor() as cursor:
+        with self.cursor() as cursor, ThreadPoolExecutor(READERS) as pool:
             for table in dict.fromkeys(rows.table for rows in details) if self.lazy else ():
                 wanted = [rows for rows in dict.fromkeys(details) if rows.table == table]
-                if found := [read for rows in wanted for read in self._read(cursor, rows)]:
+                if found := [read for rows in wanted for read in self._read(cursor, rows, pool.map)]:
                     cursor.register(table, together(found))  # for this cursor alone, in place of the empty table
             return cursor.execute(sql, parameters).df()
 
-    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[pa.Table]:
-        """Yields rows of a long table from the label units that the store has loaded, one unit after the other."""
+    def _read(
+        self, cursor: duckdb.DuckDBPyConnection, rows: Rows, each: Callable[..., Iterable[Any]] = map
+    ) -> Iterator[pa.Table]:
+        """Yields rows of a long table from the label units that the store has loaded, one unit after the other.
+
+        `each` is `map`, or that of a pool, which reads ahead.
+        """
         loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
         keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
-        for key in keys:
+
+        def read(key: str) -> pa.Table | Exception:
             try:
-                yield read_details(self._labels[rows.run] / key, rows)
+                return read_details(self._labels[rows.run] / key, rows)
             except (DamagedFileError, FileNotFoundError) as error:
-                if len(keys) == 1:
-                    raise
-                if str(error) not in self.problems[rows.run]:
-                    self.problems[rows.run].append(str(error))
+                return error
+
+        for found in each(read, keys):
+            if isinstance(found, pa.Table):
+                yield found
+            elif len(keys) == 1:
+                raise found
+            elif str(found) not in self.problems[rows.run]:
+                self.problems[rows.run].append(str(found))
 
     def rows(self, cursor: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.Table]:
         """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""
@@ -248,7 +261,7 @@ def export_tables(store: Store, folder: Path) -> list[Path]:
         with store.cursor() as cursor:
             plain = cursor.sql(f"FROM {name} LIMIT 0").to_arrow_table().schema
             schema = pa.schema([f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in plain])
-            flat = pa.schema([(f.name, _flat_type(f.type)) for f in plain])
+            flat = pa.schema([(f.name, _flat(pa.nulls(0, f.type)).type) for f in plain])
             paths = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
             options = {"compression": "zstd", "write_page_checksum": True}
             with pq.ParquetWriter(paths[0], schema, **options) as parquet, pa_csv.CSVWriter(paths[1], flat) as csv:
@@ -261,12 +274,7 @@ def export_tables(store: Store, folder: Path) -> list[Path]:
     return [*written, folder / "columns.csv"]
 
 
-def _flat_type(kind: pa.DataType) -> pa.DataType:
-    """Returns the type that a column has in a CSV file; see `_flat`."""
-    return pa.string() if pa.types.is_list(kind) or pa.types.is_binary(kind) else kind
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Returns a column that CSV can hold: lists as JSON, bytes as hex."""
     if pa.types.is_list(column.type):
         texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]

@@ -54,11 +54,34 @@ from interdash.ui_style import style
 
 # fmt: off
 __all__ = [  # for pages
-    "CONFIG", "Page", "alt_text", "ask", "below", "choose", "choose_epoch", "choose_epochs", "choose_label",
-    "choose_log", "choose_normalised", "choose_phases", "choose_section", "choose_several", "choose_split",
-    "choose_types", "clicked",
-    "explanation", "is_dark", "keep", "load", "need_labels", "open_run",
-    "pin_clicked", "refuse", "roots", "run_names", "show", "write",
+    "CONFIG",
+    "Page",
+    "alt_text",
+    "ask",
+    "below",
+    "choose",
+    "choose_epoch",
+    "choose_epochs",
+    "choose_label",
+    "choose_log",
+    "choose_normalised",
+    "choose_phases",
+    "choose_section",
+    "choose_several",
+    "choose_split",
+    "choose_types",
+    "clicked",
+    "explanation",
+    "is_dark",
+    "keep",
+    "need_labels",
+    "open_run",
+    "pin_clicked",
+    "refuse",
+    "roots",
+    "run_names",
+    "show",
+    "write",
 ]
 # fmt: on
 
@@ -197,7 +220,9 @@ def link(stem: str, query: dict[str, str], *, width: Literal["stretch", "content
     try:
         st.page_link(f"pages/{stem}.py", label=title, icon=icon, query_params=query, width=width)
     except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
-        st.html(f'<a href="/{stem}?{html.escape(urlencode(query))}" target="_self">{title}</a>')
+        base = str(st.get_option("server.baseUrlPath")).strip("/")  # behind a proxy
+        address = f"{base and f'/{base}'}/{stem}?{urlencode(query)}"
+        st.html(f'<a href="{html.escape(address)}" target="_self">{title}</a>')
 
 
 def facts(epochs: pd.DataFrame, epoch: int) -> None:

@@ -125,11 +125,11 @@ def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
     return chosen
 
 
-def choose_several(label: str, options: Sequence[str], *, key: str, what: str = "", **settings: Any) -> list[str]:
+def choose_several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
     """Returns what is chosen of some names, none unless chosen; names in the link that are not there are named."""
     given = st.query_params.get_all(key)
     if wrong := [name for name in given if name not in options]:
-        refuse(what or label, ", ".join(wrong), "the choice without it", str)
+        refuse(label, ", ".join(wrong), "the choice without it", str)
     if any(name not in options for name in st.session_state.get(key, [])):
         del st.session_state[key]
     return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)

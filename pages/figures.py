@@ -81,7 +81,7 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
             dose = ui.choose(st.select_slider, "Dose (% of the strength)", range(10, 101, 10), key="dose", default=100)
     names = [name for name in ui.run_names() if name != page.run.name]
     others = choose_known("Compared with", names, [], "with", "runs", choices.MOST_OTHERS)
-    pages = [open_beside(name) for name in others]
+    pages = [ui.opened(ui.open_run(name)) for name in others]
     by, other_epoch = choices.ALIGNMENTS[0], None
     if others:
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -92,12 +92,6 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
         epoch, split, label, types, normalised, log, sample, top, tuple(others), tuple(epochs), other_epoch,
         interaction, min_order, dose, by,
     )  # fmt: skip
-
-
-def open_beside(name: str) -> ui.Page:
-    """Returns another run, loaded into the same store."""
-    run = ui.open_run(name)
-    return ui.Page(run, *ui.load(run))
 
 
 def choose_interaction(n: int) -> str:

@@ -8,7 +8,7 @@ from interdash.figures import order_shape as shapes
 from interdash.figures import removal as charts
 from interdash.figures import robustness as floors
 
-DOSES = range(10, 101, 10)  # percent
+DOSES = range(0, 101, 10)  # percent
 
 
 def choose_runs(page: ui.Page) -> list[ui.Page]:

@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import drilldown, links, queries, subsets, ui, vectors
+from interdash import drilldown, links, listing, queries, subsets, ui, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
 
-PER_PAGE = 60
 WATERFALL, FAITHFUL = "Waterfall and strengths", "Faithfulness and life"  # sections
 LIMITS = {
     "loss": (0, 1000),
@@ -90,8 +89,9 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
         min_gap=gap / 100,
         sort=sort,
     )
-    number = int(given or (found.index(asked_for) // PER_PAGE + 1 if asked_for in found else 1))
-    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    size = listing.SAMPLES_ON_A_PAGE
+    number = int(given or (found.index(asked_for) // size + 1 if asked_for in found else 1))
+    shown = found[(number - 1) * size : number * size]
     if st.session_state.get("page") != number:
         st.session_state["page"] = number
     place.number_input(
@@ -99,8 +99,8 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
     )
     if not shown and number > 1:
         st.info(f"There is no page {number} of this list; go back to page 1 under More filters.")
-    elif len(found) > PER_PAGE:
-        st.caption(f"Page {number} of {-(-len(found) // PER_PAGE)}: {len(shown)} of {len(found)} samples.")
+    elif len(found) > size:
+        st.caption(f"Page {number} of {-(-len(found) // size)}: {len(shown)} of {len(found)} samples.")
     return found, shown
 
 

@@ -1,10 +1,14 @@
+import importlib
 import itertools
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import linear_program, solver
+import benchmarks
+from benchmarks import linear_program, many_rows, scale, solver
 from interdash import published
 from interdash.interactions import and_interactions, matched_outputs, or_interactions
 from interdash.sparsify import Split
@@ -91,3 +95,44 @@ def test_rows_pass_and_fail_by_their_bar(capsys):
     zero = np.zeros((1, 4))
     split = Split(zero, zero, np.array([[0.0, 1, 0, 0]]), *np.zeros((4, 1)))
     assert not solver.constraints("δ", np.array([[0.0, 1, 0, 0]]), split, 0.0)["passed"]  # δ out of its bound
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[a-z]*.py")))
+def test_every_benchmark_can_be_imported(name):
+    assert importlib.import_module(f"benchmarks.{name}").__doc__
+
+
+def test_the_page_on_scaling_reads_what_the_benchmark_writes(labelled_run, tmp_path):
+    """Sizes, engines and machine go from the one to the other: a key that is missing would be a KeyError."""
+    page = runpy.run_path(str(Path(benchmarks.__file__).parents[1] / "docs" / "scaling.py"))
+    sizes = []
+    for n in (2, 3, 4):
+        run = scale.scaled_run(labelled_run, tmp_path, n=n, samples=6, epochs=1)
+        sizes.append(scale._size(run, n))
+        assert sizes[-1]["samples"] == 6 and all(value > 0 for value in sizes[-1].values())
+    rows = [{"engine": engine, "workers": workers, "unit_seconds": 1.0} for engine, workers in scale.ENGINES]
+    wall = {how: [seconds, seconds] for how, seconds in zip(scale.ENGINES, (10.0, 5.0, 5.5), strict=True)}
+    measured = {
+        "sweep": {"n": sizes, "per_unit": 0.1, "fixed": 0.2, "worst_residual": 0.01},
+        "engines": {"n": 4, "rows": rows, "driver_seconds_per_unit": 0.01, **scale.quotients(wall)},
+        "machine": {"cores": 2, "processor": "x86_64"},
+    }
+    assert "2.00 times as fast as one, two Dask workers 1.82 times" in " ".join(page["text"](measured).split())
+
+
+def test_quotients_are_medians_of_rounds_and_bars_are_judged():
+    one, two, dask = scale.ENGINES
+    found = scale.quotients({one: [10.0, 20.0, 30.0], two: [5.0, 5.0, 20.0], dask: [5.5, 5.0, 22.0]})
+    assert found["speedup"]["processes"] == 2.0 and found["dask_overhead"] == pytest.approx(0.1)
+    bars = scale.judged(speedup=1.7, dask_overhead=0.11, unit_seconds=0.9)
+    assert [bar["verdict"] for bar in bars.values()] == ["PASS", "FAIL", "FAIL"]
+    assert bars["speedup"] == {"value": 1.7, "at least": 1.7, "verdict": "PASS"}
+
+
+def test_many_rows_of_a_tiny_run_are_loaded_while_others_read(labelled_run, tmp_path):
+    run = many_rows.make(labelled_run, tmp_path, 5, 80)
+    assert run.manifest["summary"]["word"] == "ready" and run.n_explained() == 80
+    found = many_rows.readers(run, tmp_path / "part", rows=1000)
+    assert found["errors"] == [] and found["salient_rows_loaded"] >= 1000 and found["reads"] > 0
+    assert found["bars"]["errors"]["verdict"] == found["bars"]["rows"]["verdict"] == "PASS"
+    assert many_rows.sizes(run)["tables"]["interactions"]["rows"] > 1000

@@ -40,13 +40,17 @@ def test_without_phases_the_reason_says_so():
     rows = boundaries({"summary": {"phases": find_boundaries(strengths(flat, flat))}})
     assert [row["epoch"] for row in rows] == [None, None]
     assert rows[0]["reason"].startswith("no second phase found")
+    assert rows[0]["reason"].endswith("our smoothing finds no clear peak of the generalization power H")
     assert rows[1]["reason"].startswith("no third phase found")
+    told = boundaries({"summary": {"phases": find_boundaries(strengths(flat, flat)), "peak_epoch": 3}})
+    assert told[0]["reason"].endswith("; measured H peaks at epoch 3") and told[1]["reason"] == rows[1]["reason"]
 
 
 def test_a_third_phase_without_a_second_says_that_the_first_two_are_not_told_apart():
     stored = [{"boundary": "1|2", "found": None}, {"boundary": "2|3", "found": 9.0, "low": 8.0, "high": 11.0}]
     rows = boundaries({"summary": {"phases": stored}})
-    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart")
+    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart: H peaks where phase 3 begins")
+    assert rows[0]["reason"].endswith("does not clearly fall by 1 % of the largest strength")
     assert rows[1]["reason"] == "epoch 9, 95% interval 8–11"
 
 
@@ -71,8 +75,14 @@ def test_bad_boundaries_are_refused(ready_run, boundary, epoch, message):
 
 def test_the_gap_starts_to_rise_where_it_last_was_small():
     epochs = pd.DataFrame({"epoch": [0, 1, 2, 4, 8], "train_loss": [2.0, 1.5, 1.0, 0.5, 0.0]})
-    gaps = [-0.1, 0.2, 0.04, 0.5, 1.0]  # above 5 % of the largest from epoch 2 on; the bump at 1 went away
+    gaps = [0.0, 0.2, 0.04, 0.5, 1.0]  # above 5 % of the largest from epoch 2 on; the bump at 1 went away
     assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + gaps)) == 2
     assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + 0.005)) is None
-    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + 1)) == 0
+    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + np.arange(5) + 1)) == 0
     assert gap_start(epochs.assign(test_loss=np.nan)) is None
+
+
+def test_a_gap_that_is_negative_first_rises_from_its_lowest():
+    epochs = pd.DataFrame({"epoch": [0, 1, 2, 4, 8], "train_loss": [2.0, 1.5, 1.0, 0.5, 0.0]})
+    gaps = [0.0, -0.4, -0.38, 0.0, 1.0]  # random training labels; it is near its lowest until epoch 2
+    assert gap_start(epochs.assign(test_loss=epochs["train_loss"] + gaps)) == 2

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import TimeoutError
 
-from interdash import ui
+from interdash import drawings, handout, ui
 from interdash.runs import Run
 
 pytestmark = pytest.mark.browser
@@ -73,7 +73,10 @@ def root(labelled_run, tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     for name in ("tiny", "twin", "spoilt"):
         shutil.copytree(labelled_run.path, root / name)
-    for path in [*next((root / "spoilt" / "labels").glob("target-*")).iterdir(), *(root / "spoilt").glob("parts/*.p*")]:
+    for path in [
+        *next((root / "spoilt" / "labels").glob("target-00000-*")).iterdir(),
+        *(root / "spoilt").glob("parts/*.p*"),
+    ]:
         path.write_bytes(path.read_bytes()[:100])
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
@@ -400,3 +403,42 @@ def test_click_lights_an_interaction_and_keys_go_on(tab, address):
     wait_for_address(tab, "sample=1")
     tab.wait_for_selector("h3:has-text('Sample 1 at epoch 3')")
     assert f"interaction={place['name']}" in tab.url
+
+
+def test_figures_are_seen_and_saved_at_true_size(tab, address, tmp_path):
+    opened(tab, f"{address}/figures?run=tiny&venue=icml-column&figure=waterfall", "Figures")
+    chart = tab.locator("[class*=st-key-preview-waterfall] .js-plotly-plot .main-svg").first
+    chart.wait_for()
+    assert round(chart.bounding_box()["width"]) == 312  # 3.25 inches
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="PDF", exact=True).click()
+    path = tmp_path / "waterfall.pdf"
+    download.value.save_as(path)
+    assert download.value.suggested_filename == "tiny-waterfall.pdf"
+    said = subprocess.run(["pdfinfo", str(path)], check=True, capture_output=True, text=True).stdout
+    width = float(said.partition("Page size:")[2].split()[0])
+    assert abs(width - 3.25 * 72) <= 0.5
+
+
+def test_report_of_a_run_opens_without_network(browser, small_store, labelled_run, tmp_path):
+    path = tmp_path / "tiny.html"
+    path.write_bytes(handout.handout(small_store, labelled_run))
+    context = browser.new_context(offline=True)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_function(
+        "count => document.querySelectorAll('.js-plotly-plot .main-svg:first-child').length >= count",
+        arg=len(drawings.names(small_store, labelled_run, drawings.Choice())), timeout=PATIENCE,
+    )  # fmt: skip
+    chart = page.locator(".js-plotly-plot", has=page.locator(".slider-rail-touch-rect")).first
+    rail = chart.locator(".slider-rail-touch-rect")
+    rail.scroll_into_view_if_needed()
+    first = "() => Array.from([...document.querySelectorAll('.js-plotly-plot')].find("
+    first += "chart => chart.querySelector('.slider-rail-touch-rect'))._fullData[0].y)"
+    before, box = page.evaluate(first), rail.bounding_box()
+    page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(f"before => JSON.stringify(({first})()) !== JSON.stringify(before)", arg=before)
+    context.close()
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()] and not errors

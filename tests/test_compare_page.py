@@ -87,6 +87,14 @@ def test_endings(store):
     assert set(found["boundary 1|2"]) == {"epoch 12"}
 
 
+def test_finding_in_words(store):
+    ends = queries_compare.endings(store, ["twin", "tiny"])
+    assert charts.finding_text(ends.assign(peak_power=0.5, peak_epoch=3, run=["a", "b"])) == (
+        "H peaks in a at epoch 3, at 50%; in b at epoch 3, at 50%"
+    )
+    assert charts.finding_text(ends.assign(peak_power=None)) == "Losses by epoch"
+
+
 def test_settings(store):
     assert queries_compare.settings(store, ["tiny", "tiny"]).empty
     assert "name" not in queries_compare.settings(store, ["tiny", "twin"])["setting"].tolist()
@@ -151,13 +159,13 @@ def page(two_runs, monkeypatch):
     return run
 
 
-def test_page(page):
+def test_page(page, store):
     test = page()
     assert not test.exception
     assert not test.error
     assert not test.warning
     assert [heading.value for heading in test.subheader] == [
-        "H peaks in tiny at epoch 3, at 83%; in twin at epoch 3, at 83%",
+        charts.finding_text(queries_compare.endings(store, test.multiselect(key="runs").value)),
         "What they end with",
         "Settings that differ",
         "Who learned what",
@@ -174,6 +182,15 @@ def test_deep_link(page):
     ]
     assert any("sample 5" in text.value for text in test.markdown)
     assert any("(sample?run=twin&epoch=0&sample=5)" in text.value for text in test.markdown)
+
+
+def test_the_address_keeps_the_runs(page):
+    test = page()
+    assert sorted(test.query_params["runs"]) == ["tiny", "twin"] and test.query_params["epoch_a"] == "3"
+    test.multiselect(key="runs").set_value([]).run()
+    assert test.query_params["runs"] == "" and test.info[0].value.startswith("Choose at least two runs")
+    test.multiselect(key="runs").set_value(["twin", "tiny"]).run()
+    assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) == len(charts.FIGURES)
 
 
 def test_one_run_is_not_enough(page):

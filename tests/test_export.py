@@ -1,16 +1,20 @@
 """Figures as files: a page of exactly the venue's width, fonts embedded, no bitmap, each caller its own figure."""
 
+import asyncio
 import base64
 import hashlib
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,10 +25,12 @@ from click.testing import CliRunner
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from interdash import bundle, drawings, latex, queries, tables, ui
+from benchmarks.figures import page_problems, svg_problems
+from interdash import bundle, drawings, latex, parts, queries, tables, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
 from interdash.figures import export, ink, inputs, paper, theme, venues
+from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.store import open_store
 
@@ -255,6 +261,82 @@ def test_a_killed_chromium_is_started_again_and_none_is_left(chromium):
     assert not left
 
 
+def chromiums():
+    return [child for child in psutil.Process().children(recursive=True) if "chrom" in child.name()]
+
+
+def test_killed_while_it_draws_the_figure_is_drawn_all_the_same(chromium, monkeypatch):
+    export.render(simple("before"), "svg")
+    kept = export._browser._kaleido
+    draw = kept.calc_fig
+
+    async def killed(*arguments):
+        for child in chromiums():
+            child.kill()
+        return await draw(*arguments)
+
+    monkeypatch.setattr(kept, "calc_fig", killed)
+    assert b">during<" in export.render(simple("during"), "svg")
+    assert export._browser._kaleido is not kept
+
+
+def test_after_two_failures_the_next_figure_is_drawn(chromium, monkeypatch):
+    async def broken(path):
+        raise OSError("no shared library")
+
+    export.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "_started", broken)
+        with pytest.raises(RuntimeError, match="failed twice to draw the figure: no shared library"):
+            export.render(simple("none"), "svg")
+    assert b">after two<" in export.render(simple("after two"), "svg")
+
+
+def test_a_figure_that_takes_too_long_is_given_up(chromium, monkeypatch):
+    export.render(simple("before"), "svg")
+
+    async def slow(*arguments):
+        await asyncio.sleep(30)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export._browser._kaleido, "calc_fig", slow)
+        patch.setattr(export, "PATIENCE", 0.2)
+        with pytest.raises(RuntimeError, match=r"was not drawn within 0.2 s; draw fewer at once"):
+            export.render(simple("slow"), "svg")
+    assert b">later<" in export.render(simple("later"), "svg")
+
+
+def test_closing_waits_for_its_turn_and_for_good_is_for_good(chromium):
+    browser = export._Browser()
+    options = {"format": "svg", "width": 300, "height": 200, "scale": 1}
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(browser.ask, simple(f"number {i}").to_dict(), options) for i in range(4)]
+        browser.close()
+        assert all(f">number {i}<".encode() in one.result() for i, one in enumerate(asked))
+    browser.close(for_good=True)
+    with pytest.raises(RuntimeError, match="the program ends"):
+        browser.ask(simple("late").to_dict(), options)
+
+
+def test_the_browser_asks_nobody_for_anything(chromium):
+    export.render(simple("offline"), "svg")
+    commands_of = [child.cmdline() for child in chromiums()]
+    main = [line for line in commands_of if "--remote-debugging-pipe" in line and "--headless" in line]
+    assert main and all(set(export.OFFLINE) <= set(line) for line in main)
+
+
+def test_a_figure_is_drawn_without_any_network(chromium):
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody make a network of its own")
+    code = (
+        "import plotly.graph_objects as go; from interdash.figures import export;"
+        "print(len(export.render(go.Figure(layout={'width': 300, 'height': 200}), 'pdf')))"
+    )
+    said = subprocess.run(["unshare", "-rn", sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          cwd=ui.FOLDER.parent)  # fmt: skip
+    assert said.returncode == 0 and int(said.stdout) > 1000, said.stderr
+
+
 def test_without_chromium_the_command_to_install_it_is_said(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("BROWSER_PATH", raising=False)
@@ -268,6 +350,62 @@ def test_without_chromium_the_command_to_install_it_is_said(monkeypatch):
 def test_html_asks_the_network_for_nothing():
     text = export.render(simple("alone"), "html").decode()
     assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
+
+
+def test_html_is_interactive_and_paper_is_not(figures):
+    made = figures["dynamics"].printed(venues.venue("icml-column"))
+    assert made.layout.hovermode is False
+    assert '"hovermode":"closest"' in export.render(made, "html").decode()
+    assert made.layout.hovermode is False
+
+
+@pytest.mark.parametrize("name", venues.VENUES)
+def test_every_venue_has_its_width_and_font(figures, name, tmp_path, chromium):
+    path, venue = tmp_path / "waterfall.pdf", venues.venue(name)
+    path.write_bytes(export.render(figures["waterfall"].printed(venue), "pdf"))
+    assert page_problems(path, venue.width * 72) == []
+    fonts = poppler("pdffonts", path).splitlines()[2:]
+    assert any(venue.font.replace(" ", "") in font for font in fonts)  # of "∅" the font has no letter
+
+
+@pytest.mark.parametrize("name", ["icml-column", "nature-column"])
+def test_nothing_is_cut_small_or_over_another_on_any_page(figures, name, tmp_path, chromium):
+    path, venue = tmp_path / "figure.pdf", venues.venue(name)
+    for figure, drawing in figures.items():
+        made = drawing.printed(venue)
+        path.write_bytes(export.render(made, "pdf"))
+        assert page_problems(path, venue.width * 72) + svg_problems(export.render(made, "svg")) == [], figure
+
+
+@pytest.fixture(scope="module", params=["census", "movies"])
+def worded_run(request, tmp_path_factory):
+    """A run on tables, and one on texts, as small as they can be."""
+    from interdash import pipeline, training
+
+    preset = PRESETS[request.param]
+    config = replace(
+        preset, training=replace(preset.training, epochs=1, checkpoints=(0, 1)),
+        masking=replace(preset.masking, samples_per_split=3),
+    )  # fmt: skip
+    run = training.create_run(tmp_path_factory.mktemp("worded"), config)
+    training.train_run(run)
+    training.train_baseline(run, 0)
+    pipeline.extract_and_label(run, workers=0)
+    return run
+
+
+def test_interactions_of_a_text_or_a_row_as_a_figure(worded_run, tmp_path, chromium):
+    store, path = open_store(), tmp_path / "sample.pdf"
+    store.refresh(worded_run)
+    drawn = drawings.chosen(store, worded_run, "sample_interactions", Choice(sample=1, top=5))
+    names = queries.sample(store, worded_run.name, 1)["names"].iloc[0]
+    for name in ("neurips", "icml-column"):
+        path.write_bytes(export.render(drawn.printed(venues.venue(name)), "pdf"))
+        assert page_problems(path, venues.venue(name).width * 72) == []
+        words = poppler("pdftotext", path)
+        assert all(part in words for name in names for part in name.split()) and "effect on v" in words
+        assert b"/Subtype /Image" not in path.read_bytes()
+    store.close()
 
 
 def test_captions_for_latex(labelled_run, figures):
@@ -326,30 +464,76 @@ def test_command_writes_a_figure(labelled_run, tmp_path, chromium):
     assert int.from_bytes((tmp_path / "order_strength.png").read_bytes()[16:20], "big") == 624
 
 
-def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path):
+def contents(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path, chromium):
     root = ready_run.path.parent
-    made = export_command(root, "tiny", "--bundle", "--figure", "dynamics", "--figure", "interactions", "--format",
-                          "html", "--sample", 2, "--out", tmp_path / "a")  # fmt: skip
+    made = export_command(root, "tiny", "--bundle", "--figure", "dynamics", "--figure", "input_image", "--format",
+                          "pdf", "--format", "html", "--sample", 2, "--out", tmp_path / "a")  # fmt: skip
     assert made.exit_code == 0
     first = tmp_path / "a" / "tiny-figures.zip"
-    with zipfile.ZipFile(first) as archive:
-        names = archive.namelist()
-        assert {
-            "figures/dynamics.html",
-            "figures.tex",
-            "rows/interactions-interactions.parquet",
-            "tables/phases.tex",
-            "pgfplots/dynamics.tex",
-        } <= set(names)
-        (tmp_path / "provenance.json").write_bytes(archive.read("provenance.json"))
-        csv = {name: archive.read(name) for name in names if name.endswith(".csv")}
+    before = contents(first)
+    assert {
+        *("figures/dynamics.pdf", "figures/dynamics.html", "figures.tex", "pgfplots/dynamics.tex"),
+        *("rows/input_image-input.parquet", "rows/input_image-input.csv", "tables/phases.tex"),
+    } <= set(before)
+    assert b"image_sha256" in before["rows/input_image-input.csv"]
+    (tmp_path / "provenance.json").write_bytes(before["provenance.json"])
     again = export_command(root, "--from", tmp_path / "provenance.json", "--out", tmp_path / "b")
     assert again.exit_code == 0
-    with zipfile.ZipFile(tmp_path / "b" / "tiny-figures.zip") as archive:
-        assert csv == {name: archive.read(name) for name in archive.namelist() if name.endswith(".csv")}
+    after = contents(tmp_path / "b" / "tiny-figures.zip")
+    assert set(after) == set(before)
+    for name, content in before.items():
+        if not name.startswith("figures/"):  # a PDF has its date
+            assert after[name] == content, name
+    for name in [name for name in before if name.endswith(".parquet")]:
+        frames = [pd.read_parquet(io.BytesIO(files[name])) for files in (before, after)]
+        pd.testing.assert_frame_equal(*frames)
     Run(ready_run.path).record_metrics("target", 2, train_loss=1.0, test_loss=2.0, train_accuracy=0, test_accuracy=0)
     changed = export_command(root, "--from", first, "--out", tmp_path / "c")
     assert changed.exit_code == 1 and "rows/dynamics-epochs.csv is not what it was when" in changed.output
+
+
+def test_a_changed_pixel_changes_the_rows():
+    frame = pd.DataFrame({"image": [b"one pixel"]})
+    assert bundle.csv(frame) != bundle.csv(frame.assign(image=[b"One pixel"]))
+
+
+def test_provenance_says_what_everything_was_made_from(labelled_run, tmp_path):
+    other, store = Run(tmp_path / "other"), open_store()
+    shutil.copytree(labelled_run.path, other.path)
+    store.refresh(labelled_run)
+    store.refresh(other)
+    settings = bundle.Settings(("dynamics", "curves"), formats=("html",), choice=Choice(runs=("other",)))
+    _, said = bundle.bundle(store, labelled_run, settings, others=[other])
+    assert said["settings"]["choice"]["epoch"] == 3 and said["settings"]["choice"]["other_epoch"] == 3
+    assert said["settings"]["choice"]["epochs"] == (0, 1, 3)
+    assert said["data_versions"] == {
+        "format": parts.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING
+    }  # fmt: skip
+    assert set(said["runs"]) == {"tiny", "other"}
+    for name, run in (("tiny", labelled_run), ("other", other)):
+        made = said["runs"][name]
+        assert made["config"] == run.manifest["config"] and made["explained_sha256"] == run.explained_hash()
+        assert made["checkpoints_sha256"]["target"]["3"] == run.checkpoint_hash("target", 3)
+    everything = bundle.resolved(store, labelled_run, bundle.Settings())
+    assert list(everything.figures) == drawings.offered(store, labelled_run, Choice())
+    store.close()
+
+
+def test_all_is_the_bundle_and_from_takes_no_other_choice(labelled_run, tmp_path):
+    root = labelled_run.path.parent
+    said = export_command(root, "tiny", "--figure", "all", "--format", "html", "--out", tmp_path)
+    assert said.exit_code == 0 and [path.name for path in tmp_path.iterdir()] == ["tiny-figures.zip"]
+    bundled = tmp_path / "tiny-figures.zip"
+    for options in (["--grey"], ["--epoch", "1"], ["--figure", "dynamics", "--venue", "icml"], ["--html"]):
+        said = export_command(root, "--from", bundled, *options, "--out", tmp_path / "again")
+        assert said.exit_code == 2
+        for option in options[::2]:
+            assert "--from makes the same bundle again; leave out" in said.output and option in said.output
 
 
 def test_provenance_of_something_else(labelled_run, tmp_path):
@@ -409,6 +593,47 @@ def test_page_compares_runs_and_sets_panels(monkeypatch, labelled_run, tmp_path)
     assert "difference" in page.multiselect(key="figure").options
     page.text_input(key="panels").set_value("dynamics,pie").run()
     assert "has no figure 'pie'" in page.error[0].value
+
+
+def test_page_takes_the_dots_per_inch_and_what_its_link_carries(monkeypatch, labelled_run):
+    page = opened(
+        monkeypatch, labelled_run.path.parent, run="tiny", figure=["order_strength_row", "input_image"], unit="nats",
+        epochs=["0", "3"], interaction="or-6", sample="2",
+    )  # fmt: skip
+    assert not page.error and not page.warning
+    row, picture = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
+    titles = [note["text"] for note in row["layout"]["annotations"]]
+    assert titles == ["epoch 0", "epoch 3"]
+    lit = [note["text"] for note in picture["layout"]["annotations"] if note["bordercolor"] == inputs.CHOSEN]
+    assert lit == ["<b>1</b>", "<b>2</b>"]
+    assert [chart.proto.alt for chart in page.get("plotly_chart")][1].startswith("The input as the network sees it")
+    assert any("at true size. The input as the network sees it" in caption.value for caption in page.caption)
+    assert "dpi" not in [widget.key for widget in page.number_input]
+    page.multiselect(key="formats").set_value(["png"]).run()
+    page.number_input(key="dpi").set_value(600).run()
+    assert not page.exception and page.number_input(key="dpi").max == 2400
+
+
+def test_page_names_a_wrong_interaction_and_too_many_runs(monkeypatch, labelled_run, tmp_path):
+    for name in ("tiny", *"abcdef"):
+        shutil.copytree(labelled_run.path, tmp_path / name)
+    page = opened(monkeypatch, tmp_path, run="tiny", figure=["dynamics"], interaction="xor-1", **{"with": [*"abcdef"]})
+    said = " ".join(box.value for box in page.warning)
+    assert "asks for interaction `xor-1`" in said and "asks for 6 runs; these are the first 5" in said
+    assert page.multiselect(key="with").value == [*"abcde"]
+
+
+def test_a_font_that_is_no_truetype_is_named(monkeypatch, tmp_path):
+    (tmp_path / "fc-list").write_text('#!/bin/sh\ncase "$1" in *fontformat*) ;; *) echo "/usr/x.otf: X" ;; esac\n')
+    (tmp_path / "fc-list").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert "font 'X' is not TrueType: PDF holds it as Type 3, which venues refuse" in export.missing_font("X")
+
+
+@pytest.mark.parametrize("font, last", [("Liberation Sans", "Helvetica, sans-serif"), ("CMU Serif", "Times, serif")])
+def test_readers_without_the_font_see_one_of_its_kind(font, last):
+    family = paper.template(venues.venue("icml", font=font)).layout.font.family
+    assert family.startswith(f'"{font}", ') and family.endswith(last)
 
 
 def test_missing_font_is_named():

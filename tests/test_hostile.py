@@ -91,4 +91,5 @@ def test_settings_of_the_server_keep_it_on_this_machine():
     settings = tomllib.loads((ui.FOLDER.parent / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "127.0.0.1"
     assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["client"]["showErrorDetails"] == "none"  # no stack trace, whatever happens
     assert settings["client"]["showErrorLinks"] is False  # no links to search engines below an error

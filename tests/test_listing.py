@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
 from interdash import listing
@@ -16,6 +19,33 @@ def rows(ready_run):
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
     return overview([root])
+
+
+def test_a_run_without_summary_shows_its_losses(fresh_run):
+    root, metrics = fresh_run.path.parent, fresh_run.metrics().query("network == 'target'")
+    (row,) = overview([root]).to_dict("records")
+    assert row["state"] == "partial" and row["peak_generalization_power"] is None
+    assert row["gap"] == pytest.approx(metrics["test_loss"].iloc[-1] - metrics["train_loss"].iloc[-1])
+    assert listing.table(overview([root]))["loss_curve"][0] == metrics["test_loss"].tolist()
+    (fresh_run.path / "metrics.jsonl").write_text("damaged\n")
+    (row,) = overview([root]).to_dict("records")
+    assert row["problem"] is None and row["gap"] is None
+
+
+def test_a_list_of_runs_reads_each_once(rows, ready_run, monkeypatch):
+    read = []
+    manifest = Run.manifest.fget
+    monkeypatch.setattr(Run, "manifest", property(lambda run: read.append(run.name) or manifest(run)))
+    overview([ready_run.path.parent])
+    assert read.count("tiny") == 1 and read.count("broken") == 1
+
+
+def test_opened(rows):
+    two = pd.concat([rows.assign(root="/elsewhere"), rows], ignore_index=True)
+    folder = Path(rows["root"].iloc[0])
+    assert listing.opened(two, "tiny", {"tiny": folder / "tiny"})["root"] == str(folder)
+    assert listing.opened(two, "tiny", {"tiny": Path("/elsewhere/tiny")})["root"] == "/elsewhere"
+    assert listing.opened(two, "broken", {})["root"] == "/elsewhere"
 
 
 def test_matching(rows):

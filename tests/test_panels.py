@@ -74,13 +74,24 @@ def test_panels_in_grey_show_lines_and_bars_in_the_legend(small_store, labelled_
 def test_panels_are_drawn_and_bundled_under_one_name(small_store, labelled_run):
     made = composed(small_store, labelled_run, SPEC)
     assert ">(c)<" in export.render(made, "svg").decode()
-    settings = bundle.Settings((SPEC,), formats=("html",), choice=Choice(sample=1))
+    settings = bundle.Settings((SPEC,), choice=Choice(sample=1))
     drawn = bundle.chosen(small_store, labelled_run, settings)
     assert list(drawn) == ["order_strength_row+dynamics+interactions"]
     assert {"a orders", "b epochs", "c interactions"} <= set(drawn["order_strength_row+dynamics+interactions"].rows)
     text = bundle.latex(labelled_run, drawn, settings)
     assert "(a) Distribution over orders" in text and "(c) The strongest" in text
     assert r"\label{fig:tiny-order-strength-row-dynamics-interactions}" in text
+
+
+def test_charts_beside_each_other_share_the_range_of_what_they_both_show(small_store, labelled_run):
+    made = composed(small_store, labelled_run, "removal_doses,removal_orders", "icml")
+    pairs = [(axis.matches, key) for key, axis in made.layout.to_plotly_json().items() if key.startswith("yaxis")
+             for axis in [made.layout[key]] if axis.matches]  # fmt: skip
+    assert all(int(leader[1:]) // 100 == 1 and int(key[5:]) // 100 == 2 for leader, key in pairs)
+    titles = {made.layout[f"yaxis{leader[1:]}"].title.text for leader, _ in pairs}
+    assert titles and titles <= {"loss (nats)", "gap (nats)"}
+    below = composed(small_store, labelled_run, "removal_doses/removal_orders", "icml")
+    assert not any(axis.matches for axis in below.select_yaxes())
 
 
 def test_wrong_panels_are_named(small_store, labelled_run):

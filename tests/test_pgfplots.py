@@ -8,7 +8,7 @@ import pytest
 
 from interdash import drawings
 from interdash.drawings import Choice
-from interdash.figures import orders, pgfplots, venues
+from interdash.figures import orders, pgfplots, robustness, venues
 
 NEURIPS = venues.venue("neurips")
 
@@ -91,3 +91,13 @@ def test_numbers_have_the_mark_of_the_language(small_store, labelled_run):
 def test_grey_source_has_no_colour(small_store, labelled_run, colours):
     codes = re.findall(r"\{HTML\}\{(..)(..)(..)\}", of(small_store, labelled_run, "dynamics", colours=colours))
     assert all(red == green == blue for red, green, blue in codes) == (colours == "grey")
+
+
+def test_intervals_of_the_noise_floor_are_drawn():
+    rows = pd.DataFrame({"comparison": "kappa", "reference": "as the run", "alternative": ["κ", "τ"], "epoch": 3})
+    for name, value in (("flips", 0.25), ("power", 0.5), ("other_power", 0.5)):
+        rows[name], rows[f"{name}_low"], rows[f"{name}_high"] = value, value - 0.125, value + 0.125
+    drawn = drawings.Drawing(robustness.robustness, {"robustness": rows}, {}).printed(NEURIPS)
+    found = pgfplots.source(drawn)
+    assert "mark=|, forget plot] coordinates {(0.125,1) (0.375,1)};" in found  # the first choice lies on top
+    assert found.count("(0.375,1) (0.625,1)") == 2

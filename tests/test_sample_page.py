@@ -174,6 +174,30 @@ def test_next_and_previous(page):
     assert test.button(key="Previous").disabled
 
 
+def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
+    monkeypatch.setattr("interdash.listing.SAMPLES_ON_A_PAGE", 20)
+    test = page(run="tiny", sample="39")
+    assert any("Page 2 of 3: 20 of 60 samples." in text.value for text in test.caption)  # the page of the sample
+    test.button(key="Next").click().run()
+    assert test.subheader[0].value == "Sample 40 at epoch 3"
+    assert any("Page 3 of 3" in text.value for text in test.caption)
+    test.number_input(key="page").set_value(1).run()
+    assert test.query_params["page"] == "1" and test.subheader[0].value == "Sample 40 at epoch 3"
+    assert any("Page 1 of 3" in text.value for text in test.caption)
+    test.button(key="Previous").click().run()
+    assert test.subheader[0].value == "Sample 39 at epoch 3" and "page" not in test.query_params
+    left_out = page(run="tiny", sample="39", split="training")
+    left_out.button(key="Next").click().run()
+    assert left_out.subheader[0].value == "Sample 0 at epoch 3"
+
+
+@pytest.mark.parametrize("view", ["Waterfall and strengths", "Faithfulness and life"])
+def test_sections(page, view):
+    test = page(run="tiny", view=view)
+    assert not test.exception and not test.warning
+    assert len(test.get("plotly_chart")) == 6  # gallery, input, interactions, life, and the two of the section
+
+
 def test_pin(page):
     test = page(run="tiny", sample="1")
     test.button(key="pin-it").click().run()

@@ -64,6 +64,26 @@ def test_an_extraction_elsewhere_is_seen_from_a_read_only_folder(ready_run, tmp_
         assert state(run).word == "ready" and verify(run).ok
 
 
+@pytest.mark.parametrize("session", [None, [0, 1, 5]])
+def test_epochs_that_come_and_go_between_two_questions_of_a_page(monkeypatch, labelled_run, session):
+    """Another session may load epochs after this page asked which there are; what was chosen before may be gone."""
+
+    def chosen_epochs(store, run, count=6):
+        return [0, 1, 5]  # 5 was labelled a moment after the page had asked
+
+    monkeypatch.setattr(ui.queries, "chosen_epochs", chosen_epochs)
+    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
+    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=60)
+    page.query_params["run"] = "tiny"
+    page.query_params["view"] = "Six epochs"
+    if session:
+        page.session_state["epochs"] = session
+    page.run()
+    assert not page.exception
+    (asked,) = [widget for widget in page.multiselect if widget.label == "Epochs"]
+    assert asked.value == [0, 1] and asked.options == ["0", "1", "3"]
+
+
 def test_a_run_that_another_machine_replaces_is_picked_up(ready_run, tmp_path):
     store = open_store()
     store.refresh(ready_run)

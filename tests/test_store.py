@@ -195,6 +195,8 @@ def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store
     shutil.copytree(labelled_run.path, damaged)
     spoilt = interactions(Run(damaged))[0]
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
+    lazy.close()
+    lazy = open_store(lazy=True)
     lazy.refresh(Run(damaged))
     export_tables(lazy, tmp_path / "damaged")
     assert len(lazy.problems["tiny"]) == 1 and str(spoilt) in lazy.problems["tiny"][0]

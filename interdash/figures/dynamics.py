@@ -49,8 +49,9 @@ def dynamics(
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats: the thin line is the
     total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the
     three phases, the vertical line is the pinned epoch; click a point to pin another. Dotted among the losses: where
-    the gap begins to rise, the start of the second of the *two* phases published before. Grey bars at H: its range
-    under other choices of the method, where the noise floor is measured.
+    the gap begins to rise, the start of the second of the *two* phases published before; random training labels make
+    the gap negative at first, as the clean testing labels are fitted better. Grey bars at H: its range under other
+    choices of the method, where the noise floor is measured.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -67,7 +68,7 @@ def dynamics(
             _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, NATS, " nats")
         column = "generalization_power"
         _ribbon(figure, 3, rows, column, "#8A8F98", log)
-        _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "")
+        _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "", named=bool(suffix))
     if noise_floor is not None and not noise_floor.empty:
         _floor(figure, noise_floor, log)
     if gap_start is not None:
@@ -168,6 +169,7 @@ def _line(
     form: str,
     unit: str,
     small: bool = False,
+    named: bool = True,
 ) -> None:
     rows = rows.dropna(subset=[column])
     figure.add_scatter(
@@ -175,6 +177,7 @@ def _line(
         y=rows[column].to_numpy(),
         customdata=rows["epoch"].to_numpy(),
         name=name,
+        showlegend=named,
         mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1 if column == "strength" else 2},
         marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},

@@ -53,6 +53,7 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
     ink.vector_images(drawn)
     ink.pale_bars(drawn)
     _spell(drawn, venue)
+    ink.large_powers(drawn, max(venue.tick, SMALLEST / 0.86) * POINT)
     _set_panels(drawn, venue, legend)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
 
@@ -113,6 +114,8 @@ def _scale(figure: Any, venue: Venue) -> None:
     for note in figure.layout.annotations:
         if note.borderwidth:
             note.borderwidth *= factor
+        if note.text.startswith("gap rises"):  # the whole of it would lie over the curves
+            note.update(text="gap rises", xanchor="left")
         small = (note.font.size or _SCREEN) < _SCREEN
         note.font.size = (venue.tick if small else venue.label) * POINT
 
@@ -232,6 +235,7 @@ def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
         legend_rows = 0
     above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
     top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
+    _shorten_phases(figure, panel_width, tick)
     plot_height = sum(heights) + down * (rows - 1)
     layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below + 2))
     layout.margin = {"l": left, "r": right, "t": top, "b": below + 2, "pad": 0, "autoexpand": True}
@@ -272,6 +276,19 @@ def _panel_title(panel: _Panel, moved: bool) -> str:
     if not moved:
         return panel.column_title
     return ", ".join(filter(None, (panel.row_title, panel.column_title)))
+
+
+def _shorten_phases(figure: Any, width: float, tick: float) -> None:
+    """Leaves the number of a phase, or nothing, where its name would touch that of the next one."""
+    notes = [note for note in figure.layout.annotations if note.text.startswith("phase ")]
+    starts = [note.x for note in notes]
+    ends = [x for trace in figure.data for x in trace.x if x is not None] if notes else [1.0]
+    last = math.log10(max(ends)) if figure.layout.xaxis.type == "log" else max(ends)
+    span = (last - min(starts, default=0.0)) or 1.0
+    for note, start, stop in zip(notes, starts, [*starts[1:], math.inf], strict=False):
+        room = (stop - start) / span * 0.9 * width
+        words = (note.text, note.text.removeprefix("phase "), "")
+        note.text = next(text for text in words if not text or _width(text, tick) + 0.5 * tick < room)
 
 
 def _columns(inches: float, old: int, shared: bool) -> int:

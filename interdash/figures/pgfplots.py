@@ -92,7 +92,7 @@ def _axis(figure: Any, x: str, y: str, colours: dict[str, str]) -> list[str]:
     options = ["scale only axis", "axis on top=false", "enlarge x limits=0.04", "tick align=outside", "tick pos=left"]
     options += ["axis line style={draw=black!50}", "label style={font=\\footnotesize, align=center}"]
     options += [
-        "tick label style={font=\\scriptsize}",
+        "tick label style={font=\\scriptsize, align=center}",
         "title style={font=\\footnotesize}",
         "clip mode=individual",
         "xlabel near ticks",

@@ -30,8 +30,9 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
 
     How to read: if the non-generalizable interactions make the gap, removing them shrinks it more than either control
     does, which removes as much strength from each sample. Ribbon around the dashed line: 95% bootstrap over samples;
-    bands of the controls: 95% of 20 draws. The change, paired by sample, is known better: hover over a marker. The
-    thin line is the loss over the whole split, nothing removed; the black one is that of the explained samples alone.
+    bands of the controls: the middle 95% of 20 draws, nearly their whole range. The change, paired by sample, is known
+    better: hover over a marker. The thin line is the loss over the whole split, nothing removed; the black one is that
+    of the explained samples alone.
     """
     if removals.empty:
         return theme.nothing("Nothing is removed yet.", "epoch", "loss (nats)")

@@ -3,7 +3,7 @@
 import argparse
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,25 @@ import pandas as pd
 import scipy
 import torch
 
+from interdash import queries_removal
 from interdash.config import RunConfig
 from interdash.figures import export, theme
 from interdash.figures import study as figures
 from interdash.files import write_atomically
+from interdash.pipeline import extract_and_label, train_baselines
+from interdash.published import LEARNING_RATE
+from interdash.robustness import noise_floor, store_noise_floor
 from interdash.runs import Run
 from interdash.state import state
 from interdash.store import Store, open_store
 from interdash.study.cases import CASES, SEEDS, make_runs
-from interdash.study.first_phase import SOLVERS, first_phase
-from interdash.study.measures import measure
+from interdash.study.first_phase import SOLVERS, first_phase, name_of
+from interdash.study.measures import chance_of_rank_correlation, measure
 from interdash.study.report import report
 
 ROOT = Path("data/cache/study")
 OUTPUT = Path("docs")
+FLOOR_EPOCHS = 2  # of the noise floor: the first and the last
 FIRST_PHASE = (
     "digits-0-s0",
     "digits-20-s0",
@@ -46,7 +51,7 @@ def main() -> None:
     planned = len(configurations)
     if asked.finished:
         configurations = {key: config for key, config in configurations.items() if is_ready(asked.root, config)}
-    study(asked.root, asked.output, configurations, FIRST_PHASE, planned=planned)
+    study(asked.root, asked.output, configurations, FIRST_PHASE, planned=planned, floors=not asked.finished)
 
 
 def is_ready(root: Path, config: RunConfig) -> bool:
@@ -61,6 +66,7 @@ def study(
     first: Sequence[str],
     *,
     planned: int | None = None,
+    floors: bool = True,
 ) -> None:
     """Makes the runs that are missing, measures them, and writes study.md, study.json and the figures into `output`.
 
@@ -70,6 +76,7 @@ def study(
         configurations: the runs by (setting, seed).
         first: names of the runs whose first epochs are split by the published SGD too.
         planned: how many runs the whole study has, if these are not all.
+        floors: whether the noise floor is measured too, on one run of each setting.
 
     Raises:
         ValueError: there is no run.
@@ -80,12 +87,18 @@ def study(
     runs = make_runs(root, list(configurations.values()))
     store = open_store()
     measured = []
+    measure_floors(
+        store, dict(zip((case for case, _ in reversed(configurations)), reversed(runs), strict=True)).values()
+    )
     for run, (case, seed) in zip(runs, configurations, strict=True):
         store.refresh(run)
         measured.append({"case": case, "seed": seed, **measure(store, run.name)})
     compared = [_first_phase(run) for run in runs if run.name in first]
+    falls = {found["run"]: found["falls"] for found in compared}
+    measured = [{**found, "solver_falls": falls.get(found["run"])} for found in measured]
     known = facts(store, dict(zip((case for case, _ in configurations), runs, strict=True)), runs)
     known["planned"] = planned or len(runs)
+    known |= {"rate": LEARNING_RATE, "chance": chance_of_rank_correlation(len(measured[0]["recorded"]))}
     store.close()
     folder = output / "study"
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,9 +113,19 @@ def study(
     export.close()
 
 
+def measure_floors(store: Store, runs: Iterable[Run]) -> None:
+    """Measures the noise floor of runs where it is not yet, with a second baseline network."""
+    for run in runs:
+        store.refresh(run)
+        if queries_removal.robustness(store, run.name).empty:
+            train_baselines(run, 2, progress=lambda done, total: None)
+            extract_and_label(run, workers=0)
+            store_noise_floor(run, *noise_floor(run, epochs=FLOOR_EPOCHS))
+
+
 def _first_phase(run: Run) -> dict[str, Any]:
     """Returns the comparison of both solvers, kept beside the run: the published one takes minutes."""
-    path = run.path.parent / f"first-phase-{run.name}.json"
+    path = run.path.parent / f"first-phase-{run.name}-{name_of(run)}.json"
     if not path.exists():
         write_atomically(path, json.dumps(first_phase(run)).encode())
     return json.loads(path.read_text(encoding="utf-8"))

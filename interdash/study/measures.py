@@ -10,10 +10,12 @@ from scipy import stats
 from interdash import queries, queries_removal
 from interdash.boundaries import find_boundaries, gap_start
 from interdash.correlation import rank_correlation
+from interdash.order_shape import PARTS, SHAPES, fit, profiles
 from interdash.removal import LEVEL, RESAMPLES, sample_weights
 from interdash.store import Store
 
 LOW, HIGH = 2, 4  # orders: low are 1 and 2, high from 4 on
+MET = 0.99  # a control has the same strength from this share on
 
 Value = dict[str, float | None]  # value, low, high
 
@@ -42,15 +44,16 @@ def measure(store: Store, run: str) -> dict[str, Any]:
         "power": [_row(strength, epoch, "generalization_power") for epoch in recorded],
         "generalizable": _list(strength["generalizable"].to_numpy(float)),
         "non_generalizable": _list(strength["non_generalizable"].to_numpy(float)),
-        "first_fall": _fall(queries.sample_strengths(store, run), peak),
+        "first_fall": _first_fall(queries.sample_strengths(store, run), peak),
         "removal": _removal(store, run, last),
         "low_minus_high": _bootstrap(by_sample[last], _low_minus_high),
-        "power_low": _power(by_sample[last].mean(0)[:LOW]),
-        "power_high": _power(by_sample[last].mean(0)[HIGH - 1 :]),
+        "power_low": _bootstrap(by_sample[last][:, :LOW], _power),
+        "power_high": _bootstrap(by_sample[last][:, HIGH - 1 :], _power),
         "order_growth": _bootstrap(np.concatenate([by_sample[peak], by_sample[last]], -1), _order_growth),
         "correlation": _value(rho, low, high),
-        "shapes": _shapes(store, run, last),
+        "shapes": {part: _shape(by_sample[last][..., i]) for i, part in enumerate(PARTS)},
         "similarity": _similarity(store, run, last),
+        "flips": _flips(store, run),
     }
 
 
@@ -120,8 +123,9 @@ def _low_minus_high(means: np.ndarray) -> np.ndarray:
     return _ratio(low[..., 0], low.sum(-1)) - _ratio(high[..., 0], high.sum(-1))
 
 
-def _power(means: np.ndarray) -> float | None:
-    return _number(_ratio(means[:, 0].sum(), means.sum()))
+def _power(means: np.ndarray) -> np.ndarray:
+    """Returns H of strengths `[..., orders, 2]`."""
+    return _ratio(means[..., 0].sum(-1), means.sum((-2, -1)))
 
 
 def _order_growth(means: np.ndarray) -> np.ndarray:
@@ -132,51 +136,143 @@ def _order_growth(means: np.ndarray) -> np.ndarray:
     return last - peak
 
 
-def _fall(samples: pd.DataFrame, peak: int) -> dict[str, Any]:
-    """Returns how far non-generalizable strength falls from epoch 0 to its lowest epoch before H peaks, in nats.
-
-    The interval is of the difference, paired by sample; the lowest epoch is that of the mean.
-    """
+def _first_fall(samples: pd.DataFrame, peak: int) -> dict[str, Any]:
+    """Returns how far non-generalizable strength falls from epoch 0 to its lowest epoch before H peaks."""
     table = samples.pivot(index="sample", columns="epoch", values="non_generalizable")
-    epochs, values = table.columns.tolist(), table.to_numpy(float)
-    lowest = int(values[:, : epochs.index(peak) + 1].mean(0).argmin())
-    fall = values[:, 0] - values[:, lowest]
-    change = _bootstrap(fall[:, None, None], lambda mean: mean[..., 0, 0])
-    return {**change, "first": _number(values[:, 0].mean()), "lowest": epochs[lowest]}
+    epochs = table.columns.tolist()
+    found = searched_fall(table.to_numpy(float)[:, : epochs.index(peak) + 1])
+    return {**found, "lowest": epochs[found["lowest"]]}
+
+
+def searched_fall(values: np.ndarray) -> dict[str, Any]:
+    """Returns how far the mean of strengths `[samples, E]` falls from the first to its lowest epoch, as a share.
+
+    The lowest epoch is searched for, so it would seem to lie low by chance too: every resample chooses it anew, and
+    measures the fall on the samples that it did not draw. value, low, high, lowest (a position), first (nats).
+    """
+    count = len(values)
+    lowest = int(values.mean(0).argmin())
+
+    def falls(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        weights = sample_weights(drawn, count)
+        at = (weights @ values).argmin(-1)
+        left = weights == 0
+        left |= ~left.any(-1, keepdims=True)  # all were drawn: they are measured themselves
+        means = (left @ values) / left.sum(-1, keepdims=True)
+        chosen = np.take_along_axis(means, at[..., None], -1)[..., 0]
+        return np.nan_to_num(_ratio(means[..., 0] - chosen, means[..., 0]))
+
+    found = stats.bootstrap(
+        (np.arange(count),),
+        falls,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        method="percentile",
+        confidence_level=LEVEL,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    first = values[:, 0].mean()
+    value = _ratio(first - values[:, lowest].mean(), first)
+    return {**_value(value, found.low, found.high), "lowest": lowest, "first": _number(first)}
 
 
 def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
-    """Returns gap before, changes of the gap and of both losses, and the excess over both controls, full dose."""
-    rows = queries_removal.removals(store, run)
-    rows = rows[rows["epoch"] == epoch].set_index(["removed", "split"]).sort_index()
+    """Returns gap before, changes of the gap and of both losses at full dose, and the excess over both controls.
+
+    A sample may have fewer generalizable interactions than non-generalizable ones: `met` is the share of the strength
+    that this control reaches at full dose, and its excess is taken at the largest `dose` where it reaches 99 %, if any.
+    """
+    doses = queries_removal.removal_doses(store, run, epoch).set_index(["removed", "split", "dose"]).sort_index()
+    rows = doses.xs(100, level="dose")
     own = "non_generalizable"
     found: dict[str, Any] = {
         name: _value(*(rows.loc[(own, name), f"change{end}"] for end in ("", "_low", "_high")))
         for name in ("gap", "train", "test")
     }
-    for control in ("random", "generalizable"):
-        found[control] = _value(*(rows.loc[(control, "gap"), f"excess{end}"] for end in ("", "_low", "_high")))
-    return found | {"before": _number(rows.loc[(own, "gap"), "before"])}
+    met: dict[int, float] = {}
+    for at in sorted({int(at) for at in doses.index.get_level_values("dose")}):
+        reached, whole = (
+            sum(float(doses.loc[(kind, split, at), "strength"]) for split in ("train", "test"))
+            for kind in ("generalizable", own)
+        )
+        if whole > 0:
+            met[at] = reached / whole
+    dose = max((at for at, share in met.items() if share >= MET), default=None)
+    nothing = _value(None, None, None)
+    for control, at in (("random", 100), ("generalizable", dose)):
+        found[control] = nothing
+        if at is not None:
+            found[control] = _value(*(doses.loc[(control, "gap", at), f"excess{end}"] for end in ("", "_low", "_high")))
+    samples = queries_removal.sample_removals(store, run, epoch)
+    changes = [samples.loc[samples["split"] == split, "change"].to_numpy(float) for split in ("train", "test")]
+    return found | {
+        "before": _number(rows.loc[(own, "gap"), "before"]),
+        "met": _number(met.get(100)),
+        "dose": None if dose is None else int(dose),
+        "through": _sum_of_means(*changes),
+    }
 
 
-def _shapes(store: Store, run: str, epoch: int) -> dict[str, dict[str, float | None]]:
-    """Returns the distance of each part's profile from a decay and from a spindle at an epoch, and at epoch 0."""
-    fits = queries_removal.order_fits(store, run).to_dict("records")
-    made: dict[str, dict[str, float | None]] = {}
-    for row in fits:
-        for name, at in (("last", epoch), ("first", fits[0]["epoch"])):
-            if row["epoch"] == at:
-                made.setdefault(f"{row['part']}, {name}", {})[str(row["shape"])] = _number(row["distance"])
-    return made
+def _sum_of_means(train: np.ndarray, test: np.ndarray) -> Value:
+    """Returns mean change of the training loss + that of the testing loss: above 0, the former rises by more."""
+    found = stats.bootstrap(
+        (train, test),
+        lambda a, b, axis=-1: a.mean(axis) + b.mean(axis),
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        method="percentile",
+        confidence_level=LEVEL,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return _value(train.mean() + test.mean(), found.low, found.high)
+
+
+def _shape(strengths: np.ndarray) -> dict[str, Any]:
+    """Returns distances of strengths `[samples, n]` from the best decay and spindle, and which is closer.
+
+    For each shape `distance` and `alpha`; `peak`: the order where the spindle is largest; `closer`: distance from the
+    spindle − distance from the decay, above 0 where the decay is closer.
+    """
+
+    def distances(means: np.ndarray) -> np.ndarray:
+        return fit(means[..., 0], "spindle")[1] - fit(means[..., 0], "decay")[1]
+
+    made: dict[str, Any] = {"n": strengths.shape[-1], "peak": None}
+    for shape in SHAPES:
+        alpha, distance = (_number(value) for value in fit(strengths.mean(0), shape))
+        made[shape] = {"alpha": alpha, "distance": distance}
+    if (alpha := made["spindle"]["alpha"]) is not None:
+        made["peak"] = int(profiles("spindle", strengths.shape[-1], np.array(alpha)).argmax()) + 1
+    return made | {"closer": _bootstrap(strengths[..., None], distances)}
 
 
 def _similarity(store: Store, run: str, epoch: int) -> dict[str, float | None]:
-    """Returns the weighted Jaccard index of training and testing samples at order 1 and, on average, at high orders."""
+    """Returns the weighted Jaccard index of training and testing samples, a mean over the low and over the high orders.
+
+    `reference` is the same of random groups of the same sizes; `least` the lower end of its 95 % range; `ratio` is
+    index / reference. Orders without interactions are left out.
+    """
     found = queries_removal.order_similarities(store, run)
     rows = found.loc[found["epoch"] == epoch]
-    return {
-        "low": _number(rows.loc[rows["size"] <= LOW, "similarity"].mean()),
-        "high": _number(rows.loc[rows["size"] >= HIGH, "similarity"].mean()),
-        "reference_low": _number(rows.loc[rows["size"] <= LOW, "reference"].mean()),
-        "reference_high": _number(rows.loc[rows["size"] >= HIGH, "reference"].mean()),
-    }
+    made: dict[str, float | None] = {}
+    for name, some in (("low", rows[rows["size"] <= LOW]), ("high", rows[rows["size"] >= HIGH])):
+        index, reference = (_number(some[column].mean()) for column in ("similarity", "reference"))
+        made |= {name: index, f"reference_{name}": reference, f"least_{name}": _number(some["reference_low"].mean())}
+        made[f"ratio_{name}"] = index / reference if index is not None and reference else None
+    return made
+
+
+def _flips(store: Store, run: str) -> Value:
+    """Returns the share of labels that flip with another baseline network at the last measured epoch."""
+    rows = queries_removal.robustness(store, run)
+    rows = rows[rows["comparison"] == "baseline"]
+    if rows.empty:
+        return _value(None, None, None)
+    return _row(rows.set_index("epoch"), max(rows["epoch"].tolist()), "flips")
+
+
+def chance_of_rank_correlation(points: int, draws: int = 200) -> float:
+    """Returns how often the interval of ρ lies above 0 for two independent random walks: as many points as epochs."""
+    rng = np.random.default_rng(0)
+    walks = rng.normal(size=(draws, 2, points)).cumsum(-1)
+    return float(np.mean([rank_correlation(x, y, resamples=300)[1] > 0 for x, y in walks]))
