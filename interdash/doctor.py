@@ -97,6 +97,8 @@ def _extras() -> Iterator[Check]:
             found.append(f"{need.name} {there}")
             if not need.specifier.contains(there, prereleases=True):
                 lacking.append(f"{need.name} is {there}, needed is {need.specifier}")
+        if not found and not lacking:
+            lacking.append("not declared by the installed package, which is older")
         remedy = f"optional: `{PIP} 'interdash[{extra}]'`"
         yield Check(f"extra {extra}", None if lacking else True, f"{purpose}: {', '.join(lacking or found)}", remedy)
 

@@ -15,7 +15,7 @@ In a terminal, `interdash demo` trains LeNet on MNIST and shows the result here 
 ##### Look at your own run
 Three lines in the training loop record it, two commands make its interactions:
 
-```python
+```
 recorder = interdash.Recorder("my-run", "my_run.py:spec", epochs=100)
 recorder.record(epoch, model, train_loss, test_loss)  # in your loop, each epoch
 recorder.close()

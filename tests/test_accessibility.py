@@ -55,7 +55,10 @@ def test_axe_of_every_section(tab, address, stem):  # noqa: F811
     for name in names[1:]:
         opened(tab, f"{address}/{stem}?run=tiny&view={quote(name)}", ui.PAGES[stem][0])
         assert tab.locator("[role=tab][aria-selected=true]").inner_text() == name
-        tab.wait_for_selector("[role=tabpanel]:visible >> .js-plotly-plot .main-svg, [role=tabpanel]:visible >> p")
+        tab.wait_for_function(
+            "() => [...document.querySelectorAll('[role=tabpanel]')].some(panel => panel.innerText.length > 20)"
+            " && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))"
+        )
         assert findings(tab) == [], name
 
 

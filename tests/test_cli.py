@@ -177,6 +177,22 @@ def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
     assert code == 1 and "run `interdash serve` from a checkout" in err
 
 
+def test_a_failed_step_of_the_demo_names_the_remedy(monkeypatch, capsys, tmp_path):
+    def fail(*_):
+        raise OSError(28, "No space left on device", "weights")
+
+    monkeypatch.setattr("interdash.cli_demo.train_network", fail)
+    code, err = main(monkeypatch, capsys, "demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert code == 1 and "No space left on device" in err
+    assert "step 1 of 3 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err
+
+
+def test_info_lists_and_verify_says_that_there_is_no_run(monkeypatch, capsys, labelled_run, tmp_path):
+    shown = run_command("info", "--root", labelled_run.path.parent)
+    assert shown.exit_code == 0 and re.search(r"^tiny +ready", shown.stdout, re.MULTILINE)
+    assert f"there is no run in {tmp_path}" in run_command("verify", "--root", tmp_path).stderr
+
+
 def test_serve_shows_several_folders(monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(cli, "start_server", lambda roots, port: started.append(roots) or sys.exit(0))

@@ -153,6 +153,16 @@ def test_sealed_file_of_another_schema(no_chromium, ready_run):
     assert check.remedy == f"`interdash load tiny --root {root}`"
 
 
+def test_folder_that_cannot_be_written(monkeypatch, no_chromium, tmp_path):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    check = found(tmp_path)["folder of runs"]
+    assert check.ok is None and check.found == f"{tmp_path} cannot be written: Permission denied"
+    assert "--root DIR or INTERDASH_ROOT" in check.remedy
+
+
 def test_full_disk(monkeypatch, no_chromium, tmp_path):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**10, 10**10, 10**8))
     check = found(tmp_path)["free disk"]
