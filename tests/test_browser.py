@@ -236,7 +236,7 @@ def test_every_section_opens(tab, address, stem):
 
 def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
     opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
-    rows = tab.locator(".st-key-list-of-runs canvas").first
+    rows = tab.locator(".st-key-list-of-runs .dvn-scroller").first
     rows.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
     wait_for_address(tab, "run=tiny")
     tab.wait_for_selector("h3:has-text('tiny')")
