@@ -365,7 +365,7 @@ def _answer(first: Sequence[Measures]) -> str:
     certified, published = (sum(clear[solver]) for solver in SOLVERS)
     both = sum(map(all, zip(*clear.values(), strict=True)))
     said = (
-        "No run shows it under the published SGD, so there is nothing that could survive"
+        "No run shows it clearly under the published SGD, so there is nothing that could survive"
         if not published
         else "It survives in every run that shows it"
         if both == published
@@ -375,7 +375,11 @@ def _answer(first: Sequence[Measures]) -> str:
     return (
         f"**In words:** of {count} split both ways, non-generalizable strength clearly falls after epoch 0 in "
         f"{published} under the published SGD and in {certified} under the certified split. {said}"
-        + (", and the exact solver shows it more clearly than the published one" if certified > published else "")
+        + (
+            ", and the exact solver shows it clearly in more runs than the published one"
+            if certified > published
+            else ""
+        )
         + ". The intervals are of "
         f"{first[0]['samples']} samples a run, so a fall that is not clear may still be there.\n\n"
     )
