@@ -101,15 +101,7 @@ def _bootstrap(by_sample: np.ndarray, statistic: Callable[[np.ndarray], np.ndarr
     value = statistic(by_sample.mean(0))
     if np.isnan(value):
         return _value(None, None, None)
-    found = stats.bootstrap(
-        (np.arange(count),),
-        lambda drawn, axis=-1: np.nan_to_num(values(drawn)),
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        method="percentile",
-        confidence_level=LEVEL,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
+    found = _interval((np.arange(count),), lambda drawn, axis=-1: np.nan_to_num(values(drawn)))
     return _value(value, found.low, found.high)
 
 
@@ -162,15 +154,7 @@ def searched_fall(values: np.ndarray) -> dict[str, Any]:
         chosen = np.take_along_axis(means, at[..., None], -1)[..., 0]
         return np.nan_to_num(_ratio(means[..., 0] - chosen, means[..., 0]))
 
-    found = stats.bootstrap(
-        (np.arange(count),),
-        falls,
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        method="percentile",
-        confidence_level=LEVEL,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
+    found = _interval((np.arange(count),), falls)
     first = values[:, 0].mean()
     value = _ratio(first - values[:, lowest].mean(), first)
     return {**_value(value, found.low, found.high), "lowest": lowest, "first": _number(first)}
@@ -213,17 +197,22 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     }
 
 
-def _sum_of_means(train: np.ndarray, test: np.ndarray) -> Value:
-    """Returns mean change of the training loss + that of the testing loss: above 0, the former rises by more."""
-    found = stats.bootstrap(
-        (train, test),
-        lambda a, b, axis=-1: a.mean(axis) + b.mean(axis),
+def _interval(data: tuple[np.ndarray, ...], statistic: Callable[..., Any]) -> Any:
+    """Returns `low` and `high` of the percentile bootstrap of a statistic; seeded."""
+    return stats.bootstrap(
+        data,
+        statistic,
         n_resamples=RESAMPLES,
         vectorized=True,
         method="percentile",
         confidence_level=LEVEL,
         rng=np.random.default_rng(0),
     ).confidence_interval
+
+
+def _sum_of_means(train: np.ndarray, test: np.ndarray) -> Value:
+    """Returns mean change of the training loss + that of the testing loss: above 0, the former rises by more."""
+    found = _interval((train, test), lambda a, b, axis=-1: a.mean(axis) + b.mean(axis))
     return _value(train.mean() + test.mean(), found.low, found.high)
 
 

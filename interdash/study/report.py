@@ -371,17 +371,13 @@ def _answer(first: Sequence[Measures]) -> str:
         if both == published
         else f"It survives in {both} of the {published} that show it"
     )
+    if certified > published:
+        said += ", and the exact solver shows it clearly in more runs than the published one"
     count = f"{len(first)} run" + ("s" if len(first) > 1 else "")
     return (
         f"**In words:** of {count} split both ways, non-generalizable strength clearly falls after epoch 0 in "
-        f"{published} under the published SGD and in {certified} under the certified split. {said}"
-        + (
-            ", and the exact solver shows it clearly in more runs than the published one"
-            if certified > published
-            else ""
-        )
-        + ". The intervals are of "
-        f"{first[0]['samples']} samples a run, so a fall that is not clear may still be there.\n\n"
+        f"{published} under the published SGD and in {certified} under the certified split. {said}. "
+        f"The intervals are of {first[0]['samples']} samples a run, so a fall that is not clear may still be there.\n\n"
     )
 
 
