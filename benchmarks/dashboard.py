@@ -7,8 +7,10 @@
 `default` and `big` start the server anew for every repetition, load the first page, click through the others, and use
 their widgets, each with values that no cache holds yet. A page counts as there when the script has ended, every chart
 is drawn, and nothing in the document has changed for 0.3 s (which are not counted). Browser and server share the
-machine. `sessions` has ten sessions click through all pages and widgets, with pauses like a reader's: one in the
-browser, nine without drawing (see `benchmarks.sessions`), for ten browsers would share the machine with the server.
+machine; so every round measures `benchmarks/smallest_page.py` too, a page of one chart and one slider, and the results
+hold each time as a multiple of its rerun (or of its first page). `sessions` has ten sessions click through all pages
+and widgets, with pauses like a reader's: one in the browser, nine without drawing (see `benchmarks.sessions`), for ten
+browsers would share the machine with the server.
 """
 
 import argparse
@@ -39,6 +41,7 @@ PAGES = {
     "help": "Help",
 }
 BARS = {"first page": 5.0, "next page": 1.5, "rerun": 0.6}  # seconds, medians; twice these for the big run
+REFERENCES = {"first page": "first page", "next page": "rerun", "rerun": "rerun"}  # of the smallest page
 BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 3.0
 CHROMIUM = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -104,7 +107,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "earlier epoch": press("ArrowLeft", "epoch"),
         "testing samples": click("testing", "split"),
         "fifty interactions": click("50", "top"),
-        "section faithfulness": section("Faithfulness and life"),
+        "section faithfulness": section("Faithfulness"),
     },
     "removal": {
         "higher orders": press("ArrowRight", "order"),
@@ -211,9 +214,19 @@ async def widgets(window: Window, stem: str, title: str, found: dict[str, list[f
         found.setdefault(f"rerun: {stem}, {name}", []).append(seconds)
 
 
+async def reference(chromium: Browser, server: Server, found: dict[str, list[float]]) -> None:
+    """Adds the seconds of the smallest page, from nothing and of its slider."""
+    window = await Window.open(chromium)
+    found.setdefault("first page", []).append(await window.goto(server.address, "Reference"))
+    for _ in range(5):
+        found.setdefault("rerun", []).append(await window.act(press("ArrowLeft", "k"), "Reference"))
+    await window.page.context.close()
+
+
 async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> dict[str, Any]:
     """Returns medians over repetitions, each on a fresh server, beside the bars."""
     found: dict[str, list[float]] = {}
+    least: dict[str, list[float]] = {}
     sizes, peaks, errors, outside, loads, waits, starts = [], [], [], [], [], [], []
     roots = list(dict.fromkeys(run.parent for run in runs))
     async with browser() as chromium:
@@ -230,6 +243,8 @@ async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> di
                     await window_2.goto(address, "Dynamics")
                 )
                 await window_2.page.context.close()
+            with serving(roots, port, "benchmarks/smallest_page.py") as server:
+                await reference(chromium, server, least)
             errors += window.errors + window_2.errors
             outside += window.outside + window_2.outside
             starts.append(server.started)
@@ -237,12 +252,14 @@ async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> di
             waits.append(waiting())
             print(f"round {repeat + 1} of {repeats}: {time.strftime('%H:%M:%S')}", flush=True)
     medians = {name: round(statistics.median(times), 2) for name, times in found.items()}
+    reference_s = {name: round(statistics.median(times), 3) for name, times in least.items()}
     bars = {}
     for name, bar in BARS.items():
         values = {key: value for key, value in medians.items() if key.partition(":")[0] == name}
         bars[name] = verdict(max(values.values()), bar * scale) | {
             "median_over_all_s": round(statistics.median(value for key in values for value in found[key]), 2),
             "worst": max(values, key=lambda key: values[key]),
+            "times_the_smallest_page": round(max(values.values()) / reference_s[REFERENCES[name]], 1),
         }
     if scale > 1:
         bars["server, GiB"] = verdict(max(peaks), BAR_OF_BIG_GIB)
@@ -257,6 +274,7 @@ async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> di
         "server_gib": max(sizes),
         "server_peak_gib": max(peaks),
         "bars": bars,
+        "smallest_page_s": reference_s,
         "medians_s": medians,
         "all_s": {name: [round(value, 2) for value in values] for name, values in found.items()},
         "errors": sorted(set(errors)),

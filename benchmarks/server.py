@@ -34,9 +34,9 @@ class Server:
 
 
 @contextmanager
-def serving(roots: list[Path], port: int) -> Iterator[Server]:
-    """Yields a dashboard that was just started."""
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+def serving(roots: list[Path], port: int, script: str = "app.py") -> Iterator[Server]:
+    """Yields a dashboard, or another Streamlit page, that was just started."""
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     environment = os.environ | {"INTERDASH_ROOT": os.pathsep.join(str(root.resolve()) for root in roots)}
     environment |= {"OMP_NUM_THREADS": "2"}
     start = time.perf_counter()

@@ -65,7 +65,7 @@ def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[
 
     Args:
         outputs: as `vectors.outputs` gives them.
-        interactions: all of the sample, strongest first, as `vectors.all_interactions` gives them.
+        interactions: all of the sample, strongest first, as `vectors.strongest` gives them.
         counts: values of k.
     """
     v = outputs["v"].to_numpy(dtype=np.float64)
@@ -88,8 +88,8 @@ def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[
 
 
 def faithfulness(store: Store, run: Run, epoch: int, sample: int, counts: Sequence[int]) -> pd.DataFrame:
-    """Returns `rebuilt` of one sample at an epoch; no row if its part is damaged, as `all_interactions` says."""
-    every = vectors.all_interactions(store, run, epoch, sample)
+    """Returns `rebuilt` of one sample at an epoch; no row if its part is damaged, as `strongest` says."""
+    every = vectors.strongest(store, run, epoch, sample)
     try:
         outputs = vectors.outputs(store, run, epoch, sample)
     except (DamagedFileError, FileNotFoundError):

@@ -5,7 +5,7 @@ variable i**. Index 0 is the empty set, index 2^n − 1 is the set of all variab
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -62,6 +62,7 @@ def orders(n: int) -> np.ndarray:
     return table
 
 
+@lru_cache(maxsize=2**17)
 def members(subset: int) -> tuple[int, ...]:
     """Returns the variables of a subset in ascending order.
 

@@ -50,6 +50,7 @@ from interdash.ui_choose import (
 )
 from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, roots, run_names
 from interdash.ui_first import show_first_steps
+from interdash.ui_gallery import gallery
 from interdash.ui_style import style
 
 # fmt: off
@@ -72,6 +73,7 @@ __all__ = [  # for pages
     "choose_types",
     "clicked",
     "explanation",
+    "gallery",
     "is_dark",
     "keep",
     "need_labels",

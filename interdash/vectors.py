@@ -45,11 +45,11 @@ def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int
     return found
 
 
-def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
-    """Returns all interactions of one sample at an epoch, strongest first, whether salient or not.
+def strongest(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
+    """Returns all interactions of one sample at an epoch, strongest first, by their numbers alone.
 
-    Columns: rank, type, subset, size, members, names, effect and strength (nats), tau, salient, generalizes, and
-    `explained`, the share of Σ|I| that this interaction and all stronger ones make up.
+    Columns: rank, type, subset, size, effect and strength (nats), and `explained`, the share of Σ|I| that this
+    interaction and all stronger ones make up.
     """
     where = _part(store, run, epoch, sample, network)
     problems: list[str] = []
@@ -75,6 +75,17 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
         }
     )
     found["explained"] = found["strength"].cumsum() / max(found["strength"].sum(), 1e-300)
+    found.attrs["problems"] = problems
+    return found
+
+
+def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
+    """Returns all interactions of one sample at an epoch, strongest first, whether salient or not.
+
+    Columns: those of `strongest`, and members, names, tau (nats), salient, generalizes.
+    """
+    found = strongest(store, run, epoch, sample, network=network)
+    problems = found.attrs["problems"]
     labels = store.ask(
         """
         SELECT type, subset, generalizes, true AS salient FROM interactions
@@ -96,19 +107,18 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
 
 
 def outputs(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
-    """Returns the network's output on every masked version of a sample: subset, size, v, delta (nats), names.
+    """Returns the network's output on every masked version of a sample: subset, size, v, delta (nats).
 
     Raises:
         DamagedFileError: the part is damaged.
     """
     where = _part(store, run, epoch, sample, network)
     if where is None:
-        return pd.DataFrame(columns=["subset", "size", "v", "delta", "members", "names"])
+        return pd.DataFrame(columns=["subset", "size", "v", "delta"])
     read = read_vectors(*where, ("v", "delta"))
     subset = np.arange(len(read["v"]))
     size = orders(n_variables(len(subset)))
-    found = pd.DataFrame({"subset": subset, "size": size, "v": read["v"], "delta": read["delta"]})
-    return named(store, run.name, sample, found)
+    return pd.DataFrame({"subset": subset, "size": size, "v": read["v"], "delta": read["delta"]})
 
 
 def _part(store: Store, run: Run, epoch: int, sample: int, network: str) -> tuple[Path, int] | None:

@@ -18,10 +18,14 @@ def choose_runs(page: ui.Page) -> list[ui.Page]:
     return [ui.opened(ui.open_run(name)) for name in ui.choose_several("Other runs", others, key="with", help=about)]
 
 
-def show_doses(page: ui.Page, epoch: int, *, min_order: int, dose: int, **_: object) -> None:
-    """Draws the losses by dose and by order."""
+def show_doses(page: ui.Page, epoch: int, *, min_order: int, **_: object) -> None:
+    """Draws the losses by dose."""
     rows = page.ask(questions.removal_doses, epoch=epoch, min_order=min_order)
     ui.show(charts.removal_doses, rows, key="doses", note=page.note)
+
+
+def show_orders(page: ui.Page, epoch: int, *, dose: int, **_: object) -> None:
+    """Draws the losses by lowest order removed."""
     rows = page.ask(questions.removal_orders, epoch=epoch, dose=dose)
     ui.show(charts.removal_orders, rows, key="by-order", note=page.note)
 
@@ -83,7 +87,8 @@ def show_floor(page: ui.Page, epoch: int, **_: object) -> None:
 
 
 SECTIONS = {
-    "Doses and orders": show_doses,
+    "By dose": show_doses,
+    "By order": show_orders,
     "Samples": show_samples,
     "Share and gap": show_share,
     "Shape over orders": show_shape,

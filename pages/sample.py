@@ -10,7 +10,7 @@ from interdash import drilldown, links, listing, queries, subsets, ui, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
 
-WATERFALL, FAITHFUL = "Waterfall and strengths", "Faithfulness and life"  # sections
+WATERFALL, STRENGTHS, FAITHFUL, LIFE = "Waterfall", "All strengths", "Faithfulness", "Life"  # sections
 LIMITS = {
     "loss": (0, 1000),
     "share": (0, 100),
@@ -107,13 +107,7 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
 def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
     """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
     if page.run.config.masking.kind == "image":
-        ui.show(
-            inputs.gallery,
-            inputs.drawable(found),
-            key="gallery",
-            on_select=clicked_in("gallery", "sample"),
-            chosen=number,
-        )
+        ui.gallery(found, lambda clicked: go(sample=clicked), chosen=number)
         return
     at = found["sample"].tolist().index(number) if number in found["sample"].tolist() else None
     if at is not None:  # the ticked row is the sample shown, also after previous and next
@@ -209,32 +203,24 @@ def show_sample(
         show_life(page, number, epoch, kind, subset, side, image)
     for problem in every.attrs["problems"]:
         st.warning(links.message(problem))
-    return {
-        WATERFALL: lambda: show_sums(every, now, min(top, 12), name, side),
-        FAITHFUL: lambda: show_shares(page, rebuilt, life, now, side),
-    }
 
-
-def show_sums(every: pd.DataFrame, now: Any, top: int, name: str, side: str) -> None:
-    """Draws what the interactions add up to, and how few stand out."""
-    left, right = (st.container(), st.container()) if side else st.columns(2)
-    with left:
-        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=top)
+    def waterfall() -> None:
+        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
         key = f"waterfall{side}"
         ui.show(charts.waterfall, steps, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
-    with right:
+
+    def strengths() -> None:
         key = f"sorted{side}"
         ui.show(charts.sorted_strengths, every, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
 
-
-def show_shares(page: ui.Page, rebuilt: pd.DataFrame, life: pd.DataFrame, now: Any, side: str) -> None:
-    """Draws what the strongest interactions explain, and the sample over the epochs."""
-    left, right = (st.container(), st.container()) if side else st.columns(2)
-    with left:
+    def faithful() -> None:
         ui.show(charts.rebuilt, rebuilt, key=f"rebuilt{side}", salient=int(now["salient"]))
-    with right:
+
+    def lived() -> None:
         key = f"life{side}"
         ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=int(now["epoch"]))
+
+    return {WATERFALL: waterfall, STRENGTHS: strengths, FAITHFUL: faithful, LIFE: lived}
 
 
 def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:

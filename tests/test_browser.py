@@ -209,7 +209,7 @@ def test_damaged_labels_and_parts_are_named(tab, address):
 @pytest.mark.parametrize(
     "link, shown",
     [
-        ("sample?run=twin&epoch=1&sample=7&interaction=or-3&view=Faithfulness+and+life", "Sample 7 at epoch 1"),
+        ("sample?run=twin&epoch=1&sample=7&interaction=or-3&view=Faithfulness", "Sample 7 at epoch 1"),
         ("compare?runs=twin&runs=tiny&a=tiny&b=twin&epoch_a=1&number=5&by=phase", "H peaks in twin"),
         ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
     ],
@@ -356,17 +356,18 @@ def test_cancel_and_go_on(tab, address):
 
 def test_click_in_the_gallery(tab, address):
     opened(tab, f"{address}/sample?run=tiny", "Sample")
-    tab.wait_for_selector(".st-key-gallery .js-plotly-plot .main-svg")
-    place = """() => {
-        const graph = document.querySelector('.st-key-gallery .js-plotly-plot'), layout = graph._fullLayout;
-        graph.scrollIntoView({block: 'center'});
-        const points = graph._fullData.filter(trace => trace.customdata && trace.customdata.length > 5).pop();
-        const box = graph.getBoundingClientRect();
-        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(points.x[5]),
-                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(points.y[5]), name: `${points.customdata[5]}`};
-    }"""
-    at = click_in_chart(tab, place, "sample={name}")
-    tab.wait_for_selector(f"h3:has-text('Sample {at['name']} at epoch 3')")
+    images = tab.locator(".st-key-gallery button")
+    images.nth(59).wait_for()
+    assert images.nth(0).get_attribute("aria-pressed") == "true"
+    images.nth(5).click()
+    wait_for_address(tab, "sample=5")
+    tab.wait_for_selector("h3:has-text('Sample 5 at epoch 3')")
+    assert [i for i in range(60) if images.nth(i).get_attribute("aria-pressed") == "true"] == [5]
+    images.nth(6).focus()  # also by keyboard
+    images.nth(6).press("Enter")
+    tab.wait_for_selector("h3:has-text('Sample 6 at epoch 3')")
+    assert "wrong" in {images.nth(i).get_attribute("class") for i in range(60)}
+    assert "label" in (images.nth(0).get_attribute("aria-label") or "")
 
 
 def test_click_in_the_waterfall(tab, address):

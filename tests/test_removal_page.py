@@ -282,7 +282,7 @@ def test_page_names_the_command_of_the_noise_floor(page):
 
 
 @pytest.mark.parametrize(
-    "view, count", [("Doses and orders", 3), ("Samples", 2), ("Share and gap", 2), ("Shape over orders", 3)]
+    "view, count", [("By dose", 2), ("By order", 2), ("Samples", 2), ("Share and gap", 2), ("Shape over orders", 3)]
 )
 def test_page_shows_the_experiment(page, view, count):
     test = page(view=view)

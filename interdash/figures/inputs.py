@@ -80,66 +80,6 @@ def drawable(samples: pd.DataFrame) -> pd.DataFrame:
     return samples.assign(**fixed)
 
 
-def gallery(samples: pd.DataFrame, *, chosen: int | None = None, per_row: int = 20) -> go.Figure:
-    """The samples that fit the filters, at the epoch shown on this page.
-
-    How to read: click an image to look at that sample. A vermillion cross marks a sample that the network gets wrong at
-    this epoch, an orange frame the one shown below.
-
-    Args:
-        samples: rows of `queries.samples` of a run on images.
-        chosen: number of the sample shown below.
-        per_row: images in a row.
-    """
-    if samples.empty or samples["image"].tolist()[0] is None:
-        return theme.nothing("No image fits these filters.", "sample", "row of samples")
-    n_rows = -(-len(samples) // per_row)
-    x = np.arange(len(samples)) % per_row
-    y = np.arange(len(samples)) // per_row
-    place = {"xref": "x", "yref": "y", "sizex": 0.92, "sizey": 0.92, "xanchor": "center", "yanchor": "middle"}
-    place |= {"sizing": "stretch", "layer": "below"}
-    images = [
-        {"source": data_uri(png), "x": column, "y": row} | place
-        for column, row, png in zip(x.tolist(), y.tolist(), samples["image"], strict=True)
-    ]
-    figure = Sheet().update_layout(images=images)
-    figure.add_scatter(
-        x=x, y=y, mode="markers", customdata=samples["sample"].to_numpy(),
-        hovertext=[*map(_words, samples.itertuples())],
-        marker={"symbol": "square", "size": 42, "color": "rgba(0,0,0,0)"}, hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
-    wrong = ~samples["correct"].to_numpy(dtype=bool)
-    figure.add_scatter(
-        x=x[wrong] + 0.36, y=y[wrong] - 0.36, mode="markers", hoverinfo="skip",
-        marker={"symbol": "x", "size": 9, "color": theme.NON_GENERALIZABLE, "line": {"color": "#FFFFFF", "width": 1}},
-    )  # fmt: skip
-    here = (samples["sample"] == chosen).to_numpy()
-    figure.add_scatter(
-        x=x[here], y=y[here], mode="markers", hoverinfo="skip",
-        marker={"symbol": "square-open", "size": 46, "color": CHOSEN, "line": {"width": 4, "color": CHOSEN}},
-    )  # fmt: skip
-    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "showline": False, "ticks": ""}
-    figure.update_xaxes(title="sample", range=[-0.55, per_row - 0.45], constrain="domain", **hidden)
-    figure.update_xaxes(domain=[0, 1], constraintoward="left")
-    figure.update_yaxes(title="row of samples", range=[n_rows - 0.45, -0.55], scaleanchor="x", **hidden)
-    return figure.figure(
-        showlegend=False, height=50 * n_rows + 50, clickmode="event+select", margin={"l": 24, "r": 8, "t": 8, "b": 24}
-    )
-
-
-def _words(sample: Any) -> str:
-    """Returns what hovering over a sample says."""
-    right = "right" if sample.correct else "wrong"
-    share = (
-        "" if pd.isna(sample.non_generalizable_share) else f"<br>{sample.non_generalizable_share:.0%} non-generalizable"
-    )
-    return (
-        f"sample {sample.sample}, {sample.split}<br>label {html.escape(sample.label_name)}, {right}"
-        f"<br>loss {sample.loss:.3f} nats{share}"
-        f"<br>highest order {sample.highest_order}, certified gap {sample.gap:.1%}"
-    )
-
-
 def _outline(inside: np.ndarray) -> tuple[list[float | None], list[float | None]]:
     """Returns the edges of a region of pixels as line pieces with gaps; pixel centres lie at whole numbers."""
     padded = np.pad(inside, 1)
@@ -288,4 +228,4 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-FIGURES = (input_image, input_words, gallery)  # what the tests draw
+FIGURES = (input_image, input_words)  # what the tests draw

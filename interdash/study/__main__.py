@@ -87,9 +87,9 @@ def study(
     runs = make_runs(root, list(configurations.values()))
     store = open_store()
     measured = []
-    measure_floors(
-        store, dict(zip((case for case, _ in reversed(configurations)), reversed(runs), strict=True)).values()
-    )
+    if floors:
+        one_each = dict(zip((case for case, _ in reversed(configurations)), reversed(runs), strict=True))
+        measure_floors(store, one_each.values())
     for run, (case, seed) in zip(runs, configurations, strict=True):
         store.refresh(run)
         measured.append({"case": case, "seed": seed, **measure(store, run.name)})
