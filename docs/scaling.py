@@ -103,6 +103,43 @@ def rows_text() -> str:
     return "\n".join([*found, ""])
 
 
+def gpu_text(needed: float) -> str:
+    """Returns what was measured on a GPU beside what one needs to replace all workers, milliseconds a sample."""
+    path = RESULTS / "gpu.json"
+    if not path.exists():
+        return ""
+    gpu = json.loads(path.read_text())
+    sizes = gpu["sizes"]
+    last = sizes[-1]
+    inference, split = (
+        [1000 * size["seconds_per_sample"]["gpu"][step] for size in sizes] for step in ("inference", "split")
+    )
+    ratios = {step: [size["times_faster"][step] for size in sizes] for step in ("inference", "split", "extraction")}
+    n = f"n = {', '.join(str(size['n']) for size in sizes)}"
+    return (
+        f"""## One GPU
+
+Measured on one {gpu["gpu"]} against one core of its host, the same units by both (`benchmarks/gpu.py`, torch {gpu["torch"]}).
+
+| n | inference, ms a sample | times one core | split, ms a sample | times one core | whole extraction, times one core |
+|---|---|---|---|---|---|
+"""
+        + "\n".join(
+            f"| {size['n']} | {a:.2f} | {ratios['inference'][i]:.0f} | {b:.1f} | {ratios['split'][i]:.1f} | {ratios['extraction'][i]:.1f} |"
+            for i, (size, a, b) in enumerate(zip(sizes, inference, split, strict=True))
+        )
+        + f"""
+
+- Same results: outputs differ by at most {max(size["largest difference of v, nats"] for size in sizes):.0e} nats, G is the same for every interaction
+  salient on both, and {100 * min(size["salient on both, of salient on either"] for size in sizes):.1f} % or more of those salient on either are salient on both ({n}).
+- The first bottleneck of a GPU is the split, not the network: at n = {last["n"]} it takes {split[-1] / inference[-1]:.0f} times as long as the masked inference, for its
+  iterations on a unit of {UNIT} samples are too small for the device. Below n = 12 one core splits faster.
+- To replace {WORKERS} workers one GPU has to take at most {needed:.1f} ms a sample at n = {N}, forward passes and split together; at n = {last["n"]} this
+  one takes {inference[-1] + split[-1]:.0f} ms. A GPU pays for larger networks than this LeNet, whose forward passes rule the time.
+"""
+    )
+
+
 def filled(page: str) -> str:
     """Returns a page whose paragraphs and points have lines of at most 120 characters."""
     blocks = []
@@ -138,7 +175,7 @@ def text(scale: dict[str, Any]) -> str:
     return filled(f"""# Scaling: what a large study takes
 
 Made by `docs/scaling.py` from `benchmarks/results/scale.json`. **Measured** stands in the first section; all below it is
-extrapolated, and no GPU was measured.
+extrapolated, but for the section on one GPU.
 
 ## Measured
 
@@ -179,8 +216,8 @@ list of all interactions of a sample.
 Memory is no bottleneck. A worker holds one unit. Labelling holds the vectors of one unit at a time, the mean interactions of {GROUPS}
 groups of samples, and for each sample {LABEL_SAMPLE / 1e6:g} MB of sums, rows and draws of the bootstrap (measured at n = 13).
 
-**One GPU.** None was measured. To replace {WORKERS} workers it has to take at most {1000 * found["second"] / (WORKERS * found["efficiency"]):.1f} ms a sample at n = {N}, forward
-passes and split together; measure yours with `interdash extract RUN --estimate --device cuda`.
+{gpu_text(1000 * found["second"] / (WORKERS * found["efficiency"]))}
+Measure your own with `interdash extract RUN --estimate --device cuda`.
 """)
 
 

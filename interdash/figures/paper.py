@@ -342,7 +342,8 @@ def legend(figure: Any, venue: Venue, width: float) -> int:
         if trace.type == "image":
             continue
         trace.legendgroup = None
-        if trace.showlegend is not False and trace.name:
+        drawn = trace.y is None or len(trace.y) > 0
+        if drawn and trace.showlegend is not False and trace.name:  # Plotly leaves out others
             names.append(trace.name)
     shown = figure.layout.showlegend if figure.layout.showlegend is not None else len(figure.data) > 1
     if not names or not shown:

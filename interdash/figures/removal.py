@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -225,7 +226,7 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
             y=rows["gap"].to_numpy(),
             customdata=rows["epoch"].to_numpy(),
             text=rows["epoch"].astype(str).tolist() if i == 0 else None,
-            textposition="top center",
+            textposition=_free_sides(share_and_gap, rows),
             name=f"{run}: {correlation_text(of_run[str(run)])}",
             mode="lines+markers+text" if i == 0 else "lines+markers",
             line={"color": theme.rgba(colour, 0.45), "width": 1, "dash": theme.DASHES[i % len(theme.DASHES)]},
@@ -235,6 +236,21 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
     figure.update_xaxes(title=titles[0], tickformat=theme.SHARE)
     figure.update_yaxes(title=titles[1])
     return figure.figure(height=430, showlegend=True)
+
+
+def _free_sides(every: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Returns on which side of its marker each label stands: the first of above, below, right and left that is free."""
+    points = every[["share", "gap"]].to_numpy()
+    spread = np.maximum(np.ptp(points, axis=0), 1e-12) * (0.6, 1.0)  # the chart is wider than high, a label too
+    away = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
+    found = []
+    for point in rows[["share", "gap"]].to_numpy():
+        others = (points - point) / spread
+        room = {}
+        for side, direction in away.items():
+            room[side] = np.hypot(*(others - 0.09 * np.array(direction)).T).min(initial=1.0)
+        found.append(next((side for side in away if room[side] > 0.07), max(away, key=lambda side: room[side])))
+    return found
 
 
 def correlation_text(row: Any) -> str:

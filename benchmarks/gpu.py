@@ -1,0 +1,152 @@
+"""The same extraction on the CPU and on a GPU: differences and times. Writes benchmarks/results/gpu.json.
+
+    python -m benchmarks.gpu data/runs/mnist
+
+Asks whether `--device cuda` gives the same results (float32 on both, TF32 off), and what it saves: for each n the
+masked inference, the split, and a whole extraction of the same units by one CPU thread and by the GPU, as ratios.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.scale import scaled_run, timed
+from interdash import labelling, training
+from interdash.computation import _one_thread
+from interdash.masking import masked_outputs
+from interdash.parts import plan, read_part, read_table
+from interdash.rebuilding import network_builder
+from interdash.runs import Run
+from interdash.sparsify import sparse_split
+
+RESULTS = Path(__file__).parent / "results" / "gpu.json"
+SIZES = {8: 50, 10: 50, 12: 50, 14: 10}  # n and samples
+BARS = {"largest difference of v, nats": 1e-3, "worst certified gap on the GPU": 0.02}
+
+
+def seconds(work: Callable[[], Any], device: str, repeats: int) -> float:
+    """Returns the median time of some work, the first time not counted."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:] or times)
+
+
+def steps(run: Run, device: str, repeats: int) -> dict[str, float]:
+    """Returns the seconds a sample of masked inference and split at the last epoch."""
+    explained, split = run.explained(), run.config.split
+    model = network_builder(run, None)()
+    model.load_state_dict(run.load_checkpoint("target", run.checkpoint_epochs("target")[-1]))
+    rows = list(range(min(25, run.n_explained())))
+    given = explained.inputs[rows], explained.labels[rows], explained.variables.select(rows)
+    with _one_thread():
+        v = masked_outputs(model, *given, device=device)
+        settings = {"tie_break": split.tie_break, "tolerance": split.tolerance, "zeta": split.zeta}
+        inference = seconds(lambda: masked_outputs(model, *given, device=device), device, repeats)
+        solved = seconds(lambda: sparse_split(v.to(device), split.kappa, **settings), device, repeats)
+    return {"inference": inference / len(rows), "split": solved / len(rows)}
+
+
+def compared(on_cpu: Run, on_gpu: Run) -> dict[str, float]:
+    """Returns how far the parts and labels of two runs differ."""
+    far: dict[str, list[float]] = {"v": [], "objective": [], "gap": [], "residual": [], "profile": []}
+    for unit, other in zip(plan(on_cpu)[0], plan(on_gpu)[0], strict=True):
+        a, b = read_part(on_cpu, unit), read_part(on_gpu, other)
+        far["v"].append(float(np.abs(a["v"] - b["v"]).max()))
+        far["objective"].append(float(np.abs(a["objective"] / b["objective"] - 1).max()))
+        far["gap"].append(float(b["gap"].max()))
+        far["residual"].append(float(b["residual"].max()))
+    salient = {}
+    for run in (on_cpu, on_gpu):
+        labelling.label_samples(run)
+        folder = labelling.label_epoch(run, "target", run.checkpoint_epochs("target")[-1])
+        assert folder is not None
+        keys = ("sample", "type", "subset", "generalizes")
+        table = read_table(folder / "interactions.parquet").to_pydict()
+        salient[run] = {key[:3]: key[3] for key in zip(*(table[name] for name in keys), strict=True)}
+    both = salient[on_cpu].keys() & salient[on_gpu].keys()
+    either = salient[on_cpu].keys() | salient[on_gpu].keys()
+    return {
+        "largest difference of v, nats": max(far["v"]),
+        "largest relative difference of the objective": max(far["objective"]),
+        "worst certified gap on the GPU": max(far["gap"]),
+        "largest error of universal matching on the GPU, nats": max(far["residual"]),
+        "salient on both, of salient on either": len(both) / len(either),
+        "same G, of salient on both": statistics.mean(salient[on_cpu][k] == salient[on_gpu][k] for k in both),
+    }
+
+
+def one_size(real: Run, root: Path, n: int, samples: int, device: str, repeats: int) -> dict[str, Any]:
+    """Returns the comparison at one n."""
+    cpu, gpu = (scaled_run(real, root / name, n=n, samples=samples, epochs=1) for name in ("cpu", "gpu"))
+    times = {"cpu": timed(cpu, engine="local")}
+    timed(gpu, engine="local", device=device)  # not counted: the GPU's libraries load
+    times["gpu"] = timed(gpu, engine="local", device=device)
+    step = {"cpu": steps(cpu, "cpu", 1 if n > 10 else repeats), "gpu": steps(gpu, device, repeats)}
+    return {
+        "n": n,
+        "samples": samples,
+        "extraction_s": times,
+        "seconds_per_sample": step,
+        "times_faster": {"extraction": times["cpu"] / times["gpu"]}
+        | {name: step["cpu"][name] / step["gpu"][name] for name in ("inference", "split")},
+        **compared(cpu, gpu),
+    }
+
+
+def trained(real: Run, root: Path, device: str) -> dict[str, Any]:
+    """Returns what training two epochs on both takes, and the losses."""
+    found: dict[str, Any] = {}
+    for name in ("cpu", device):
+        config = replace(real.config, name=f"trained-{name}", training=replace(real.config.training, epochs=2))
+        run = training.create_run(root, config)
+        start = time.perf_counter()
+        training.train_run(run, device=name)
+        found[name] = {"seconds": time.perf_counter() - start, "metrics": run.metrics().tail(1).to_dict("records")}
+    return found
+
+
+def main() -> None:
+    """Compares, writes, and exits with 1 where a bar does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a trained run of the preset mnist")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    real = Run.open(options.run.parent, options.run.name)
+    gpu = torch.cuda.get_device_name() if options.device != "cpu" else "none: the CPU against itself"
+    results: dict[str, Any] = {"gpu": gpu, "cores": os.cpu_count(), "torch": torch.__version__, "sizes": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for n in options.sizes:
+            found = one_size(real, Path(folder) / str(n), n, SIZES[n], options.device, options.repeats)
+            results["sizes"].append(found)
+            print(json.dumps(found, indent=1), flush=True)
+        results["training"] = trained(real, Path(folder), options.device)
+    bars = {name: (max(size[name] for size in results["sizes"]), bar) for name, bar in BARS.items()}
+    results["bars"] = {
+        name: {"value": value, "bar": bar, "verdict": "PASS" if value <= bar else "FAIL"}
+        for name, (value, bar) in bars.items()
+    }
+    options.output.write_text(json.dumps(results, indent=1, default=str) + "\n")
+    print(json.dumps({key: results[key] for key in ("training", "bars")}, indent=1, default=str))
+    raise SystemExit(any(value > bar for value, bar in bars.values()))
+
+
+if __name__ == "__main__":
+    main()
