@@ -339,11 +339,10 @@ def legend(figure: Any, venue: Venue, width: float) -> int:
     """Makes a legend for over the panels, of entries of one width; returns how many lines it takes."""
     names = []
     for trace in figure.data:
-        if trace.type == "image":
+        if trace.type == "image" or (trace.y is not None and not len(trace.y)):  # Plotly names neither
             continue
         trace.legendgroup = None
-        drawn = trace.y is None or len(trace.y) > 0
-        if drawn and trace.showlegend is not False and trace.name:  # Plotly leaves out others
+        if trace.showlegend is not False and trace.name:
             names.append(trace.name)
     shown = figure.layout.showlegend if figure.layout.showlegend is not None else len(figure.data) > 1
     if not names or not shown:
@@ -391,8 +390,8 @@ def _wrapped(text: str, length: float, size: float) -> str:
     'epoch (log scale<br>of epoch + 1)'
     """
     most = max(8, int(length / (0.5 * size)))
-    lines = textwrap.wrap(text, most)
-    while most > 8 and len(shorter := textwrap.wrap(text, most - 1)) == len(lines):
+    lines = textwrap.wrap(text, most, break_long_words=False)
+    while most > 8 and len(shorter := textwrap.wrap(text, most - 1, break_long_words=False)) == len(lines):
         lines, most = shorter, most - 1
     return "<br>".join(lines)
 
