@@ -162,6 +162,16 @@ def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, 
         assert [gpu for _, gpu in sorted(seen.values())] == expected
 
 
+def test_workers_of_this_machine_keep_their_memory():
+    import distributed
+
+    with engine_dask._client(distributed, 1, Cluster()) as client:
+        told = client.run(
+            lambda: {name: os.environ.get(name) for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")}
+        )
+    assert list(told.values()) == [{"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": "1"}]
+
+
 def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
     from distributed import LocalCluster
 
