@@ -202,7 +202,7 @@ def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu
             yield client
         return
 
-    import dask
+    from dask import config
 
     workers, offer = _local_workers(workers, cluster.needs)
     visible = _visible_gpus() if device == "cuda" else []  # "cuda:1" names one for all
@@ -216,11 +216,11 @@ def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu
                 os.environ["CUDA_VISIBLE_DEVICES"] = visible[worker.name % len(visible)]
 
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
-    inherited = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    inherited = config.get("distributed.nanny.pre-spawn-environ", {})
     # Dask has workers give memory back at once; fetching it anew for every batch takes half of a unit's time again
     inherited = {name: value for name, value in inherited.items() if name != "MALLOC_TRIM_THRESHOLD_"}
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": inherited}),
+        config.set({"distributed.nanny.pre-spawn-environ": inherited}),
         distributed.LocalCluster(**options, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

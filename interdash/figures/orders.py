@@ -163,7 +163,7 @@ def order_map(
     epoch_axis(figure, epochs, log)
     phase_lines(figure, phases, log)
     figure.update_xaxes(range=_range(edges, log), showgrid=False)
-    figure.update_yaxes(tick0=1, dtick=1 if order_map["size"].max() <= 10 else 2, showgrid=False, title="")
+    figure.update_yaxes(tick0=1, dtick=1 if max(order_map["size"].tolist()) <= 10 else 2, showgrid=False, title="")
     figure.update_yaxes(title="order", row=1, col=1)
     return figure.figure(height=330, margin={"t": 40, "r": 120})
 
