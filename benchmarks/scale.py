@@ -20,6 +20,8 @@ The constants for an extrapolation:
   `engines.dask_overhead` (two Dask workers over two processes, − 1) are medians of the quotients of each round. W
   workers take work / (W × speedup / 2), as long as driver and disk keep up: `engines.driver_seconds_per_unit`, what the
   driver does with a finished unit (reads and checks its part), times units bounds that from below.
+- `engines.start`: wall seconds of two tiny units by the same engines, which is what it takes to start and to
+  end them; `engines.dask_overhead_without_start` leaves both starts out: what a long job pays.
 - `engines.bars`: speedup of two processes, overhead of Dask, and length of a unit against what they should be.
 """
 
@@ -140,6 +142,7 @@ def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds:
             wall[engine, workers].append(timed(run, engine=engine, workers=workers))
             took[engine, workers] += unit_seconds(run)
             print(f"round {number + 1}: {engine}, {workers}: {wall[engine, workers][-1]:.1f} s", flush=True)
+    start_s = starts(real, root, rounds)
     units = len(plan(run)[0])
     start = time.perf_counter()
     extraction.extract(run, engine="local")  # all parts are there: what the driver does with them alone
@@ -157,18 +160,30 @@ def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds:
             for engine, workers in ENGINES
         ],
         "driver_seconds_per_unit": (time.perf_counter() - start) / units,
-        **quotients(wall),
+        **quotients(wall, start_s),
     }
-    speedup, unit = result["speedup"]["processes"], min(row["unit_seconds"] for row in result["rows"])
-    return result | {"bars": judged(speedup=speedup, dask_overhead=result["dask_overhead"], unit_seconds=unit)}
+    found = {"speedup": result["speedup"]["processes"], "dask_overhead": result["dask_overhead_without_start"]}
+    return result | {"bars": judged(**found, unit_seconds=min(row["unit_seconds"] for row in result["rows"]))}
 
 
-def quotients(wall: dict[tuple[str, int], list[float]]) -> dict[str, Any]:
+def starts(real: Run, root: Path, rounds: int) -> dict[tuple[str, int], float]:
+    """Returns the median seconds that each engine takes for next to no work."""
+    run = scaled_run(real, root, n=6, samples=2, epochs=1)
+    return {
+        (engine, workers): statistics.median(timed(run, engine=engine, workers=workers) for _ in range(rounds))
+        for engine, workers in ENGINES
+    }
+
+
+def quotients(wall: dict[tuple[str, int], list[float]], start: dict[tuple[str, int], float]) -> dict[str, Any]:
     """Returns the speedup of two workers and the overhead of Dask: medians over rounds, each round by itself."""
     one, two, dask = (np.array(wall[how]) for how in ENGINES)
+    begun = [start[how] for how in ENGINES]
     return {
         "speedup": {"processes": float(np.median(one / two)), "dask": float(np.median(one / dask))},
+        "start": {f"{engine}, {workers}": seconds for (engine, workers), seconds in start.items()},
         "dask_overhead": float(np.median(dask / two) - 1),
+        "dask_overhead_without_start": float(np.median((dask - begun[2]) / (two - begun[1])) - 1),
     }
 
 

@@ -188,7 +188,8 @@ On {scale["machine"]["cores"]} cores ({scale["machine"]["processor"]}), LeNet on
 - Time is a straight line in epochs and samples: {scale["sweep"]["per_unit"]:.3f} s a unit of {UNIT} samples, {scale["sweep"]["fixed"]:.2f} s once; the
   farthest point lies {100 * scale["sweep"]["worst_residual"]:.0f} % of the longest off it (n = 8).
 - Two worker processes on two cores are {engines["speedup"]["processes"]:.2f} times as fast as one, two Dask workers {engines["speedup"]["dask"]:.2f} times; with two, Dask
-  takes {100 * engines["dask_overhead"]:+.1f} % against processes (n = {engines["n"]}, units of {engines["rows"][0]["unit_seconds"]:.1f} s).
+  takes {100 * engines["dask_overhead"]:+.1f} % against processes on {engines["rows"][0]["units"]} units of {engines["rows"][0]["unit_seconds"]:.1f} s (n = {engines["n"]}), and
+  {100 * engines["dask_overhead_without_start"]:+.1f} % without the start of the workers: {engines["start"]["dask, 2"]:.1f} s once with Dask, {engines["start"]["processes, 2"]:.1f} s with processes.
 - The driver takes {1000 * engines["driver_seconds_per_unit"]:.1f} ms for a finished unit, which it reads and checks.
 {rows_text()}
 ## Extrapolated: {RUNS:,} runs, {SAMPLES:,} samples, n = {N}, {WORKERS} workers

@@ -12,7 +12,7 @@ import atexit
 import gc
 import html
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -83,6 +83,7 @@ __all__ = [  # for pages
     "roots",
     "run_names",
     "show",
+    "warn_of",
     "write",
 ]
 # fmt: on
@@ -118,9 +119,7 @@ def opened(run: Run) -> Page:
     """Returns the page about a run, loaded; what is damaged, missing or newer than the page is said."""
     store, version = load(run)
     found = Page(run, store, version)
-    if problems := store.problems.get(run.name):
-        more = f" ({len(problems)} such problems in all)" if len(problems) > 1 else ""
-        st.warning(links.message(f"{problems[0]}{more}"))
+    warn_of(store.problems.get(run.name, []))
     if labelled_epochs(found):  # else `need_labels` says it
         try:
             now = ui_data.unfinished(run)
@@ -131,6 +130,13 @@ def opened(run: Run) -> Page:
                 st.info(links.message(f"{run.name} is {now.text}. The page shows what there is."))
     _say_news(run, version)
     return found
+
+
+def warn_of(problems: Sequence[str]) -> None:
+    """Says what is damaged or missing: the first, and how many there are."""
+    if problems:
+        more = f" ({len(problems)} such problems in all)" if len(problems) > 1 else ""
+        st.warning(links.message(f"{problems[0]}{more}"))
 
 
 def load(run: Run) -> tuple[Store, tuple[int, ...]]:

@@ -201,8 +201,7 @@ def show_sample(
         ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
     if subset:
         show_life(page, number, epoch, kind, subset, side, image)
-    for problem in every.attrs["problems"]:
-        st.warning(links.message(problem))
+    ui.warn_of(every.attrs["problems"])
 
     def waterfall() -> None:
         steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
@@ -253,8 +252,7 @@ def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, si
     st.markdown(drilldown.story_text(drilldown.story(life)))
     key = f"interaction-life{side}"
     ui.show(charts.interaction_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
-    for problem in life.attrs["problems"]:
-        st.warning(links.message(problem))
+    ui.warn_of(life.attrs["problems"])
 
 
 with ui.page("Sample") as page:

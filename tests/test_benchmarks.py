@@ -110,11 +110,14 @@ def test_the_page_on_scaling_reads_what_the_benchmark_writes(labelled_run, tmp_p
         run = scale.scaled_run(labelled_run, tmp_path, n=n, samples=6, epochs=1)
         sizes.append(scale._size(run, n))
         assert sizes[-1]["samples"] == 6 and all(value > 0 for value in sizes[-1].values())
-    rows = [{"engine": engine, "workers": workers, "unit_seconds": 1.0} for engine, workers in scale.ENGINES]
+    rows = [
+        {"engine": engine, "workers": workers, "units": 8, "unit_seconds": 1.0} for engine, workers in scale.ENGINES
+    ]
+    start = dict(zip(scale.ENGINES, (1.0, 1.0, 1.5), strict=True))
     wall = {how: [seconds, seconds] for how, seconds in zip(scale.ENGINES, (10.0, 5.0, 5.5), strict=True)}
     measured = {
         "sweep": {"n": sizes, "per_unit": 0.1, "fixed": 0.2, "worst_residual": 0.01},
-        "engines": {"n": 4, "rows": rows, "driver_seconds_per_unit": 0.01, **scale.quotients(wall)},
+        "engines": {"n": 4, "rows": rows, "driver_seconds_per_unit": 0.01, **scale.quotients(wall, start)},
         "machine": {"cores": 2, "processor": "x86_64"},
     }
     assert "2.00 times as fast as one, two Dask workers 1.82 times" in " ".join(page["text"](measured).split())
@@ -122,8 +125,10 @@ def test_the_page_on_scaling_reads_what_the_benchmark_writes(labelled_run, tmp_p
 
 def test_quotients_are_medians_of_rounds_and_bars_are_judged():
     one, two, dask = scale.ENGINES
-    found = scale.quotients({one: [10.0, 20.0, 30.0], two: [5.0, 5.0, 20.0], dask: [5.5, 5.0, 22.0]})
+    wall = {one: [10.0, 20.0, 30.0], two: [5.0, 5.0, 20.0], dask: [5.5, 5.0, 22.0]}
+    found = scale.quotients(wall, {one: 1.0, two: 1.0, dask: 1.5})
     assert found["speedup"]["processes"] == 2.0 and found["dask_overhead"] == pytest.approx(0.1)
+    assert found["dask_overhead_without_start"] == pytest.approx(0.0)  # of 4.0 / 4, 3.5 / 4 and 20.5 / 19
     bars = scale.judged(speedup=1.7, dask_overhead=0.11, unit_seconds=0.9)
     assert [bar["verdict"] for bar in bars.values()] == ["PASS", "FAIL", "FAIL"]
     assert bars["speedup"] == {"value": 1.7, "at least": 1.7, "verdict": "PASS"}

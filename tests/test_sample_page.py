@@ -193,6 +193,17 @@ def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
     assert left_out.subheader[0].value == "Sample 0 at epoch 3"
 
 
+def test_many_missing_parts_are_one_warning_each(page, labelled_run, tmp_path, monkeypatch):
+    shutil.copytree(labelled_run.path, tmp_path / "tiny")
+    for part in (tmp_path / "tiny" / "parts").glob("*.parquet"):
+        part.unlink()
+    monkeypatch.setenv("INTERDASH_ROOT", str(tmp_path))
+    test = page(run="tiny", interaction="or-3")
+    said = [warning.value for warning in test.warning]
+    assert not test.exception and sum("there is no" in text for text in said) == 2  # of this epoch, of all
+    assert any("such problems in all)" in text for text in said)
+
+
 @pytest.mark.parametrize("view", SECTIONS)
 def test_sections(page, view):
     test = page(run="tiny", view=view)

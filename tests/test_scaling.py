@@ -37,8 +37,10 @@ def measured(second=lambda n: 0.001 * 2.0**n, label=0.5):
             "n": 10,
             "speedup": {"processes": 1.8, "dask": 1.6},
             "dask_overhead": 0.03,
+            "dask_overhead_without_start": 0.01,
+            "start": {"processes, 1": 1.0, "processes, 2": 1.5, "dask, 2": 4.0},
             "driver_seconds_per_unit": 0.004,
-            "rows": [{"engine": "processes", "workers": 1, "unit_seconds": 4.9}],
+            "rows": [{"engine": "processes", "workers": 1, "units": 8, "unit_seconds": 4.9}],
         },
         "machine": {"cores": 2, "processor": "x86_64"},
     }

@@ -82,7 +82,8 @@ def removal_orders(removal_orders: pd.DataFrame) -> go.Figure:
     if removal_orders.empty:
         return theme.nothing("Nothing is removed yet.", "lowest order removed", "loss (nats)")
     figure = _panels(removal_orders, "min_order")
-    figure.update_xaxes(title="lowest order removed", dtick=1)
+    every = 1 if max(removal_orders["min_order"].tolist()) <= 10 else 2
+    figure.update_xaxes(title="lowest order removed", tick0=1, dtick=every)
     return figure.figure(height=400)
 
 
