@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 INSTALL = "pip install 'interdash[cluster]'"
+# As they come, Dask's workers hand memory back at once, and a profiler looks at the working thread a hundred times a
+# second: a unit takes up to twice as long (docs/cluster.md).
+UNDISTURBED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
 
 
 @dataclass(frozen=True)
@@ -216,11 +219,10 @@ def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu
                 os.environ["CUDA_VISIBLE_DEVICES"] = visible[worker.name % len(visible)]
 
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
-    inherited = config.get("distributed.nanny.pre-spawn-environ", {})
-    # Dask has workers give memory back at once; fetching it anew for every batch takes half of a unit's time again
-    inherited = {name: value for name, value in inherited.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    environment = dict(config.get("distributed.nanny.pre-spawn-environ", {}))
+    environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     with (
-        config.set({"distributed.nanny.pre-spawn-environ": inherited}),
+        config.set({"distributed.nanny.pre-spawn-environ": environment} | UNDISTURBED),
         distributed.LocalCluster(**options, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

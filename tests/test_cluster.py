@@ -162,14 +162,19 @@ def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, 
         assert [gpu for _, gpu in sorted(seen.values())] == expected
 
 
-def test_workers_of_this_machine_keep_their_memory():
+def test_workers_of_this_machine_are_not_disturbed():
+    """They keep their memory, and no profiler looks at them."""
     import distributed
+    from dask import config
+
+    def told():
+        environment = {name: os.environ.get(name) for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")}
+        return environment | {key: config.get(key) for key in engine_dask.UNDISTURBED}
 
     with engine_dask._client(distributed, 1, Cluster()) as client:
-        told = client.run(
-            lambda: {name: os.environ.get(name) for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")}
-        )
-    assert list(told.values()) == [{"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": "1"}]
+        found = list(client.run(told).values())
+    assert found == [{"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": "1"} | engine_dask.UNDISTURBED]
+    assert told()["distributed.worker.profile.enabled"] is True  # of the driver: as before
 
 
 def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
