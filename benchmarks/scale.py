@@ -162,7 +162,7 @@ def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds:
         "driver_seconds_per_unit": (time.perf_counter() - start) / units,
         **quotients(wall, start_s),
     }
-    found = {"speedup": result["speedup"]["processes"], "dask_overhead": result["dask_overhead_without_start"]}
+    found = {"speedup": result["speedup"]["processes"], "dask_overhead": result["dask_overhead"]}
     return result | {"bars": judged(**found, unit_seconds=min(row["unit_seconds"] for row in result["rows"]))}
 
 

@@ -86,7 +86,13 @@ def rows_text() -> str:
     found += ["Resampled from a run of the pipeline (see `benchmarks/many_rows.py`), not computed.", ""]
     if "tables" in many:
         table, pages = many["tables"]["interactions"], many["pages"]
-        bars = "; ".join(f"{name} {bar['value']:g} (bar {bar['bar']:g})" for name, bar in pages["bars"].items())
+        bars = "; ".join(
+            f"{name} {bar['value']:g} (bar {bar['bar']:g})" for name, bar in pages["bars"].items() if name != "errors"
+        )
+        least = pages.get("smallest_page_s")
+        bars += (
+            f"; the smallest Streamlit page beside it: {least['first page']:g} and {least['rerun']:g}" if least else ""
+        )
         found.append(
             f"- `{many['run']}`: {many['salient_rows']:,} salient interactions in {many['bytes_of_labels'] / 1e9:.2f} GB "
             f"of labels, {table['bytes_a_row']:g} bytes for a salient row, "

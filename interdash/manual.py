@@ -4,7 +4,18 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
-FIRST = ("tour", "charts", "method", "study", "published-code", "own-run", "commands", "environment", "run-folder")
+FIRST = (
+    "tour",
+    "charts",
+    "method",
+    "study",
+    "published-code",
+    "own-run",
+    "commands",
+    "environment",
+    "run-folder",
+    "scaling",
+)
 FOUND = sorted(path.stem for path in FOLDER.glob("*.md")) or ["tour"]  # which then is said to be missing
 TEXTS = (*(name for name in FIRST if name in FOUND), *(name for name in FOUND if name not in FIRST))
 IMAGE = re.compile(r"^!\[([^\]]*)\]\(([\w/.-]+)\)$", re.MULTILINE)
