@@ -162,10 +162,12 @@ def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, 
         assert [gpu for _, gpu in sorted(seen.values())] == expected
 
 
-def test_workers_of_this_machine_are_not_disturbed():
+def test_workers_of_this_machine_are_not_disturbed(monkeypatch):
     """They keep their memory, and no profiler looks at them."""
     import distributed
     from dask import config
+
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)  # a nanny of an earlier test sets it in this process
 
     def told():
         environment = {name: os.environ.get(name) for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")}
