@@ -46,7 +46,7 @@ def show(
     frames = dict(rows) if isinstance(rows, Mapping) else {figure.__name__.replace("_", " "): rows}
     caption, how = explanation(figure)
     name = f"{figure.__module__}.{figure.__qualname__}"
-    drawn = _drawn(name, tuple(frames.values()), options, is_dark(), _figure=figure)
+    drawn = _drawn(name, tuple(frames.values()), options, is_dark(), on_select is not None, _figure=figure)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}}
     alt = alt_text(caption, frames)
     if on_select is None:
@@ -102,9 +102,10 @@ def _drawn(
     frames: tuple[pd.DataFrame, ...],
     options: dict[str, Any],
     dark: bool,
+    selectable: bool,
     _figure: Callable[..., go.Figure],
 ) -> go.Figure:
-    return theme.themed(_figure(*frames, **options), dark)
+    return theme.once(theme.themed(_figure(*frames, **options), dark), selectable)
 
 
 @st.fragment

@@ -153,6 +153,30 @@ def test_page(tab, address, stem):
     assert max(tab.evaluate(wide)) <= 0  # nothing to scroll sideways at 1280 pixels
 
 
+@pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4)])
+def test_a_chart_is_drawn_once(tab, address, stem, charts):
+    """Of the changes that the browser makes in one go inside a chart, one is large: the drawing."""
+    tab.add_init_script(
+        """window.drawn = {}
+        new MutationObserver(changes => {
+            const inside = changes.map(change => change.target.closest?.('[data-testid=stPlotlyChart]')?.parentElement)
+            for (const chart of new Set(inside.filter(Boolean)))
+                if (inside.filter(each => each === chart).length > 40) {
+                    const name = chart.closest('[class*=st-key-]').className
+                    drawn[name] = (drawn[name] ?? 0) + 1
+                }
+        }).observe(document, {subtree: true, childList: true})"""
+    )
+    for _ in range(3):  # a page that learns late of its theme draws anew, with good reason
+        opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
+        tab.wait_for_function("charts => Object.keys(drawn).length >= charts", arg=charts)
+        tab.wait_for_timeout(1000)  # for a second time
+        drawn = tab.evaluate("drawn")
+        if set(drawn.values()) == {1}:
+            break
+    assert set(drawn.values()) == {1} and len(drawn) == charts, drawn
+
+
 def test_first_page_and_walk(tab, address):
     opened(tab, f"{address}/", "Runs")
     for stem, title in ui.pages().items():

@@ -4,13 +4,14 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 from interdash import figures, queries, queries_removal, spindle, ui
-from interdash.figures import dynamics, sheet, theme
+from interdash.figures import dynamics, export, sheet, theme
 
 MODULES = [
     importlib.import_module(f"interdash.figures.{found.name}") for found in pkgutil.iter_modules(figures.__path__)
@@ -126,6 +127,19 @@ def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):
     assert any("published two-phase" in note.text for note in drawn.layout.annotations)
     plain = dynamics.dynamics(*rows, log=False)
     assert not any("noise floor" in (trace.name or "") for trace in plain.data)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
+def test_drawn_once_looks_as_with_a_template(figure, small_store):
+    drawn = theme.themed(figure(*frames(figure, small_store)), True).update_layout(width=700)
+    for number, trace in enumerate(drawn.data):
+        trace.uid = f"trace-{number}"
+    once = theme.once(drawn, selectable=False)
+    assert once.layout.template.to_plotly_json() == {} and "bdata" not in once.to_json()
+    svgs = [export.render(made, "svg").decode() for made in (drawn, once)]
+    with_template, without = (svg.replace(re.findall('id="defs-(.*?)"', svg)[0], "") for svg in svgs)
+    assert with_template == without
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -78,6 +78,47 @@ def themed(figure: go.Figure, dark: bool = False) -> go.Figure:
     return figure.update_layout(template=_TEMPLATES[dark])
 
 
+def once(figure: go.Figure, selectable: bool) -> go.Figure:
+    """Returns a themed figure in a form that the browser draws once.
+
+    Streamlit's page hands every figure to Plotly twice, the second time a copy, with clicks as it wants them. Plotly
+    draws the copy anew, at the same cost, unless it can see that nothing changed. It cannot see that of a template and
+    of packed arrays; so there are none: the template's properties are set where they apply, arrays are lists, and
+    `datarevision` says that the data are the same.
+    """
+    layout: dict[str, Any] = figure.layout.to_plotly_json()
+    defaults = layout.pop("template")["layout"]
+    each = {name: defaults.pop(f"{name}defaults") for name in ("annotation", "shape")}
+    axes = {name: defaults.pop(f"{name}axis") for name in ("x", "y")}
+    layout = _over(defaults, layout)
+    layout |= {key: _over(axes[key[0]], value) for key, value in layout.items() if key[1:5] == "axis"}
+    layout |= {f"{name}s": [_over(of, one) for one in layout.get(f"{name}s", ())] for name, of in each.items()}
+    data = [trace.to_plotly_json() for trace in figure.data]
+    for bars in (trace for trace in data if trace["type"] == "bar"):  # have no grid along them, as in a template
+        along = bars.get("yaxis", "y") if bars.get("orientation") == "h" else bars.get("xaxis", "x")
+        layout[f"{along[0]}axis{along[1:]}"].setdefault("showgrid", False)
+    layout |= {"datarevision": 1} | ({"dragmode": "pan", "clickmode": "event+select"} if selectable else {})
+    frames = [frame.to_plotly_json() for frame in figure.frames]
+    drawn = go.Figure(_listed({"data": data, "layout": layout}) | {"frames": frames}, _validate=False)
+    return drawn.update_layout(template=None)  # else that of Plotly itself
+
+
+def _over(defaults: Any, own: Any) -> Any:
+    """Returns properties with defaults for those that are not set, at every depth."""
+    if isinstance(defaults, dict) and isinstance(own, dict):
+        return defaults | {key: _over(defaults.get(key), value) for key, value in own.items()}
+    return own
+
+
+def _listed(properties: Any) -> Any:
+    """Returns properties with lists in place of arrays, at every depth."""
+    if isinstance(properties, dict):
+        return {key: _listed(value) for key, value in properties.items()}
+    if isinstance(properties, list | tuple):
+        return [_listed(value) for value in properties]
+    return properties.tolist() if hasattr(properties, "tolist") else properties
+
+
 def nothing(message: str, x: str, y: str) -> go.Figure:
     """Returns a figure that says why there is nothing to draw, with the titles its axes would have."""
     figure = Sheet()
