@@ -78,7 +78,8 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             if name == "1|2" and peak is not None:
                 reason += f"; measured H peaks at epoch {peak}"
         else:
-            reason = f"epoch {found:g}, 95% interval {row['low']:g}–{row['high']:g}"
+            low, high = (f"{round(row[end], 1):g}" for end in ("low", "high"))
+            reason = f"epoch {found:g}, 95% interval {low}–{high}"
         epoch = moved[name] if by_user else found
         rows.append({**row, "epoch": epoch, "moved_by_user": by_user, "reason": reason})
     return rows

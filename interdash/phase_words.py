@@ -55,7 +55,7 @@ def _phase(which: list[int], start: int, end: int, strengths: pd.DataFrame, curv
     if None not in power:
         said.append(f"H {power[0]:.0%} → {power[1]:.0%}")
     if None not in gap:
-        said.append(f"loss gap {gap[0]:.2f} → {gap[1]:.2f} nats")
+        said.append(f"loss gap {gap[0]:z.2f} → {gap[1]:z.2f} nats".replace("-", "−"))
     expected = "; ".join(EXPECTED[number] for number in which)
     return f"**{name}, epochs {start}–{end}:** {'; '.join(said)}. *Published: {expected}.*"
 

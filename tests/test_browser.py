@@ -246,18 +246,6 @@ def test_deep_links_keep_what_they_say(tab, address, link, shown):
     assert "The link asks" not in tab.inner_text("body")
 
 
-@pytest.mark.parametrize("stem", ["dynamics", "sample", "removal"])
-def test_every_section_opens(tab, address, stem):
-    opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
-    tabs = tab.locator("[data-testid=stMain] [role=tab]")
-    for name in tabs.all_inner_texts()[1:]:
-        tab.get_by_role("tab", name=name, exact=True).click()
-        wait_for_address(tab, f"view={name.split()[0]}")
-        settled(tab)
-        panel = tab.locator("[role=tabpanel]:visible")
-        panel.locator(".js-plotly-plot .main-svg, [data-testid=stAlert]").first.wait_for()
-
-
 def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
     opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
     rows = tab.locator(".st-key-list-of-runs .dvn-scroller").first

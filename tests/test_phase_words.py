@@ -29,6 +29,9 @@ def test_three_phases_with_what_was_learned_and_removed():
     assert "non-generalizable strength 3 → 2 nats (removed at order 3 (100%))" in first
     assert "H 0% → 71%" in first and "loss gap 0.00 → 0.10 nats" in first and "Published: noise is removed" in first
     assert "learned at orders 1–2 (100%)" in second
+    phases, epochs, orders = frames(first=2, second=5)
+    fell = epochs.assign(gap=[-0.001, -0.3, 0.2, 0.5])
+    assert "loss gap 0.00 → −0.30 nats" in phase_words(phases, fell, orders)
     assert "generalizable strength 9 → 9 nats (hardly any change)" in third
     assert "non-generalizable strength 4 → 11 nats (learned at order 3 (100%))" in third
 

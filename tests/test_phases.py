@@ -4,7 +4,7 @@ import pytest
 from benchmarks import planted
 from interdash.phases import Phases, find_phases
 
-DRAWS = 40  # `python -m benchmarks.planted` draws more, of more cases
+DRAWS = 20  # `python -m benchmarks.planted` draws more, of more cases
 
 
 @pytest.mark.parametrize(("grid", "gaps"), [("log", False), ("raw", True)])

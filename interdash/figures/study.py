@@ -11,10 +11,11 @@ SOLVERS = {
     "certified": ("certified split", theme.GENERALIZABLE, "solid"),
     "published": ("published SGD", "#D55E00", "dash"),
 }
+BOUNDARIES = {"1|2": ("circle", "#FFFFFF", theme.GAP), "2|3": ("diamond", theme.GAP, "#1A1C21")}
 
 
 def strengths(curves: pd.DataFrame) -> go.Figure:
-    """H and the strengths by epoch, one column a setting, one line a seed; diamonds: boundaries 1|2 and 2|3.
+    """H and the strengths by epoch, one column a setting, one line a seed; marked: boundaries 1|2 and 2|3.
 
     `curves` has case, seed, epoch, power (H), generalizable, non_generalizable (nats), boundary (or null).
     """
@@ -30,20 +31,18 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
             figure.add_scatter(
                 x=x, y=rows["power"].tolist(), mode="lines", line=line, name="H", showlegend=first, row=1, col=column
             )
-            marked = rows.query("boundary == boundary")  # not NaN
-            figure.add_scatter(
-                x=[position(epoch, True) for epoch in marked["epoch"]],
-                y=marked["power"].tolist(),
-                mode="markers+text",
-                marker={"symbol": "diamond", "size": 8, "color": theme.GAP},
-                text=marked["boundary"].tolist(),
-                textposition="top center",
-                textfont={"size": 9},
-                name="boundary",
-                showlegend=first,
-                row=1,
-                col=column,
-            )
+            for boundary, (symbol, fill, edge) in BOUNDARIES.items():
+                marked = rows[rows["boundary"] == boundary]
+                figure.add_scatter(
+                    x=[position(epoch, True) for epoch in marked["epoch"]] or [None],  # else the legend has no entry
+                    y=marked["power"].tolist() or [None],
+                    mode="markers",
+                    marker={"symbol": symbol, "size": 9, "color": fill, "line": {"width": 1.5, "color": edge}},
+                    name=f"boundary {boundary}",
+                    showlegend=first,
+                    row=1,
+                    col=column,
+                )
             for part, (name, colour, dash) in PARTS.items():
                 line = {"width": 1.5, "color": colour, "dash": dash}
                 figure.add_scatter(
