@@ -47,7 +47,9 @@ def test_axe(tab, address, stem):  # noqa: F811
         tab.wait_for_selector("[data-testid=stPopoverBody]")
     assert findings(tab) == []
     tab.emulate_media(color_scheme="dark")
-    tab.wait_for_function("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === 'rgb(14, 17, 23)'")
+    tab.wait_for_function(
+        "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === 'rgb(14, 17, 23)'"
+    )
     assert findings(tab) == []
 
 
