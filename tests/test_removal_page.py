@@ -44,6 +44,16 @@ def answers(small_store):
     }
 
 
+def test_of_many_samples_those_that_change_most_are_drawn(answers, monkeypatch):
+    rows = answers["sample_removals"]
+    monkeypatch.setattr(removal, "MOST", 10)
+    drawn = removal.sample_removals(rows)
+    assert sorted(n for trace in drawn.data for n in trace.customdata) == sorted(rows["sample"][:10])
+    assert drawn.layout.annotations[0].text == f"the 10 of {len(rows)} samples that change most"
+    monkeypatch.setattr(removal, "MOST", len(rows))
+    assert not removal.sample_removals(rows).layout.annotations
+
+
 @pytest.fixture
 def page(labelled_run, monkeypatch):
     """Returns a function that runs the page with query parameters."""

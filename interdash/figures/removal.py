@@ -19,6 +19,7 @@ from interdash.figures.theme import NATS
 PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
 GREY = "#8A8F98"
 SKY = "#56B4E9"
+MOST = 2_000  # samples drawn one by one: more make a browser slow
 KINDS = {  # what was removed: name, colour, dash, marker
     "non_generalizable": ("without the non-generalizable", theme.NON_GENERALIZABLE, "dash", "square"),
     "random": ("control: random, same strength", GREY, "dot", "x"),
@@ -147,7 +148,8 @@ def _ribbon(figure: Sheet, column: int, x: Sequence[float], low: pd.Series, high
 def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     """Change of the loss of every explained sample.
 
-    How to read: one marker a sample, its non-generalizable interactions removed. Above zero, the sample was held up by
+    How to read: one marker a sample, its non-generalizable interactions removed; of more than 2,000 samples, those that
+    change most. Above zero, the sample was held up by
     interactions that do not transfer: without them its loss rises. Below zero they did harm. Samples at the right were
     badly classified before.
     """
@@ -155,12 +157,13 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     if sample_removals.empty:
         return theme.nothing("Nothing is removed yet.", *titles)
     figure = Sheet()
+    shown = sample_removals.head(MOST)  # sorted: those that change most come first
     looks: tuple[tuple[str, dict[str, Any]], ...] = (
         ("train", {"symbol": "circle", "size": 9, "opacity": 0.75}),
         ("test", {"symbol": "diamond-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
     )
     for split, marker in looks:
-        rows: Any = sample_removals[sample_removals["split"] == split]
+        rows: Any = shown[shown["split"] == split]
         figure.add_scatter(
             x=rows["before"].to_numpy(),
             y=rows["change"].to_numpy(),
@@ -176,6 +179,9 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
             unselected={"marker": {"opacity": marker.get("opacity", 1)}},
             hovertemplate="%{text}<extra></extra>",
         )
+    if len(shown) < len(sample_removals):
+        words = f"the {MOST:,} of {len(sample_removals):,} samples that change most"
+        figure.add_annotation(text=words, xref="paper", yref="paper", x=1, y=1, xanchor="right", yanchor="bottom")
     figure.add_hline(y=0, line={"width": 1})
     figure.update_xaxes(title=titles[0])
     figure.update_yaxes(title=titles[1])
