@@ -385,7 +385,7 @@ def worded_run(request, tmp_path_factory):
     preset = PRESETS[request.param]
     config = replace(
         preset, training=replace(preset.training, epochs=1, checkpoints=(0, 1)),
-        data=replace(preset.data, n_train=200, n_test=200),
+        data=replace(preset.data, n_train=1000, n_test=1000),
         masking=replace(preset.masking, samples_per_split=3),
     )  # fmt: skip
     run = training.create_run(tmp_path_factory.mktemp("worded"), config)
