@@ -1,7 +1,7 @@
 """A run of at least 100 million salient interactions in the dashboard. Writes benchmarks/results/many_rows.json.
 
-    python -m benchmarks.many_rows make data/runs/mnist /tmp/many [--epochs 420] [--samples 10000]
-    python -m benchmarks.many_rows measure /tmp/many/RUN
+    python -m benchmarks.many_rows make data/runs/mnist /tmp/many [--epochs 480] [--samples 10000]
+    python -m benchmarks.many_rows measure /tmp/many/RUN data/runs/mnist
     python -m benchmarks.many_rows readers /tmp/many/RUN
 
 `readers`: three threads ask what the page Dynamics asks, over and over, while a store with all tables (as that of
@@ -207,8 +207,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("make", "measure", "readers"))
     parser.add_argument("run", type=Path, help="make: the real run; else the large one")
-    parser.add_argument("root", type=Path, nargs="?", help="make: the folder for the large run")
-    parser.add_argument("--epochs", type=int, default=420)
+    parser.add_argument(
+        "root", type=Path, nargs="?", help="make: the folder for the large run; measure: a run to compare with"
+    )
+    parser.add_argument("--epochs", type=int, default=480)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=8642)
     parser.add_argument("--repeats", type=int, default=2)
@@ -223,7 +225,8 @@ def main() -> None:
     else:
         result = sizes(run)
         print(json.dumps(result, indent=1), flush=True)
-        pages = asyncio.run(measure([run.path], options.port, options.repeats, 2))
+        runs = [run.path, *([options.root] if options.root else [])]
+        pages = asyncio.run(measure(runs, options.port, options.repeats, 2))
         result["pages"] = {key: value for key, value in pages.items() if key != "all_s"}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(before | result, indent=1, ensure_ascii=False) + "\n")

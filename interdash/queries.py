@@ -313,26 +313,6 @@ def named(store: Store, run: str, sample: int, rows: pd.DataFrame) -> pd.DataFra
     )
 
 
-def certificates(store: Store, run: str) -> pd.DataFrame:
-    """Returns how well the splits are solved, by network and epoch: gaps, share solved, errors, noise, seconds."""
-    return store.ask(
-        """
-        SELECT network, epoch, avg(gap) AS mean_gap, max(gap) AS worst_gap, avg(solved::INTEGER) AS solved,
-            max(residual) AS worst_residual, max(noise) AS largest_noise, any_value(seconds) AS seconds
-        FROM sample_epochs
-        JOIN (SELECT network, epoch, sum(seconds) AS seconds FROM units WHERE run = $run GROUP BY ALL)
-            USING (network, epoch)
-        WHERE run = $run GROUP BY network, epoch ORDER BY network, epoch
-        """,
-        {"run": run},
-    )
-
-
-def units(store: Store, run: str) -> pd.DataFrame:
-    """Returns the units of work behind the rows: network, epoch, samples, seconds, certificates."""
-    return store.ask("SELECT * EXCLUDE (run) FROM units WHERE run = ? ORDER BY network, epoch, first", [run])
-
-
 def configuration(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     """Returns the settings in which some runs differ: one row a setting (`setting`), one column a run."""
     found = store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)])

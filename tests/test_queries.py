@@ -204,13 +204,6 @@ def test_interactions_add_up_to_the_order_strengths(small_store):
     assert queries.strength(small_store, "tiny")["strength"].iloc[-1] == pytest.approx(total, rel=1e-5)
 
 
-def test_certificates(small_store, target):
-    found = queries.certificates(small_store, "tiny").set_index(["network", "epoch"]).loc[("target", 3)]
-    assert found["worst_gap"] == target["gap"].max() and found["worst_residual"] == target["residual"].max()
-    assert found["solved"] == target["solved"].mean() and found["seconds"] > 0
-    assert len(queries.units(small_store, "tiny")) == 12
-
-
 def test_vectors_interaction_life(small_store, labelled_run, target):
     found = vectors.interaction_life(small_store, labelled_run, 30, "or", 5)
     assert found["network"].tolist()[0] == "baseline-0" and found["epoch"].tolist()[1:] == [0, 1, 3]
