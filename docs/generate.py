@@ -18,7 +18,8 @@ import click
 import plotly.graph_objects as go
 
 from interdash import cli, figures, ui
-from interdash.store import column_units, open_store
+from interdash.store import open_store
+from interdash.table_export import column_units
 
 FOLDER = Path(__file__).parent
 FIRST = ("runs", "metrics", "phases", "samples", "networks", "units", "strengths", "order_strengths", "sample_epochs")

@@ -96,8 +96,10 @@ def rows_text() -> str:
         found.append(
             f"- `{many['run']}`: {many['salient_rows']:,} salient interactions in {many['bytes_of_labels'] / 1e9:.2f} GB "
             f"of labels, {table['bytes_a_row']:g} bytes for a salient row, "
-            f"{many['bytes_of_labels'] / many['salient_rows']:.1f} with all other tables. Opening takes "
-            f"{many['load_s']:g} s. Slowest medians in seconds: {bars}."
+            f"{many['bytes_of_labels'] / many['salient_rows']:.1f} with all other tables; the file of `interdash load` "
+            f"takes {many['bytes_of_sealed_file'] / many['salient_rows']:.1f} more, and {many['seal_s']:g} s to write. "
+            f"Opening takes {many['load_s']:g} s from that file, {many['load_from_labels_s']:g} s from the labels. From "
+            f"the file, slowest medians in seconds: {bars}."
         )
     if readers := many.get("readers during a load"):
         found.append(

@@ -140,7 +140,11 @@ def baseline(run: str, root: Path, count: int, spec: str | None, device: str) ->
 @root_option
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="By default RUN.duckdb in the run.")
 def load(run: str, root: Path, output: Path | None) -> None:
-    """Write a .duckdb file with every table of a run, for SQL of your own (DuckDB 1.4 or later)."""
+    """Write a .duckdb file with every table of a run.
+
+    It is for SQL of your own (DuckDB 1.4 or later), and in its default place for the dashboard, which opens a run of
+    hundreds of epochs from it in a second.
+    """
     from interdash.store import seal
 
     found = open_run(root, run)
@@ -189,7 +193,8 @@ def doctor(root: Path, port: int, as_json: bool) -> None:
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="By default RUN-data, here.")
 def export_data(run: str, root: Path, output: Path | None) -> None:
     """Write every table of a run as Parquet and CSV, and columns.csv with the unit of each column."""
-    from interdash.store import export_tables, open_store
+    from interdash.store import open_store
+    from interdash.table_export import export_tables
 
     found = open_run(root, run)
     store = open_store(lazy=True)

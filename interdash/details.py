@@ -4,7 +4,8 @@ A run of 200 epochs and 1,000 samples has 13 million salient interactions, and a
 The dashboard's store (`open_store(lazy=True)`) therefore holds only the short tables, from which every curve and map is
 drawn; the tables of `DETAILS` stay in their Parquet files. A query says which rows of them it needs (`Rows`);
 `Store.ask` reads the row groups that can hold them and gives them to that one query under the table's name. How many
-salient rows lie on the disk thus matters neither to the server's memory nor to the time until the first chart.
+salient rows lie on the disk thus matters neither to the server's memory nor to the time until the first chart. Of a run
+with a sealed file (see `store`), these rows, and those of `sample_epochs`, come from that file.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import pyarrow as pa
 from interdash.parts import read_table
 
 DETAILS = ("interactions", "sample_orders", "sample_removals")
+SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `store`): there only
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from interdash import subsets
-from interdash.details import Rows
+from interdash.details import SAMPLE_EPOCHS, Rows
 from interdash.store import Store
 
 SIX = 6  # epochs in a row of order distributions, as in the papers
@@ -150,6 +150,7 @@ def sample_strengths(store: Store, run: str) -> pd.DataFrame:
         WHERE run = ? AND network = 'target' ORDER BY sample, epoch
         """,
         [run],
+        details=[Rows(SAMPLE_EPOCHS, run, "target")],
     )
 
 
@@ -211,7 +212,7 @@ def sample_numbers(
     """
     if sort not in SAMPLE_SORTS:
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
-    rows = store.fetch(
+    rows = store.ask(
         f"""
         SELECT sample, non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
         FROM (FROM samples WHERE run = $run)
@@ -233,8 +234,9 @@ def sample_numbers(
             "min_order": min_order,
             "min_gap": min_gap,
         },
+        details=[Rows(SAMPLE_EPOCHS, run, network, epoch)],
     )
-    return [number for number, _ in rows]
+    return rows["sample"].tolist()
 
 
 def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
@@ -248,6 +250,7 @@ def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, netwo
         ORDER BY list_position($numbers, sample)
         """,
         {"run": run, "network": network, "epoch": epoch, "numbers": list(numbers)},
+        details=[Rows(SAMPLE_EPOCHS, run, network, epoch)],
     )
 
 
@@ -264,6 +267,7 @@ def sample_life(store: Store, run: str, sample: int, *, network: str = "target")
         WHERE run = ? AND network = ? AND sample = ? ORDER BY epoch
         """,
         [run, network, sample],
+        details=[Rows(SAMPLE_EPOCHS, run, network, sample=sample)],
     )
 
 

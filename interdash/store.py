@@ -4,7 +4,8 @@ The Parquet labels of a run (see `labelling`) are the truth; a store is loaded f
 one in memory, compressed, which `refresh` brings up to date: new label units with their keys in one transaction, so
 that a reader sees all of its rows or none. It is lazy: the long tables stay in the files, see `details`. Every query
 has a cursor of its own: a connection shared by threads gives wrong rows. `seal` writes a run into a `.duckdb` file, all
-tables whole, for anyone's own SQL.
+tables whole, for anyone's own SQL, and for the dashboard: where that file holds what the labels hold, a lazy store
+copies the short tables from it and asks it for the long ones, which no longer depends on the number of epochs.
 """
 
 import json
@@ -12,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 
 from interdash.boundaries import boundaries
-from interdash.details import DETAILS, Rows, read_details, split_name, together
+from interdash.details import DETAILS, SAMPLE_EPOCHS, Rows, read_details, split_name, together
 from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
@@ -41,6 +42,7 @@ OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table ea
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
+SEALED: dict[str, Any] = {"memory_limit": "512MB", "enable_external_access": False, "lock_configuration": True}
 BATCH = 20  # label units in one transaction: a commit compresses what it writes, which costs as much for one
 
 
@@ -55,6 +57,7 @@ class Store:
     _lock: threading.Lock = field(default_factory=threading.Lock)  # one writer at a time
     _seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by run: what its folder looked like
     _labels: dict[str, Path] = field(default_factory=dict)  # by run: where its labels lie
+    _sealed: dict[str, "Store"] = field(default_factory=dict)  # by run: the file that has its long tables
 
     def ask(
         self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, details: Sequence[Rows] = ()
@@ -70,20 +73,20 @@ class Store:
             DamagedFileError: the only file with such rows is damaged. One of several is passed over and named in
                 `problems`.
         """
-        with self.cursor() as cursor, ThreadPoolExecutor(READERS) as pool:
+        with self.cursor() as cursor:
             for table in dict.fromkeys(rows.table for rows in details) if self.lazy else ():
                 wanted = [rows for rows in dict.fromkeys(details) if rows.table == table]
-                if found := [read for rows in wanted for read in self._read(cursor, rows, pool.map)]:
+                if table == SAMPLE_EPOCHS and not any(rows.run in self._sealed for rows in wanted):
+                    continue  # they are here
+                if found := [read for rows in wanted for read in self._read(cursor, rows)]:
                     cursor.register(table, together(found))  # for this cursor alone, in place of the empty table
             return cursor.execute(sql, parameters).df()
 
-    def _read(
-        self, cursor: duckdb.DuckDBPyConnection, rows: Rows, each: Callable[..., Iterable[Any]] = map
-    ) -> Iterator[pa.Table]:
-        """Yields rows of a long table from the label units that the store has loaded, one unit after the other.
-
-        `each` is `map`, or that of a pool, which reads ahead.
-        """
+    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[pa.Table]:
+        """Yields rows of a long table: from the sealed file of the run, or from one label unit after the other."""
+        if sealed := self._sealed.get(rows.run):
+            yield sealed._select(rows)
+            return
         loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
         keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
 
@@ -93,7 +96,8 @@ class Store:
             except (DamagedFileError, FileNotFoundError) as error:
                 return error
 
-        for found in each(read, keys):
+        ahead = rows.sample is not None and len(keys) > 1  # whole epochs are too large to hold several of them
+        for found in _readers.map(read, keys) if ahead else map(read, keys):
             if isinstance(found, pa.Table):
                 yield found
             elif len(keys) == 1:
@@ -101,14 +105,27 @@ class Store:
             elif str(found) not in self.problems[rows.run]:
                 self.problems[rows.run].append(str(found))
 
+    def _select(self, rows: Rows) -> pa.Table:
+        """Returns rows of a table that is whole."""
+        chosen = {name: value for name, value in vars(rows).items() if name != "table" and value is not None}
+        with self.cursor() as cursor:
+            where = " AND ".join(f"{name} = ?" for name in chosen)
+            found = cursor.sql(f"FROM {rows.table} WHERE {where}", params=list(chosen.values()))
+            return found.to_arrow_table()
+
     def rows(self, cursor: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.Table]:
         """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""
         if self.lazy and table in DETAILS:
             for (run,) in cursor.execute("SELECT run FROM runs ORDER BY run").fetchall():
-                yield from self._read(cursor, Rows(table, run))
+                if run not in self._sealed:
+                    yield from self._read(cursor, Rows(table, run))
         else:
             for batch in cursor.sql(f"FROM {table}").to_arrow_reader(BATCH_ROWS):
                 yield pa.Table.from_batches([batch])
+        if table in (*DETAILS, SAMPLE_EPOCHS):
+            for sealed in list(self._sealed.values()):
+                with sealed.cursor() as its:
+                    yield from sealed.rows(its, table)
 
     def fetch(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of one query as tuples; see `ask`."""
@@ -158,9 +175,12 @@ class Store:
                 cursor.execute(f"DELETE FROM {table} WHERE run = ?", [name])
             self.problems.pop(name, None)
             self._seen.pop(name, None)
+            self._sealed.pop(name, None)
 
     def close(self) -> None:
         """Closes the connection; a store in memory is gone."""
+        for sealed in self._sealed.values():
+            sealed.close()
         self.connection.close()
 
 
@@ -170,7 +190,8 @@ def open_store(*, lazy: bool = False) -> Store:
     connection.execute("ATTACH ':memory:' AS store (COMPRESS)")
     store = Store(connection, "store", lazy)
     _create(store)
-    _lock_down(connection)
+    connection.execute("SET enable_external_access = false")  # shuts files and the network out of SQL, for good
+    connection.execute("SET lock_configuration = true")
     return store
 
 
@@ -185,7 +206,7 @@ def open_sealed(path: Path) -> Store:
         raise FileNotFoundError(f"there is no {path}; make it with `interdash load RUN`")
     connection = None
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(str(path), read_only=True, config=SEALED)
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         found = int(row[0]) if row else None
     except (duckdb.Error, ValueError) as error:
@@ -200,7 +221,6 @@ def open_sealed(path: Path) -> Store:
             "make it again with `interdash load RUN`"
         )
     name = connection.execute("SELECT current_database()").fetchall()[0][0]
-    _lock_down(connection)
     return Store(connection, f'"{name}"')
 
 
@@ -237,63 +257,10 @@ def seal(run: Run, path: Path) -> Path:
     return path
 
 
-def column_units(store: Store) -> pd.DataFrame:
-    """Returns one row for each column: table_name, column_name, data_type, comment (its unit and meaning)."""
-    return store.ask(
-        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
-    )
-
-
-def export_tables(store: Store, folder: Path) -> list[Path]:
-    """Returns the files written: each table as Parquet and CSV, and `columns.csv` with the unit of every column.
-
-    Rows go through in batches; of a lazy store the long tables go from file to file, one label unit after the other.
-    """
-    import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
-
-    folder.mkdir(parents=True, exist_ok=True)
-    units = column_units(store)
-    written = []
-    for name in TABLES:
-        comments = units[units["table_name"] == name].set_index("column_name")["comment"]
-        with store.cursor() as cursor:
-            plain = cursor.sql(f"FROM {name} LIMIT 0").to_arrow_table().schema
-            schema = pa.schema([f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in plain])
-            flat = pa.schema([(f.name, _flat(pa.nulls(0, f.type)).type) for f in plain])
-            paths = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]
-            options = {"compression": "zstd", "write_page_checksum": True}
-            with pq.ParquetWriter(paths[0], schema, **options) as parquet, pa_csv.CSVWriter(paths[1], flat) as csv:
-                for table in store.rows(cursor, name):
-                    rows = table.select(schema.names).cast(schema)
-                    parquet.write_table(rows)
-                    csv.write_table(pa.table([_flat(column) for column in rows.columns], names=flat.names).cast(flat))
-        written += paths
-    units[units["table_name"].isin(TABLES)].to_csv(folder / "columns.csv", index=False)
-    return [*written, folder / "columns.csv"]
-
-
-def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Returns a column that CSV can hold: lists as JSON, bytes as hex."""
-    if pa.types.is_list(column.type):
-        texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
-        return pa.array(texts, pa.string())
-    if pa.types.is_binary(column.type):
-        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
-    return column
-
-
 def _create(store: Store) -> None:
     with store.transaction() as cursor:
         cursor.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
         cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('interdash', ?)", [str(SCHEMA), version("interdash")])
-
-
-def _lock_down(connection: duckdb.DuckDBPyConnection) -> None:
-    """Shuts files and the network out of SQL, for good."""
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
 
 
 def _changed_at(path: Path) -> int:
@@ -311,6 +278,13 @@ def _refresh(store: Store, run: Run) -> int:
     with store.cursor() as cursor:
         loaded = dict(cursor.execute("SELECT what, key FROM loaded WHERE run = ?", [name]).fetchall())
     found = {folder.name.rpartition("-")[0]: folder for folder in sorted(run.labels_dir.glob("[a-z]*-*"))}
+    keys = {what: folder.name for what, folder in found.items()}
+    if store.lazy and loaded != keys and _load_sealed(store, run, keys):
+        return len(keys)
+    if loaded != keys and store._sealed.pop(name, None):  # the labels have changed since
+        with store.transaction() as cursor:
+            _forget(cursor, name)
+        loaded = {}
     problems, count = [], 0
     for what in loaded.keys() - found.keys():
         with store.transaction() as cursor:
@@ -339,6 +313,26 @@ def _refresh(store: Store, run: Run) -> int:
     return count
 
 
+def _load_sealed(store: Store, run: Run, keys: dict[str, str]) -> bool:
+    """Returns whether the run's sealed file holds just these labels; then its short tables are copied from it."""
+    try:
+        sealed = open_sealed(run.path / f"{run.name}.duckdb")
+    except (FileNotFoundError, DamagedFileError):  # `verify` and `doctor` name a damaged one
+        return False
+    if dict(sealed.fetch("SELECT what, key FROM loaded WHERE run = ?", [run.name])) != keys:
+        sealed.close()
+        return False
+    store._sealed[run.name] = sealed
+    with store.transaction() as cursor:
+        _forget(cursor, run.name)
+        for table in {*OF_A_RUN, *FACTS, "loaded"} - {*DETAILS, SAMPLE_EPOCHS}:
+            cursor.register("rows", sealed._select(Rows(table, run.name)))
+            cursor.execute(f"INSERT INTO {table} BY NAME FROM rows")
+            cursor.unregister("rows")
+    store.problems[run.name] = []
+    return True
+
+
 def _insert(
     cursor: duckdb.DuckDBPyConnection, name: str, units: list[tuple[dict[str, pa.Table], dict[str, Any]]]
 ) -> None:
@@ -364,14 +358,15 @@ def _read_folder(folder: Path, lazy: bool) -> tuple[dict[str, pa.Table], dict[st
     return read, read_notes(folder / f"{tables[0]}.parquet")
 
 
-def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str) -> None:
-    """Deletes the rows of one label unit: of a table of the whole run, or of "<network>-<epoch>"."""
-    if what in OF_A_RUN:
-        cursor.execute(f"DELETE FROM {what} WHERE run = ?", [run])
-    else:
-        for table in FACTS:
-            cursor.execute(f"DELETE FROM {table} WHERE run = ? AND network = ? AND epoch = ?", [run, *split_name(what)])
-    cursor.execute("DELETE FROM loaded WHERE run = ? AND what = ?", [run, what])
+def _forget(cursor: duckdb.DuckDBPyConnection, run: str, what: str | None = None) -> None:
+    """Deletes the rows of one label unit: of a table of the whole run, or of "<network>-<epoch>"; None = of all."""
+    for table in OF_A_RUN if what is None else {what}.intersection(OF_A_RUN):
+        cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
+    for table in FACTS if what not in OF_A_RUN else ():
+        network, epoch = (None, None) if what is None else split_name(what)
+        where = "run = $1 AND ($2 IS NULL OR (network = $2 AND epoch = $3))"
+        cursor.execute(f"DELETE FROM {table} WHERE {where}", [run, network, epoch])
+    cursor.execute("DELETE FROM loaded WHERE run = $1 AND ($2 IS NULL OR what = $2)", [run, what])
 
 
 def _load_run(store: Store, run: Run) -> None:
@@ -397,3 +392,6 @@ def _load_run(store: Store, run: Run) -> None:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+_readers = ThreadPoolExecutor(READERS)

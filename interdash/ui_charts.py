@@ -104,7 +104,7 @@ def _drawn(
     dark: bool,
     selectable: bool,
     _figure: Callable[..., go.Figure],
-) -> go.Figure:
+) -> theme.Drawn:
     return theme.once(theme.themed(_figure(*frames, **options), dark), selectable)
 
 

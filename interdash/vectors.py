@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from interdash.details import Rows
+from interdash.details import SAMPLE_EPOCHS, Rows
 from interdash.files import DamagedFileError
-from interdash.parts import read_vectors
+from interdash.packs import pack_name
+from interdash.parts import dropped, read_vectors
 from interdash.queries import named
 from interdash.runs import Run
 from interdash.store import Store
@@ -23,24 +24,27 @@ def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int
     """Returns one interaction of a sample at every labelled epoch of the target, below τ too, and in the baselines.
 
     Columns: network, epoch, effect (nats), tau (nats, of that network, epoch and sample), salient, generalizes. No row
-    for a subset that does not exist.
+    for a subset that does not exist; where the full vectors are gone, one only where the interaction is salient.
     """
     life, problems = _life(store, run, sample)
     exists = np.array([0 < subset < effects.shape[1] for effects in life["effects"]], dtype=bool)
     life = life[exists]
     rows = life.assign(effect=[effects[int(type == "or"), subset] for effects in life["effects"]])
-    rows = rows.drop(columns="effects")
     labels = store.ask(
         """
-        SELECT network, epoch, e.tau, i.subset IS NOT NULL AS salient, i.generalizes
+        SELECT network, epoch, e.tau, i.subset IS NOT NULL AS salient, i.generalizes, i.effect::DOUBLE AS salient_effect
         FROM (FROM sample_epochs WHERE run = $run AND sample = $sample) e
         LEFT JOIN (FROM interactions WHERE run = $run AND sample = $sample AND type = $type AND subset = $subset) i
             USING (network, epoch)
+        ORDER BY network, epoch
         """,
         {"run": run.name, "sample": sample, "type": type, "subset": subset},
-        details=[Rows("interactions", run.name, sample=sample)],
+        details=[Rows(table, run.name, sample=sample) for table in ("interactions", SAMPLE_EPOCHS)],
     )
-    found = rows.merge(labels, on=["network", "epoch"], how="left").sort_values(["network", "epoch"], ignore_index=True)
+    found = labels.merge(rows.drop(columns="effects"), on=["network", "epoch"], how="left")
+    found["effect"] = found["effect"].astype(float).fillna(found["salient_effect"])
+    found = found.dropna(subset="effect", ignore_index=True)
+    found = found.loc[:, ["network", "epoch", "effect", "tau", "salient", "generalizes"]]
     found.attrs["problems"] = problems
     return found
 
@@ -94,13 +98,14 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
         [run.name, network, epoch, sample],
         details=[Rows("interactions", run.name, network, epoch, sample)],
     )
-    tau = store.fetch(
+    tau = store.ask(
         "SELECT tau FROM sample_epochs WHERE run = ? AND network = ? AND epoch = ? AND sample = ?",
         [run.name, network, epoch, sample],
-    )
+        details=[Rows(SAMPLE_EPOCHS, run.name, network, epoch, sample)],
+    )["tau"]
     found = found.merge(labels, on=["type", "subset"], how="left").sort_values("rank", ignore_index=True)
     found["salient"] = found["salient"].notna()
-    found["tau"] = tau[0][0] if tau else np.nan
+    found["tau"] = tau.iloc[0] if len(tau) else np.nan
     found = named(store, run.name, sample, found)
     found.attrs["problems"] = problems
     return found
@@ -140,11 +145,21 @@ def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]
         [run.name, sample, sample],
     )
     rows, problems = [], []
+    gone = dropped(run)
     for network, epoch, name, first in parts:
+        if pack_name(name) in gone:
+            continue
         try:
             rows.append((network, epoch, _effects(run.parts_dir / f"{name}.parquet", sample - first)))
         except (DamagedFileError, FileNotFoundError) as error:
             problems.append(str(error))
+    if without := sum(pack_name(name) in gone for _, _, name, _ in parts):
+        problems.insert(
+            0,
+            f"the full vectors of {without} of {len(parts)} labelled epochs were dropped to save space: an interaction "
+            f"is shown there only where it is salient; for new ones: `interdash gc {run.name} --want-vectors EPOCHS "
+            f"--delete`, then `interdash extract {run.name}`",
+        )
     return pd.DataFrame(rows, columns=["network", "epoch", "effects"]), problems
 
 

@@ -28,7 +28,8 @@ from interdash.parts import (
 )
 from interdash.retention import orphaned_labels, orphaned_parts
 from interdash.runs import Run
-from interdash.store import FACTS, OF_A_RUN, column_units, open_sealed, open_store
+from interdash.store import FACTS, OF_A_RUN, open_sealed, open_store
+from interdash.table_export import column_units
 
 Progress = Callable[[int, int], None]
 OF_A_UNIT = ("run", "network", "epoch")  # columns of a table that its files do not repeat

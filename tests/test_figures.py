@@ -8,6 +8,7 @@ import re
 
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io
 import pytest
 
 from interdash import figures, queries, queries_removal, spindle, ui
@@ -135,9 +136,12 @@ def test_drawn_once_looks_as_with_a_template(figure, small_store):
     drawn = theme.themed(figure(*frames(figure, small_store)), True).update_layout(width=700)
     for number, trace in enumerate(drawn.data):
         trace.uid = f"trace-{number}"
-    once = theme.once(drawn, selectable=False)
-    assert once.layout.template.to_plotly_json() == {} and "bdata" not in once.to_json()
-    svgs = [export.render(made, "svg").decode() for made in (drawn, once)]
+    before = drawn.to_json()
+    once = theme.once(drawn, selectable=False).to_dict()
+    text = plotly.io.to_json(once, validate=False, remove_uids=False)
+    assert "template" not in once["layout"] and "bdata" not in text and drawn.to_json() == before
+    as_sent = go.Figure(json.loads(text), _validate=False).update_layout(template=None)
+    svgs = [export.render(made, "svg").decode() for made in (drawn, as_sent)]
     with_template, without = (svg.replace(re.findall('id="defs-(.*?)"', svg)[0], "") for svg in svgs)
     assert with_template == without
 

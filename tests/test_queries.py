@@ -236,7 +236,10 @@ def test_vectors_pass_over_a_damaged_part(small_store, labelled_run, tmp_path):
     shutil.copytree(labelled_run.path, run.path)
     path = part_path(run, plan(run)[0][3])  # target, epoch 0, samples 0 to 24
     path.write_bytes(path.read_bytes()[:-9])
-    found = vectors.interaction_life(small_store, run, 3, "and", 1)
-    assert found["epoch"].tolist()[1:] == [1, 3]
+    for kind, subset in itertools.product(("and", "or"), range(1, 16)):
+        whole = vectors.interaction_life(small_store, labelled_run, 3, kind, subset)
+        found = vectors.interaction_life(small_store, run, 3, kind, subset)
+        lacks = (whole["network"] == "target") & (whole["epoch"] == 0) & ~whole["salient"]  # else it is in the labels
+        pd.testing.assert_frame_equal(found, whole[~lacks].reset_index(drop=True), rtol=1e-6)
     assert len(found.attrs["problems"]) == 1 and str(path) in found.attrs["problems"][0]
     assert vectors.all_interactions(small_store, run, 0, 3).attrs["problems"] == found.attrs["problems"]

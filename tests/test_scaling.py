@@ -82,7 +82,10 @@ SERVED = {
     "salient_rows": 100_000_000,
     "bytes_of_labels": 2_500_000_000,
     "tables": {"interactions": {"bytes_a_row": 10.5}},
-    "load_s": 4.2,
+    "bytes_of_sealed_file": 3_000_000_000,
+    "seal_s": 90.5,
+    "load_s": 0.7,
+    "load_from_labels_s": 4.2,
     "pages": {"bars": {"next page": {"value": 0.5, "bar": 1.0, "verdict": "PASS"}}},
 }
 
@@ -95,6 +98,9 @@ def test_many_rows_are_told_as_far_as_they_were_measured(scaling, parts, tmp_pat
         (tmp_path / "many_rows.json").write_text(json.dumps({**many, "served": SERVED}[parts]))
     page = " ".join(scaling.text(measured()).split())
     assert ("100,000,000 salient interactions in 2.50 GB of labels, 10.5 bytes" in page) == (
+        parts in ("both", "served")
+    )
+    assert ("takes 30.0 more, and 90.5 s to write. Opening takes 0.7 s from that file, 4.2 s from" in page) == (
         parts in ("both", "served")
     )
     assert ("1,234 reads, 0 errors, p50 12.5 ms, p95 80 ms (bar 500)" in page) == (parts in ("both", "readers"))

@@ -15,7 +15,8 @@ from interdash.details import DETAILS
 from interdash.files import DamagedFileError
 from interdash.parts import part_path, plan, read_table, write_table
 from interdash.runs import Run
-from interdash.store import TABLES, column_units, export_tables, open_sealed, open_store, seal
+from interdash.store import TABLES, open_sealed, open_store, seal
+from interdash.table_export import column_units, export_tables
 
 
 @pytest.fixture
@@ -290,15 +291,19 @@ def test_refresh_of_labels_by_an_older_version_names_the_command(empty, ready_ru
 
 
 @pytest.fixture
-def lazy(labelled_run):
-    made = open_store(lazy=True)
-    made.refresh(labelled_run)
-    yield made
-    made.close()
+def sealed_run(ready_run):
+    seal(ready_run, ready_run.path / "tiny.duckdb")
+    return ready_run
 
 
-def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(lazy, small_store, labelled_run):
-    assert {table for table, count in counts(lazy).items() if count == 0} == {*DETAILS, "robustness"}
+@pytest.mark.parametrize("served_from", ["labels", "sealed file"])
+def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
+    served_from, small_store, labelled_run, request, tmp_path
+):
+    lazy, is_sealed = open_store(lazy=True), served_from == "sealed file"
+    lazy.refresh(request.getfixturevalue("sealed_run") if is_sealed else labelled_run)
+    empty = {table for table, count in counts(lazy).items() if count == 0}
+    assert empty == {*DETAILS, "robustness"} | ({"sample_epochs"} if is_sealed else set())
     strongest = queries.interactions(small_store, "tiny", 3, 7).iloc[0]
     kind, subset = strongest["type"], int(strongest["subset"])
     ((last,),) = small_store.fetch("SELECT epoch FROM networks WHERE network = 'baseline-0'")
@@ -311,6 +316,9 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(lazy
         lambda some: queries.difference(some, "tiny", 3, "tiny", 3, 7),  # the same rows on both sides, once
         lambda some: queries_compare.difference_by_order(some, "tiny", 1, "tiny", 3),
         lambda some: queries_removal.sample_removals(some, "tiny", 3),
+        lambda some: queries.sample_strengths(some, "tiny"),
+        lambda some: queries.samples(some, "tiny", 3, queries.sample_numbers(some, "tiny", 3, sort="loss")[:9]),
+        lambda some: queries.sample_life(some, "tiny", 7),
         lambda some: vectors.all_interactions(some, labelled_run, 3, 7),
         lambda some: vectors.interaction_life(some, labelled_run, 7, kind, subset),
     ):
@@ -318,6 +326,60 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(lazy
         assert len(expected)
         pd.testing.assert_frame_equal(ask(lazy), expected)
     assert queries.interactions(lazy, "tiny", 99, 7).empty
+    for some, name in ((small_store, "full"), (lazy, "lazy")):
+        export_tables(some, tmp_path / name)
+    for table in TABLES:
+        whole, found = (pd.read_parquet(tmp_path / name / f"{table}.parquet") for name in ("full", "lazy"))
+        keys = [key for key in ("network", "epoch", "sample", "type", "subset", "size", "min_order") if key in whole]
+        both = (rows.sort_values(keys, ignore_index=True) if keys else rows for rows in (whole, found))
+        pd.testing.assert_frame_equal(*both)
+    lazy.close()
+
+
+def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, small_store, monkeypatch):
+    some = open_store(lazy=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_read_folder", None)  # would fail if it were called
+        assert some.refresh(sealed_run) == 5 and some.refresh(sealed_run) == 0
+    sealed_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)  # newer than the file, which has other tables
+    some.refresh(sealed_run)
+    assert queries.epochs(some, "tiny")["test_loss"].iloc[-1] == 1.5
+    life, sealed = queries.sample_life(small_store, "tiny", 7), some._sealed["tiny"]
+    folder = next(sealed_run.labels_dir.glob("target-00003-*"))
+    folder.rename(folder.with_name("target-00003-0000000000000000"))  # labels by other rules
+    assert some.refresh(sealed_run) == 5 and some._sealed == {}
+    pd.testing.assert_frame_equal(queries.sample_life(some, "tiny", 7), life)
+    assert counts(some)["sample_epochs"] == counts(small_store)["sample_epochs"] and sealed.fetch("SELECT 1") == [(1,)]
+    seal(sealed_run, sealed_run.path / "tiny.duckdb")
+    shutil.rmtree(next(sealed_run.labels_dir.glob("target-00001-*")))
+    assert some.refresh(sealed_run) == 0 and some._sealed == {}
+    assert queries.sample_life(some, "tiny", 7)["epoch"].tolist() == [0, 3]
+    some.close()
+
+
+@pytest.mark.parametrize("content", [b"no database", None])
+def test_a_damaged_sealed_file_is_passed_over(ready_run, small_store, content):
+    (ready_run.path / "tiny.duckdb").write_bytes(content or b"DUCK" * 9000)
+    some = open_store(lazy=True)
+    assert some.refresh(ready_run) == 5
+    expected = queries.sample_life(small_store, "tiny", 7)
+    pd.testing.assert_frame_equal(queries.sample_life(some, "tiny", 7), expected)
+    some.close()
+
+
+def test_a_sealed_run_compares_with_one_that_is_not(sealed_run, small_store, tmp_path):
+    other = Run(tmp_path / "other" / "second")
+    shutil.copytree(sealed_run.path, other.path)
+    (other.path / "tiny.duckdb").unlink()
+    some = open_store(lazy=True)
+    some.refresh(sealed_run)
+    some.refresh(other)
+    expected = queries.difference(small_store, "tiny", 1, "tiny", 3, 7)
+    for first, second in (("tiny", "second"), ("second", "tiny")):
+        pd.testing.assert_frame_equal(queries.difference(some, first, 1, second, 3, 7), expected)
+    some.drop("tiny")
+    assert queries.sample_life(some, "tiny", 7).empty and len(queries.sample_life(some, "second", 7)) == 3
+    some.close()
 
 
 def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_path, monkeypatch):

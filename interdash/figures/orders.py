@@ -172,30 +172,37 @@ def _unit(normalised: bool) -> str:
     return "strength (mean of orders = 1)" if normalised else "strength (nats)"
 
 
-Groups = dict[tuple[str, int], pd.DataFrame]  # rows by type and epoch
+Groups = dict[tuple[str, int], dict[str, list[Any]]]  # columns by type and epoch
 
 
 def _groups(rows: pd.DataFrame) -> Groups:
-    return {(str(kind), int(epoch)): found for (kind, epoch), found in rows.groupby(["type", "epoch"], sort=False)}  # pyright: ignore
+    columns = ["size", *(f"{part}_{sign}" for part in PARTS for sign in ("positive", "negative"))]
+    groups: Groups = {}
+    for kind, epoch, *values in zip(*(rows[name].tolist() for name in ("type", "epoch", *columns)), strict=True):
+        here = groups.setdefault((kind, epoch), {name: [] for name in columns})
+        for name, value in zip(columns, values, strict=True):
+            here[name].append(value)
+    return groups
 
 
 def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int) -> list[dict[str, Any]]:
     """What changes from epoch to epoch, trace by trace: four bars an order and the spindle, if there is one."""
-    here = groups.get((kind, epoch))
-    sizes = [] if here is None else here["size"].tolist()
+    here = groups.get((kind, epoch), {})
     bars = [
         {
             "type": "bar",
-            "x": sizes,
-            "y": [] if here is None else here[f"{part}_{sign}"].tolist(),
-            "hovertemplate": f"epoch {epoch}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
+            "x": here.get("size", []),
+            "y": here.get(f"{part}_{sign}", []),
+            "meta": epoch,
         }
-        for part, (name, _, _) in PARTS.items()
+        for part in PARTS
         for sign in ("positive", "negative")
     ]
     if expected is None or expected.empty:
         return bars
-    spindle = expected[(expected["type"] == kind)] if epoch == 0 else expected.iloc[:0]
+    if epoch > 0:
+        return [*bars, {"type": "scatter", "x": [], "y": []}]
+    spindle = expected[(expected["type"] == kind)]
     x = [*spindle["size"], None, *spindle["size"]] if len(spindle) else []
     return [*bars, {"type": "scatter", "x": x, "y": [*spindle["positive"], None, *spindle["negative"]] if x else []}]
 
@@ -210,6 +217,7 @@ def _traces(
             "legendgroup": part,
             "showlegend": first and sign == "positive",
             "marker": {"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
+            "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
         }
         for part, (name, colour, _) in PARTS.items()
         for sign in ("positive", "negative")

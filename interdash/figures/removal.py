@@ -19,7 +19,7 @@ from interdash.figures.theme import NATS
 PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
 GREY = "#8A8F98"
 SKY = "#56B4E9"
-MOST = 2_000  # samples drawn one by one: more make a browser slow
+MOST = 1_000  # samples drawn one by one: more make a browser slow
 KINDS = {  # what was removed: name, colour, dash, marker
     "non_generalizable": ("without the non-generalizable", theme.NON_GENERALIZABLE, "dash", "square"),
     "random": ("control: random, same strength", GREY, "dot", "x"),
@@ -148,7 +148,7 @@ def _ribbon(figure: Sheet, column: int, x: Sequence[float], low: pd.Series, high
 def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     """Change of the loss of every explained sample.
 
-    How to read: one marker a sample, its non-generalizable interactions removed; of more than 2,000 samples, those that
+    How to read: one marker a sample, its non-generalizable interactions removed; of more than 1,000 samples, those that
     change most. Above zero, the sample was held up by
     interactions that do not transfer: without them its loss rises. Below zero they did harm. Samples at the right were
     badly classified before.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseFigure
 from plotly.colors import get_colorscale
 
 from interdash.figures.sheet import Sheet
@@ -78,7 +79,19 @@ def themed(figure: go.Figure, dark: bool = False) -> go.Figure:
     return figure.update_layout(template=_TEMPLATES[dark])
 
 
-def once(figure: go.Figure, selectable: bool) -> go.Figure:
+class Drawn(BaseFigure):
+    """A figure to be sent to the browser as it is: Plotly checks and copies nothing of it, however often it is sent."""
+
+    def __init__(self, properties: dict[str, Any]) -> None:
+        """Takes what `to_dict` returns."""
+        self._properties = properties
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns data, layout and frames; not a copy."""
+        return self._properties
+
+
+def once(figure: go.Figure, selectable: bool) -> Drawn:
     """Returns a themed figure in a form that the browser draws once.
 
     Streamlit's page hands every figure to Plotly twice, the second time a copy, with clicks as it wants them. Plotly
@@ -86,21 +99,21 @@ def once(figure: go.Figure, selectable: bool) -> go.Figure:
     of packed arrays; so there are none: the template's properties are set where they apply, arrays are lists, and
     `datarevision` says that the data are the same.
     """
-    layout: dict[str, Any] = figure.layout.to_plotly_json()
-    defaults = layout.pop("template")["layout"]
+    of_figure: Any = figure.layout
+    layout: dict[str, Any] = dict(of_figure._props)  # `to_plotly_json` would copy everything, frames above all
+    defaults = dict(layout.pop("template")["layout"])
     each = {name: defaults.pop(f"{name}defaults") for name in ("annotation", "shape")}
     axes = {name: defaults.pop(f"{name}axis") for name in ("x", "y")}
     layout = _over(defaults, layout)
     layout |= {key: _over(axes[key[0]], value) for key, value in layout.items() if key[1:5] == "axis"}
     layout |= {f"{name}s": [_over(of, one) for one in layout.get(f"{name}s", ())] for name, of in each.items()}
-    data = [trace.to_plotly_json() for trace in figure.data]
+    data = [trace._props for trace in figure.data]
     for bars in (trace for trace in data if trace["type"] == "bar"):  # have no grid along them, as in a template
         along = bars.get("yaxis", "y") if bars.get("orientation") == "h" else bars.get("xaxis", "x")
         layout[f"{along[0]}axis{along[1:]}"].setdefault("showgrid", False)
     layout |= {"datarevision": 1} | ({"dragmode": "pan", "clickmode": "event+select"} if selectable else {})
-    frames = [frame.to_plotly_json() for frame in figure.frames]
-    drawn = go.Figure(_listed({"data": data, "layout": layout}) | {"frames": frames}, _validate=False)
-    return drawn.update_layout(template=None)  # else that of Plotly itself
+    frames = [frame._props for frame in figure.frames]
+    return Drawn(_listed({"data": data, "layout": layout}) | {"frames": frames})
 
 
 def _over(defaults: Any, own: Any) -> Any:
