@@ -4,6 +4,7 @@ Formulas on the frames of `vectors` and `queries`: the dashboard draws their res
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -71,10 +72,11 @@ def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[
     v = outputs["v"].to_numpy(dtype=np.float64)
     spread = np.square(v - v.mean()).sum() if len(v) else 0.0
     strength = interactions["strength"].to_numpy(dtype=np.float64)
+    masks, *of_each = _columns(outputs, interactions)
     rows, done = [], 0
     total = np.full(len(v), v[0] if len(v) else 0.0)
     for count in sorted({min(count, len(interactions)) for count in counts}) if len(v) else []:
-        total += triggered(outputs, interactions.iloc[done:count])
+        total += _triggered(masks, *(values[done:count] for values in of_each))
         done = count
         rows.append(
             {
@@ -103,12 +105,20 @@ def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
     An AND is triggered if all of its variables are present, an OR if any is. With all interactions and v(x_∅) this is
     `interactions.matched_outputs`, v − δ; here a few are summed one by one, which needs no torch.
     """
-    masks = outputs["subset"].to_numpy(dtype=np.int64)
+    return _triggered(*_columns(outputs, interactions))
+
+
+def _columns(outputs: pd.DataFrame, interactions: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Returns the masks, and of each interaction the subset, the effect, and whether it is an OR."""
+    masks, subsets = (rows["subset"].to_numpy(dtype=np.int64) for rows in (outputs, interactions))
+    return masks, subsets, interactions["effect"].to_numpy(dtype=np.float64), (interactions["type"] == "or").to_numpy()
+
+
+def _triggered(masks: np.ndarray, subsets: np.ndarray, effects: np.ndarray, is_or: np.ndarray) -> np.ndarray:
     total = np.zeros(len(masks))
-    subsets = interactions["subset"].to_numpy(dtype=np.int64)
-    for subset, effect, is_or in zip(subsets, interactions["effect"], interactions["type"] == "or", strict=True):
+    for subset, effect, any_is_enough in zip(subsets.tolist(), effects.tolist(), is_or.tolist(), strict=True):
         present = masks & subset
-        total += effect * (present != 0 if is_or else present == subset)
+        total += effect * (present != 0 if any_is_enough else present == subset)
     return total
 
 
@@ -171,4 +181,9 @@ def story_text(told: dict[str, float | int | bool | None]) -> str:
 
 def numbered(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns rows with `names` as "{0, 3}", by the variables' numbers in `members`, as they are drawn on an image."""
-    return rows.assign(names=["{" + ", ".join(map(str, members)) + "}" for members in rows["members"]])
+    return rows.assign(names=[_numbers(members) for members in rows["members"]])
+
+
+@lru_cache(maxsize=2**17)
+def _numbers(members: tuple[int, ...]) -> str:
+    return "{" + ", ".join(map(str, members)) + "}"

@@ -80,4 +80,9 @@ def label(subset: int, names: Sequence[str]) -> str:
     >>> label(0, ["age"])
     '∅'
     """
+    return _label(subset, tuple(names))
+
+
+@lru_cache(maxsize=2**17)  # a page has thousands of them, the same ones for every image
+def _label(subset: int, names: tuple[str, ...]) -> str:
     return "{" + ", ".join(names[i] for i in members(subset)) + "}" if subset else "∅"

@@ -48,7 +48,7 @@ from interdash.ui_choose import (
     refuse,
     write,
 )
-from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, roots, run_names
+from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, read_ahead, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_gallery import gallery
 from interdash.ui_style import style
@@ -79,6 +79,7 @@ __all__ = [  # for pages
     "need_labels",
     "open_run",
     "pin_clicked",
+    "read_ahead",
     "refuse",
     "roots",
     "run_names",

@@ -76,15 +76,21 @@ def load(run: Run) -> tuple[Store, tuple[int, ...]]:
 def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
-    busy = shared.ahead is not None and shared.ahead.is_alive()
-    if shared.versions.get(str(run.path)) != data_version(run) and not busy:
-        shared.ahead = threading.Thread(target=_try_load, args=(shared, run), daemon=False)  # ends whole
+    if shared.versions.get(str(run.path)) != data_version(run):
+        read_ahead(lambda: _load(shared, run))
+
+
+def read_ahead(read: Callable[[], Any]) -> None:
+    """Has what will probably be looked at next read into the caches in the background, unless that is under way."""
+    shared = _shared()
+    if shared.ahead is None or not shared.ahead.is_alive():
+        shared.ahead = threading.Thread(target=_try, args=(read,), daemon=False)  # ends whole
         shared.ahead.start()
 
 
-def _try_load(shared: "_Shared", run: Run) -> None:
-    with suppress(Exception):  # the page that opens the run meets the same trouble, and can say so
-        _load(shared, run)
+def _try(read: Callable[[], Any]) -> None:
+    with suppress(Exception):  # the page that needs it meets the same trouble, and can say so
+        read()
 
 
 def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:

@@ -160,21 +160,38 @@ def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned
         return ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
 
 
+def ask_all(page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int) -> dict[str, Any]:
+    """Returns all that is drawn of one sample at one epoch, by name."""
+    life = page.ask(queries.sample_life, sample=number)
+    now: Any = life.loc[life["epoch"] == epoch].iloc[0]
+    listed = page.ask(queries.interactions, epoch=epoch, sample=number, limit=top)
+    if chosen is None and len(listed):
+        chosen = listed["type"].iloc[0], int(listed["subset"].iloc[0])
+    kind, subset = chosen or ("", 0)
+    return {
+        "row": page.ask(queries.sample, sample=number),
+        "life": life,
+        "now": now,
+        "every": page.read(vectors.all_interactions, epoch=epoch, sample=number),
+        "listed": listed,
+        "rebuilt": page.read(drilldown.faithfulness, epoch=epoch, sample=number, counts=(*STEPS, int(now["salient"]))),
+        "chosen": (kind, subset),
+        "life of chosen": page.read(vectors.interaction_life, sample=number, type=kind, subset=subset)
+        if subset
+        else None,
+    }
+
+
 def show_sample(
     page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int, side: str = ""
 ) -> dict[str, Callable[[], None]]:
     """Draws one sample at one epoch; returns what draws the sections below. `side` tells two on one page apart."""
-    row = page.ask(queries.sample, sample=number)
-    life = page.ask(queries.sample_life, sample=number)
-    now: Any = life.loc[life["epoch"] == epoch].iloc[0]
+    found = ask_all(page, number, epoch, chosen, top)
+    row, life, now, every, listed = (found[name] for name in ("row", "life", "now", "every", "listed"))
     image = page.run.config.masking.kind == "image"
-    every = page.read(vectors.all_interactions, epoch=epoch, sample=number)
-    listed = page.ask(queries.interactions, epoch=epoch, sample=number, limit=top)
     if image:
         every, listed = drilldown.numbered(every), drilldown.numbered(listed)
-    if chosen is None and len(listed):
-        chosen = listed["type"].iloc[0], int(listed["subset"].iloc[0])
-    kind, subset = chosen or ("", 0)
+    kind, subset = found["chosen"]
     name = f"{kind}-{subset}"
     pick = clicked_in(f"interactions{side}", "interaction")
 
@@ -187,8 +204,7 @@ def show_sample(
         f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
         + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
     )
-    counts = (*STEPS, int(now["salient"]))
-    rebuilt = page.read(drilldown.faithfulness, epoch=epoch, sample=number, counts=counts)
+    rebuilt = found["rebuilt"]
     show_faithfulness(rebuilt, now, side)
     left, right = (st.container(), st.container()) if side else st.columns([2, 3])
     with left:
@@ -200,8 +216,9 @@ def show_sample(
     with right:
         ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
     if subset:
-        show_life(page, number, epoch, kind, subset, side, image)
-    ui.warn_of(every.attrs["problems"])
+        names = [*map(str, range(len(row["names"].iloc[0])))] if image else list(row["names"].iloc[0])
+        show_life(page, found["life of chosen"], f"{kind.upper()} {subsets.label(subset, names)}", epoch, side)
+    ui.warn_of(found["every"].attrs["problems"])
 
     def waterfall() -> None:
         steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
@@ -243,12 +260,9 @@ def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
         st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
 
 
-def show_life(page: ui.Page, number: int, epoch: int, kind: str, subset: int, side: str, image: bool) -> None:
+def show_life(page: ui.Page, life: pd.DataFrame, name: str, epoch: int, side: str) -> None:
     """Draws one interaction over the epochs."""
-    life = page.read(vectors.interaction_life, sample=number, type=kind, subset=subset)
-    names = page.ask(queries.sample, sample=number)["names"].iloc[0]
-    text = subsets.label(subset, list(map(str, range(len(names)))) if image else list(names))
-    st.markdown(f"##### {kind.upper()} {links.plain(text)}")
+    st.markdown(f"##### {links.plain(name)}")
     st.markdown(drilldown.story_text(drilldown.story(life)))
     key = f"interaction-life{side}"
     ui.show(charts.interaction_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
@@ -283,3 +297,5 @@ with ui.page("Sample") as page:
         for column, draw in zip(st.columns(len(below), gap="medium"), below, strict=True):
             with column:
                 draw[view]()
+    following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
+    ui.read_ahead(lambda: [ask_all(page, sample, epoch, chosen, top) for sample in following])
