@@ -12,7 +12,7 @@ import atexit
 import gc
 import html
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -67,7 +67,6 @@ __all__ = [  # for pages
     "choose_log",
     "choose_normalised",
     "choose_phases",
-    "choose_section",
     "choose_several",
     "choose_split",
     "choose_types",
@@ -83,6 +82,7 @@ __all__ = [  # for pages
     "refuse",
     "roots",
     "run_names",
+    "sections",
     "show",
     "warn_of",
     "write",
@@ -100,6 +100,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
 }
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
+OF_A_TAB = ("view", "epochs")
 DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by")  # … and these to the page Figures
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
 LOOK_AGAIN = 20  # seconds between looks for newer data while a page stays open
@@ -182,6 +183,15 @@ def frame(title: str) -> Iterator[None]:
             st.button("Log out", on_click=st.logout, help=str(st.user.get("email", "")) or None)
     st.title(title, anchor=False)
     try:
+        with _trouble_in_words(title):
+            yield
+    finally:
+        _freeze(title)
+
+
+@contextmanager
+def _trouble_in_words(title: str) -> Iterator[None]:
+    try:
         yield
     except KNOWN_TROUBLE as error:
         st.error(_words(error), icon=":material/error:")
@@ -194,8 +204,28 @@ def frame(title: str) -> Iterator[None]:
             icon=":material/error:",
         )
         st.stop()
-    finally:
-        _freeze(title)
+
+
+def sections(draw: Mapping[str, Callable[[], None]]) -> None:
+    """Draws the last part of a page, tabs of which one is open; a click on another draws that tab alone.
+
+    Whatever else is chosen in a tab, and so changes the address, draws the whole page.
+    """
+    _sections(draw, _address())
+
+
+@st.fragment
+def _sections(draw: Mapping[str, Callable[[], None]], address: dict[str, list[str]]) -> None:
+    if _address() != address:
+        st.rerun()
+    view, section = choose_section(list(draw))
+    with section, _trouble_in_words(view):
+        draw[view]()
+
+
+def _address() -> dict[str, list[str]]:
+    """Returns the choices in the address that count beyond the tab."""
+    return {key: st.query_params.get_all(key) for key in st.query_params if key not in OF_A_TAB}
 
 
 @st.cache_resource(show_spinner=False)

@@ -40,7 +40,8 @@ def compare_curves(pages: list[ui.Page]) -> None:
     rows = ui.ask(pages, queries_compare.curves, names, split=split)
     if by == "phase":
         rows = alignment.aligned(rows, ui.ask(pages, queries_compare.phases_of, names))
-        for name in alignment.without_phases(rows):
+    with st.container():  # always there: what moves down on a page is drawn anew
+        for name in alignment.without_phases(rows) if by == "phase" else ():
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
     ui.show(charts.curves, rows, key="curves", by=by, log=log)
     st.subheader("What they end with", anchor=False)

@@ -1,5 +1,6 @@
 """Dynamics: losses, strengths, H and orders of one run over its epochs."""
 
+import pandas as pd
 import streamlit as st
 
 from interdash import queries, queries_removal, spindle, ui
@@ -32,20 +33,25 @@ with ui.page("Dynamics") as page:
     ui.choose_phases(page, phases, dynamics.phase_text(phases))
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, **chosen)))
 
-    view, section = ui.choose_section(["Orders at one epoch", "Six epochs", "Order × epoch"])
-    with section:
-        if view == "Order × epoch":
-            for kind in types:
-                maps = {"map": page.ask(queries.order_map, **chosen, type=kind), "phases": phases}
-                ui.show(orders.order_map, maps, key=f"map-{kind}", note=page.note, log=log, type=kind)
-            st.stop()
+    def by_order(normalised: bool) -> dict[str, pd.DataFrame]:
+        settings = {**chosen, "types": types, "normalised": normalised}
+        rows = page.ask(queries.order_strength, **settings)
+        return {"orders": rows, "spindle": page.ask(spindle.expected_orders, **settings)}
+
+    def show_one_epoch() -> None:
         normalised = ui.choose_normalised()
-        by_order = page.ask(queries.order_strength, **chosen, types=types, normalised=normalised)
-        expected = page.ask(spindle.expected_orders, **chosen, types=types, normalised=normalised)
-        frames = {"orders": by_order, "spindle": expected}
-        if view == "Six epochs":
-            options = {"epochs": ui.choose_epochs(page), "normalised": normalised}
-            ui.show(orders.order_strength_row, frames, key="six-epochs", note=page.note, **options)
-        else:
-            options = {"pinned": epoch, "normalised": normalised, "log": log}
-            ui.show(orders.order_strength, frames | {"strength": strength}, key="orders", note=page.note, **options)
+        frames = by_order(normalised) | {"strength": strength}
+        options = {"pinned": epoch, "normalised": normalised, "log": log}
+        ui.show(orders.order_strength, frames, key="orders", note=page.note, **options)
+
+    def show_six_epochs() -> None:
+        normalised = ui.choose_normalised()
+        options = {"epochs": ui.choose_epochs(page), "normalised": normalised}
+        ui.show(orders.order_strength_row, by_order(normalised), key="six-epochs", note=page.note, **options)
+
+    def show_map() -> None:
+        for kind in types:
+            maps = {"map": page.ask(queries.order_map, **chosen, type=kind), "phases": phases}
+            ui.show(orders.order_map, maps, key=f"map-{kind}", note=page.note, log=log, type=kind)
+
+    ui.sections({"Orders at one epoch": show_one_epoch, "Six epochs": show_six_epochs, "Order × epoch": show_map})

@@ -1,5 +1,7 @@
 """Removal: what the losses would be without the non-generalizable interactions, and how far G can be trusted."""
 
+from functools import partial
+
 import streamlit as st
 
 from interdash import correlation, ui
@@ -114,6 +116,5 @@ with ui.page("Removal") as page:
     pin = ui.pin_clicked("removals", page)
     ui.show(charts.removals, after, key="removals", on_select=pin, note=page.note, log=log, pinned=epoch)
 
-    view, section = ui.choose_section(list(SECTIONS))
-    with section:
-        SECTIONS[view](page, epoch, min_order=min_order, dose=dose, log=log)
+    settings = {"min_order": min_order, "dose": dose, "log": log}
+    ui.sections({name: partial(draw, page, epoch, **settings) for name, draw in SECTIONS.items()})

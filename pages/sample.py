@@ -1,6 +1,7 @@
 """Sample: find one; then its input, its interactions at an epoch, what they add up to, and how faithful that is."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -269,6 +270,13 @@ def show_life(page: ui.Page, life: pd.DataFrame, name: str, epoch: int, side: st
     ui.warn_of(life.attrs["problems"])
 
 
+def show_beside(draw: list[Callable[[], None]]) -> None:
+    """Draws the same section of each sample shown."""
+    for column, one in zip(st.columns(len(draw), gap="medium"), draw, strict=True):
+        with column:
+            one()
+
+
 with ui.page("Sample") as page:
     if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
         st.session_state["sample_of"] = page.run.name
@@ -292,10 +300,6 @@ with ui.page("Sample") as page:
             below = [show_sample(page, number, epoch, chosen, top, side="-left")]
         with right:
             below.append(show_sample(page, pinned[0], pinned[1], chosen, top, side="-right"))
-    view, section = ui.choose_section(list(below[0]))
-    with section:
-        for column, draw in zip(st.columns(len(below), gap="medium"), below, strict=True):
-            with column:
-                draw[view]()
+    ui.sections({view: partial(show_beside, [draw[view] for draw in below]) for view in below[0]})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
     ui.read_ahead(lambda: [ask_all(page, sample, epoch, chosen, top) for sample in following])

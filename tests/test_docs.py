@@ -124,7 +124,7 @@ def test_pictures_show_what_there_is():
         page, _, heading = place.partition("#")
         stem, _, query = page.partition("?")
         source = read(f"pages/{stem}.py")
-        found = re.findall(r'choose_section\(\[([^\]]*)|subheader\(f?("[^"{]*)', source)
+        found = re.findall(r'ui\.sections\(\{([^}]*)|subheader\(f?("[^"{]*)', source)
         assert not heading or any(f'"{heading}' in "".join(each) for each in found), f"{name}: no {heading!r}"
         assert all(f'key="{part.partition("=")[0]}"' in source for part in query.split("&") if part), f"{name}: {query}"
 
