@@ -11,6 +11,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,21 @@ def figure_files(
     drawn: Mapping[str, Drawing | Panels], settings: Settings, *, sources: bool = False
 ) -> Iterator[tuple[str, bytes]]:
     """Yields the figures' files: name and content; with `sources` also the pgfplots source of lines and bars."""
-    for name, drawing in drawn.items():
-        figure = drawing.printed(settings.size)
-        for form in settings.formats:
-            yield f"figures/{name}.{form}", export.render(figure, form, dpi=settings.dpi)
-        if sources and (picture := pgfplots.source(figure)):
-            yield f"pgfplots/{name}.tex", picture.encode()
+    with ThreadPoolExecutor(1) as pool:  # while Chromium draws a figure, the next one is made
+        before: Iterator[tuple[str, bytes]] = iter(())
+        for name, drawing in drawn.items():
+            figure = drawing.printed(settings.size)
+            asked = {form: pool.submit(export.render, figure, form, dpi=settings.dpi) for form in settings.formats}
+            yield from before
+            before = _files(name, figure, asked, sources)
+        yield from before
+
+
+def _files(name: str, figure: Any, asked: Mapping[str, Future[bytes]], sources: bool) -> Iterator[tuple[str, bytes]]:
+    for form, file in asked.items():
+        yield f"figures/{name}.{form}", file.result()
+    if sources and (picture := pgfplots.source(figure)):
+        yield f"pgfplots/{name}.tex", picture.encode()
 
 
 def bundle(

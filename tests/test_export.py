@@ -246,6 +246,16 @@ def test_24_at_once_get_each_its_own(chromium):
         assert all(pool.map(ask, range(24)))
 
 
+def test_a_page_that_has_drawn_others_draws_as_a_new_one(chromium, figures, monkeypatch):
+    some = [drawing.printed(venues.venue("icml-column")) for drawing in list(figures.values())[:4]]
+    drawn = {}
+    for renewed in (1, 5):  # after each figure; in the middle of these
+        export.close()
+        monkeypatch.setattr(export, "RENEWED", renewed)
+        drawn[renewed] = [export.render(figure, "png", dpi=96) for figure in some * 2]
+    assert drawn[1] == drawn[5] and drawn[1][:4] == drawn[1][4:] and len(set(drawn[1])) == 4
+
+
 def test_a_killed_chromium_is_started_again_and_none_is_left(chromium):
     export.render(simple("before"), "svg")
     for child in psutil.Process().children(recursive=True):

@@ -17,6 +17,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 REMEDY = "install it with `apt-get install --no-install-recommends chromium fonts-liberation`"
 OFFLINE = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")  # it asks nobody for anything
 SECONDS = 60.0  # until a figure is given up
+RENEWED = 20  # figures
 PATIENCE = 600.0  # … that waits for others to be drawn
 
 
@@ -133,7 +134,9 @@ class _Browser:
                 try:
                     self._kaleido = self._kaleido or await _started(path)
                     return await asyncio.wait_for(self._kaleido.calc_fig(figure, options), SECONDS)
-                except Exception as error:  # whatever broke: Chromium was killed, or hangs
+                except (Exception, asyncio.CancelledError) as error:  # whatever broke: Chromium was killed, or hangs
+                    if (task := asyncio.current_task()) and task.cancelling():
+                        raise  # nobody waits for the figure any more
                     await self._end()
                     if last:
                         raise RuntimeError(
@@ -170,12 +173,24 @@ async def _started(path: str) -> Any:
     import kaleido
     from choreographer.browsers.chromium import Chromium
 
+    class Kept(kaleido.Kaleido):
+        """Loads its page anew after every `RENEWED` figures; after each, as Kaleido does, takes as long as a figure."""
+
+        drawn = 0
+
+        async def _return_kaleido_tab(self, tab: Any) -> None:
+            self.drawn += 1
+            if self.drawn % RENEWED:
+                await self.tabs_ready.put(tab)
+            else:
+                await super()._return_kaleido_tab(tab)
+
     class Offline(Chromium):
         def get_cli(self) -> list[str]:
             return [*super().get_cli(), *OFFLINE]
 
     # mathjax=False: else it would be fetched from the network
-    browser = kaleido.Kaleido(n=1, timeout=SECONDS, mathjax=False, path=path, browser_cls=Offline)
+    browser = Kept(n=1, timeout=SECONDS, mathjax=False, path=path, browser_cls=Offline)
     await asyncio.wait_for(browser.open(), SECONDS)
     return browser
 
