@@ -28,7 +28,6 @@ from interdash.files import DamagedFileError, words
 from interdash.runs import Run
 from interdash.store import Store
 from interdash.ui_charts import CONFIG, alt_text, below, clicked, explanation, is_dark, show
-from interdash.ui_charts import expect as expect_charts
 from interdash.ui_choose import (
     choose,
     choose_epoch,
@@ -51,6 +50,7 @@ from interdash.ui_choose import (
 from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, read_ahead, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_gallery import gallery
+from interdash.ui_preload import expect_charts
 from interdash.ui_style import style
 
 # fmt: off
@@ -168,6 +168,8 @@ def _leave_behind(page: Page) -> None:
 @contextmanager
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
+    if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
+        expect_charts()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
     st.html(style(is_dark()))
     if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
@@ -238,7 +240,6 @@ def _freeze(title: str) -> None:
 
 def expect(name: str | None) -> None:
     """Has a run loaded in the background, the one that a page would open, so that its first chart comes sooner."""
-    expect_charts()
     if not (names := run_names()):
         return
     chosen = name if name in names else _first(names)

@@ -4,7 +4,6 @@ import inspect
 import io
 import pickle
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -57,16 +56,6 @@ def show(
         )
     below(f"{caption} {note}".strip(), how, frames, key)
     return event
-
-
-def expect() -> None:
-    """Has the browser read the chart library while a page without charts is looked at: that takes it a second."""
-    for path in (Path(st.__file__).parent / "static" / "static" / "js").glob("PlotlyChart.*.js"):
-        st.html(
-            "<script>{const main = document.querySelector('script[type=module][src*=\"static/js/\"]');"
-            f"if (main) import(new URL('{path.name}', main.src)).catch(() => 0)}}</script>",
-            unsafe_allow_javascript=True,
-        )
 
 
 def alt_text(caption: str, frames: Mapping[str, pd.DataFrame]) -> str:
