@@ -8,6 +8,7 @@ def style(dark: bool) -> str:
     return f"""<style>
 .block-container {{padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}}
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
+.stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
 [class*="st-key-below-"] {{flex-wrap: nowrap;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 [class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
