@@ -4,12 +4,11 @@ Formulas on the frames of `vectors` and `queries`: the dashboard draws their res
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from interdash import vectors
+from interdash import subsets, vectors
 from interdash.files import DamagedFileError
 from interdash.runs import Run
 from interdash.store import Store
@@ -181,9 +180,5 @@ def story_text(told: dict[str, float | int | bool | None]) -> str:
 
 def numbered(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns rows with `names` as "{0, 3}", by the variables' numbers in `members`, as they are drawn on an image."""
-    return rows.assign(names=[_numbers(members) for members in rows["members"]])
-
-
-@lru_cache(maxsize=2**17)
-def _numbers(members: tuple[int, ...]) -> str:
-    return "{" + ", ".join(map(str, members)) + "}"
+    numbers = tuple(map(str, range(1 + max(map(max, filter(None, rows["members"])), default=-1))))
+    return rows.assign(names=[subsets.label(subset, numbers) for subset in rows["subset"]])

@@ -146,14 +146,13 @@ def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]
     )
     rows, problems = [], []
     gone = dropped(run)
-    for network, epoch, name, first in parts:
-        if pack_name(name) in gone:
-            continue
+    kept = [part for part in parts if pack_name(part[2]) not in gone]
+    for network, epoch, name, first in kept:
         try:
             rows.append((network, epoch, _effects(run.parts_dir / f"{name}.parquet", sample - first)))
         except (DamagedFileError, FileNotFoundError) as error:
             problems.append(str(error))
-    if without := sum(pack_name(name) in gone for _, _, name, _ in parts):
+    if without := len(parts) - len(kept):
         problems.insert(
             0,
             f"the full vectors of {without} of {len(parts)} labelled epochs were dropped to save space: an interaction "

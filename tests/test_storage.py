@@ -70,7 +70,8 @@ def test_any_flipped_bit_is_found(ready_run):
                 place, bit = rng.randrange(len(good)), rng.randrange(8)
                 flip(path, place, bit)
                 # white space in JSON means nothing, nor may the 17th digit of a number
-                same = path.suffix == ".json" and json_equal(path, good)
+                may_be_same = good[place : place + 1].isspace() or good[place : place + 1].isdigit()
+                same = path.suffix == ".json" and may_be_same and json_equal(path, good)
                 assert same or not verify(ready_run).ok, f"{name}, byte {place}, bit {bit}"
                 path.write_bytes(good)
     assert verify(ready_run).ok

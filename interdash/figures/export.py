@@ -17,8 +17,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 REMEDY = "install it with `apt-get install --no-install-recommends chromium fonts-liberation`"
 OFFLINE = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")  # it asks nobody for anything
 SECONDS = 60.0  # until a figure is given up
-RENEWED = 20  # figures
 PATIENCE = 600.0  # … that waits for others to be drawn
+RENEWED = 20  # figures that one page draws
 
 
 class NoBrowserError(RuntimeError):
