@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def fresh_process():
         streamlit.cache_resource.clear()
     yield
     sys.modules["__main__"] = before
+
+
+@pytest.fixture(autouse=True, scope="session")
+def components_are_found_once():
+    """Looks for installed Streamlit components once, not for every page under AppTest, most of whose time it took."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(autouse=True)

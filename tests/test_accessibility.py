@@ -6,7 +6,7 @@ import axe_playwright_python
 import pytest
 
 from interdash import ui
-from tests.test_browser import address, browser, opened, root, serving, settled, tab, wait_for_address  # noqa: F401  fixtures
+from tests.test_browser import address, browser, opened, root, serving, settled, tab, wait_for_address, window  # noqa: F401
 
 pytestmark = pytest.mark.browser
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -17,9 +17,11 @@ def findings(tab):  # noqa: F811
     """Returns what axe calls serious or critical, of a page at rest: rule, element, reason."""
     settled(tab)
     tab.evaluate(AXE)
-    if _grave(tab):
+    found = _grave(tab)
+    if found:
         tab.wait_for_timeout(1500)  # text fades in, and colours change in a transition when a page learns it is dark
-    return _grave(tab)
+        found = _grave(tab)
+    return found
 
 
 def _grave(tab):  # noqa: F811
@@ -35,14 +37,18 @@ def _grave(tab):  # noqa: F811
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("stem", sorted(ui.pages()))
-def test_axe(tab, address, stem, scheme):  # noqa: F811
+def test_page(tab, address, stem, scheme):  # noqa: F811
+    """Whole, no wider than the window, and without a grave finding."""
     tab.emulate_media(color_scheme=scheme)
     opened(tab, f"{address}/{stem}?run=tiny&runs=tiny&runs=twin", ui.PAGES[stem][0])
     if stem == "runs":
         tab.get_by_text("Start a built-in run").click()  # a form with a primary button
         tab.wait_for_selector(".st-key-new-preset")
     else:
-        tab.wait_for_selector(".js-plotly-plot .main-svg, iframe, img")
+        tab.wait_for_selector("iframe, img" if stem == "help" else ".js-plotly-plot .main-svg")
+    assert "Could not" not in tab.inner_text("body")
+    wide = "[...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(tab.evaluate(wide)) <= 0  # nothing to scroll sideways at 1280 pixels
     if tab.get_by_role("button", name="How to read").count():
         tab.get_by_role("button", name="How to read").first.click()
         tab.wait_for_selector("[data-testid=stPopoverBody]")

@@ -89,10 +89,34 @@ def address(root):
         yield found
 
 
+WINDOW = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
+
+
+@pytest.fixture(scope="module")
+def window(browser):
+    """A browser that keeps the files of the dashboard from one test to the next."""
+    context = browser.new_context(**WINDOW)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def tab(browser):
-    """A fresh browser; at its end nothing has left the machine and the console has no error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def tab(window):
+    """A new tab; see `watched`."""
+    with watched(window) as page:
+        yield page
+
+
+@pytest.fixture
+def fresh_tab(browser):
+    """The tab of a fresh browser, which knows nothing of the dashboard; see `watched`."""
+    with browser.new_context(**WINDOW) as context, watched(context) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def watched(context):
+    """Yields a new tab; at its end nothing has left the machine and the console has no error."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors, away = [], []
@@ -103,7 +127,7 @@ def tab(browser):
         lambda asked: None if asked.url.startswith(("http://127.0.0.1", "data:", "blob:")) else away.append(asked.url),
     )
     yield page
-    context.close()
+    page.close()
     assert not away
     assert [error for error in errors if not error[1].endswith(HARMLESS)] == []
 
@@ -140,17 +164,6 @@ def click_in_chart(tab, place, expected):
             wait_for_address(tab, expected.format(**at), timeout=PATIENCE / 4)
             return at
     raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
-
-
-@pytest.mark.parametrize("stem", sorted(ui.pages()))
-def test_page(tab, address, stem):
-    title = ui.PAGES[stem][0]
-    opened(tab, f"{address}/{stem}?run=tiny&runs=tiny&runs=twin", title)
-    if stem not in ("runs", "help"):
-        tab.wait_for_selector(".js-plotly-plot .main-svg")
-    assert "Could not" not in tab.inner_text("body")
-    wide = "[...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
-    assert max(tab.evaluate(wide)) <= 0  # nothing to scroll sideways at 1280 pixels
 
 
 @pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4)])
@@ -191,7 +204,8 @@ def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
     tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
 
 
-def test_deep_link(tab, address):
+def test_deep_link(fresh_tab, address):
+    tab = fresh_tab
     opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=apart", "Dynamics")
     tab.wait_for_selector(".js-plotly-plot .main-svg")
     assert "run=twin" in tab.url and "epoch=1" in tab.url
@@ -238,7 +252,8 @@ def test_damaged_labels_and_parts_are_named(tab, address):
         ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
     ],
 )
-def test_deep_links_keep_what_they_say(tab, address, link, shown):
+def test_deep_links_keep_what_they_say(fresh_tab, address, link, shown):
+    tab = fresh_tab
     stem, _, query = link.partition("?")
     opened(tab, f"{address}/{link}", ui.PAGES[stem][0])
     tab.wait_for_selector(f"h3:has-text('{shown}')")
