@@ -6,7 +6,7 @@ import axe_playwright_python
 import pytest
 
 from interdash import ui
-from tests.test_browser import address, browser, opened, root, serving, settled, tab, wait_for_address, window  # noqa: F401
+from tests.test_browser import address, chromium, opened, root, serving, settled, tab, wait_for_address, window  # noqa: F401
 
 pytestmark = pytest.mark.browser
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

@@ -53,7 +53,8 @@ def serving(root):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def chromium():
+    """What starts Chromium, and how."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -62,9 +63,14 @@ def browser():
             "no Chromium; install it with `apt-get install -y --no-install-recommends chromium fonts-liberation`"
         )
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield started
-        started.close()
+        yield playwright.chromium, {"executable_path": path, "args": ARGUMENTS}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    started = chromium[0].launch(**chromium[1])
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +99,9 @@ WINDOW = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
 
 
 @pytest.fixture(scope="module")
-def window(browser):
-    """A browser that keeps the files of the dashboard from one test to the next."""
-    context = browser.new_context(**WINDOW)
+def window(chromium, tmp_path_factory):
+    """A browser that keeps the dashboard's code, read and compiled, from one test to the next, as a user's does."""
+    context = chromium[0].launch_persistent_context(tmp_path_factory.mktemp("profile"), **chromium[1], **WINDOW)
     yield context
     context.close()
 
