@@ -9,9 +9,12 @@ from functools import cache
 from itertools import combinations, pairwise, product
 
 import numpy as np
-from scipy import stats
+from scipy import interpolate, stats
 
 MAX_KNOTS = 3
+MIN_CURVED = 10  # recorded epochs, for a smoothing spline to be told from broken lines
+MAX_FREEDOM = 0.6  # degrees of freedom of a smoothing spline, a share of the recorded epochs
+PENALTIES = np.logspace(-3, 8, 45)  # smoothness of splines, for recorded epochs one apart and weights about 1
 COARSE = 24  # candidate knots of the first search; longer runs are refined around the best ones
 MIN_Z = 3.0  # a rise or fall counts as real from this many bootstrap standard errors: the extremes were searched for
 MIN_SHARE = 0.01  # … and from this share: of H, or of the largest strength
@@ -46,15 +49,17 @@ def find_phases(
     `epochs` is `[E]`, ascending; the strengths are `[samples, E]` in nats. The curves (means over samples) are smoothed
     by continuous broken lines with 0–3 knots at recorded epochs, the same for both strengths (or for H and their sum),
     by least squares weighted with 1 / standard error; the number of knots and the time axis (recorded epochs, epochs or
-    log epochs) have the lowest Bayesian information criterion. On them:
+    log epochs) have the lowest Bayesian information criterion. Where cubic smoothing splines predict better, by
+    generalized cross-validation and by more than half a knot costs, the curves bend everywhere, and the splines are
+    taken. On them:
 
     * 1|2 is the peak of H = generalizable / (generalizable + non-generalizable).
     * 2|3 is where non-generalizable − generalizable, from there on, is smallest: after it, non-generalizable strength
       grows faster. If H does not sink until then, it rose all through the second phase; then 1|2 is where
-      non-generalizable strength stops falling, and None if it never fell.
+      non-generalizable strength stops falling (always a corner of its broken line), and None if it never fell.
     * A boundary is reported if the curve clearly turns there: both sides by 3 bootstrap standard errors and 1 %; the
       lead of generalizable strength in phase 2 by 1.5, as samples differ in size.
-    * Every resample of the bootstrap chooses knots, their number and the axis anew, so the intervals contain that
+    * Every resample of the bootstrap chooses knots, axis, spline and smoothness anew, so the intervals contain that
       choice; whether a boundary is reported asks the smoother of the full sample.
 
     Source: ours, for the words of three-phase (arXiv 2505.06993).
@@ -68,9 +73,9 @@ def find_phases(
     means = strengths.mean(0)
     smoothers = _smoothers(epochs, means, _weights(strengths))
     chosen = [smoothers[int(i)] for (i,) in _choose(smoothers, means[None])]
-    if max(smoother.k for smoother in chosen) == 0:
+    if all(smoother.is_straight for smoother in chosen):
         return Phases(None, None, None, None)
-    times = chosen[1].axis
+    times = chosen[-1].axis
     curves = _fit(chosen, means[None])[0]
     places = _contrast_places(times, curves)
 
@@ -78,11 +83,10 @@ def find_phases(
         rows = np.moveaxis(np.atleast_2d(rows), axis, -1)
         drawn = np.stack([strengths[r].mean(0) for r in rows])
         turns = np.empty((3, len(drawn)), int)
-        firsts, seconds = _choose(smoothers, drawn)
-        for pair in set(zip(firsts.tolist(), seconds.tolist(), strict=True)):
-            mine = np.flatnonzero((firsts == pair[0]) & (seconds == pair[1]))
-            again = [smoothers[i] for i in pair]
-            turns[:, mine] = np.array([_turns(again[1].axis, c) for c in _fit(again, drawn[mine])]).T
+        choices, which = np.unique(_choose(smoothers, drawn), axis=1, return_inverse=True)
+        for i, choice in enumerate(choices.T):
+            again, mine = [smoothers[j] for j in choice], np.flatnonzero(which == i)
+            turns[:, mine] = np.array([_turns(again[-1].axis, c) for c in _fit(again, drawn[mine])]).T
         return np.vstack([epochs[turns], _contrasts(_fit(chosen, drawn), places)])
 
     found = stats.bootstrap(
@@ -137,17 +141,55 @@ def _knots(candidates: tuple[int, ...], k: int) -> np.ndarray:
 
 
 class Smoother:
-    """Broken lines with k shared knots on one time axis, fitted to a pair of curves by weighted least squares.
+    """What smooths a pair of curves, each point weighted: both strengths, or H and the total strength."""
 
-    The pair is both strengths, or H and the total strength. Each curve and every hinge at a candidate knot are split
-    into a straight line and the rest; a set of knots explains of that rest what its hinges span.
+    is_straight = False
+
+    def __init__(self, axis: np.ndarray, *, of_share: bool, weights: np.ndarray) -> None:
+        """`axis` is `[E]`, 0 … 1; `weights` are `[2, E]`."""
+        self.axis, self.of_share, self.weights = axis, of_share, weights
+
+    def pair(self, means: np.ndarray) -> np.ndarray:
+        """Returns the weighted pair of curves `[2, E, B]` of mean strengths `[B, 2, E]`."""
+        pair = np.stack([_share(means), means.sum(-2)], -2) if self.of_share else means
+        return np.moveaxis(pair * self.weights, 0, -1)
+
+    def misfit(self, pair: np.ndarray, unexplained: np.ndarray) -> np.ndarray:
+        """Returns E · log(mean squared residual) for sums of squared residuals `[2, …, B]` of a pair `[2, E, B]`."""
+        e = len(self.axis)
+        return e * np.log(np.maximum(unexplained / e, 1e-9 * (pair**2).mean(1)[:, None] + 1e-300))
+
+    def jacobian(self, means: np.ndarray) -> np.ndarray:
+        """Returns what a criterion of (H, total) must gain to compare with one of the strengths: `[B]`."""
+        total = means.sum(1)
+        logs = np.log(np.maximum(total, 1e-3 * total.max(-1, keepdims=True)))
+        return 2 * logs.sum(-1) * self.of_share
+
+    def criteria(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns two of mean strengths `[B, 2, E]`, `[B]` each: Bayesian information, by which knots are chosen, …
+
+        … and E · log(generalized cross-validation error), by which lines and splines compare, summed over the pair.
+        """
+        raise NotImplementedError
+
+    def fit(self, means: np.ndarray) -> np.ndarray:
+        """Returns the pair of curves, smoothed, `[B, 2, E]`, of mean strengths `[B, 2, E]`."""
+        raise NotImplementedError
+
+
+class BrokenLines(Smoother):
+    """Broken lines with k shared knots on one time axis, fitted by weighted least squares.
+
+    Each curve and every hinge at a candidate knot are split into a straight line and the rest; a set of knots explains
+    of that rest what its hinges span.
     """
 
     def __init__(
         self, axis: np.ndarray, candidates: tuple[int, ...], k: int, *, of_share: bool, weights: np.ndarray
     ) -> None:
         """`axis` is `[E]`, 0 … 1; candidates are positions of knots; `weights` are `[2, E]`."""
-        self.axis, self.candidates, self.k, self.of_share, self.weights = axis, candidates, k, of_share, weights
+        super().__init__(axis, of_share=of_share, weights=weights)
+        self.k, self.is_straight = k, k == 0
         self.knots = _knots(candidates, k)  # [sets, k]
         lines = np.stack([np.ones_like(axis), axis], -1)
         self.lines = np.linalg.qr(lines * weights[..., None])[0]  # [2, E, 2]
@@ -162,30 +204,71 @@ class Smoother:
         """Returns what straight lines leave of weighted curves `[2, E, …]`."""
         return values - self.lines @ (self.lines.transpose(0, 2, 1) @ values)
 
-    def _pair(self, means: np.ndarray) -> np.ndarray:
-        """Returns the weighted pair of curves `[2, E, B]` of mean strengths `[B, 2, E]`."""
-        pair = np.stack([_share(means), means.sum(-2)], -2) if self.of_share else means
-        return np.moveaxis(pair * self.weights, 0, -1)
-
     def misfits(self, means: np.ndarray) -> np.ndarray:
-        """Returns E · Σ over both curves of log(mean squared residual): `[sets, B]` for mean strengths `[B, 2, E]`."""
-        pair = self._pair(means)
+        """Returns E · log(mean squared residual), summed over the pair: `[sets, B]` for mean strengths `[B, 2, E]`."""
+        pair = self.pair(means)
         rest = self._rest(pair)
         shadows = (self.hinges.transpose(0, 2, 1) @ rest)[:, self.knots]  # [2, sets, k, B]
         unexplained = (rest**2).sum(1)[:, None] - ((self.roots @ shadows) ** 2).sum(2)  # [2, sets, B]
+        return self.misfit(pair, unexplained).sum(0)
+
+    def criteria(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the same as `Smoother.criteria`. A knot costs two changes of slope, and its place, searched for."""
         e = len(self.axis)
-        floor = 1e-9 * (pair**2).mean(1)[:, None] + 1e-300
-        return e * np.log(np.maximum(unexplained / e, floor)).sum(0)
+        misfit = self.misfits(means).min(0) + self.jacobian(means)
+        return misfit + self.k * _cost(e), misfit - 4 * e * np.log1p(-min(2 + 2 * self.k, e - 1) / e)
 
     def fit(self, means: np.ndarray) -> np.ndarray:
-        """Returns the pair of curves, smoothed, `[B, 2, E]`, of mean strengths `[B, 2, E]`."""
+        """Returns the same as `Smoother.fit`."""
         best = self.misfits(means).argmin(0)
-        pair = self._pair(means)
+        pair = self.pair(means)
         rest = self._rest(pair)
         hinges = self.hinges[:, :, self.knots[best]].transpose(0, 2, 1, 3) @ self.roots[:, best].transpose(0, 1, 3, 2)
         explained = hinges @ (hinges.transpose(0, 1, 3, 2) @ np.moveaxis(rest, -1, 1)[..., None])  # [2, B, E, 1]
         fitted = np.moveaxis(pair - rest, -1, 1) + explained[..., 0]
         return np.maximum(np.moveaxis(fitted, 0, 1) / self.weights, 0)
+
+
+class Splines(Smoother):
+    """Cubic smoothing splines on one time axis, each curve as smooth as generalized cross-validation says.
+
+    Source: Craven and Wahba 1979. In the basis that makes splines diagonal, a part that penalty 1 shrinks to s of
+    itself, penalty λ shrinks to s / (s + λ(1 − s)).
+    """
+
+    def __init__(self, axis: np.ndarray, *, of_share: bool, weights: np.ndarray) -> None:
+        """`axis` is `[E]`, 0 … 1; `weights` are `[2, E]`."""
+        super().__init__(axis, of_share=of_share, weights=weights)
+        x, unit = axis * (len(axis) - 1), np.eye(len(axis))
+        hats = [interpolate.make_smoothing_spline(x, unit, w**2, lam=1.0)(x) for w in weights]
+        alike = [w[:, None] * hat / w for w, hat in zip(weights, hats, strict=True)]  # symmetric
+        shares, self.basis = np.linalg.eigh([(a + a.T) / 2 for a in alike])  # [2, E], [2, E, E]
+        shares = np.clip(shares, 1e-12, 1)[:, None]
+        self.shrinks = shares / (shares + PENALTIES[:, None] * (1 - shares))  # [2, penalties, E]
+        freedom = self.shrinks.sum(-1) / len(axis)
+        self.costs = np.where(freedom < MAX_FREEDOM, -2 * len(axis) * np.log1p(-np.minimum(freedom, 0.99)), np.inf)
+
+    def _validations(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the criterion of every penalty, `[2, penalties, B]`, and the pair in the basis, `[2, E, B]`."""
+        pair = self.pair(means)
+        parts = self.basis.transpose(0, 2, 1) @ pair
+        return self.misfit(pair, (1 - self.shrinks) ** 2 @ parts**2) + self.costs[..., None], parts
+
+    def criteria(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the same as `Smoother.criteria`; splines are not chosen by information."""
+        return np.full(len(means), np.inf), self._validations(means)[0].min(1).sum(0) + self.jacobian(means)
+
+    def fit(self, means: np.ndarray) -> np.ndarray:
+        """Returns the same as `Smoother.fit`."""
+        validations, parts = self._validations(means)
+        shrinks = np.stack([mine[best] for mine, best in zip(self.shrinks, validations.argmin(1), strict=True)])
+        fitted = self.basis @ (shrinks.transpose(0, 2, 1) * parts)  # [2, E, B]
+        return np.maximum(np.moveaxis(fitted, -1, 0) / self.weights, 0)
+
+
+def _cost(e: int) -> float:
+    """Returns what a knot of two curves of e points costs."""
+    return 4 * np.log(2 * e)
 
 
 def _weights(strengths: np.ndarray) -> dict[bool, np.ndarray]:
@@ -213,42 +296,50 @@ def _smoothers(epochs: np.ndarray, means: np.ndarray, weights: dict[bool, np.nda
     """Returns every smoother that may be chosen, for mean strengths `[2, E]`."""
     e = len(epochs)
     coarse = tuple(int(i) for i in np.unique(np.linspace(1, e - 2, min(e - 2, COARSE)).round()))
-    step = int(np.ceil((e - 2) / COARSE))
-    made = []
-    for line, of_share in product((np.arange(e), epochs, np.log1p(epochs)), (False, True)):
-        axis = (line - line[0]) / (line[-1] - line[0])
+    reach = int(np.ceil((e - 2) / COARSE))  # … of one epoch, two, four: near knots exactly, few in all
+    offsets = {sign * min(2**i, reach) for sign in (-1, 1) for i in range(reach.bit_length() + 1)}
+    lines = [(line - line[0]) / (line[-1] - line[0]) for line in (np.arange(e), epochs, np.log1p(epochs))]
+    made: list[Smoother] = []
+    if e >= MIN_CURVED:
+        made = [Splines(axis, of_share=which, weights=w) for axis, (which, w) in product(lines, weights.items())]
+    for axis, of_share in product(lines, (False, True)):
         for k in range(min(MAX_KNOTS, (e - 1) // 2) + 1):
-            smoother = Smoother(axis, coarse, k, of_share=of_share, weights=weights[of_share])
+            smoother = BrokenLines(axis, coarse, k, of_share=of_share, weights=weights[of_share])
             if len(coarse) < e - 2 and k:  # refine between the coarse candidates
                 best = smoother.misfits(means[None])[:, 0].argmin()
-                near = {int(i) + d for i in smoother.knots[best] for d in range(-step, step + 1)}
+                near = {int(i) + d for i in smoother.knots[best] for d in offsets}
                 finer = tuple(sorted({*coarse, *(near & set(range(1, e - 1)))}))
-                smoother = Smoother(axis, finer, k, of_share=of_share, weights=weights[of_share])
+                smoother = BrokenLines(axis, finer, k, of_share=of_share, weights=weights[of_share])
             made.append(smoother)
     return made
 
 
 def _choose(smoothers: Sequence[Smoother], means: np.ndarray) -> np.ndarray:
-    """Returns which smoothers of H and of the strengths have the lowest information criterion: `[2, B]`.
+    """Returns which smoothers of H, of the strengths, and of the strengths by broken lines are chosen: `[3, B]`.
 
     H comes from the curves that fit better, (H, total) or (strengths): a peak stays sharp either way. `means` are
     `[B, 2, E]`.
     """
-    total = means.sum(1)
-    jacobian = 2 * np.log(np.maximum(total, 1e-3 * total.max(-1, keepdims=True))).sum(-1)  # strengths → (share, total)
     of_share = np.array([smoother.of_share for smoother in smoothers])
-    # a knot: two changes of slope, and its place, which was searched for
-    costs = np.array([4 * smoother.k * np.log(2 * means.shape[-1]) for smoother in smoothers])
-    criteria = np.stack([smoother.misfits(means).min(0) for smoother in smoothers])
-    criteria += of_share[:, None] * jacobian + costs[:, None]
-    return np.stack([criteria.argmin(0), np.where(of_share[:, None], np.inf, criteria).argmin(0)])
+    curved = np.array([isinstance(smoother, Splines) for smoother in smoothers])
+    information, validation = np.stack([smoother.criteria(means) for smoother in smoothers], 1)
+    found = []
+    for allowed in (np.ones_like(of_share), ~of_share):
+        lines = np.where((allowed & ~curved)[:, None], information, np.inf).argmin(0)
+        splines = np.where((allowed & curved)[:, None], validation, np.inf)
+        margin = np.take_along_axis(validation, lines[None], 0)[0] - splines.min(0)
+        found += [np.where(margin > _cost(means.shape[-1]) / 2, splines.argmin(0), lines), lines]
+    return np.stack([found[0], *found[2:]])
 
 
 def _fit(smoothers: Sequence[Smoother], means: np.ndarray) -> np.ndarray:
-    """Returns smoothed (H, generalizable, non-generalizable) `[B, 3, E]` by both smoothers of mean strengths."""
-    of_h, of_strengths = (smoother.fit(means) for smoother in smoothers)
+    """Returns what smoothers, as chosen, make of mean strengths `[B, 2, E]`: `[B, 4, E]`.
+
+    In turn: H, generalizable, non-generalizable, and non-generalizable by broken lines.
+    """
+    of_h, of_strengths, of_lines = (smoother.fit(means) for smoother in smoothers)
     share = np.minimum(of_h[:, 0], 1) if smoothers[0].of_share else _share(of_h)
-    return np.concatenate([share[:, None], of_strengths], 1)
+    return np.concatenate([share[:, None], of_strengths, of_lines[:, 1:]], 1)
 
 
 def _share(curves: np.ndarray) -> np.ndarray:
@@ -260,9 +351,9 @@ def _share(curves: np.ndarray) -> np.ndarray:
 def _turns(times: np.ndarray, curves: np.ndarray) -> tuple[int, int, int]:
     """Returns three positions: the peak of H, from where on it is outgrown, and where non-generalizable strength fell.
 
-    The last one is before the peak: the sharpest end of a fall; 0 without any.
+    The last one is before the peak: the sharpest end of a fall of its broken line; 0 without any. `times` are its axis.
     """
-    lead, other = curves[2] - curves[1], curves[2]
+    lead, other = curves[2] - curves[1], curves[3]
     peak = int(curves[0].argmax())
     slopes = np.diff(other) / np.diff(times)
     bends = (np.diff(slopes) * (slopes[:-1] < 0))[: max(peak - 1, 0)]
@@ -292,7 +383,7 @@ def _contrasts(curves: np.ndarray, places: list[tuple[int, int, int]]) -> np.nda
 
     Lines: 0: H; 1: non-generalizable strength; 2: non-generalizable − generalizable strength.
     """
-    scale = curves[:, 1:].max((-2, -1))[:, None]
+    scale = curves[:, 1:3].max((-2, -1))[:, None]
     scale = np.where(scale > 0, scale, 1)
     lines = [curves[:, 0], curves[:, 2] / scale, (curves[:, 2] - curves[:, 1]) / scale]
     return np.stack([lines[line][:, high] - lines[line][:, low] for line, high, low in places])

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy.interpolate import make_smoothing_spline
 
 from benchmarks import planted
+from interdash import phases
 from interdash.phases import Phases, find_phases
 
 DRAWS = 20  # `python -m benchmarks.planted` draws more, of more cases
@@ -19,6 +21,28 @@ def test_a_weak_fall_under_large_noise_is_found():
     found = planted.boundaries("a weak fall in phase 1", "log", 100, 0.4, True, DRAWS)
     assert found["found"] >= 95
     assert found["1|2"] >= 90 and found["2|3"] >= 90
+
+
+@pytest.mark.parametrize(("grid", "gaps"), [("log", True), ("raw", False)])
+def test_boundaries_of_smooth_curves_are_found_within_one_recorded_epoch(grid, gaps):
+    found = planted.boundaries(planted.SMOOTH, grid, 50, 0.2, gaps, DRAWS)
+    assert found["found"] >= 95
+    assert found["1|2"] >= 90 and found["2|3"] >= 90
+
+
+def test_splines_are_those_of_scipy():
+    """Smooth curves are taken from splines, as smooth as generalized cross-validation says, and not from lines."""
+    epochs, _, *strengths = planted.planted(np.random.default_rng(6), planted.SMOOTH, "raw", 100, 0.2, False)
+    strengths = np.stack(strengths, 1)
+    means, weights = strengths.mean(0), phases._weights(strengths)
+    smoothers = phases._smoothers(epochs, means, weights)
+    of_h, of_strengths, of_lines = (smoothers[int(i)] for (i,) in phases._choose(smoothers, means[None]))
+    assert isinstance(of_h, phases.Splines) and isinstance(of_strengths, phases.Splines)
+    assert isinstance(of_lines, phases.BrokenLines)
+    x = of_strengths.axis * (len(epochs) - 1)
+    for curve, weight, fitted in zip(means, weights[False], of_strengths.fit(means[None])[0], strict=True):
+        expected = make_smoothing_spline(x, curve, weight**2)(x)
+        np.testing.assert_allclose(fitted, expected, atol=0.02 * curve.max())  # penalties are tried on a grid
 
 
 def test_intervals_cover_the_boundaries_of_smooth_curves_and_have_a_width():
@@ -48,18 +72,18 @@ def test_planted_curves_have_their_boundaries_and_their_means():
 def test_first_boundary_alone():
     rng = np.random.default_rng(3)
     falls = [planted.broken_line(np.arange(20.0), (6, 12), slopes, 5) for slopes in ((4, 6, 6), (-4, 3, 3))]
-    phases = find_phases(np.arange(20), *(planted.sampled(rng, curve, 50, 0.2) for curve in falls))
-    assert phases.boundary_12 is not None and abs(phases.boundary_12 - 6) <= 1
-    assert phases.boundary_23 is None and phases.interval_23 is None
+    found = find_phases(np.arange(20), *(planted.sampled(rng, curve, 50, 0.2) for curve in falls))
+    assert found.boundary_12 is not None and abs(found.boundary_12 - 6) <= 1
+    assert found.boundary_23 is None and found.interval_23 is None
 
 
 def test_runs_that_are_long_short_or_silent():
     rng = np.random.default_rng(4)
     x = np.arange(120.0)
     curves = [planted.broken_line(x, (31, 82), slopes, start) for slopes, start in (((5, 5, 2), 1), ((-4, 3, 8), 5))]
-    phases = find_phases(x, *(planted.sampled(rng, curve, 50, 0.1) for curve in curves), resamples=50)
-    assert phases.boundary_12 is not None and abs(phases.boundary_12 - 31) <= 1
-    assert phases.boundary_23 is not None and abs(phases.boundary_23 - 82) <= 1
+    found = find_phases(x, *(planted.sampled(rng, curve, 50, 0.1) for curve in curves), resamples=50)
+    assert found.boundary_12 is not None and abs(found.boundary_12 - 31) <= 1
+    assert found.boundary_23 is not None and abs(found.boundary_23 - 82) <= 1
     nothing = Phases(None, None, None, None)
     for epochs in range(5):
         assert find_phases(np.arange(epochs), *np.ones((2, 3, epochs))) == nothing
