@@ -9,8 +9,8 @@ def phase_position(
 ) -> np.ndarray:
     """Returns epochs on the axis of phases: 0 = untrained, 1 = boundary 1|2, 2 = boundary 2|3, 3 = last epoch.
 
-    Linear in epochs within a phase. Where a boundary is missing the phase has no known end: epochs after the last known
-    boundary are NaN, as a position would be made up. (Ours.)
+    Linear in epochs within a phase. Where a boundary is missing, the two phases that it would part have no known end:
+    their epochs are NaN, as a position would be made up. (Ours.)
 
     >>> phase_position(np.array([0, 5, 10, 25, 40, 100]), 10, 40, 100).tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
@@ -22,15 +22,14 @@ def phase_position(
         last_epoch: where phase 3 ends on this axis.
     """
     epochs = np.asarray(epochs, dtype=np.float64)
-    if boundary_12 is None:
+    known = [] if boundary_12 is None else [(0.0, 0.0), (boundary_12, 1.0)]
+    known += [] if boundary_23 is None else [(boundary_23, 2.0), (last_epoch, 3.0)]
+    if not known:
         return np.full(epochs.shape, np.nan)
-    known = [(0.0, 0.0), (boundary_12, 1.0)]
-    if boundary_23 is not None:
-        known += [(boundary_23, 2.0), (last_epoch, 3.0)]
     # of boundaries at the same epoch (a phase without length) the later phase counts
     points = dict(known)
     x = np.array(sorted(points))
-    return np.interp(epochs, x, [points[value] for value in x], right=np.nan)
+    return np.interp(epochs, x, [points[value] for value in x], left=np.nan, right=np.nan)
 
 
 def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
@@ -51,6 +50,6 @@ def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_phases(curves: pd.DataFrame) -> list[str]:
-    """Returns the runs of aligned curves that have no position at all: no boundary 1|2 was found."""
+    """Returns the runs of aligned curves that have no position at all: no boundary was found."""
     placed = curves.loc[curves["position"].notna(), "run"].unique().tolist()
     return [run for run in curves["run"].unique().tolist() if run not in placed]

@@ -9,7 +9,10 @@ from interdash.alignment import aligned, phase_position, without_phases
 def test_phase_position():
     epochs = np.array([0, 5, 10, 25, 40, 70, 100])
     assert phase_position(epochs, 10, 40, 100).tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3]
-    assert np.isnan(phase_position(epochs, None, 40, 100)).all()
+    assert np.isnan(phase_position(epochs, None, None, 100)).all()
+    late = phase_position(epochs, None, 40, 100)
+    assert np.isnan(late[:4]).all()
+    assert late[4:].tolist() == [2, 2.5, 3]
     found = phase_position(epochs, 10, None, 100)
     assert found[:3].tolist() == [0, 0.5, 1]
     assert np.isnan(found[3:]).all()

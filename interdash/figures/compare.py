@@ -31,7 +31,8 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
 
     How to read: one colour and dash a run, the same in all six panels; ribbons are 95% bootstrap intervals over
     samples. Aligned by phase, every run starts at the untrained network, and the boundaries 1|2 and 2|3 and the last
-    epoch lie over each other, so that fast and slow runs compare; after the last boundary that was found a curve ends.
+    epoch lie over each other, so that fast and slow runs compare; phases that meet at a boundary which was not found
+    have no place, and no curve.
 
     Args:
         curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `alignment.aligned`.
