@@ -4,15 +4,17 @@ An engine is a context that yields one function, `submit(units)`, which yields (
 order; `outcome()` returns the unit's state or raises what went wrong with it. The third engine is `engine_dask`.
 """
 
-import ctypes
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 
 import torch
 
@@ -35,12 +37,12 @@ def in_process(setting: Setting) -> Iterator[Submit]:
 @contextmanager
 def processes(setting: Setting, workers: int) -> Iterator[Submit]:
     """Yields the engine of worker processes with one torch thread each; a call after a loss starts new ones."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads in an unknown state
+    context = _context()
     pools: list[ProcessPoolExecutor] = []
 
     def submit(units: Sequence[Unit]) -> Iterator[tuple[Unit, Callable[[], State]]]:
         if not pools:
-            pools.append(ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),)))
+            pools.append(ProcessPoolExecutor(workers, context, _start_worker))
         try:
             futures = {pools[0].submit(compute_unit, setting, unit): unit for unit in units}
         except BrokenProcessPool:  # a worker was killed while the units were handed in
@@ -65,10 +67,27 @@ def _lost() -> State:
     raise WorkerLostError("a worker process was killed")
 
 
-def _start_worker(parent: int) -> None:
+def _context() -> multiprocessing.context.BaseContext:
+    """Returns how workers start: forked from a server that has imported torch once for all, where there is one.
+
+    A fork of this process would copy torch's threads in an unknown state; the server has none.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive a killed parent
-        if os.getppid() != parent:
-            os._exit(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the process that started it ends, were it killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)

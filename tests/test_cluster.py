@@ -64,11 +64,13 @@ def held(run, units):
 
 
 def workers_of(process):
-    """Returns the worker processes below a driver."""
-    found = []
+    """Returns the worker processes below a driver: Dask's, and what the fork server started."""
+    found, told = [], {}
     for child in process.children(recursive=True):
         with suppress(psutil.Error):
-            if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            told[child.pid] = " ".join(child.cmdline())
+            forked = "forkserver" in told[child.pid] and "forkserver" in told.get(child.ppid(), "")
+            if ("spawn_main" in told[child.pid] or forked) and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)
     return found
 
