@@ -38,7 +38,7 @@ LIMITS = """## What this study cannot say
   explained samples, 95 %, and not over seeds or data.
 - G asks one baseline network, trained on the testing split. With another seed of it some labels flip: the column
   "labels that flip" under the spread of seeds; `interdash robustness RUN` measures more such choices.
-- Boundaries are read from smoothed curves, broken lines or splines; how often both are right is in [method.md](method.md).
+- Boundaries are read from smoothed curves, broken lines or splines; how often they are right: [method.md](method.md).
 - Removal is post hoc: the network is not trained again without the interactions.
 - Epochs of one run are not independent, so intervals of its rank correlation are too narrow.
 """
