@@ -3,6 +3,7 @@
 Source: the three phases are three-phase (arXiv 2505.06993), in words only; this rule for their boundaries is ours.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -140,7 +141,7 @@ def _knots(candidates: tuple[int, ...], k: int) -> np.ndarray:
     return np.array(sets, dtype=np.int64).reshape(len(sets), k)
 
 
-class Smoother:
+class Smoother(ABC):
     """What smooths a pair of curves, each point weighted: both strengths, or H and the total strength."""
 
     is_straight = False
@@ -165,16 +166,17 @@ class Smoother:
         logs = np.log(np.maximum(total, 1e-3 * total.max(-1, keepdims=True)))
         return 2 * logs.sum(-1) * self.of_share
 
+    @abstractmethod
     def criteria(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns two of mean strengths `[B, 2, E]`, `[B]` each: Bayesian information, by which knots are chosen, …
+        """Returns two criteria of mean strengths `[B, 2, E]`, each `[B]` and summed over the pair; the lowest is best.
 
-        … and E · log(generalized cross-validation error), by which lines and splines compare, summed over the pair.
+        First the Bayesian information criterion, by which broken lines are chosen; then E · log(generalized
+        cross-validation error), by which they compare with splines.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, means: np.ndarray) -> np.ndarray:
         """Returns the pair of curves, smoothed, `[B, 2, E]`, of mean strengths `[B, 2, E]`."""
-        raise NotImplementedError
 
 
 class BrokenLines(Smoother):
@@ -296,7 +298,8 @@ def _smoothers(epochs: np.ndarray, means: np.ndarray, weights: dict[bool, np.nda
     """Returns every smoother that may be chosen, for mean strengths `[2, E]`."""
     e = len(epochs)
     coarse = tuple(int(i) for i in np.unique(np.linspace(1, e - 2, min(e - 2, COARSE)).round()))
-    reach = int(np.ceil((e - 2) / COARSE))  # … of one epoch, two, four: near knots exactly, few in all
+    reach = int(np.ceil((e - 2) / COARSE))  # how far apart coarse candidates are
+    # refined at 1, 2, 4, … epochs from the best: exact near it, and few in all
     offsets = {sign * min(2**i, reach) for sign in (-1, 1) for i in range(reach.bit_length() + 1)}
     lines = [(line - line[0]) / (line[-1] - line[0]) for line in (np.arange(e), epochs, np.log1p(epochs))]
     made: list[Smoother] = []
