@@ -27,7 +27,7 @@ from interdash.phases import Phases, find_phases
 RESULTS = Path(__file__).parent / "results" / "planted.json"
 STUDY = Path(__file__).parents[1] / "docs" / "study" / "study.json"
 DRAWS = 200
-SEED = 20_261_128
+SEED = 20_261_129
 FOUND, QUIET = 95.0, 95.0  # %
 NOMINAL, SLACK = 95.0, 5.0  # %
 ENOUGH = 20  # reported boundaries, for a coverage to be told

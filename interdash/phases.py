@@ -19,6 +19,7 @@ PENALTIES = np.logspace(-3, 8, 45)  # smoothness of splines, for recorded epochs
 COARSE = 24  # candidate knots of the first search; longer runs are refined around the best ones
 MIN_Z = 3.0  # a rise or fall counts as real from this many bootstrap standard errors: the extremes were searched for
 MIN_SHARE = 0.01  # … and from this share: of H, or of the largest strength
+MIN_APART = 2 / 3  # of the resamples, for the peak of H to lie clearly before the second boundary
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,15 @@ def find_phases(
     `epochs` is `[E]`, ascending; the strengths are `[samples, E]` in nats. The curves (means over samples) are smoothed
     by continuous broken lines with 0–3 knots at recorded epochs, the same for both strengths (or for H and their sum),
     by least squares weighted with 1 / standard error; the number of knots and the time axis (recorded epochs, epochs or
-    log epochs) have the lowest Bayesian information criterion. Where cubic smoothing splines predict better, by
-    generalized cross-validation and by more than half a knot costs, the curves bend everywhere, and the splines are
-    taken. On them:
+    log epochs) have the lowest Bayesian information criterion. Where cubic smoothing splines, as smooth as restricted
+    maximum likelihood says, predict better, by generalized cross-validation and by more than a quarter of what a knot
+    costs, the curves bend everywhere, and the splines are taken. On them:
 
     * 1|2 is the peak of H = generalizable / (generalizable + non-generalizable).
     * 2|3 is where non-generalizable − generalizable, from there on, is smallest: after it, non-generalizable strength
-      grows faster. If H does not sink until then, it rose all through the second phase; then 1|2 is where
-      non-generalizable strength stops falling (always a corner of its broken line), and None if it never fell.
+      grows faster. If the peak is not clearly before it (more than one recorded epoch, in two of three resamples), H
+      rose all through the second phase; then 1|2 is where non-generalizable strength stops falling (always a corner of
+      its broken line), and None if it never fell.
     * A boundary is reported if the curve clearly turns there: both sides by 3 bootstrap standard errors and 1 %; the
       lead of generalizable strength in phase 2 by 1.5, as samples differ in size.
     * Every resample of the bootstrap chooses knots, axis, spline and smoothness anew, so the intervals contain that
@@ -88,7 +90,8 @@ def find_phases(
         for i, choice in enumerate(choices.T):
             again, mine = [smoothers[j] for j in choice], np.flatnonzero(which == i)
             turns[:, mine] = np.array([_turns(again[-1].axis, c) for c in _fit(again, drawn[mine])]).T
-        return np.vstack([epochs[turns], _contrasts(_fit(chosen, drawn), places)])
+        apart = turns[1] - turns[0] > 1
+        return np.vstack([epochs[turns], apart, _contrasts(_fit(chosen, drawn), places)])
 
     found = stats.bootstrap(
         (np.arange(len(strengths)),),
@@ -101,13 +104,14 @@ def find_phases(
         confidence_level=confidence,
         rng=np.random.default_rng(seed),
     )
-    limits = MIN_Z * np.array([1, 1, 0.5, 1, 1, 1]) * np.asarray(found.standard_error)[3:]
+    limits = MIN_Z * np.array([1, 1, 0.5, 1, 1]) * np.asarray(found.standard_error)[4:]
     clear = _contrasts(curves[None], places)[:, 0] > np.maximum(limits, MIN_SHARE)
-    up, down, leads, outgrown, fell, sinks = clear.tolist()
+    up, down, leads, outgrown, fell = clear.tolist()
+    apart = found.bootstrap_distribution[3].mean() > MIN_APART
     ends = zip(epochs[list(_turns(times, curves))], *np.array(found.confidence_interval)[:, :3], strict=True)
     peak, outgrows, fallen = ((float(epoch), (float(low), float(high))) for epoch, low, high in ends)
     nothing = (None, None)
-    if up and down and outgrown and (not leads or (fell and not sinks)):  # H rose all through the second phase
+    if up and down and outgrown and (not leads or (fell and not apart)):  # H rose all through the second phase
         (first, interval_12), (second, interval_23) = fallen if fell else nothing, outgrows
     else:
         first, interval_12 = peak if up and down else nothing
@@ -232,10 +236,10 @@ class BrokenLines(Smoother):
 
 
 class Splines(Smoother):
-    """Cubic smoothing splines on one time axis, each curve as smooth as generalized cross-validation says.
+    """Cubic smoothing splines on one time axis, each curve as smooth as restricted maximum likelihood says.
 
-    Source: Craven and Wahba 1979. In the basis that makes splines diagonal, a part that penalty 1 shrinks to s of
-    itself, penalty λ shrinks to s / (s + λ(1 − s)).
+    Source: Wahba 1985 (there "generalized maximum likelihood"). In the basis that makes splines diagonal, a part that
+    penalty 1 shrinks to s of itself, penalty λ shrinks to s / (s + λ(1 − s)).
     """
 
     def __init__(self, axis: np.ndarray, *, of_share: bool, weights: np.ndarray) -> None:
@@ -245,27 +249,32 @@ class Splines(Smoother):
         hats = [interpolate.make_smoothing_spline(x, unit, w**2, lam=1.0)(x) for w in weights]
         alike = [w[:, None] * hat / w for w, hat in zip(weights, hats, strict=True)]  # symmetric
         shares, self.basis = np.linalg.eigh([(a + a.T) / 2 for a in alike])  # [2, E], [2, E, E]
-        shares = np.clip(shares, 1e-12, 1)[:, None]
+        shares = np.clip(shares, 1e-12, 1 - 1e-15)[:, None]
         self.shrinks = shares / (shares + PENALTIES[:, None] * (1 - shares))  # [2, penalties, E]
-        freedom = self.shrinks.sum(-1) / len(axis)
-        self.costs = np.where(freedom < MAX_FREEDOM, -2 * len(axis) * np.log1p(-np.minimum(freedom, 0.99)), np.inf)
+        freedom = self.shrinks.sum(-1) / len(axis)  # [2, penalties]
+        bent = -np.log1p(-self.shrinks[..., :-2]).sum(-1)  # the last two parts are the straight line
+        self.volumes = np.where(freedom < MAX_FREEDOM, bent, np.inf)
+        self.costs = -2 * len(axis) * np.log1p(-np.minimum(freedom, MAX_FREEDOM))
 
-    def _validations(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the criterion of every penalty, `[2, penalties, B]`, and the pair in the basis, `[2, E, B]`."""
+    def _smoothed(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the criterion of each curve, `[2, B]`, and the curves, smoothed, `[2, E, B]`, both weighted."""
         pair = self.pair(means)
         parts = self.basis.transpose(0, 2, 1) @ pair
-        return self.misfit(pair, (1 - self.shrinks) ** 2 @ parts**2) + self.costs[..., None], parts
+        left = (1 - self.shrinks) @ parts**2  # [2, penalties, B]
+        likelihood = (len(self.axis) - 2) * np.log(np.maximum(left, 1e-300)) + self.volumes[..., None]
+        best = likelihood.argmin(1)  # -2 log likelihood is smallest
+        costs = np.take_along_axis(self.costs, best, 1)
+        shrinks = np.take_along_axis(self.shrinks, best[..., None], 1).transpose(0, 2, 1)  # [2, E, B]
+        unexplained = (((1 - shrinks) * parts) ** 2).sum(1, keepdims=True)
+        return self.misfit(pair, unexplained)[:, 0] + costs, self.basis @ (shrinks * parts)
 
     def criteria(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the same as `Smoother.criteria`; splines are not chosen by information."""
-        return np.full(len(means), np.inf), self._validations(means)[0].min(1).sum(0) + self.jacobian(means)
+        return np.full(len(means), np.inf), self._smoothed(means)[0].sum(0) + self.jacobian(means)
 
     def fit(self, means: np.ndarray) -> np.ndarray:
         """Returns the same as `Smoother.fit`."""
-        validations, parts = self._validations(means)
-        shrinks = np.stack([mine[best] for mine, best in zip(self.shrinks, validations.argmin(1), strict=True)])
-        fitted = self.basis @ (shrinks.transpose(0, 2, 1) * parts)  # [2, E, B]
-        return np.maximum(np.moveaxis(fitted, -1, 0) / self.weights, 0)
+        return np.maximum(np.moveaxis(self._smoothed(means)[1], -1, 0) / self.weights, 0)
 
 
 def _cost(e: int) -> float:
@@ -331,7 +340,7 @@ def _choose(smoothers: Sequence[Smoother], means: np.ndarray) -> np.ndarray:
         lines = np.where((allowed & ~curved)[:, None], information, np.inf).argmin(0)
         splines = np.where((allowed & curved)[:, None], validation, np.inf)
         margin = np.take_along_axis(validation, lines[None], 0)[0] - splines.min(0)
-        found += [np.where(margin > _cost(means.shape[-1]) / 2, splines.argmin(0), lines), lines]
+        found += [np.where(margin > _cost(means.shape[-1]) / 4, splines.argmin(0), lines), lines]
     return np.stack([found[0], *found[2:]])
 
 
@@ -367,7 +376,7 @@ def _contrast_places(times: np.ndarray, curves: np.ndarray) -> list[tuple[int, i
     """Returns what must be clear, as (line of `_contrasts`, higher position, lower position).
 
     In turn: H rises to its peak; H falls from it; generalizable strength leads in phase 2; it is outgrown in phase 3;
-    non-generalizable strength falls in phase 1; H sinks in phase 2.
+    non-generalizable strength falls in phase 1.
     """
     peak, outgrown, fallen = _turns(times, curves)
     share, lead = curves[0], curves[2] - curves[1]
@@ -377,12 +386,11 @@ def _contrast_places(times: np.ndarray, curves: np.ndarray) -> list[tuple[int, i
         (2, peak, outgrown),
         (2, outgrown + int(lead[outgrown:].argmax()), outgrown),
         (1, int(curves[2, : fallen + 1].argmax()), fallen),
-        (0, peak, outgrown),
     ]
 
 
 def _contrasts(curves: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
-    """Returns the size of each contrast, `[6, B]`: of H, or a share of the largest strength.
+    """Returns the size of each contrast, `[5, B]`: of H, or a share of the largest strength.
 
     Lines: 0: H; 1: non-generalizable strength; 2: non-generalizable − generalizable strength.
     """
