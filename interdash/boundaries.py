@@ -17,8 +17,8 @@ RISEN = 0.05  # share of the way from the smallest to the largest gap: below it,
 SMALL_GAP = 0.01  # nats: a gap that never exceeds it does not rise
 
 NOT_APART = (
-    "phases 1 and 2 are not told apart: H peaks where phase 3 begins, and until then non-generalizable strength does "
-    "not clearly fall by 1 % of the largest strength"
+    "phases 1 and 2 are not told apart: between the peak of H and phase 3 generalizable strength does not clearly grow "
+    "faster, and before them non-generalizable strength does not clearly fall by 1 % of the largest strength"
 )
 
 

@@ -49,7 +49,7 @@ def test_without_phases_the_reason_says_so():
 def test_a_third_phase_without_a_second_says_that_the_first_two_are_not_told_apart():
     stored = [{"boundary": "1|2", "found": None}, {"boundary": "2|3", "found": 9.0, "low": 8.0, "high": 11.0}]
     rows = boundaries({"summary": {"phases": stored}})
-    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart: H peaks where phase 3 begins")
+    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart: between the peak of H and phase 3")
     assert rows[0]["reason"].endswith("does not clearly fall by 1 % of the largest strength")
     assert rows[1]["reason"] == "epoch 9, 95% interval 8–11"
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -83,22 +84,30 @@ def parts_of(run):
 @pytest.mark.parametrize("engine", ["processes", "dask"])
 def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, engine):
     """kill -9 of a worker after the second and after the fifth unit; the last units wait until both are dead."""
-    units, killed, inodes = plan(fresh_run)[0], [], {}
-    with held(fresh_run, units[-3:]) as release:
+    units, inodes, counts = plan(fresh_run)[0], {}, [0]
 
-        def progress(done, _):
-            inodes.update(parts_of(fresh_run))
-            if done >= (40, 100)[min(len(killed), 1)] and len(killed) < 2:
-                deadline = time.monotonic() + MINUTE
-                while not (alive := [worker for worker in workers_of(psutil.Process()) if worker not in killed]):
-                    assert time.monotonic() < deadline, "no worker came back"
-                    time.sleep(0.01)
-                alive[0].kill()  # and no wait: it would take the engine's child away from it
-                killed.append(alive[0])
-                if len(killed) == 2:
-                    release()
+    def progress(done, _):
+        inodes.update(parts_of(fresh_run))
+        counts.append(done)
 
+    def kill_two(release):  # in a thread of its own: the one that reports also starts new workers
+        killed, deadline = [], time.monotonic() + MINUTE
+        try:
+            while len(killed) < 2 and time.monotonic() < deadline:
+                alive = [worker for worker in workers_of(psutil.Process()) if worker not in killed]
+                if alive and counts[-1] >= (40, 100)[len(killed)]:
+                    with suppress(psutil.NoSuchProcess):  # the rest of a broken pool ends by itself
+                        alive[0].kill()  # and no wait: it would take the engine's child away from it
+                        killed.append(alive[0])
+                time.sleep(0.01)
+        finally:
+            release()
+        return killed
+
+    with held(fresh_run, units[-3:]) as release, ThreadPoolExecutor() as pool:
+        killing = pool.submit(kill_two, release)
         outcome = extract_and_label(fresh_run, engine=engine, workers=2, progress=progress)
+        killed = killing.result()
     assert len(killed) == 2
     assert sorted(unit.name for unit in outcome.computed + outcome.found) == sorted(unit.name for unit in units)
     assert outcome.problems == [] and state(fresh_run).word == "ready"
