@@ -57,9 +57,9 @@ def find_phases(
 
     * 1|2 is the peak of H = generalizable / (generalizable + non-generalizable).
     * 2|3 is where non-generalizable − generalizable, from there on, is smallest: after it, non-generalizable strength
-      grows faster. If the peak is not clearly before it (more than one recorded epoch, in two of three resamples), H
-      rose all through the second phase; then 1|2 is where non-generalizable strength stops falling (always a corner of
-      its broken line), and None if it never fell.
+      grows faster. H rose all through phase 2 if generalizable strength does not clearly lead until then, or if the
+      peak is not clearly before it (more than one recorded epoch, in two of three resamples) and non-generalizable
+      strength fell. Then 1|2 is where that stops falling (a corner of its broken line), None if it never fell.
     * A boundary is reported if the curve clearly turns there: both sides by 3 bootstrap standard errors and 1 %; the
       lead of generalizable strength in phase 2 by 1.5, as samples differ in size.
     * Every resample of the bootstrap chooses knots, axis, spline and smoothness anew, so the intervals contain that

@@ -94,12 +94,14 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
         killed, deadline = [], time.monotonic() + MINUTE
         try:
             while len(killed) < 2 and time.monotonic() < deadline:
-                alive = [worker for worker in workers_of(psutil.Process()) if worker not in killed]
-                if alive and counts[-1] >= (40, 100)[len(killed)]:
-                    with suppress(psutil.NoSuchProcess):  # the rest of a broken pool ends by itself
-                        alive[0].kill()  # and no wait: it would take the engine's child away from it
-                        killed.append(alive[0])
                 time.sleep(0.01)
+                if counts[-1] < (40, 100)[len(killed)]:
+                    continue
+                worker = next((each for each in workers_of(psutil.Process()) if each not in killed), None)
+                if worker is not None:
+                    with suppress(psutil.NoSuchProcess):  # the rest of a broken pool ends by itself
+                        worker.kill()  # and no wait: it would take the engine's child away from it
+                        killed.append(worker)
         finally:
             release()
         return killed
