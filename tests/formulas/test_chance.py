@@ -7,7 +7,7 @@ from interdash import generalization
 from interdash.formulas.chance import above_chance, chance
 from interdash.subsets import orders
 
-N, SAMPLES = 6, 1000
+N, SAMPLES = 6, 4000
 size = orders(N)
 
 
