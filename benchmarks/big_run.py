@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from interdash import labelling, parts
 from interdash.aggregation import label_tables
-from interdash.boundaries import find_boundaries
+from interdash.find_boundaries import find_boundaries
+from interdash.loading import refresh
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
@@ -70,7 +71,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         _write(run, planned, "target", epoch, near[1], tables, near[0])
     labelling.label_samples(run)
     store = open_store()
-    store.refresh(run)
+    refresh(store, run)
     word = state(run).word
     assert word == "ready", state(run).text
     summarise(run, epochs(store, run.name), find_boundaries(sample_strengths(store, run.name)))

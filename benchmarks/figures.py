@@ -28,6 +28,7 @@ from xml.etree import ElementTree
 from interdash import bundle, drawings, tables
 from interdash.figures import export, pgfplots, venues
 from interdash.latex import PREAMBLE
+from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import Store, open_store
 
@@ -228,7 +229,7 @@ def main() -> None:
         twin = Run(Path(copies) / f"{run.name}-twin")
         shutil.copytree(run.path, twin.path)
         for each in (run, twin, *others):
-            store.refresh(each)
+            refresh(store, each)
         pages = options.pages or Path(scratch)
         pages.mkdir(parents=True, exist_ok=True)
         if "times" in wanted:

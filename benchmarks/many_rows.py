@@ -30,14 +30,15 @@ import pyarrow.parquet as pq
 from benchmarks.big_run import drawn_run
 from benchmarks.dashboard import measure, verdict
 from interdash import queries
-from interdash.boundaries import find_boundaries
+from interdash.find_boundaries import find_boundaries
 from interdash.labelling import label_samples, write_folder
+from interdash.loading import refresh, seal
 from interdash.packs import pack_name
 from interdash.parts import Unit, label_folder, label_inputs, plan, read_table
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import summarise
-from interdash.store import FACTS, open_store, seal
+from interdash.store import FACTS, open_store
 
 RESULTS = Path(__file__).parent / "results" / "many_rows.json"
 BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
@@ -81,7 +82,7 @@ def make(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     run.update(dropped_vectors=sorted({pack_name(unit.name) for unit in units}))
     label_samples(run)
     store = open_store(lazy=True)
-    store.refresh(run)
+    refresh(store, run)
     summarise(run, epochs(store, run.name), find_boundaries(sample_strengths(store, run.name)))
     store.close()
     return run
@@ -161,7 +162,7 @@ def sizes(run: Run) -> dict[str, Any]:
 def loading(run: Run) -> float:
     """Returns the seconds that a lazy store takes to load a run."""
     store, start = open_store(lazy=True), time.perf_counter()
-    store.refresh(run)
+    refresh(store, run)
     seconds = time.perf_counter() - start
     store.close()
     return round(seconds, 2)
@@ -198,7 +199,7 @@ def readers(run: Run, folder: Path, rows: int = 10_000_000) -> dict[str, Any]:
     for thread in threads:
         thread.start()
     start = time.perf_counter()
-    store.refresh(part)
+    refresh(store, part)
     seconds = time.perf_counter() - start
     stop.set()
     for thread in threads:

@@ -21,14 +21,26 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.big_run import drawn_run
-from interdash import aggregation, parts, pipeline, queries, training, vectors
+from interdash import (
+    aggregation,
+    bootstrap,
+    parts,
+    pipeline,
+    queries,
+    queries_compare,
+    queries_sample,
+    training,
+    vectors,
+)
 from interdash.labelling import label_samples, write_folder
+from interdash.loading import refresh
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.state import overview
@@ -69,7 +81,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         run.record_metrics("target", epoch, **row)
     run.finish("target")
     run.finish("baseline-0")
-    aggregation.RESAMPLES = 100
+    bootstrap.distribution = partial(bootstrap.distribution, resamples=100)
     label_samples(run)
     rules, planned = run.config.generalization, parts.plan(run)[0]
     splits = list(run.explained().split)
@@ -124,7 +136,7 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         return int(rng.integers(parts.SAMPLES_PER_UNIT))
 
     unseen = itertools.cycle(range(1, parts.SAMPLES_PER_UNIT))
-    strongest = queries.interactions(store, name, n_epochs - 1, 0)
+    strongest = queries_sample.interactions(store, name, n_epochs - 1, 0)
     kind, subset = str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])
     return {
         "epochs": lambda: queries.epochs(store, name),
@@ -135,16 +147,16 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         "order_strength, six epochs": lambda: queries.order_strength(store, name, [epoch() for _ in range(6)]),
         "order_strength, all epochs": lambda: queries.order_strength(store, name, normalised=True),
         "order_map": lambda: queries.order_map(store, name, split="train"),
-        "classes": lambda: queries.classes(store, name),
-        "sample_numbers": lambda: queries.sample_numbers(store, name, epoch(), sort="loss", min_share=0.1),
-        "samples": lambda: queries.samples(store, name, epoch(), range(60)),
-        "sample": lambda: queries.sample(store, name, sample()),
-        "sample_life": lambda: queries.sample_life(store, name, sample()),
-        "interactions": lambda: queries.interactions(store, name, epoch(), sample()),
-        "interaction_life, salient": lambda: queries.interaction_life(store, name, sample(), kind, subset),
+        "classes": lambda: queries_sample.classes(store, name),
+        "sample_numbers": lambda: queries_sample.sample_numbers(store, name, epoch(), sort="loss", min_share=0.1),
+        "samples": lambda: queries_sample.samples(store, name, epoch(), range(60)),
+        "sample": lambda: queries_sample.sample(store, name, sample()),
+        "sample_life": lambda: queries_sample.sample_life(store, name, sample()),
+        "interactions": lambda: queries_sample.interactions(store, name, epoch(), sample()),
+        "interaction_life, salient": lambda: queries_sample.interaction_life(store, name, sample(), kind, subset),
         "certificates": lambda: queries.certificates(store, name),
         "units": lambda: queries.units(store, name),
-        "difference": lambda: queries.difference(store, name, epoch(), name, epoch(), sample()),
+        "difference": lambda: queries_compare.difference(store, name, epoch(), name, epoch(), sample()),
         "vectors.interaction_life, first look at a sample": lambda: vectors.interaction_life(
             store, run, next(unseen), kind, subset
         ),
@@ -176,7 +188,7 @@ def beside_a_writer(store: Store, run: Run, seconds: float = 10.0) -> dict[str, 
                 with store.transaction() as cursor:  # forget the unit, as if it were new
                     cursor.execute("UPDATE loaded SET key = '' WHERE key = ?", [folder.name])
             os.utime(run.labels_dir)
-            loaded[0] += store.refresh(run)
+            loaded[0] += refresh(store, run)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -224,10 +236,10 @@ def main() -> None:
 
     store = open_store()
     start = time.perf_counter()
-    store.refresh(real)
+    refresh(store, real)
     result["default run"] = {"samples": real.n_explained(), "load_s": round(time.perf_counter() - start, 2)}
     start = time.perf_counter()
-    store.refresh(large)
+    refresh(store, large)
     result["large run"] = {
         "epochs": options.epochs,
         "samples": options.samples,

@@ -4,15 +4,13 @@ Vectors come in batches of samples, each let go before the next is read: those o
 Effects of AND and OR lie side by side: `[samples, 2, 2**n]`. All is in nats; see `schema.sql` for every column.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
-from interdash import generalization, order_shape, removal
+from interdash import bootstrap, generalization, order_shape, removal
 from interdash.config import GeneralizationConfig
 from interdash.parts import SCALARS
 from interdash.subsets import n_variables, orders
@@ -22,8 +20,6 @@ SUMS = (
     *("positive", "negative", "generalizable_positive", "generalizable_negative"),
     *("non_generalizable_positive", "non_generalizable_negative"),
 )
-RESAMPLES = 1000  # of the bootstrap
-LEVEL = (0.025, 0.975)  # its interval
 
 Effects = np.ndarray  # [samples, 2 (AND, OR), 2^n] in nats
 Columns = dict[str, np.ndarray]  # of parts, by name
@@ -291,25 +287,16 @@ def intervals(by_sample: np.ndarray) -> np.ndarray:
 
     `by_sample` is `[samples, 3 types, 3]`: strength and its two parts. H is NaN where nothing is salient.
     """
-    count = len(by_sample)
 
-    def values(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        means = np.tensordot(removal.sample_weights(drawn, count), by_sample, 1)  # [resamples, 3, 3]
+    def values(drawn: np.ndarray) -> np.ndarray:
+        means = np.tensordot(bootstrap.sample_weights(drawn), by_sample, 1)  # [resamples, 3, 3]
         power = generalization.generalization_power(means[..., 1], means[..., 0])[..., None]
         return np.moveaxis(np.concatenate([means, power], axis=-1), (-2, -1), (0, 1))
 
-    if count == 1:  # nothing to draw from
+    if len(by_sample) == 1:  # nothing to draw from
         return np.stack(2 * [values(np.zeros(1))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # H is NaN where a resample has nothing salient
-        drawn = stats.bootstrap(
-            (np.arange(count),),
-            values,
-            n_resamples=RESAMPLES,
-            vectorized=True,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).bootstrap_distribution  # [3, 4, resamples]
-    empty = np.asarray(np.isnan(drawn).all(-1))  # no salient interaction in any resample
-    ends = np.nanquantile(np.where(empty[..., None], 0.0, drawn), LEVEL, axis=-1)
-    return np.where(empty, np.nan, ends)
+    draws = bootstrap.distribution(values, len(by_sample))
+    ends, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
+    # as `bootstrap.ends`, but in numpy's arithmetic: the last bit of stored intervals comes from it
+    ends[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)
+    return ends

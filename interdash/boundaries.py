@@ -3,9 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from interdash.runs import Run
 
 BOUNDARIES = {  # what the words of a boundary that is not found say
@@ -13,50 +10,10 @@ BOUNDARIES = {  # what the words of a boundary that is not found say
     "2|3": "no third phase found: non-generalizable strength does not clearly outgrow the generalizable afterwards",
 }
 
-RISEN = 0.05  # share of the way from the smallest to the largest gap: below it, the gap has not begun to rise
-SMALL_GAP = 0.01  # nats: a gap that never exceeds it does not rise
-
 NOT_APART = (
     "phases 1 and 2 are not told apart: between the peak of H and phase 3 generalizable strength does not clearly grow "
     "faster, and before them non-generalizable strength does not clearly fall by 1 % of the largest strength"
 )
-
-
-def find_boundaries(strengths: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
-
-    `strengths` has one row a sample and epoch: epoch, sample, generalizable, non_generalizable (nats), as
-    `queries.sample_strengths` gives them.
-    """
-    from interdash.phases import find_phases  # scipy.stats takes a second to import
-
-    table = strengths.pivot(index="sample", columns="epoch", values=["generalizable", "non_generalizable"])
-    if len(table) < 2:
-        return []
-    generalizable, non_generalizable = table["generalizable"], table["non_generalizable"]
-    phases = find_phases(generalizable.columns.to_numpy(), generalizable.to_numpy(), non_generalizable.to_numpy())
-    pairs = {"1|2": (phases.boundary_12, phases.interval_12), "2|3": (phases.boundary_23, phases.interval_23)}
-    return [
-        {"boundary": name, "found": epoch, "low": interval and interval[0], "high": interval and interval[1]}
-        for name, (epoch, interval) in pairs.items()
-    ]
-
-
-def gap_start(epochs: pd.DataFrame) -> int | None:
-    """Returns the epoch from which on the loss gap rises: the start of the second of the *two* phases of two-phase.
-
-    It is the last epoch at which the gap has gone at most `RISEN` of the way from its smallest to its largest value;
-    None if the gap never is above `SMALL_GAP`. With random training labels the smallest gap is negative: a network that
-    has not learned them by heart fits the clean testing labels better. `epochs` has epoch, train_loss and test_loss of
-    the whole splits, in nats.
-    Source: two-phase (arXiv 2405.10262), in words; this rule is ours.
-    """
-    known = epochs.dropna(subset=["train_loss", "test_loss"]).sort_values("epoch")
-    gap = known["test_loss"].to_numpy() - known["train_loss"].to_numpy()
-    if not len(gap) or gap.max() <= SMALL_GAP:
-        return None
-    recorded = known["epoch"].to_numpy()
-    return int(recorded[gap <= gap.min() + RISEN * np.ptp(gap)].max())
 
 
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:

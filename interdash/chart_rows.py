@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from interdash import alignment, correlation, drilldown, queries, queries_compare, spindle, subsets, vectors
+from interdash import correlation, drilldown, queries, queries_compare, queries_sample, subsets, vectors
 from interdash import queries_removal as removals
-from interdash.boundaries import gap_start
 from interdash.choices import Choice
 from interdash.figures import compare, dynamics, inputs, order_shape, orders, paper, removal, robustness, sample
 from interdash.figures.venues import Venue
 from interdash.runs import Run
 from interdash.store import Store
+from interdash.two_phase import gap_start
 
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 MOST_STEPS = 12  # of a waterfall, one by one
@@ -71,7 +71,7 @@ def _orders(store: Store, run: Run, choice: Choice) -> dict[str, pd.DataFrame]:
     chosen["normalised"] = choice.normalised
     return {
         "orders": queries.order_strength(store, run.name, **chosen),
-        "spindle": spindle.expected_orders(store, run.name, **chosen),
+        "spindle": queries.expected_orders(store, run.name, **chosen),
     }
 
 
@@ -162,12 +162,12 @@ def _curves(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
     runs = [run.name, *choice.runs]
     rows = queries_compare.curves(store, runs, split=choice.split)
     if choice.by == "phase":
-        rows = alignment.aligned(rows, queries_compare.phases_of(store, runs))
+        rows = queries_compare.aligned(rows, queries_compare.phases_of(store, runs))
     return Drawing(compare.curves, {"curves": rows}, {"by": choice.by, "log": choice.log and choice.by == "epoch"})
 
 
 def _difference(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    rows = queries.difference(store, **_sides(run, choice, epoch), sample=choice.sample)
+    rows = queries_compare.difference(store, **_sides(run, choice, epoch), sample=choice.sample)
     return Drawing(compare.difference, {"difference": _numbered(run, rows)}, _titles(run, choice))
 
 
@@ -196,7 +196,7 @@ def _numbered(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _listed(store: Store, run: Run, choice: Choice, epoch: int) -> pd.DataFrame:
-    return _numbered(run, queries.interactions(store, run.name, epoch, choice.sample, limit=choice.top))
+    return _numbered(run, queries_sample.interactions(store, run.name, epoch, choice.sample, limit=choice.top))
 
 
 def _every(store: Store, run: Run, choice: Choice, epoch: int) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def _lit(store: Store, run: Run, choice: Choice, epoch: int) -> tuple[str, int] 
     """Returns type and subset of the interaction that is lit: the one asked for, else the strongest."""
     if choice.interaction:
         return choice.lit()
-    listed = queries.interactions(store, run.name, epoch, choice.sample, limit=1)
+    listed = queries_sample.interactions(store, run.name, epoch, choice.sample, limit=1)
     return (str(listed["type"].iloc[0]), int(listed["subset"].iloc[0])) if len(listed) else None
 
 
@@ -217,12 +217,12 @@ def _framed(choice: Choice) -> dict[str, Any]:
 
 
 def _now(store: Store, run: Run, choice: Choice, epoch: int) -> Any:
-    return queries.sample_life(store, run.name, choice.sample).set_index("epoch").loc[epoch]
+    return queries_sample.sample_life(store, run.name, choice.sample).set_index("epoch").loc[epoch]
 
 
 def _input(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
     lit = _lit(store, run, choice, epoch)
-    rows = inputs.drawable(queries.sample(store, run.name, choice.sample))
+    rows = inputs.drawable(queries_sample.sample(store, run.name, choice.sample))
     figure = inputs.input_image if _is_image(run) else inputs.input_words
     return Drawing(figure, {"input": rows}, {"chosen": subsets.members(lit[1]) if lit else ()})
 
@@ -234,7 +234,7 @@ def _interactions(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing
 def _interaction_life(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
     kind, subset = _lit(store, run, choice, epoch) or ("and", 1)
     rows = vectors.interaction_life(store, run, choice.sample, kind, subset)
-    names = queries.sample(store, run.name, choice.sample)["names"].iloc[0]
+    names = queries_sample.sample(store, run.name, choice.sample)["names"].iloc[0]
     text = subsets.label(subset, [*map(str, range(len(names)))] if _is_image(run) else list(names))
     return Drawing(sample.interaction_life, {"interaction": rows}, {"log": choice.log}, f"{kind.upper()} {text}")
 
@@ -256,7 +256,7 @@ def _rebuilt(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
 
 
 def _sample_life(store: Store, run: Run, choice: Choice, epoch: int) -> Drawing:
-    rows = queries.sample_life(store, run.name, choice.sample)
+    rows = queries_sample.sample_life(store, run.name, choice.sample)
     return Drawing(sample.sample_life, {"sample": rows}, {"log": choice.log})
 
 

@@ -145,7 +145,7 @@ def load(run: str, root: Path, output: Path | None) -> None:
     It is for SQL of your own (DuckDB 1.4 or later), and in its default place for the dashboard, which opens a run of
     hundreds of epochs from it in a second.
     """
-    from interdash.store import seal
+    from interdash.loading import seal
 
     found = open_run(root, run)
     click.echo(seal(found, output or found.path / f"{found.name}.duckdb"))
@@ -193,12 +193,13 @@ def doctor(root: Path, port: int, as_json: bool) -> None:
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="By default RUN-data, here.")
 def export_data(run: str, root: Path, output: Path | None) -> None:
     """Write every table of a run as Parquet and CSV, and columns.csv with the unit of each column."""
+    from interdash.loading import refresh
     from interdash.store import open_store
     from interdash.table_export import export_tables
 
     found = open_run(root, run)
     store = open_store(lazy=True)
-    store.refresh(found)
+    refresh(store, found)
     for path in export_tables(store, output or Path(f"{found.name}-data")):
         click.echo(path)
     warn(store.problems[found.name])

@@ -71,6 +71,7 @@ def export(
     """Write figures of a run at a venue's width: PDF, SVG, PNG, HTML; or all of them as a bundle."""
     from interdash import bundle, handout
     from interdash.figures import export as browser
+    from interdash.loading import refresh
     from interdash.runs import Run
     from interdash.state import state
     from interdash.store import open_store
@@ -91,7 +92,7 @@ def export(
     found = Run.open(root, run)
     others = [Run.open(root, other) for other in settings.choice.runs]
     for each in (found, *others):
-        store.refresh(each)
+        refresh(store, each)
         warn(store.problems[each.name])
         if (now := state(each)).word != "ready":
             warn([f"{each.name} is {now.text}"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from interdash import queries
+from interdash import queries, queries_compare, queries_sample
 from interdash import queries_removal as removals
 from interdash.chart_rows import IF_THERE, OF_COMPARISON, OF_RUN, OF_SAMPLE, Drawing
 from interdash.choices import Choice
@@ -64,7 +64,7 @@ def names(store: Store, run: Run, choice: Choice) -> list[str]:
     found += ["interactions", "waterfall", "sorted_strengths", "rebuilt", "sample_life", "interaction_life"]
     if choice.runs:
         found.append("curves")
-    if len(choice.runs) == 1 and queries.same_samples(store, run.name, choice.runs[0]):
+    if len(choice.runs) == 1 and queries_compare.same_samples(store, run.name, choice.runs[0]):
         found += ["difference", "difference_by_order"]
     return found
 
@@ -90,7 +90,7 @@ def resolved(store: Store, run: Run, choice: Choice) -> Choice:
     lit = choice.lit()
     if lit and not 0 < lit[1] < 2**n:
         raise ValueError(f"there is no interaction {choice.interaction}; its number is 1 to {2**n - 1}")
-    classes = queries.classes(store, run.name)["label"].tolist()
+    classes = queries_sample.classes(store, run.name)["label"].tolist()
     if choice.label != -1 and choice.label not in classes:
         raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
     choice = replace(
@@ -215,5 +215,5 @@ def _about(store: Store, run: Run, name: str, choice: Choice, interaction: str) 
 
 
 def _class_name(store: Store, run: Run, label: int) -> str:
-    rows = queries.classes(store, run.name)
+    rows = queries_sample.classes(store, run.name)
     return dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))[label]

@@ -12,14 +12,13 @@ from math import comb
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
-from interdash.removal import LEVEL, sample_weights
+from interdash.bootstrap import LEVEL, percentile, sample_weights
 from interdash.subsets import n_variables, orders
 
 PARTITIONS = 200  # random ones, for the reference
 BLOCK = 20  # of them treated together: at n = 16 the interactions of one take a megabyte
-RESAMPLES = 300  # of the bootstrap
+RESAMPLES = 300  # of the bootstrap: each tries all of `ALPHAS`
 ALPHAS = np.exp(np.linspace(np.log(0.01), np.log(20), 400))  # what is tried for α
 SHAPES = ("decay", "spindle")
 PARTS = ("generalizable", "non_generalizable")
@@ -160,15 +159,14 @@ def _fits(parts: np.ndarray) -> pa.Table:
     count = len(parts)
     flat = parts.reshape(count, -1)
 
-    def fitted(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        means = (sample_weights(drawn, count) @ flat).reshape(*drawn.shape[:-1], *parts.shape[1:])
+    def fitted(drawn: np.ndarray) -> np.ndarray:
+        means = (sample_weights(drawn) @ flat).reshape(*drawn.shape[:-1], *parts.shape[1:])
         means = np.moveaxis(means, -1, 0)  # [parts, ..., n]
         return np.stack([values for shape in SHAPES for values in fit(means, shape)])  # [shapes · 2, parts, ...]
 
     value = low = high = fitted(np.arange(count))
     if count > 1:
-        known = ~np.isnan(value)
-        low, high = (np.where(known, end, np.nan) for end in _intervals(fitted, count))
+        low, high = percentile(fitted, count, resamples=RESAMPLES)
     rows = [
         (part, shape, *(x[2 * s + i, p] for i in range(2) for x in (value, low, high)))
         for p, part in enumerate(PARTS)
@@ -176,18 +174,3 @@ def _fits(parts: np.ndarray) -> pa.Table:
     ]
     arrays = [pa.array(column, from_pandas=True) for column in zip(*rows, strict=True)]
     return pa.table(arrays, names=FITS.names).cast(FITS)
-
-
-def _intervals(fitted, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the ends of the bootstrap intervals over samples; resamples without any strength are passed over."""
-    with np.errstate(all="ignore"):
-        distribution = stats.bootstrap(
-            (np.arange(count),),
-            lambda drawn, axis=-1: np.nan_to_num(fitted(drawn, axis)),
-            n_resamples=RESAMPLES,
-            method="percentile",
-            confidence_level=LEVEL,
-            vectorized=True,
-            rng=np.random.default_rng(0),
-        )
-    return distribution.confidence_interval.low, distribution.confidence_interval.high

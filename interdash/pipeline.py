@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from interdash import extraction, labelling, rebuilding, training
-from interdash.boundaries import find_boundaries
 from interdash.engine_dask import Cluster
+from interdash.find_boundaries import find_boundaries
+from interdash.loading import refresh
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
@@ -67,7 +68,7 @@ def extract_and_label(
     if shard is not None and not is_ready:
         return outcome
     store = open_store(lazy=True)
-    store.refresh(run)
+    refresh(store, run)
     found = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
     summarise(run, epochs(store, run.name), found)
     store.close()

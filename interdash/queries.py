@@ -1,19 +1,16 @@
-"""The questions that the dashboard asks: one function, one question, one DataFrame. No torch, no formulas.
+"""Questions about a run's epochs: one function, one question, one DataFrame. No torch, no formulas.
 
 Columns and their units are those of `schema.sql`. `split` is "train", "test" or "all"; `label` a class number or −1 for
-all classes; `types` any of "and", "or", "all" (both together). Questions that need the full vectors, not only salient
-interactions, are in `vectors`.
+all classes; `types` any of "and", "or", "all" (both together).
 """
 
 import itertools
-import json
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from interdash import subsets
-from interdash.details import SAMPLE_EPOCHS, Rows
+from interdash.spindle import spindle
 from interdash.store import Store
 
 SIX = 6  # epochs in a row of order distributions, as in the papers
@@ -123,6 +120,26 @@ def order_strength(
     )
 
 
+def expected_orders(
+    store: Store,
+    run: str,
+    *,
+    split: str = "all",
+    label: int = -1,
+    types: Sequence[str] = ("all",),
+    normalised: bool = False,
+) -> pd.DataFrame:
+    """Returns the spindle at epoch 0: type, size, and half of its strength as `positive`, half as `negative`.
+
+    It has the total strength that was measured at epoch 0 (in nats, or summing to n when normalised). Random outputs
+    have both signs alike. No row if epoch 0 is not extracted.
+    """
+    measured = order_strength(store, run, [0], split=split, label=label, types=types, normalised=normalised)
+    halves = [spindle(len(rows)) * rows["strength"].sum() / 2 for _, rows in measured.groupby("type", sort=False)]
+    half = np.concatenate(halves) if halves else np.zeros(0)
+    return measured[["type", "size"]].assign(positive=half, negative=-half)
+
+
 def order_map(
     store: Store, run: str, *, split: str = "all", label: int = -1, type: str = "all", network: str = "target"
 ) -> pd.DataFrame:
@@ -147,234 +164,8 @@ def sample_strengths(store: Store, run: str) -> pd.DataFrame:
     return store.ask(
         """
         SELECT epoch, sample, generalizable, non_generalizable FROM sample_epochs
-        WHERE run = ? AND network = 'target' ORDER BY sample, epoch
+        WHERE run = $run AND network = $network ORDER BY sample, epoch
         """,
-        [run],
-        details=[Rows(SAMPLE_EPOCHS, run, "target")],
+        {"run": run, "network": "target"},
+        details=("sample_epochs",),
     )
-
-
-def classes(store: Store, run: str) -> pd.DataFrame:
-    """Returns the classes among the explained samples: label, label_name, samples in training, samples in testing."""
-    return store.ask(
-        """
-        SELECT label, any_value(label_name) AS label_name, count(*) FILTER (split = 'train') AS train,
-            count(*) FILTER (split = 'test') AS test
-        FROM samples WHERE run = ? GROUP BY label ORDER BY label
-        """,
-        [run],
-    )
-
-
-SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, chosen by name
-    "sample": "sample",
-    "loss": "loss DESC",
-    "non_generalizable_share": "non_generalizable_share DESC",
-    "highest_order": "highest_order DESC",
-    "gap": "gap DESC",
-    "strength": "salient_strength DESC",
-}
-
-
-def sample_numbers(
-    store: Store,
-    run: str,
-    epoch: int,
-    *,
-    split: str = "all",
-    label: int = -1,
-    correct: bool | None = None,
-    min_loss: float = 0.0,
-    min_share: float = 0.0,
-    min_order: int = 0,
-    min_gap: float = 0.0,
-    sort: str = "sample",
-    network: str = "target",
-) -> list[int]:
-    """Returns the numbers of the samples that fit at an epoch, in the order asked for.
-
-    Args:
-        store: the store.
-        run: a run in it.
-        epoch: a labelled epoch.
-        split: "train", "test" or "all".
-        label: class number, −1 = all.
-        correct: only those classified right (or wrong) at the epoch; None = both.
-        min_loss: nats at the epoch.
-        min_share: lowest share of non-generalizable strength among salient strength.
-        min_order: lowest order that the largest salient interaction must have.
-        min_gap: lowest certified gap.
-        sort: one of `SAMPLE_SORTS`.
-        network: "target" or a baseline.
-
-    Raises:
-        ValueError: the sort order is unknown.
-    """
-    if sort not in SAMPLE_SORTS:
-        raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
-    rows = store.ask(
-        f"""
-        SELECT sample, non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
-        FROM (FROM samples WHERE run = $run)
-        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
-        WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
-            AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
-            AND gap >= $min_gap AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
-        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample
-        """,
-        {
-            "run": run,
-            "network": network,
-            "epoch": epoch,
-            "split": split,
-            "label": label,
-            "correct": correct,
-            "min_loss": min_loss,
-            "min_share": min_share,
-            "min_order": min_order,
-            "min_gap": min_gap,
-        },
-        details=[Rows(SAMPLE_EPOCHS, run, network, epoch)],
-    )
-    return rows["sample"].tolist()
-
-
-def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
-    """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch."""
-    return store.ask(
-        """
-        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample),
-            non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
-        FROM (FROM samples WHERE run = $run AND list_contains($numbers, sample)) s
-        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
-        ORDER BY list_position($numbers, sample)
-        """,
-        {"run": run, "network": network, "epoch": epoch, "numbers": list(numbers)},
-        details=[Rows(SAMPLE_EPOCHS, run, network, epoch)],
-    )
-
-
-def sample(store: Store, run: str, sample: int) -> pd.DataFrame:
-    """Returns one sample with its input: image, words or values, names and places of variables; no row if unknown."""
-    return store.ask("SELECT * FROM samples WHERE run = ? AND sample = ?", [run, sample])
-
-
-def sample_life(store: Store, run: str, sample: int, *, network: str = "target") -> pd.DataFrame:
-    """Returns one sample by epoch: v(x_∅), v(x), loss, strengths, highest order, certificate, largest |δ|, residual."""
-    return store.ask(
-        """
-        SELECT * EXCLUDE (run, network, sample) FROM sample_epochs
-        WHERE run = ? AND network = ? AND sample = ? ORDER BY epoch
-        """,
-        [run, network, sample],
-        details=[Rows(SAMPLE_EPOCHS, run, network, sample=sample)],
-    )
-
-
-def interactions(
-    store: Store, run: str, epoch: int, sample: int, *, limit: int | None = None, network: str = "target"
-) -> pd.DataFrame:
-    """Returns the salient interactions of one sample at an epoch, strongest first, with the names of their variables.
-
-    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect, votes, generalizes.
-    """
-    found = store.ask(
-        """
-        SELECT rank, type, subset, size, effect, baseline_effect, votes, generalizes FROM interactions
-        WHERE run = ? AND network = ? AND epoch = ? AND sample = ? ORDER BY rank LIMIT ?
-        """,
-        [run, network, epoch, sample, 2**31 if limit is None else limit],
-        details=[Rows("interactions", run, network, epoch, sample)],
-    )
-    return named(store, run, sample, found)
-
-
-def interaction_life(
-    store: Store, run: str, sample: int, type: str, subset: int, *, network: str = "target"
-) -> pd.DataFrame:
-    """Returns when one interaction of a sample is salient: epoch, effect, baseline_effect, generalizes, rank.
-
-    Epochs where it is below τ have no row; `vectors.interaction_life` has its effect there too.
-    """
-    return store.ask(
-        """
-        SELECT epoch, effect, baseline_effect, generalizes, rank FROM interactions
-        WHERE run = ? AND network = ? AND sample = ? AND type = ? AND subset = ? ORDER BY epoch
-        """,
-        [run, network, sample, type, subset],
-        details=[Rows("interactions", run, network, sample=sample)],
-    )
-
-
-def named(store: Store, run: str, sample: int, rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows with a `subset` column plus `members`, the numbers of its variables, and `names`, as "{a, b}"."""
-    found = store.fetch("SELECT names FROM samples WHERE run = ? AND sample = ?", [run, sample])
-    names = found[0][0] if found else []
-    of_subset = rows["subset"].tolist()
-    return rows.assign(
-        members=[subsets.members(subset) for subset in of_subset],
-        names=[subsets.label(subset, names) if names else str(subset) for subset in of_subset],
-    )
-
-
-def configuration(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """Returns the settings in which some runs differ: one row a setting (`setting`), one column a run."""
-    found = store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)])
-    columns = {run: _flat(json.loads(config)) for run, config in found}
-    table = pd.DataFrame({run: columns[run] for run in runs if run in columns}, dtype=object)
-    if table.empty:
-        return table.rename_axis("setting").reset_index()
-    differs = table.astype(str).nunique(axis=1) > 1
-    return table[differs].rename_axis("setting").reset_index()
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def same_samples(store: Store, run: str, other: str) -> bool:
-    """Returns whether two runs explain the same samples with the same variables, so that their interactions compare."""
-    rows = store.ask(
-        """
-        WITH a AS (SELECT sample, split, row, label, names, display, image FROM samples WHERE run = $run),
-            b AS (SELECT sample, split, row, label, names, display, image FROM samples WHERE run = $other)
-        SELECT (SELECT count(*) FROM a) > 0 AND NOT EXISTS (FROM a EXCEPT FROM b)
-            AND NOT EXISTS (FROM b EXCEPT FROM a) AS same
-        """,
-        {"run": run, "other": other},
-    )
-    return bool(rows["same"].iloc[0])
-
-
-def difference(
-    store: Store, run: str, epoch: int, other: str, other_epoch: int, sample: int, *, network: str = "target"
-) -> pd.DataFrame:
-    """Returns the salient interactions of one sample in one run, the other, or both (`where`), strongest first."""
-    found = store.ask(
-        """
-        SELECT coalesce(a.type, b.type) AS type, coalesce(a.subset, b.subset) AS subset,
-            coalesce(a.size, b.size) AS size, a.effect AS effect, b.effect AS other_effect,
-            a.generalizes AS generalizes, b.generalizes AS other_generalizes,
-            CASE WHEN b.effect IS NULL THEN 'first' WHEN a.effect IS NULL THEN 'second' ELSE 'both' END AS "where"
-        FROM (FROM interactions WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample) a
-        FULL JOIN (FROM interactions
-            WHERE run = $other AND network = $network AND epoch = $other_epoch AND sample = $sample) b
-            USING (type, subset)
-        ORDER BY greatest(abs(coalesce(a.effect, 0)), abs(coalesce(b.effect, 0))) DESC, type, subset
-        """,
-        {
-            "run": run,
-            "epoch": epoch,
-            "other": other,
-            "other_epoch": other_epoch,
-            "sample": sample,
-            "network": network,
-        },
-        details=[
-            Rows("interactions", *which, sample) for which in ((run, network, epoch), (other, network, other_epoch))
-        ],
-    )
-    return named(store, run, sample, found)

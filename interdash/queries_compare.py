@@ -1,11 +1,15 @@
 """Questions about several runs at once. Columns and their units are those of `schema.sql`; see `queries`."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from interdash import queries
 from interdash.details import Rows
+from interdash.phase_axis import phase_position
+from interdash.queries_sample import named
 from interdash.store import Store
 
 
@@ -68,9 +72,27 @@ def endings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     )
 
 
+def configuration(store: Store, runs: Sequence[str]) -> pd.DataFrame:
+    """Returns the settings in which some runs differ: one row a setting (`setting`), one column a run."""
+    configs = store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)])
+    columns = {run: _flat(json.loads(config)) for run, config in configs}
+    table = pd.DataFrame({run: columns[run] for run in runs if run in columns}, dtype=object)
+    if table.empty:
+        return table.rename_axis("setting").reset_index()
+    differs = table.astype(str).nunique(axis=1) > 1
+    return table[differs].rename_axis("setting").reset_index()
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def settings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     """Returns the settings in which some runs differ, but for name and purpose, which always do."""
-    rows = queries.configuration(store, runs)
+    rows = configuration(store, runs)
     return rows.loc[~rows["setting"].isin(["name", "purpose"])]
 
 
@@ -102,3 +124,71 @@ def difference_by_order(
         {"run": run, "epoch": epoch, "other": other, "other_epoch": other_epoch, "network": network},
         details=[Rows("interactions", run, network, epoch), Rows("interactions", other, network, other_epoch)],
     ).fillna(0.0)
+
+
+def same_samples(store: Store, run: str, other: str) -> bool:
+    """Returns whether two runs explain the same samples with the same variables, so that their interactions compare."""
+    rows = store.ask(
+        """
+        WITH a AS (SELECT sample, split, row, label, names, display, image FROM samples WHERE run = $run),
+            b AS (SELECT sample, split, row, label, names, display, image FROM samples WHERE run = $other)
+        SELECT (SELECT count(*) FROM a) > 0 AND NOT EXISTS (FROM a EXCEPT FROM b)
+            AND NOT EXISTS (FROM b EXCEPT FROM a) AS same
+        """,
+        {"run": run, "other": other},
+    )
+    return bool(rows["same"].iloc[0])
+
+
+def difference(
+    store: Store, run: str, epoch: int, other: str, other_epoch: int, sample: int, *, network: str = "target"
+) -> pd.DataFrame:
+    """Returns the salient interactions of one sample in one run, the other, or both (`where`), strongest first."""
+    rows = store.ask(
+        """
+        SELECT coalesce(a.type, b.type) AS type, coalesce(a.subset, b.subset) AS subset,
+            coalesce(a.size, b.size) AS size, a.effect AS effect, b.effect AS other_effect,
+            a.generalizes AS generalizes, b.generalizes AS other_generalizes,
+            CASE WHEN b.effect IS NULL THEN 'first' WHEN a.effect IS NULL THEN 'second' ELSE 'both' END AS "where"
+        FROM (FROM interactions WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample) a
+        FULL JOIN (FROM interactions
+            WHERE run = $other AND network = $network AND epoch = $other_epoch AND sample = $sample) b
+            USING (type, subset)
+        ORDER BY greatest(abs(coalesce(a.effect, 0)), abs(coalesce(b.effect, 0))) DESC, type, subset
+        """,
+        {
+            "run": run,
+            "epoch": epoch,
+            "other": other,
+            "other_epoch": other_epoch,
+            "sample": sample,
+            "network": network,
+        },
+        details=[
+            Rows("interactions", *which, sample) for which in ((run, network, epoch), (other, network, other_epoch))
+        ],
+    )
+    return named(store, run, sample, rows)
+
+
+def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of `curves` with `position`, their place on the axis of phases, see `phase_position`.
+
+    Args:
+        curves: columns run and epoch, and any others.
+        phases: rows of `queries.phases` of all these runs, with a column run.
+    """
+    columns = (phases[name].tolist() for name in ("run", "boundary", "epoch"))
+    boundary = {(run, name): epoch for run, name, epoch in zip(*columns, strict=True)}
+    position = pd.Series(np.nan, index=curves.index, dtype=np.float64)
+    for run, epochs in curves.groupby("run")["epoch"]:
+        first, second = (boundary.get((str(run), name)) for name in ("1|2", "2|3"))
+        first, second = (None if value is None or pd.isna(value) else float(value) for value in (first, second))
+        position[epochs.index] = phase_position(epochs.to_numpy(), first, second, max(epochs.tolist()))
+    return curves.assign(position=position)
+
+
+def without_phases(curves: pd.DataFrame) -> list[str]:
+    """Returns the runs of aligned curves that have no position at all: no boundary was found."""
+    placed = curves.loc[curves["position"].notna(), "run"].unique().tolist()
+    return [run for run in curves["run"].unique().tolist() if run not in placed]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interdash.details import SAMPLE_EPOCHS, Rows
 from interdash.store import Store
 
 # splits in the order of the panels, and the loss over the whole split, which is not that of the explained samples
@@ -66,7 +65,7 @@ def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, n
         ORDER BY abs(change) DESC, sample
         """,
         {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
-        details=[Rows(table, run, network, epoch) for table in ("sample_removals", SAMPLE_EPOCHS)],
+        details=("sample_removals", "sample_epochs"),
     )
 
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
+from interdash.bootstrap import LEVEL, RESAMPLES, percentile, sample_weights
 from interdash.generalization import loss
 from interdash.subsets import n_variables, orders
 
@@ -25,8 +25,6 @@ KINDS = ("non_generalizable", "random", "generalizable")
 SPLITS = ("train", "test", "gap")
 DOSES = np.arange(0, 101, 10)  # percent
 DRAWS = 20  # of each random order
-RESAMPLES = 1000  # of the bootstrap over samples
-LEVEL = 0.95  # of its intervals, and of the range of the draws
 
 
 class Interactions(NamedTuple):
@@ -146,34 +144,16 @@ def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES
     if not enough:
         return ends
 
-    def means(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+    def means(*drawn: np.ndarray) -> np.ndarray:
         each = [
-            np.moveaxis(sample_weights(index, len(values)) @ values, -1, 0)
+            np.moveaxis(sample_weights(index) @ values, -1, 0)
             for index, values in zip(drawn, enough.values(), strict=True)
         ]
         return np.stack([*each, each[1] - each[0]] if len(each) == 2 else each)  # [splits, rows, resamples]
 
-    found = stats.bootstrap(
-        [np.arange(len(values)) for values in enough.values()],
-        means,
-        n_resamples=resamples,
-        confidence_level=LEVEL,
-        method="percentile",
-        vectorized=True,
-        batch=resamples,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
     places = [*enough, *([2] if len(enough) == 2 else [])]
-    ends[:, places] = np.stack([found.low, found.high])
+    ends[:, places] = percentile(means, *map(len, enough.values()), resamples=resamples)
     return ends
-
-
-def sample_weights(drawn: np.ndarray, count: int) -> np.ndarray:
-    """Returns how often each of `count` samples was drawn, as shares `[..., count]`, from indices `[..., draws]`."""
-    flat = drawn.reshape(-1, drawn.shape[-1]).astype(np.int64)
-    shifted = flat + count * np.arange(len(flat))[:, None]
-    counts = np.bincount(shifted.ravel(), minlength=count * len(flat)).reshape(*drawn.shape[:-1], count)
-    return counts / drawn.shape[-1]
 
 
 COLUMNS = (

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from interdash.loading import refresh
 from interdash.queries import epochs, order_strength
 from interdash.runs import Run, no_runs
 from interdash.state import overview, state
@@ -21,7 +22,7 @@ def run_report(run: Run) -> dict[str, Any]:
     """
     store = open_store(lazy=True)
     try:
-        store.refresh(run)
+        refresh(store, run)
         found = epochs(store, run.name).set_index("epoch")
         orders = order_strength(store, run.name)
         problems = store.problems[run.name]

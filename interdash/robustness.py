@@ -7,7 +7,6 @@ smaller than this floor say nothing about the network. Source: ours.
 """
 
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
 from interdash import generalization, published, samples
+from interdash.bootstrap import RESAMPLES, percentile, sample_weights
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.labelling import write_folder
 from interdash.parts import digest, finished, plan, read_part
-from interdash.removal import LEVEL, RESAMPLES, sample_weights
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
 
@@ -185,25 +183,15 @@ def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> 
     pairs += [(side.strength * side.general, side.strength * side.salient) for side in (reference, other)]
     sums = np.array([[part.sum((1, 2)) for part in pair] for pair in pairs], float)  # [ratios, 2, samples]
 
-    def ratios(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        top, bottom = np.moveaxis(sums @ np.moveaxis(sample_weights(drawn, sums.shape[-1]), -1, 0), 1, 0)
+    def ratios(drawn: np.ndarray) -> np.ndarray:
+        top, bottom = np.moveaxis(sums @ np.moveaxis(sample_weights(drawn), -1, 0), 1, 0)
         return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
     count = sums.shape[-1]
     values = ratios(np.arange(count))
     low = high = np.full(len(RATIOS), np.nan)
     if count > 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # no interval where a resample has nothing to compare
-            low, high = stats.bootstrap(
-                (np.arange(count),),
-                ratios,
-                n_resamples=resamples,
-                confidence_level=LEVEL,
-                method="percentile",
-                vectorized=True,
-                rng=np.random.default_rng(0),
-            ).confidence_interval
+        low, high = percentile(ratios, count, resamples=resamples)
     made = {"labels": float(both.sum() / count)}
     for i, name in enumerate(RATIOS):
         made |= {name: float(values[i]), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}

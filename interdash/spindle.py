@@ -3,10 +3,6 @@
 from math import comb
 
 import numpy as np
-import pandas as pd
-
-from interdash import queries
-from interdash.store import Store
 
 
 def spindle(n: int) -> np.ndarray:
@@ -23,25 +19,3 @@ def spindle(n: int) -> np.ndarray:
     """
     weights = np.array([comb(n, k) * 2 ** (k / 2) for k in range(1, n + 1)])
     return weights / weights.sum()
-
-
-def expected_orders(
-    store: Store, run: str, *, split: str = "all", label: int = -1, types: tuple[str, ...] = ("all",), normalised=False
-) -> pd.DataFrame:
-    """Returns the spindle at epoch 0: type, size, and half of its strength as `positive`, half as `negative`.
-
-    It has the total strength that was measured at epoch 0 (in nats, or summing to n when normalised). Random outputs
-    have both signs alike. No row if epoch 0 is not extracted.
-    """
-    measured = queries.order_strength(store, run, [0], split=split, label=label, types=types, normalised=normalised)
-    rows = []
-    for kind, found in measured.groupby("type", sort=False):
-        share = spindle(len(found)) * found["strength"].sum()
-        rows.append(
-            pd.DataFrame(
-                {"type": kind, "size": found["size"].to_numpy(), "positive": share / 2, "negative": -share / 2}
-            )
-        )
-    return (
-        pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["type", "size", "positive", "negative"])
-    )

@@ -108,7 +108,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
     Args:
         run: the run.
         epochs: what `queries.epochs` gives for it.
-        phases: what `boundaries.find_boundaries` gives for it.
+        phases: what `find_boundaries` gives for it.
     """
     now = state(run)
     curves = {

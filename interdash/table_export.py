@@ -31,7 +31,7 @@ def export_tables(store: Store, folder: Path) -> list[Path]:
     for name in TABLES:
         comments = units[units["table_name"] == name].set_index("column_name")["comment"]
         with store.cursor() as cursor:
-            plain = cursor.sql(f"FROM {name} LIMIT 0").to_arrow_table().schema
+            plain = cursor.sql(f"FROM {store.place(name)} LIMIT 0").to_arrow_table().schema
             schema = pa.schema([f.with_metadata({"unit": str(comments.get(f.name) or "")}) for f in plain])
             flat = pa.schema([(f.name, _flat(pa.nulls(0, f.type)).type) for f in plain])
             paths = [folder / f"{name}.{kind}" for kind in ("parquet", "csv")]

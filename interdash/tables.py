@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash import queries, queries_compare
+from interdash import queries, queries_compare, queries_sample
+from interdash.bootstrap import percentile
 from interdash.figures.venues import spelled
 from interdash.latex import escaped
 from interdash.queries_removal import removals
@@ -73,19 +74,14 @@ def gap_interval(training: np.ndarray, testing: np.ndarray) -> tuple[float, floa
 
     Samples are drawn anew within each split, percentile method. NaN where a split has fewer than two samples.
     """
-    from scipy import stats  # takes a second to import
-
     if min(len(training), len(testing)) < 2:
         return np.nan, np.nan
-
-    def gap(training: np.ndarray, testing: np.ndarray, axis: int = -1) -> np.ndarray:
-        return testing.mean(axis) - training.mean(axis)
-
-    found = stats.bootstrap(
-        (training, testing), gap, vectorized=True, n_resamples=RESAMPLES, method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    low, high = percentile(
+        lambda train, test: testing[test].mean(-1) - training[train].mean(-1),
+        *(len(training), len(testing)),
+        resamples=RESAMPLES,
+    )
+    return float(low), float(high)
 
 
 def _line(cells: Any) -> str:
@@ -118,7 +114,7 @@ def _explained_gap(store: Store, row: dict[str, Any]) -> str:
     if pd.isna(row["last_epoch"]):
         return "–"
     run, epoch = row["run"], int(row["last_epoch"])
-    samples = queries.samples(store, run, epoch, queries.sample_numbers(store, run, epoch))
+    samples = queries_sample.samples(store, run, epoch, queries_sample.sample_numbers(store, run, epoch))
     training, testing = (samples.loc[samples["split"] == split, "loss"].to_numpy(float) for split in ("train", "test"))
     if not len(training) or not len(testing):
         return "–"

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import links, queries
+from interdash import links, queries, queries_sample
 from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.files import is_writable
 from interdash.state import state
@@ -102,7 +102,7 @@ def need_labels(page: Page, *, samples: bool = True) -> None:
         text = f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
         st.info(links.message(f"{text}An extraction can be started on the page Runs, or in a terminal."))
         st.stop()
-    if samples and page.ask(queries.classes).empty:
+    if samples and page.ask(queries_sample.classes).empty:
         text = f"The list of the explained samples of {page.run.name} is missing or damaged, and this page needs it; "
         st.info(links.message(f"{text}`interdash extract {page.run.name}` makes it again."))
         st.stop()
@@ -156,7 +156,7 @@ def choose_split() -> str:
 
 def choose_label(page: Page) -> int:
     """Returns a class number, −1 = all classes."""
-    rows = page.ask(queries.classes)
+    rows = page.ask(queries_sample.classes)
     names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
     return choose(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
 

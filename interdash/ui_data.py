@@ -17,6 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from interdash import state
+from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import Store, open_store
 
@@ -98,7 +99,7 @@ def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:
     if shared.versions.get(str(run.path)) != version:  # a session on a run that is there waits for no other
         with shared.lock:
             if shared.versions.get(str(run.path)) != version:
-                shared.store.refresh(run)
+                refresh(shared.store, run)
                 # the store knows runs by name: a run of the same name in another folder is no longer what it holds
                 others = {path: seen for path, seen in shared.versions.items() if Path(path).name != run.name}
                 shared.versions = others | {str(run.path): version}

@@ -49,7 +49,7 @@ def gallery(samples: pd.DataFrame, choose: Callable[[int], None], *, chosen: int
     """Draws the thumbnails.
 
     Args:
-        samples: rows of `queries.samples` of a run on images, and as many thumbnails.
+        samples: rows of `queries_sample.samples` of a run on images, and as many thumbnails.
         choose: called with the number of a sample that is clicked.
         chosen: number of the sample shown below.
     """

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from interdash.details import SAMPLE_EPOCHS, Rows
 from interdash.files import DamagedFileError
 from interdash.packs import pack_name
 from interdash.parts import dropped, read_vectors
-from interdash.queries import named
+from interdash.queries_sample import named
 from interdash.runs import Run
 from interdash.store import Store
 from interdash.subsets import n_variables, orders
@@ -39,7 +38,7 @@ def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int
         ORDER BY network, epoch
         """,
         {"run": run.name, "sample": sample, "type": type, "subset": subset},
-        details=[Rows(table, run.name, sample=sample) for table in ("interactions", SAMPLE_EPOCHS)],
+        details=("interactions", "sample_epochs"),
     )
     found = labels.merge(rows.drop(columns="effects"), on=["network", "epoch"], how="left")
     found["effect"] = found["effect"].astype(float).fillna(found["salient_effect"])
@@ -90,19 +89,14 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
     """
     found = strongest(store, run, epoch, sample, network=network)
     problems = found.attrs["problems"]
+    of_sample = "run = $run AND network = $network AND epoch = $epoch AND sample = $sample"
+    where = {"run": run.name, "network": network, "epoch": epoch, "sample": sample}
     labels = store.ask(
-        """
-        SELECT type, subset, generalizes, true AS salient FROM interactions
-        WHERE run = ? AND network = ? AND epoch = ? AND sample = ?
-        """,
-        [run.name, network, epoch, sample],
-        details=[Rows("interactions", run.name, network, epoch, sample)],
+        f"SELECT type, subset, generalizes, true AS salient FROM interactions WHERE {of_sample}",
+        where,
+        details=("interactions",),
     )
-    tau = store.ask(
-        "SELECT tau FROM sample_epochs WHERE run = ? AND network = ? AND epoch = ? AND sample = ?",
-        [run.name, network, epoch, sample],
-        details=[Rows(SAMPLE_EPOCHS, run.name, network, epoch, sample)],
-    )["tau"]
+    tau = store.ask(f"SELECT tau FROM sample_epochs WHERE {of_sample}", where, details=("sample_epochs",))["tau"]
     found = found.merge(labels, on=["type", "subset"], how="left").sort_values("rank", ignore_index=True)
     found["salient"] = found["salient"].notna()
     found["tau"] = tau.iloc[0] if len(tau) else np.nan

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from interdash import alignment, drilldown, links, queries, queries_compare, ui, ui_first
+from interdash import drilldown, links, queries_compare, queries_sample, ui, ui_first
 from interdash.figures import compare as charts
 from interdash.figures import inputs
 
@@ -39,9 +39,9 @@ def compare_curves(pages: list[ui.Page]) -> None:
         log = ui.choose_log() if by == "epoch" else False
     rows = ui.ask(pages, queries_compare.curves, names, split=split)
     if by == "phase":
-        rows = alignment.aligned(rows, ui.ask(pages, queries_compare.phases_of, names))
+        rows = queries_compare.aligned(rows, ui.ask(pages, queries_compare.phases_of, names))
     with st.container():  # always there: what moves down on a page is drawn anew
-        for name in alignment.without_phases(rows) if by == "phase" else ():
+        for name in queries_compare.without_phases(rows) if by == "phase" else ():
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
     ui.show(charts.curves, rows, key="curves", by=by, log=log)
     st.subheader("What they end with", anchor=False)
@@ -67,7 +67,7 @@ def compare_interactions(pages: list[ui.Page]) -> None:
         second = of_name[ui.choose(st.selectbox, "B", names, key="b", default=names[1])]
         other_epoch = ui.choose_epoch(second, label="Epoch of B", key="epoch_b")
     both, a, b = [first, second], first.run.name, second.run.name
-    if not ui.ask(both, queries.same_samples, a, b):
+    if not ui.ask(both, queries_compare.same_samples, a, b):
         st.info(
             f"{links.plain(a)} and {links.plain(b)} do not explain the same samples with the same labels and "
             "variables, so that their interactions cannot be compared one by one."
@@ -79,7 +79,7 @@ def compare_interactions(pages: list[ui.Page]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=400):
             number = ui.choose(st.select_slider, "Sample", numbers, key="number")
-        row = first.ask(queries.sample, sample=number)
+        row = first.ask(queries_sample.sample, sample=number)
         if row["image"].iloc[0] is not None:
             st.image(bytes(row["image"].iloc[0]), width=72, alt=f"Input of sample {number}.")
         st.markdown(
@@ -91,7 +91,7 @@ def compare_interactions(pages: list[ui.Page]) -> None:
     with left:
         rows = ui.ask(both, queries_compare.difference_by_order, **where)
         ui.show(charts.difference_by_order, rows, key="by-order", first=name_a, second=name_b)
-    rows = ui.ask(both, queries.difference, **where, sample=number)
+    rows = ui.ask(both, queries_compare.difference, **where, sample=number)
     if row["image"].iloc[0] is not None:
         rows = drilldown.numbered(rows)
     with right:

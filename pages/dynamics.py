@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from interdash import queries, queries_removal, spindle, ui
-from interdash.boundaries import gap_start
+from interdash import queries, queries_removal, ui
 from interdash.figures import dynamics, orders
 from interdash.phase_words import phase_words
+from interdash.two_phase import gap_start
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -36,7 +36,7 @@ with ui.page("Dynamics") as page:
     def by_order(normalised: bool) -> dict[str, pd.DataFrame]:
         settings = {**chosen, "types": types, "normalised": normalised}
         rows = page.ask(queries.order_strength, **settings)
-        return {"orders": rows, "spindle": page.ask(spindle.expected_orders, **settings)}
+        return {"orders": rows, "spindle": page.ask(queries.expected_orders, **settings)}
 
     def show_one_epoch() -> None:
         normalised = ui.choose_normalised()

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, choices, drawings, handout, links, queries, ui
+from interdash import bundle, choices, drawings, handout, links, queries_sample, ui
 from interdash.figures import export, venues
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
@@ -70,7 +70,7 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = ui.choose_label(page)
-        numbers = list(range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum())))
+        numbers = list(range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())))
         sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
         epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
         with st.popover("More choices", icon=":material/tune:"):

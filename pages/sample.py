@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import drilldown, links, listing, queries, subsets, ui, vectors
+from interdash import drilldown, links, listing, queries_sample, subsets, ui, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
 
@@ -79,7 +79,7 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
             gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
             place = st.container()
     found = page.ask(
-        queries.sample_numbers,
+        queries_sample.sample_numbers,
         epoch=epoch,
         split=split,
         label=label,
@@ -163,14 +163,14 @@ def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned
 
 def ask_all(page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int) -> dict[str, Any]:
     """Returns all that is drawn of one sample at one epoch, by name."""
-    life = page.ask(queries.sample_life, sample=number)
+    life = page.ask(queries_sample.sample_life, sample=number)
     now: Any = life.loc[life["epoch"] == epoch].iloc[0]
-    listed = page.ask(queries.interactions, epoch=epoch, sample=number, limit=top)
+    listed = page.ask(queries_sample.interactions, epoch=epoch, sample=number, limit=top)
     if chosen is None and len(listed):
         chosen = listed["type"].iloc[0], int(listed["subset"].iloc[0])
     kind, subset = chosen or ("", 0)
     return {
-        "row": page.ask(queries.sample, sample=number),
+        "row": page.ask(queries_sample.sample, sample=number),
         "life": life,
         "now": now,
         "every": page.read(vectors.all_interactions, epoch=epoch, sample=number),
@@ -283,12 +283,12 @@ with ui.page("Sample") as page:
         go(sample=None, interaction=None, pin=None, page=None)
     ui.need_labels(page)
     epoch = ui.choose_epoch(page)
-    every_number = range(int(page.ask(queries.classes)[["train", "test"]].to_numpy().sum()))
+    every_number = range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum()))
     number = asked("sample", links.number, every_number, "sample")
     numbers, shown = find_samples(page, epoch, number)
     number = (shown or [0])[0] if number is None else number
-    show_list(page, page.ask(queries.samples, epoch=epoch, numbers=shown), number)
-    n = len(page.ask(queries.sample, sample=number)["names"].iloc[0])
+    show_list(page, page.ask(queries_sample.samples, epoch=epoch, numbers=shown), number)
+    n = len(page.ask(queries_sample.sample, sample=number)["names"].iloc[0])
     chosen = asked("interaction", links.interaction, n)
     pinned = asked("pin", links.pin, every_number, ui.labelled_epochs(page))
     top = choose_next(numbers, number, epoch, chosen, pinned)

@@ -96,9 +96,10 @@ def ready_run(labelled_run, tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def small_store(labelled_run):
     """A store with the labelled run."""
+    from interdash.loading import refresh
     from interdash.store import open_store
 
     store = open_store()
-    store.refresh(labelled_run)
+    refresh(store, labelled_run)
     yield store
     store.close()

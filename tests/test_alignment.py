@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from interdash.alignment import aligned, phase_position, without_phases
+from interdash.phase_axis import phase_position
+from interdash.queries_compare import aligned, without_phases
 
 
 def test_phase_position():

@@ -2,6 +2,7 @@ import numpy as np
 
 from benchmarks import big_run
 from interdash import queries
+from interdash.loading import refresh
 from interdash.parts import plan, read_part
 from interdash.state import state
 from interdash.store import open_store
@@ -12,7 +13,7 @@ def test_resampled_run_is_ready_and_lies_between_its_epochs(labelled_run, tmp_pa
     assert state(run).text == "ready" and run.manifest["summary"]["samples"] == 80
     assert run.explained().split == ("train",) * 40 + ("test",) * 40
     store = open_store()
-    store.refresh(run)
+    refresh(store, run)
     assert store.problems[run.name] == []
     strength = queries.strength(store, run.name)
     assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and strength["samples"].tolist() == [80] * 5

@@ -24,6 +24,7 @@ from interdash.engine_dask import Cluster, WrongWorkerError, parse_needs
 from interdash.engines import WorkerLostError
 from interdash.extraction import LOSSES, _Tracker, _work, extract, parse_shard
 from interdash.extraction import Outcome as ExtractionOutcome
+from interdash.loading import refresh
 from interdash.parts import finished, part_path, plan
 from interdash.pipeline import extract_and_label
 from interdash.runs import Run
@@ -116,7 +117,7 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
     assert_same_rows(fresh_run, labelled_run)
     assert inodes.items() <= parts_of(fresh_run).items(), "a finished part was made again"
     store = open_store()
-    store.refresh(fresh_run)
+    refresh(store, fresh_run)
     assert store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs") == [(240, 240)]
     assert store.fetch("SELECT count(*), count(DISTINCT name) FROM units") == [(12, 12)]
     store.close()

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from interdash import alignment, queries, queries_compare
+from interdash import queries, queries_compare
 from interdash.figures import compare as charts
+from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import open_store
 from interdash.ui import FOLDER
@@ -27,7 +28,7 @@ def two_runs(labelled_run, tmp_path_factory):
 def store(two_runs):
     store = open_store()
     for name in ("tiny", "twin"):
-        store.refresh(Run(two_runs / name))
+        refresh(store, Run(two_runs / name))
     yield store
     store.close()
 
@@ -104,7 +105,7 @@ def test_settings(store):
 def answers(store, hand_made):
     return {
         "curves": queries_compare.curves(store, ["tiny", "twin"]),
-        "difference": queries.difference(hand_made, "a", 5, "b", 5, 0),
+        "difference": queries_compare.difference(hand_made, "a", 5, "b", 5, 0),
         "difference_by_order": queries_compare.difference_by_order(hand_made, "a", 5, "b", 5),
     }
 
@@ -137,7 +138,7 @@ def test_difference_says_who_has_what(answers):
 
 def test_curves_by_phase(answers):
     phases = pd.DataFrame({"run": ["tiny"] * 2, "boundary": ["1|2", "2|3"], "epoch": [1.0, 2.0]})
-    rows = alignment.aligned(answers["curves"], phases)
+    rows = queries_compare.aligned(answers["curves"], phases)
     drawn = charts.curves(rows, by="phase")
     assert {trace.name for trace in drawn.data if trace.name} == {"tiny"}
     assert drawn.layout.xaxis.ticktext == ("start", "1|2", "2|3", "end")

@@ -16,8 +16,8 @@ import pytest
 
 from interdash import cli, manual, retention, robustness, ui
 from interdash.figures import venues
+from interdash.loading import seal
 from interdash.runs import Run
-from interdash.store import seal
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")])

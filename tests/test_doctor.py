@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from interdash import cli, doctor, server
-from interdash.store import seal
+from interdash.loading import seal
 
 
 def found(root, port=0):

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from interdash import drawings, robustness, ui
 from interdash.choices import Choice
+from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import open_store
 
@@ -57,7 +58,7 @@ def root(labelled_run, tmp_path_factory):
 def store(root):
     store = open_store()
     for name in ("tiny", "twin"):
-        store.refresh(Run(root / name))
+        refresh(store, Run(root / name))
     yield store
     store.close()
 

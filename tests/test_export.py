@@ -26,10 +26,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.figures import page_problems, svg_problems
-from interdash import bundle, drawings, latex, parts, queries, tables, ui
+from interdash import bundle, drawings, latex, parts, queries, queries_sample, tables, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
 from interdash.figures import export, ink, inputs, paper, theme, venues
+from interdash.loading import refresh
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.store import open_store
@@ -407,9 +408,9 @@ def worded_run(request, tmp_path_factory):
 
 def test_interactions_of_a_text_or_a_row_as_a_figure(worded_run, tmp_path, chromium):
     store, path = open_store(), tmp_path / "sample.pdf"
-    store.refresh(worded_run)
+    refresh(store, worded_run)
     drawn = drawings.chosen(store, worded_run, "sample_interactions", Choice(sample=1, top=5))
-    names = queries.sample(store, worded_run.name, 1)["names"].iloc[0]
+    names = queries_sample.sample(store, worded_run.name, 1)["names"].iloc[0]
     for name in ("neurips", "icml-column"):
         path.write_bytes(export.render(drawn.printed(venues.venue(name)), "pdf"))
         assert page_problems(path, venues.venue(name).width * 72) == []
@@ -518,8 +519,8 @@ def test_a_changed_pixel_changes_the_rows():
 def test_provenance_says_what_everything_was_made_from(labelled_run, tmp_path):
     other, store = Run(tmp_path / "other"), open_store()
     shutil.copytree(labelled_run.path, other.path)
-    store.refresh(labelled_run)
-    store.refresh(other)
+    refresh(store, labelled_run)
+    refresh(store, other)
     settings = bundle.Settings(("dynamics", "curves"), formats=("html",), choice=Choice(runs=("other",)))
     _, said = bundle.bundle(store, labelled_run, settings, others=[other])
     assert said["settings"]["choice"]["epoch"] == 3 and said["settings"]["choice"]["other_epoch"] == 3
@@ -561,8 +562,8 @@ def test_compared_runs(labelled_run, tmp_path):
     other = Run(tmp_path / "other")
     shutil.copytree(labelled_run.path, other.path)
     store = open_store()
-    store.refresh(labelled_run)
-    store.refresh(other)
+    refresh(store, labelled_run)
+    refresh(store, other)
     choice = Choice(runs=("other",))
     found = drawings.names(store, labelled_run, choice)
     assert found[-3:] == ["curves", "difference", "difference_by_order"]

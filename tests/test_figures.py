@@ -25,7 +25,7 @@ ROWS = {  # what a positional parameter of that name is: the query that gives it
     "noise_floor": lambda store: queries_removal.robustness(store, "tiny"),
     "order_strength": lambda store: queries.order_strength(store, "tiny", types=("and", "or")),
     "order_map": lambda store: queries.order_map(store, "tiny"),
-    "expected_orders": lambda store: spindle.expected_orders(store, "tiny", types=("and", "or")),
+    "expected_orders": lambda store: queries.expected_orders(store, "tiny", types=("and", "or")),
 }
 
 
@@ -111,10 +111,10 @@ def test_spindle():
 
 
 def test_expected_orders(small_store):
-    expected = spindle.expected_orders(small_store, "tiny", normalised=True)
+    expected = queries.expected_orders(small_store, "tiny", normalised=True)
     assert expected["size"].tolist() == [1, 2, 3, 4]
     assert expected["positive"].sum() - expected["negative"].sum() == pytest.approx(4)
-    assert spindle.expected_orders(small_store, "unknown").empty
+    assert queries.expected_orders(small_store, "unknown").empty
 
 
 def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):

@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from interdash import server, ui
+from interdash.loading import seal
 from interdash.runs import Run
-from interdash.store import seal
 from tests.test_cli import SPEC, main, tiny_preset  # noqa: F401  a fixture
 from tests.test_pages import fresh_caches, opened, words  # noqa: F401  a fixture
 

@@ -81,3 +81,13 @@ def test_tables_without_anything_to_compare():
     alone = shape_tables(group_means(["train"] * 4, same_variables=True), parts)
     assert alone["order_similarities"].num_rows == 0
     assert alone["order_similarities"].schema.equals(words["order_similarities"].schema)
+
+
+def test_a_part_that_few_samples_have_keeps_its_interval():
+    """Resamples without any of its strength say nothing about α, and do not pull its interval to 0."""
+    parts = np.zeros((6, 4, 2))
+    parts[0, :, 0] = profiles("decay", 4, np.array(0.5))
+    found = shape_tables(None, parts)["order_fits"].to_pandas().set_index(["part", "shape"])
+    row = found.loc["generalizable", "decay"]
+    assert row[["alpha_low", "alpha", "alpha_high"]].tolist() == pytest.approx([0.5] * 3, rel=0.02)
+    assert np.isnan(found.loc["non_generalizable", "decay"]["alpha_low"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interdash import generalization, queries, subsets, vectors
+from interdash import generalization, queries, queries_compare, queries_sample, subsets, vectors
 from interdash.parts import part_path, plan, read_part
 from interdash.runs import Run
 from interdash.store import open_store
@@ -105,7 +105,7 @@ def test_order_map(hand_made):
 
 
 def test_classes(hand_made):
-    assert queries.classes(hand_made, "a").values.tolist() == [[3, "class 3", 1, 0], [5, "class 5", 0, 1]]
+    assert queries_sample.classes(hand_made, "a").values.tolist() == [[3, "class 3", 1, 0], [5, "class 5", 0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -124,52 +124,55 @@ def test_classes(hand_made):
     ],
 )
 def test_samples(hand_made, where, expected):
-    assert queries.sample_numbers(hand_made, "a", 4, **where) == expected
-    found = queries.samples(hand_made, "a", 4, expected)
+    assert queries_sample.sample_numbers(hand_made, "a", 4, **where) == expected
+    found = queries_sample.samples(hand_made, "a", 4, expected)
     assert found["sample"].tolist() == expected
 
 
 def test_samples_by_number(hand_made):
-    found = queries.samples(hand_made, "a", 4, [1, 0, 77])
+    found = queries_sample.samples(hand_made, "a", 4, [1, 0, 77])
     assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
 
 
 def test_samples_refuses_unknown_sort(hand_made):
     with pytest.raises(ValueError, match="cannot be sorted by '1; DROP TABLE runs'; choose one of sample, loss"):
-        queries.sample_numbers(hand_made, "a", 4, sort="1; DROP TABLE runs")
+        queries_sample.sample_numbers(hand_made, "a", 4, sort="1; DROP TABLE runs")
 
 
 def test_sample_and_its_life(hand_made):
-    assert queries.sample(hand_made, "a", 1)["names"].iloc[0].tolist() == ["left", "right"]
-    assert queries.sample(hand_made, "a", 99).empty
-    assert queries.sample_life(hand_made, "a", 1)["loss"].tolist() == [1.5]
+    assert queries_sample.sample(hand_made, "a", 1)["names"].iloc[0].tolist() == ["left", "right"]
+    assert queries_sample.sample(hand_made, "a", 99).empty
+    assert queries_sample.sample_life(hand_made, "a", 1)["loss"].tolist() == [1.5]
 
 
 def test_interactions(hand_made):
-    found = queries.interactions(hand_made, "a", 4, 0)
+    found = queries_sample.interactions(hand_made, "a", 4, 0)
     assert found["names"].tolist() == ["{left, right}", "{left}"] and found["members"].tolist() == [(0, 1), (0,)]
     assert found["effect"].tolist() == [-2, 1] and found["generalizes"].tolist() == [True, False]
-    assert len(queries.interactions(hand_made, "a", 4, 0, limit=1)) == 1
-    assert queries.interactions(hand_made, "a", 4, 99).empty
+    assert len(queries_sample.interactions(hand_made, "a", 4, 0, limit=1)) == 1
+    assert queries_sample.interactions(hand_made, "a", 4, 99).empty
 
 
 def test_interaction_life(hand_made):
-    found = queries.interaction_life(hand_made, "a", 0, "and", 3)
+    found = queries_sample.interaction_life(hand_made, "a", 0, "and", 3)
     assert found[["epoch", "effect"]].values.tolist() == [[4, -2], [8, -4]]
 
 
 def test_configuration(hand_made):
-    assert queries.configuration(hand_made, ["a", "b"]).values.tolist() == [["name", "a", "b"], ["training.seed", 0, 7]]
-    assert queries.configuration(hand_made, ["unknown"]).empty
+    assert queries_compare.configuration(hand_made, ["a", "b"]).values.tolist() == [
+        ["name", "a", "b"],
+        ["training.seed", 0, 7],
+    ]
+    assert queries_compare.configuration(hand_made, ["unknown"]).empty
 
 
 def test_same_samples(hand_made, small_store):
-    assert queries.same_samples(hand_made, "a", "b") is True
-    assert queries.same_samples(hand_made, "a", "unknown") is False
+    assert queries_compare.same_samples(hand_made, "a", "b") is True
+    assert queries_compare.same_samples(hand_made, "a", "unknown") is False
 
 
 def test_difference(hand_made):
-    found = queries.difference(hand_made, "a", 4, "b", 4, 0)
+    found = queries_compare.difference(hand_made, "a", 4, "b", 4, 0)
     assert found[["type", "subset", "where"]].values.tolist() == [
         ["and", 3, "both"],
         ["or", 1, "first"],
@@ -199,7 +202,7 @@ def test_order_strength_equals_the_formula(small_store, target):
 
 
 def test_interactions_add_up_to_the_order_strengths(small_store):
-    rows = [queries.interactions(small_store, "tiny", 3, sample) for sample in range(60)]
+    rows = [queries_sample.interactions(small_store, "tiny", 3, sample) for sample in range(60)]
     total = pd.concat(rows)["effect"].abs().sum() / 60
     assert queries.strength(small_store, "tiny")["strength"].iloc[-1] == pytest.approx(total, rel=1e-5)
 
@@ -219,7 +222,7 @@ def test_vectors_all_interactions(small_store, labelled_run, target):
     assert found["strength"].is_monotonic_decreasing and found["explained"].iloc[-1] == pytest.approx(1)
     assert found["effect"].sum() == pytest.approx(target["v_full"][7] - target["v_empty"][7])
     assert (found["salient"] == (found["strength"] >= found["tau"])).all()
-    listed = queries.interactions(small_store, "tiny", 3, 7)
+    listed = queries_sample.interactions(small_store, "tiny", 3, 7)
     assert found[found["salient"]]["names"].tolist() == listed["names"].tolist()
     assert vectors.all_interactions(small_store, labelled_run, 99, 7).empty
 

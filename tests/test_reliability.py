@@ -16,6 +16,7 @@ import pytest
 
 from interdash import labelling
 from interdash.extraction import extract
+from interdash.loading import refresh
 from interdash.parts import VECTORS, finished, plan, read_part, read_table
 from interdash.pipeline import extract_and_label
 from interdash.runs import Run
@@ -150,7 +151,7 @@ def test_two_extractions_share_the_work(fresh_run, labelled_run):
     assert [first.returncode, second.returncode] == [0, 0], results
     assert_same_rows(fresh_run, labelled_run)
     store = open_store()
-    store.refresh(fresh_run)
+    refresh(store, fresh_run)
     assert store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs") == [(240, 240)]
     store.close()
 
@@ -174,7 +175,7 @@ def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
     reads, seen = 0, set()
     while reads < 1000 or process.poll() is None:
         if reads % 20 == 0:
-            store.refresh(fresh_run)
+            refresh(store, fresh_run)
             assert store.problems["tiny"] == []
         for epoch, samples in store.fetch("SELECT epoch, count(*) FROM sample_epochs GROUP BY network, epoch"):
             assert samples == 60
@@ -182,7 +183,7 @@ def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
         reads += 1
     _, err = process.communicate()
     assert process.returncode == 0, err
-    store.refresh(fresh_run)
+    refresh(store, fresh_run)
     filled = ("runs", "metrics", "samples", "units", "sample_epochs", "interactions", "strengths")
     rows = {table: store.fetch(f"SELECT count(*) FROM {table}")[0][0] for table in filled}
     assert min(rows.values()) > 0, rows

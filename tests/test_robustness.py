@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from interdash import cli, generalization, labelling, queries_removal, robustness
 from interdash.config import GeneralizationConfig, SplitConfig
+from interdash.loading import refresh
 from interdash.parts import plan
 from interdash.robustness import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
 from interdash.store import open_store
@@ -35,6 +36,13 @@ def test_compare_without_salient_interactions():
     assert found["labels"] == 0 and all(np.isnan(found[name]) for name in robustness.RATIOS)
     one = compare(*[labels([[1.0]], [[True]], [[True]])] * 2)  # a single sample has no interval
     assert one["flips"] == 0 and np.isnan(one["flips_low"])
+
+
+def test_an_interval_passes_over_resamples_with_nothing_to_compare():
+    salient = [[True, True], [False, False], [False, False]]
+    ours, other = (labels(np.ones((3, 2)), salient, general) for general in (salient, [[1, 0], [0, 0], [0, 0]]))
+    found = compare(ours, other._replace(general=other.general > 0))
+    assert found["flips"] == found["flips_low"] == found["flips_high"] == 0.5
 
 
 def test_intervals_of_flips_cover_the_truth():
@@ -163,13 +171,13 @@ def test_noise_floor_is_stored_loaded_and_discarded_when_outdated(ready_run):
     newer = store_noise_floor(ready_run, *noise_floor(ready_run, samples_per_split=4, epochs=1))
     assert not folder.exists()
     store = open_store()
-    store.refresh(ready_run)
+    refresh(store, ready_run)
     assert queries_removal.robustness(store, "tiny")["samples"].unique().tolist() == [8]
     assert labelling.label(ready_run) == [] and newer.exists()
     rules = replace(ready_run.config.generalization, tau_factor=0.1)
     ready_run.update(config=replace(ready_run.config, generalization=rules).to_json())
     assert labelling.label(ready_run) == [] and not newer.exists()
-    store.refresh(ready_run)
+    refresh(store, ready_run)
     assert queries_removal.robustness(store, "tiny").empty
     store.close()
 
@@ -207,7 +215,7 @@ def test_command_trains_the_baselines_that_are_missing(ready_run):
     found = CliRunner().invoke(cli.commands, ["robustness", *options], catch_exceptions=False)
     assert found.exit_code == 0 and "the noise floor is on the page Removal, and beside H" in found.stderr
     store = open_store()
-    store.refresh(ready_run)
+    refresh(store, ready_run)
     rows = queries_removal.robustness(store, "tiny")
     assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 6
     store.close()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from interdash import drilldown, queries, vectors
+from interdash import drilldown, queries_sample, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
 from interdash.ui import FOLDER
@@ -22,15 +22,15 @@ def answers(small_store, labelled_run):
     outputs = vectors.outputs(small_store, labelled_run, 3, 0)
     strongest = every.iloc[0]
     return {
-        "input_image": inputs.drawable(queries.sample(small_store, "tiny", 0)),
-        "interactions": drilldown.numbered(queries.interactions(small_store, "tiny", 3, 0, limit=20)),
+        "input_image": inputs.drawable(queries_sample.sample(small_store, "tiny", 0)),
+        "interactions": drilldown.numbered(queries_sample.interactions(small_store, "tiny", 3, 0, limit=20)),
         "interaction_life": vectors.interaction_life(
             small_store, labelled_run, 0, strongest["type"], int(strongest["subset"])
         ),
         "waterfall": drilldown.waterfall(every, -1.0, 2.0, top=3),
         "sorted_strengths": every,
         "rebuilt": drilldown.rebuilt(outputs, every, [1, 2, 3, 5]),
-        "sample_life": queries.sample_life(small_store, "tiny", 0),
+        "sample_life": queries_sample.sample_life(small_store, "tiny", 0),
     }
 
 
@@ -126,7 +126,7 @@ def test_columns_of_a_table():
 
 def test_list_of_texts(small_store):
     rows = inputs.list_of_texts(
-        queries.samples(small_store, "tiny", 3, range(60)).assign(display='["good", "film"]', gap=0.02)
+        queries_sample.samples(small_store, "tiny", 3, range(60)).assign(display='["good", "film"]', gap=0.02)
     )
     assert rows["input"].unique().tolist() == ["good film"]
     assert rows["gap (%)"].unique().tolist() == [2.0]
@@ -237,7 +237,7 @@ def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):
 def test_filters(page, small_store):
     test = page(run="tiny", split="testing", answer="wrong", sort="highest loss")
     assert not test.warning
-    numbers = queries.sample_numbers(small_store, "tiny", 3, split="test", correct=False, sort="loss")
+    numbers = queries_sample.sample_numbers(small_store, "tiny", 3, split="test", correct=False, sort="loss")
     assert test.subheader[0].value == f"Sample {numbers[0]} at epoch 3"
     assert "There is no page 9 of this list" in page(run="tiny", page="9").info[0].value
     nothing = page(run="tiny", loss="999")

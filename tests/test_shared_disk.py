@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from interdash import queries, ui
 from interdash.archive import archive, restore
+from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.state import is_extracting, state
 from interdash.store import open_store
@@ -86,14 +87,14 @@ def test_epochs_that_come_and_go_between_two_questions_of_a_page(monkeypatch, la
 
 def test_a_run_that_another_machine_replaces_is_picked_up(ready_run, tmp_path):
     store = open_store()
-    store.refresh(ready_run)
+    refresh(store, ready_run)
     before = store.fetch("SELECT count(*) FROM interactions")
     other = Run(tmp_path / "elsewhere" / "tiny")
     shutil.copytree(ready_run.path, other.path)
     other.record_metrics("target", 3, train_loss=0.125)
     shutil.rmtree(next(other.labels_dir.glob("target-00001-*")))
     restore(archive(other, tmp_path / "tiny.tar"), ready_run.path.parent, replace=True)
-    store.refresh(ready_run)
+    refresh(store, ready_run)
     assert store.fetch("SELECT train_loss FROM metrics WHERE network = 'target' AND epoch = 3") == [(0.125,)]
     assert store.fetch("SELECT DISTINCT epoch FROM interactions WHERE network = 'target' ORDER BY 1") == [(0,), (3,)]
     assert store.fetch("SELECT count(*) FROM interactions") < before

@@ -14,6 +14,7 @@ from interdash import retention
 from interdash.archive import archive, restore
 from interdash.cli import commands
 from interdash.files import DamagedFileError, checksum_holds, with_checksum
+from interdash.loading import refresh
 from interdash.packs import pack_path
 from interdash.parts import finished, part_path, plan, read_part, read_vectors
 from interdash.pipeline import extract_and_label
@@ -187,7 +188,7 @@ def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
     ):
         read_vectors(part_path(ready_run, gone[0]), 0)
     store = open_store()
-    assert store.refresh(ready_run) == 5 and store.problems["tiny"] == []
+    assert refresh(store, ready_run) == 5 and store.problems["tiny"] == []
     strongest = interactions(store, "tiny", 1, 3).iloc[0]
     life = interaction_life(store, ready_run, 3, strongest["type"], int(strongest["subset"]))
     assert life["epoch"].tolist()[1:] == [0, 1, 3] and life["effect"].iloc[2] == strongest["effect"]

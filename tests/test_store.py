@@ -10,12 +10,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from interdash import details, labelling, queries, queries_compare, queries_removal, store, vectors
-from interdash.details import DETAILS
+from interdash import (
+    details,
+    labelling,
+    loading,
+    queries,
+    queries_compare,
+    queries_removal,
+    queries_sample,
+    store,
+    vectors,
+)
+from interdash.details import LONG, Rows, rows_of
 from interdash.files import DamagedFileError
+from interdash.loading import drop, refresh, seal
 from interdash.parts import part_path, plan, read_table, write_table
 from interdash.runs import Run
-from interdash.store import TABLES, open_sealed, open_store, seal
+from interdash.store import TABLES, open_sealed, open_store
 from interdash.table_export import column_units, export_tables
 
 
@@ -27,15 +38,15 @@ def empty():
 
 
 def counts(some):
-    return {table: some.fetch(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+    return {table: some.fetch(f"SELECT count(*) FROM {some.place(table)}")[0][0] for table in TABLES}
 
 
 def test_refresh_loads_every_table_once(empty, labelled_run):
-    assert empty.refresh(labelled_run) == 5  # samples, one baseline, three epochs
+    assert refresh(empty, labelled_run) == 5  # samples, one baseline, three epochs
     first = counts(empty)
     assert first["samples"] == 60 and first["sample_epochs"] == 240 and first["networks"] == 4 and first["units"] == 12
     assert [table for table, count in first.items() if count == 0] == ["robustness"]  # which is computed on demand
-    assert empty.refresh(labelled_run) == 0 and counts(empty) == first
+    assert refresh(empty, labelled_run) == 0 and counts(empty) == first
     assert empty.problems == {"tiny": []}
 
 
@@ -43,15 +54,15 @@ def test_refresh_is_incremental_and_follows_changes(empty, ready_run, labelled_r
     parked = ready_run.path / "parked"
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     folder.rename(parked)
-    assert empty.refresh(ready_run) == 4
+    assert refresh(empty, ready_run) == 4
     parked.rename(folder)
-    assert empty.refresh(ready_run) == 1
+    assert refresh(empty, ready_run) == 1
     complete = counts(empty)
     changed = folder.with_name("target-00003-0000000000000000")  # other rules: another key for the same epoch
     folder.rename(changed)
-    assert empty.refresh(ready_run) == 1 and counts(empty) == complete
+    assert refresh(empty, ready_run) == 1 and counts(empty) == complete
     shutil.rmtree(changed)
-    assert empty.refresh(ready_run) == 0
+    assert refresh(empty, ready_run) == 0
     assert empty.fetch("SELECT DISTINCT epoch FROM interactions WHERE network = 'target' ORDER BY 1") == [(0,), (1,)]
 
 
@@ -60,22 +71,22 @@ def test_refresh_names_damaged_labels_and_serves_the_rest(empty, ready_run):
     content = bytearray(path.read_bytes())
     content[40] ^= 4
     path.write_bytes(content)
-    assert empty.refresh(ready_run) == 4
+    assert refresh(empty, ready_run) == 4
     assert len(empty.problems["tiny"]) == 1
     assert str(path) in empty.problems["tiny"][0] and "`interdash extract tiny`" in empty.problems["tiny"][0]
     assert empty.fetch("SELECT count(DISTINCT epoch) FROM networks WHERE network = 'target'") == [(2,)]
     labelling.label(ready_run)
-    assert empty.refresh(ready_run) == 1 and empty.problems["tiny"] == []
+    assert refresh(empty, ready_run) == 1 and empty.problems["tiny"] == []
 
 
 def test_refresh_of_another_format_names_the_command(empty, ready_run, monkeypatch):
     monkeypatch.setattr("interdash.parts.FORMAT", 2)
-    assert empty.refresh(ready_run) == 0
+    assert refresh(empty, ready_run) == 0
     assert "reads format 2; make it again with `interdash extract tiny`" in empty.problems["tiny"][0]
 
 
 def test_refresh_of_a_run_without_labels(empty, trained_run):
-    assert empty.refresh(trained_run) == 0
+    assert refresh(empty, trained_run) == 0
     found = counts(empty)
     assert found["runs"] == 1 and found["metrics"] > 4 and found["sample_epochs"] == 0
 
@@ -88,11 +99,11 @@ def test_facts_are_sorted(small_store):
 def test_drop_removes_one_run(empty, ready_run, labelled_run, tmp_path):
     other = Run(tmp_path / "runs" / "other")
     shutil.copytree(ready_run.path, other.path)
-    empty.refresh(ready_run)
-    empty.refresh(other)
-    empty.drop("tiny")
+    refresh(empty, ready_run)
+    refresh(empty, other)
+    drop(empty, "tiny")
     assert empty.fetch("SELECT DISTINCT run FROM interactions") == [("other",)]
-    assert empty.refresh(ready_run) == 5
+    assert refresh(empty, ready_run) == 5
 
 
 def test_store_refuses_files_and_network(empty, tmp_path):
@@ -116,7 +127,7 @@ def test_seal_writes_a_file_of_its_own(labelled_run, tmp_path):
     path = seal(labelled_run, tmp_path / "odd 'name'.duckdb")
     assert list(tmp_path.iterdir()) == [path]
     sealed, live = open_sealed(path), open_store()
-    live.refresh(labelled_run)
+    refresh(live, labelled_run)
     for table in TABLES:
         pd.testing.assert_frame_equal(sealed.ask(f"FROM {table} ORDER BY ALL"), live.ask(f"FROM {table} ORDER BY ALL"))
     with pytest.raises(duckdb.Error, match="read-only"):
@@ -181,7 +192,7 @@ def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store
     most = []
     monkeypatch.setattr(pq.ParquetWriter, "write_table", watched(pq.ParquetWriter.write_table, most))
     lazy = open_store(lazy=True)
-    lazy.refresh(labelled_run)
+    refresh(lazy, labelled_run)
     for some, name in ((small_store, "full"), (lazy, "lazy")):
         export_tables(some, tmp_path / name)
     longest = len(small_store.ask("FROM interactions"))
@@ -198,7 +209,7 @@ def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
     lazy.close()
     lazy = open_store(lazy=True)
-    lazy.refresh(Run(damaged))
+    refresh(lazy, Run(damaged))
     export_tables(lazy, tmp_path / "damaged")
     assert len(lazy.problems["tiny"]) == 1 and str(spoilt) in lazy.problems["tiny"][0]
     assert 0 < pq.read_metadata(tmp_path / "damaged" / "interactions.parquet").num_rows < longest
@@ -222,7 +233,7 @@ def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
     parked = tmp_path / "labels"
     run = Run(tmp_path / "tiny")
     shutil.copytree(labelled_run.path, run.path)
-    some.refresh(run)
+    refresh(some, run)
     rows = some.fetch("SELECT count(*) FROM sample_epochs WHERE network = 'target'")[0][0] // 3
     stop = threading.Event()
 
@@ -243,9 +254,9 @@ def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
     folder = next(run.labels_dir.glob("target-00003-*"))
     while any(thread.is_alive() for thread in threads):
         folder.rename(parked)
-        some.refresh(run)
+        refresh(some, run)
         parked.rename(folder)
-        some.refresh(run)
+        refresh(some, run)
     assert errors == [] and reads[0] >= 1000
     some.close()
 
@@ -262,13 +273,13 @@ def test_units_of_the_store_name_their_parts(small_store, labelled_run):
 
 
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
-    monkeypatch.setattr(store, "SETTLED_NS", -1)
-    assert empty.refresh(ready_run) == 5
+    monkeypatch.setattr(loading, "SETTLED_NS", -1)
+    assert refresh(empty, ready_run) == 5
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_refresh", None)  # would fail if it were called
-        assert empty.refresh(ready_run) == 0
+        patch.setattr(loading, "_refresh", None)  # would fail if it were called
+        assert refresh(empty, ready_run) == 0
     ready_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)
-    empty.refresh(ready_run)
+    refresh(empty, ready_run)
     assert empty.fetch("SELECT test_loss FROM metrics WHERE network = 'target' AND epoch = 4") == [(1.5,)]
 
 
@@ -286,7 +297,7 @@ def test_documentation_has_every_table_and_column(empty):
 def test_refresh_of_labels_by_an_older_version_names_the_command(empty, ready_run):
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     (folder / "strengths.parquet").unlink()
-    assert empty.refresh(ready_run) == 4
+    assert refresh(empty, ready_run) == 4
     assert "lack strengths.parquet, made by an older interdash; make them again with" in empty.problems["tiny"][0]
 
 
@@ -301,31 +312,33 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
     served_from, small_store, labelled_run, request, tmp_path
 ):
     lazy, is_sealed = open_store(lazy=True), served_from == "sealed file"
-    lazy.refresh(request.getfixturevalue("sealed_run") if is_sealed else labelled_run)
+    refresh(lazy, request.getfixturevalue("sealed_run") if is_sealed else labelled_run)
     empty = {table for table, count in counts(lazy).items() if count == 0}
-    assert empty == {*DETAILS, "robustness"} | ({"sample_epochs"} if is_sealed else set())
-    strongest = queries.interactions(small_store, "tiny", 3, 7).iloc[0]
+    assert empty == {*details.DETAILS, "robustness"} | ({"sample_epochs"} if is_sealed else set())
+    strongest = queries_sample.interactions(small_store, "tiny", 3, 7).iloc[0]
     kind, subset = strongest["type"], int(strongest["subset"])
     ((last,),) = small_store.fetch("SELECT epoch FROM networks WHERE network = 'baseline-0'")
     for ask in (
-        lambda some: queries.interactions(some, "tiny", 3, 7),
-        lambda some: queries.interactions(some, "tiny", 3, 7, limit=2),
-        lambda some: queries.interactions(some, "tiny", last, 7, network="baseline-0"),
-        lambda some: queries.interaction_life(some, "tiny", 7, kind, subset),
-        lambda some: queries.difference(some, "tiny", 1, "tiny", 3, 7),
-        lambda some: queries.difference(some, "tiny", 3, "tiny", 3, 7),  # the same rows on both sides, once
+        lambda some: queries_sample.interactions(some, "tiny", 3, 7),
+        lambda some: queries_sample.interactions(some, "tiny", 3, 7, limit=2),
+        lambda some: queries_sample.interactions(some, "tiny", last, 7, network="baseline-0"),
+        lambda some: queries_sample.interaction_life(some, "tiny", 7, kind, subset),
+        lambda some: queries_compare.difference(some, "tiny", 1, "tiny", 3, 7),
+        lambda some: queries_compare.difference(some, "tiny", 3, "tiny", 3, 7),  # the same rows on both sides, once
         lambda some: queries_compare.difference_by_order(some, "tiny", 1, "tiny", 3),
         lambda some: queries_removal.sample_removals(some, "tiny", 3),
         lambda some: queries.sample_strengths(some, "tiny"),
-        lambda some: queries.samples(some, "tiny", 3, queries.sample_numbers(some, "tiny", 3, sort="loss")[:9]),
-        lambda some: queries.sample_life(some, "tiny", 7),
+        lambda some: queries_sample.samples(
+            some, "tiny", 3, queries_sample.sample_numbers(some, "tiny", 3, sort="loss")[:9]
+        ),
+        lambda some: queries_sample.sample_life(some, "tiny", 7),
         lambda some: vectors.all_interactions(some, labelled_run, 3, 7),
         lambda some: vectors.interaction_life(some, labelled_run, 7, kind, subset),
     ):
         expected = ask(small_store)
         assert len(expected)
         pd.testing.assert_frame_equal(ask(lazy), expected)
-    assert queries.interactions(lazy, "tiny", 99, 7).empty
+    assert queries_sample.interactions(lazy, "tiny", 99, 7).empty
     for some, name in ((small_store, "full"), (lazy, "lazy")):
         export_tables(some, tmp_path / name)
     for table in TABLES:
@@ -336,24 +349,54 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
     lazy.close()
 
 
+@pytest.mark.parametrize("table", LONG)
+def test_a_question_that_forgets_its_long_table_raises(table, labelled_run, small_store):
+    lazy = open_store(lazy=True)
+    refresh(lazy, labelled_run)
+    sql, values = f"SELECT * FROM {table} WHERE run = $run AND epoch = $epoch ORDER BY ALL", {"run": "tiny", "epoch": 3}
+    message = rf"a lazy store has no table {table}: .*; pass details=\('{table}',\) and the run among named parameters"
+    for forgets in (lambda: lazy.ask(sql, values), lambda: lazy.fetch(sql, values)):
+        with pytest.raises(ValueError, match=message):
+            forgets()
+    with pytest.raises(ValueError, match=message):  # not by asking for another one
+        lazy.ask(sql, values, details=(next(other for other in LONG if other != table),))
+    pd.testing.assert_frame_equal(lazy.ask(sql, values, details=(table,)), small_store.ask(sql, values))
+    with pytest.raises(ValueError, match=message):  # what one question got is no other's
+        lazy.ask(sql, values)
+    with pytest.raises(duckdb.CatalogException, match="nowhere"):
+        lazy.ask("FROM nowhere")
+    lazy.close()
+
+
+def test_details_are_the_rows_of_the_parameters():
+    everywhere = {"run": "a", "network": "target", "epoch": 3, "sample": 7, "limit": 9}
+    assert rows_of("interactions", everywhere) == Rows("interactions", "a", "target", 3, 7)
+    assert rows_of("sample_epochs", {"run": "a"}) == Rows("sample_epochs", "a")
+    for parameters in (["a"], {"epoch": 3}):
+        with pytest.raises(ValueError, match=r"name the parameters \(\$run\), run among them"):
+            rows_of("interactions", parameters)
+    with pytest.raises(ValueError, match="'strengths' is no long table; details are of interactions, sample_orders"):
+        rows_of("strengths", {"run": "a"})
+
+
 def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, small_store, monkeypatch):
     some = open_store(lazy=True)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_read_folder", None)  # would fail if it were called
-        assert some.refresh(sealed_run) == 5 and some.refresh(sealed_run) == 0
+        patch.setattr(loading, "_read_folder", None)  # would fail if it were called
+        assert refresh(some, sealed_run) == 5 and refresh(some, sealed_run) == 0
     sealed_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)  # newer than the file, which has other tables
-    some.refresh(sealed_run)
+    refresh(some, sealed_run)
     assert queries.epochs(some, "tiny")["test_loss"].iloc[-1] == 1.5
-    life, sealed = queries.sample_life(small_store, "tiny", 7), some._sealed["tiny"]
+    life, sealed = queries_sample.sample_life(small_store, "tiny", 7), some.sealed["tiny"]
     folder = next(sealed_run.labels_dir.glob("target-00003-*"))
     folder.rename(folder.with_name("target-00003-0000000000000000"))  # labels by other rules
-    assert some.refresh(sealed_run) == 5 and some._sealed == {}
-    pd.testing.assert_frame_equal(queries.sample_life(some, "tiny", 7), life)
+    assert refresh(some, sealed_run) == 5 and some.sealed == {}
+    pd.testing.assert_frame_equal(queries_sample.sample_life(some, "tiny", 7), life)
     assert counts(some)["sample_epochs"] == counts(small_store)["sample_epochs"] and sealed.fetch("SELECT 1") == [(1,)]
     seal(sealed_run, sealed_run.path / "tiny.duckdb")
     shutil.rmtree(next(sealed_run.labels_dir.glob("target-00001-*")))
-    assert some.refresh(sealed_run) == 0 and some._sealed == {}
-    assert queries.sample_life(some, "tiny", 7)["epoch"].tolist() == [0, 3]
+    assert refresh(some, sealed_run) == 0 and some.sealed == {}
+    assert queries_sample.sample_life(some, "tiny", 7)["epoch"].tolist() == [0, 3]
     some.close()
 
 
@@ -361,9 +404,9 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
 def test_a_damaged_sealed_file_is_passed_over(ready_run, small_store, content):
     (ready_run.path / "tiny.duckdb").write_bytes(content or b"DUCK" * 9000)
     some = open_store(lazy=True)
-    assert some.refresh(ready_run) == 5
-    expected = queries.sample_life(small_store, "tiny", 7)
-    pd.testing.assert_frame_equal(queries.sample_life(some, "tiny", 7), expected)
+    assert refresh(some, ready_run) == 5
+    expected = queries_sample.sample_life(small_store, "tiny", 7)
+    pd.testing.assert_frame_equal(queries_sample.sample_life(some, "tiny", 7), expected)
     some.close()
 
 
@@ -372,13 +415,13 @@ def test_a_sealed_run_compares_with_one_that_is_not(sealed_run, small_store, tmp
     shutil.copytree(sealed_run.path, other.path)
     (other.path / "tiny.duckdb").unlink()
     some = open_store(lazy=True)
-    some.refresh(sealed_run)
-    some.refresh(other)
-    expected = queries.difference(small_store, "tiny", 1, "tiny", 3, 7)
+    refresh(some, sealed_run)
+    refresh(some, other)
+    expected = queries_compare.difference(small_store, "tiny", 1, "tiny", 3, 7)
     for first, second in (("tiny", "second"), ("second", "tiny")):
-        pd.testing.assert_frame_equal(queries.difference(some, first, 1, second, 3, 7), expected)
-    some.drop("tiny")
-    assert queries.sample_life(some, "tiny", 7).empty and len(queries.sample_life(some, "second", 7)) == 3
+        pd.testing.assert_frame_equal(queries_compare.difference(some, first, 1, second, 3, 7), expected)
+    drop(some, "tiny")
+    assert queries_sample.sample_life(some, "tiny", 7).empty and len(queries_sample.sample_life(some, "second", 7)) == 3
     some.close()
 
 
@@ -394,13 +437,13 @@ def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_pa
 
 def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(ready_run):
     some = open_store(lazy=True)
-    some.refresh(ready_run)
-    whole = queries.interaction_life(some, "tiny", 7, "and", 1)
+    refresh(some, ready_run)
+    whole = queries_sample.interaction_life(some, "tiny", 7, "and", 1)
     path = next(ready_run.labels_dir.glob("target-00003-*")) / "interactions.parquet"
     path.write_bytes(b"no parquet")
     details._kept.cache_clear()
     with pytest.raises(DamagedFileError, match=r"interactions\.parquet is damaged .* `interdash extract tiny`"):
-        queries.interactions(some, "tiny", 3, 7)
-    pd.testing.assert_frame_equal(queries.interaction_life(some, "tiny", 7, "and", 1), whole[whole["epoch"] < 3])
+        queries_sample.interactions(some, "tiny", 3, 7)
+    pd.testing.assert_frame_equal(queries_sample.interaction_life(some, "tiny", 7, "and", 1), whole[whole["epoch"] < 3])
     assert [str(path) in problem for problem in some.problems["tiny"]] == [True]
     some.close()

@@ -35,7 +35,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     have no place, and no curve.
 
     Args:
-        curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `alignment.aligned`.
+        curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
         by: "epoch" or "phase".
         log: whether the axis of epochs is logarithmic.
     """

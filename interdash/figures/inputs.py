@@ -29,7 +29,7 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     masked. With an interaction chosen, its patches are framed in orange and all else is darkened.
 
     Args:
-        sample: one row of `queries.sample`.
+        sample: one row of `queries_sample.sample`.
         chosen: variables of the chosen interaction.
     """
     if sample.empty or sample["image"].iloc[0] is None:
@@ -71,7 +71,7 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
 
 
 def drawable(samples: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `queries.sample` or `samples` with cells that can be hashed, so that their figure is kept."""
+    """Returns rows of `queries_sample.samples` with cells that can be hashed, so that their figure is kept."""
     fixed = {}
     for name in ("names", "shape", "assignment", "image"):
         if name in samples:
@@ -135,7 +135,7 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     is never masked. The variables of the strongest interaction are filled in orange.
 
     Args:
-        sample: one row of `queries.sample`.
+        sample: one row of `queries_sample.sample`.
         chosen: variables of the chosen interaction.
     """
     if sample.empty or not sample["display"].iloc[0]:
@@ -212,7 +212,7 @@ def summary_text(display: str | None, length: int = 90) -> str:
 
 
 def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `queries.samples` as a list for people: columns named in words, shares in per cent."""
+    """Returns rows of `queries_sample.samples` as a list for people: columns named in words, shares in per cent."""
     return pd.DataFrame(
         {
             "sample": samples["sample"],

@@ -18,6 +18,7 @@ from interdash.config import RunConfig
 from interdash.figures import export, theme
 from interdash.figures import study as figures
 from interdash.files import write_atomically
+from interdash.loading import refresh
 from interdash.pipeline import extract_and_label, train_baselines
 from interdash.published import LEARNING_RATE
 from interdash.robustness import noise_floor, store_noise_floor
@@ -91,7 +92,7 @@ def study(
         one_each = dict(zip((case for case, _ in reversed(configurations)), reversed(runs), strict=True))
         measure_floors(store, one_each.values())
     for run, (case, seed) in zip(runs, configurations, strict=True):
-        store.refresh(run)
+        refresh(store, run)
         measured.append({"case": case, "seed": seed, **measure(store, run.name)})
     compared = [_first_phase(run) for run in runs if run.name in first]
     falls = {found["run"]: found["falls"] for found in compared}
@@ -116,7 +117,7 @@ def study(
 def measure_floors(store: Store, runs: Iterable[Run]) -> None:
     """Measures the noise floor of runs where it is not yet, with a second baseline network."""
     for run in runs:
-        store.refresh(run)
+        refresh(store, run)
         if queries_removal.robustness(store, run.name).empty:
             train_baselines(run, 2, progress=lambda done, total: None)
             extract_and_label(run, workers=0)

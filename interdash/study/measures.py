@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from interdash import queries, queries_removal
-from interdash.boundaries import find_boundaries, gap_start
+from interdash.bootstrap import percentile, sample_weights
 from interdash.correlation import rank_correlation
+from interdash.find_boundaries import find_boundaries
 from interdash.order_shape import PARTS, SHAPES, fit, profiles
-from interdash.removal import LEVEL, RESAMPLES, sample_weights
 from interdash.store import Store
+from interdash.two_phase import gap_start
 
 LOW, HIGH = 2, 4  # orders: low are 1 and 2, high from 4 on
 MET = 0.99  # a control has the same strength from this share on
@@ -80,9 +80,10 @@ def _by_sample(store: Store, run: str, epochs: list[int]) -> dict[int, np.ndarra
         """
         SELECT epoch, sample, size, sum(generalizable_positive - generalizable_negative) AS g,
             sum(non_generalizable_positive - non_generalizable_negative) AS b
-        FROM sample_orders WHERE run = ? AND network = 'target' AND list_contains(?, epoch) GROUP BY ALL
+        FROM sample_orders WHERE run = $run AND network = $network AND list_contains($epochs, epoch) GROUP BY ALL
         """,
-        [run, epochs],
+        {"run": run, "network": "target", "epochs": epochs},
+        details=("sample_orders",),
     )
     made = {epoch: np.zeros((count, n, 2)) for epoch in epochs}
     for epoch in epochs:
@@ -93,16 +94,11 @@ def _by_sample(store: Store, run: str, epochs: list[int]) -> dict[int, np.ndarra
 
 def _bootstrap(by_sample: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Value:
     """Returns a statistic of the mean over samples `[..., n, parts]`, and its percentile interval; seeded."""
-    count = len(by_sample)
 
-    def values(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        return statistic(np.tensordot(sample_weights(drawn, count), by_sample, 1))
+    def values(drawn: np.ndarray) -> np.ndarray:
+        return statistic(np.tensordot(sample_weights(drawn), by_sample, 1))
 
-    value = statistic(by_sample.mean(0))
-    if np.isnan(value):
-        return _value(None, None, None)
-    found = _interval((np.arange(count),), lambda drawn, axis=-1: np.nan_to_num(values(drawn)))
-    return _value(value, found.low, found.high)
+    return _value(statistic(by_sample.mean(0)), *percentile(values, len(by_sample)))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -142,22 +138,20 @@ def searched_fall(values: np.ndarray) -> dict[str, Any]:
     The lowest epoch is searched for, so it would seem to lie low by chance too: every resample chooses it anew, and
     measures the fall on the samples that it did not draw. value, low, high, lowest (a position), first (nats).
     """
-    count = len(values)
     lowest = int(values.mean(0).argmin())
 
-    def falls(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        weights = sample_weights(drawn, count)
+    def falls(drawn: np.ndarray) -> np.ndarray:
+        weights = sample_weights(drawn)
         at = (weights @ values).argmin(-1)
         left = weights == 0
         left |= ~left.any(-1, keepdims=True)  # all were drawn: they are measured themselves
         means = (left @ values) / left.sum(-1, keepdims=True)
         chosen = np.take_along_axis(means, at[..., None], -1)[..., 0]
-        return np.nan_to_num(_ratio(means[..., 0] - chosen, means[..., 0]))
+        return _ratio(means[..., 0] - chosen, means[..., 0])
 
-    found = _interval((np.arange(count),), falls)
     first = values[:, 0].mean()
     value = _ratio(first - values[:, lowest].mean(), first)
-    return {**_value(value, found.low, found.high), "lowest": lowest, "first": _number(first)}
+    return {**_value(value, *percentile(falls, len(values))), "lowest": lowest, "first": _number(first)}
 
 
 def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
@@ -197,23 +191,10 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     }
 
 
-def _interval(data: tuple[np.ndarray, ...], statistic: Callable[..., Any]) -> Any:
-    """Returns `low` and `high` of the percentile bootstrap of a statistic; seeded."""
-    return stats.bootstrap(
-        data,
-        statistic,
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        method="percentile",
-        confidence_level=LEVEL,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-
-
 def _sum_of_means(train: np.ndarray, test: np.ndarray) -> Value:
     """Returns mean change of the training loss + that of the testing loss: above 0, the former rises by more."""
-    found = _interval((train, test), lambda a, b, axis=-1: a.mean(axis) + b.mean(axis))
-    return _value(train.mean() + test.mean(), found.low, found.high)
+    ends = percentile(lambda a, b: train[a].mean(-1) + test[b].mean(-1), len(train), len(test))
+    return _value(train.mean() + test.mean(), *ends)
 
 
 def _shape(strengths: np.ndarray) -> dict[str, Any]:
