@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from interdash import datasets, networks
+from interdash import datasets
 from interdash.config import RunConfig
 from interdash.masking import masked_outputs
 from interdash.presets import PRESETS
-from interdash.training import explained_samples, train
+from interdash.spec import explained_samples
+from interdash.training import seeded, train
 
 CACHE = Path(__file__).parent / "cache"
 PRESET_OF = {"digits": "digits", "mnist": "mnist", "table": "census"}
@@ -39,21 +40,22 @@ def games(family: str, n: int, samples: int = SAMPLES) -> np.ndarray:
 def make_games(family: str, n: int) -> np.ndarray:
     """Returns the outputs of all games of a family, computed afresh: float64 `[SAMPLES, 2**n]`, nats."""
     data, state = family.split("-")
-    config: RunConfig = PRESETS[PRESET_OF[data]]
-    dataset = datasets.load(replace(config.data, label_noise=LABEL_NOISE[state]))
-    network = networks.build(config.network.architecture, dataset, 0)
+    config: RunConfig = PRESETS[PRESET_OF[data]].config
+    variables = COLUMNS if data == "table" else n
+    masking = replace(config.masking, n_variables=variables)
+    spec = datasets.load(replace(config, masking=masking, data=replace(config.data, label_noise=LABEL_NOISE[state])))
+    with seeded(0):
+        network = spec.network()
     if state != "untrained":
         train(
             network,
-            dataset.train_inputs,
-            dataset.train_labels,
+            spec.train_inputs,
+            spec.train_labels,
             config.training,
             seed=0,
             on_epoch=lambda epoch, network: None,
         )
-    variables = COLUMNS if data == "table" else n
-    masking = replace(config.masking, n_variables=variables, samples_per_split=SAMPLES // 2)
-    explained = explained_samples(dataset, masking)
+    explained = explained_samples(spec, SAMPLES // 2, masking.seed)
     chosen = explained.variables
     first_n = torch.where(chosen.assignment < n, chosen.assignment, -1)  # the other columns stay visible
     chosen = replace(chosen, names=chosen.names[:n], assignment=first_n)

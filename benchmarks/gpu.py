@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from benchmarks.scale import scaled_run, timed
-from interdash import labelling, training
+from interdash import builtin, labelling
 from interdash.computation import _one_thread
 from interdash.masking import masked_outputs
+from interdash.network_of_run import network_builder
 from interdash.parts import plan, read_part, read_table
-from interdash.rebuilding import network_builder
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
 
@@ -113,9 +113,9 @@ def trained(real: Run, root: Path, device: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("cpu", device):
         config = replace(real.config, name=f"trained-{name}", training=replace(real.config.training, epochs=2))
-        run = training.create_run(root, config)
+        run = builtin.create_run(root, config)
         start = time.perf_counter()
-        training.train_run(run, device=name)
+        builtin.train_run(run, device=name)
         found[name] = {"seconds": time.perf_counter() - start, "metrics": run.metrics().tail(1).to_dict("records")}
     return found
 

@@ -11,14 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from interdash import datasets, networks, presets
+from interdash import datasets
+from interdash.config import NetworkConfig
 from interdash.masking import masked_outputs
+from interdash.presets import MNIST
 from interdash.sparsify import sparse_split
+from interdash.training import seeded
 from interdash.variables import Variables, image_variables
 
 RESULTS = Path(__file__).parent / "results" / "inference.json"
@@ -32,9 +36,11 @@ MEMORY_CASES = {"n = 16, 1 sample": (16, 1), "n = 10, 1,000 samples": (10, 1000)
 
 def game(architecture: str, n: int, samples: int) -> tuple[nn.Module, Tensor, Tensor, Variables]:
     """Returns an untrained network, MNIST images with labels, and n patches with the mean image as baseline."""
-    data = datasets.load(presets.PRESETS["mnist"].data)
-    variables = image_variables(28, 28, n_variables=n, baseline_image=data.train_inputs.mean(0))
-    return networks.build(architecture, data, 0), data.train_inputs[:samples], data.train_labels[:samples], variables
+    spec = datasets.load(replace(MNIST, network=NetworkConfig(architecture)))
+    variables = image_variables(28, 28, n_variables=n, baseline_image=spec.train_inputs.mean(0))
+    with seeded(0):
+        network = spec.network()
+    return network, spec.train_inputs[:samples], spec.train_labels[:samples], variables
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -56,7 +62,7 @@ def rate(architecture: str) -> dict[str, float | int | str]:
     network, inputs, labels, variables = game(architecture, 10, SAMPLES)
     network.eval()
     rows = SAMPLES * 2**10
-    images = datasets.load(presets.PRESETS["mnist"].data).train_inputs.repeat(5, 1, 1, 1)
+    images = datasets.load(MNIST).train_inputs.repeat(5, 1, 1, 1)
     batches = {size: images[:size].clone() for size in BATCHES}
     search = {
         size: [seconds(lambda s=size: bare_loop(network, batches[s], rows)) for _ in range(3)] for size in BATCHES

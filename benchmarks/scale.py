@@ -40,9 +40,10 @@ from typing import Any
 
 import numpy as np
 
-from interdash import datasets, extraction, labelling, training
+from interdash import builtin, datasets, extraction, labelling
 from interdash.parts import part_path, plan, read_notes
 from interdash.runs import Run
+from interdash.spec import explained_samples
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIZES = {6: 50, 8: 50, 10: 50, 12: 50, 14: 24}  # n of the sweep, with samples: one at n = 14 takes a second
@@ -55,9 +56,9 @@ def scaled_run(real: Run, root: Path, *, n: int, samples: int, epochs: int) -> R
     """Returns a run with the weights of a real one: n variables, so many samples, its first epochs, one baseline."""
     config = real.config
     masking = replace(config.masking, n_variables=n, samples_per_split=samples // 2)
-    run = training.create_run(root, replace(config, name=f"n{n}-s{samples}-e{epochs}", masking=masking))
+    run = builtin.create_run(root, replace(config, name=f"n{n}-s{samples}-e{epochs}", masking=masking))
     if not run.has_explained():
-        run.save_explained(training.explained_samples(datasets.load(config.data), masking))
+        run.save_explained(explained_samples(datasets.load(run.config), masking.samples_per_split, masking.seed))
     chosen = [("baseline-0", real.checkpoint_epochs("baseline-0")[-1])]
     chosen += [("target", epoch) for epoch in real.checkpoint_epochs("target")[:epochs]]
     for network, epoch in chosen:

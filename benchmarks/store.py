@@ -31,12 +31,13 @@ from benchmarks.big_run import drawn_run
 from interdash import (
     aggregation,
     bootstrap,
+    builtin,
+    network_of_run,
     parts,
     pipeline,
     queries,
     queries_compare,
     queries_sample,
-    training,
     vectors,
 )
 from interdash.labelling import label_samples, write_folder
@@ -52,9 +53,9 @@ REPEATS = 40
 
 def real_run(root: Path) -> Run:
     """Returns the `mnist` run, made if it is not there: minutes."""
-    run = training.create_run(root, PRESETS["mnist"])
-    training.train_run(run)
-    training.train_baseline(run, 0)
+    run = builtin.create_run(root, PRESETS["mnist"].config)
+    builtin.train_run(run)
+    network_of_run.train_baseline(run, 0)
     pipeline.extract_and_label(run)
     return run
 

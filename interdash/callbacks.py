@@ -35,7 +35,7 @@ def lightning_callback(
             if it is the whole module, or its only part with weights, called `model`.
         train_loss: name of the logged metric; None = computed from the spec's data, as always at epoch 0.
         test_loss: the same for the testing split.
-        options: further arguments of `Recorder`; `epochs` is the Trainer's `max_epochs` unless given.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's `max_epochs` unless given.
 
     Raises:
         ImportError: lightning is not installed.
@@ -92,7 +92,7 @@ def trainer_callback(
         name: the run's name.
         spec: see `Recorder`.
         network: the part of the model that the spec builds, if that is not the whole.
-        options: further arguments of `Recorder`; `epochs` is the Trainer's number of epochs unless given.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's number of epochs unless given.
 
     Raises:
         ImportError: transformers is not installed.

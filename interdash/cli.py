@@ -68,10 +68,7 @@ def main() -> None:
 @click.option("--all-checkpoints", is_flag=True, help="Record every epoch instead of about 15, dense early.")
 @device_option
 def train(name: str, root: Path, run_name: str | None, device: str, **changes: Any) -> None:
-    """Train a built-in run, or go on with one that was interrupted.
-
-    Presets: mnist (the demo), fashion, fashion-vgg, fashion-resnet, census, movies, digits (seconds).
-    """
+    """Train a built-in run, or go on with one that was interrupted; `interdash demo --help` lists the presets."""
     from interdash.runs import Run
 
     if (root / name / "run.json").exists() and run_name is None and not any(changes.values()):

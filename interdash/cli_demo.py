@@ -20,19 +20,18 @@ from interdash.cli_parts import (
     workers_option,
 )
 from interdash.files import words
+from interdash.presets import PRESETS
 
 
 @click.command()
 @root_option
-@click.option(
-    "--preset", default="mnist", show_default=True, help="A built-in run; `interdash train --help` lists them."
-)
+@click.option("--preset", default="mnist", show_default=True, help=f"A built-in run: {', '.join(PRESETS)}.")
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
 @port_option
 @workers_option
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
-    """The whole job on a built-in run: train, baseline, extract, load, dashboard. Ends early what is done."""
+    """The whole job on a built-in run: train, baseline, extract, load, dashboard. A step that is done is skipped."""
     config = find_preset(preset)
     click.echo(
         f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True

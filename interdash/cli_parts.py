@@ -49,7 +49,7 @@ def find_preset(name: str) -> Any:
 
     if name not in PRESETS:
         raise click.BadParameter(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    return PRESETS[name].config
 
 
 def open_run(root: Path, name: str) -> "Run":
@@ -61,11 +61,11 @@ def open_run(root: Path, name: str) -> "Run":
 
 def train_network(root: Path, config: Any, device: str) -> "Run":
     """Returns the run of a configuration after its training, or what was left of it."""
-    from interdash import training
+    from interdash import builtin
 
-    run = training.create_run(root, config)
+    run = builtin.create_run(root, config)
     with progress_bar("training", "epoch") as progress:
-        training.train_run(run, device=device, progress=progress)
+        builtin.train_run(run, device=device, progress=progress)
     return run
 
 

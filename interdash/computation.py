@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from interdash.config import RunConfig
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
+from interdash.network_of_run import network_builder
 from interdash.parts import Unit, digest, is_there, write_part
-from interdash.rebuilding import logits_builder, network_builder
+from interdash.rebuilding import logits_builder
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
 from interdash.variables import Explained

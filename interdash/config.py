@@ -2,7 +2,25 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+@cache
+def _choices(record: type) -> dict[str, list[str]]:
+    """Returns the words that a field can be, of each field that is limited to some."""
+    hints = [(name, part) for name, hint in get_type_hints(record).items() for part in (hint, *get_args(hint))]
+    return {name: [*get_args(part)] for name, part in hints if get_origin(part) is Literal}
+
+
+class _Checked:
+    """A part of the configuration; a word that is none of its field's choices is refused as it is made or read."""
+
+    def __post_init__(self) -> None:
+        for name, choices in _choices(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, str) and value not in choices:
+                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -25,7 +43,7 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(_Checked):
     """The recipe, the same for the target and the baseline networks."""
 
     optimizer: Literal["sgd", "adam", "user"] = "sgd"  # user: a run that interdash did not train
@@ -38,10 +56,10 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class MaskingConfig:
+class MaskingConfig(_Checked):
     """Which input variables are masked, and to what."""
 
-    kind: Literal["image", "text", "table"]
+    kind: str  # a name of kinds.KINDS
     n_variables: int = 10
     layout: Literal["central", "whole"] = "central"  # images: n patches of the central grid, or the whole image cut up
     patch: int = 4  # images: side of a patch in pixels
@@ -52,7 +70,7 @@ class MaskingConfig:
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(_Checked):
     """How outputs are divided into AND and OR interactions; see `sparsify.sparse_split`."""
 
     kappa: float = 0.02
@@ -62,7 +80,7 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
-class GeneralizationConfig:
+class GeneralizationConfig(_Checked):
     """When an interaction is salient and when it generalizes; see `generalization`."""
 
     tau_rule: Literal["mean_output", "max_interaction"] = "mean_output"
@@ -94,23 +112,16 @@ class RunConfig:
         """Returns the configuration that `to_json` wrote.
 
         Raises:
-            ValueError: a field is unknown or missing; the message names it.
+            ValueError: a field is unknown, missing or none of its choices; the message names it.
         """
-        parts: dict[str, type] = {
-            "data": DataConfig,
-            "network": NetworkConfig,
-            "masking": MaskingConfig,
-            "training": TrainingConfig,
-            "split": SplitConfig,
-            "generalization": GeneralizationConfig,
+        parts: dict[str, Any] = {
+            name: part for name, part in get_type_hints(cls).items() if dataclasses.is_dataclass(part)
         }
         try:
-            made = {key: parts[key](**value) if key in parts else value for key, value in values.items()}
-            if isinstance(made["training"].checkpoints, list):
-                made["training"] = dataclasses.replace(
-                    made["training"], checkpoints=tuple(made["training"].checkpoints)
-                )
-            return cls(**made)
+            fields = {key: parts[key](**value) if key in parts else value for key, value in values.items()}
+            if isinstance(epochs := fields["training"].checkpoints, list):
+                fields["training"] = dataclasses.replace(fields["training"], checkpoints=tuple(epochs))
+            return cls(**fields)
         except (TypeError, KeyError) as error:
             raise ValueError(
                 f"the run's configuration does not fit this version of interdash: {error}; "

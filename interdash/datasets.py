@@ -1,6 +1,6 @@
 """The built-in data: small, real, committed in data/; nothing downloads at run time.
 
-`load` makes a `Dataset` of CPU tensors: a training and a testing split drawn by a seed, with label noise on the
+`load` makes the `Spec` of a built-in run: a training and a testing split drawn by a seed, with label noise on the
 training labels alone. Everything that is fitted (scales, categories, vocabulary) is fitted on the training split.
 Sources and licences: data/README.md.
 """
@@ -10,20 +10,26 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 from torch import Tensor
 
-from interdash.config import DataConfig
+from interdash import networks
+from interdash.config import DataConfig, RunConfig
+from interdash.kinds import check_baseline
+from interdash.networks import PAD
+from interdash.spec import Spec
+from interdash.training import train_to_convergence
+from interdash.variables import Variables, text_variables
 
 DATA = Path(__file__).resolve().parent.parent / "data"  # beside the package, in a checkout
 
-PAD, UNKNOWN = 0, 1  # token ids; every other id is a word
+UNKNOWN = 1  # a token id, as `PAD`; every other id is a word
 TEXT_LENGTH = 40  # words; longer sentences (2 %) are cut
 MIN_WORD_COUNT = 2  # a word seen once in the training split becomes UNKNOWN, so that UNKNOWN is trained
 
@@ -40,51 +46,11 @@ who's whom whose why why's will with would yet you you'd you'll you're you've yo
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
-CENSUS_CATEGORIES = (
-    "workclass",
-    "education",
-    "marital-status",
-    "occupation",
-    "relationship",
-    "ethnicity",
-    "gender",
-)
+CENSUS_CATEGORIES = ("workclass", "education", "marital-status", "occupation", "relationship", "ethnicity", "gender")
 CENSUS_CLASSES = ("<=50K", ">50K")
 FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The two splits of a run, on the CPU.
-
-    Inputs: images float32 `[S, 1, H, W]` in 0..1; tables float32 `[S, F]`, standardised and one-hot; texts int64 token
-    ids `[S, L]`, padded with `PAD`. Only `train_labels` carry label noise.
-    """
-
-    kind: Literal["image", "text", "table"]
-    train_inputs: Shaped[Tensor, "train ..."]
-    train_labels: Int64[Tensor, " train"]
-    test_inputs: Shaped[Tensor, "test ..."]
-    test_labels: Int64[Tensor, " test"]
-    class_names: tuple[str, ...]
-    train_display: tuple[
-        Any, ...
-    ] = ()  # one a sample: text, its list of words; table, {column: value as in the source}
-    test_display: tuple[Any, ...] = ()
-    column_names: tuple[str, ...] = ()  # tables: the input variables
-    column_of_feature: tuple[int, ...] = ()  # tables: [F], the column each input element comes from
-    vocabulary: tuple[str, ...] = ()  # texts: the words, index = token id
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 
 
 def data_file(name: str) -> Path:
@@ -139,15 +105,33 @@ def _permutation(count: int, seed: int) -> np.ndarray:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
-def _dataset(config: DataConfig, train_labels: np.ndarray, test_labels: np.ndarray, **fields: Any) -> Dataset:
-    """Returns the data set with label noise on its training labels."""
+def _spec(
+    config: RunConfig,
+    kind: str,
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    variables: Callable[[Tensor], Variables] | None = None,
+    **data: Any,
+) -> Spec:
+    """Returns the spec of a built-in run, with label noise on its training labels.
+
+    Raises:
+        ValueError: the kind or the baseline of the masking does not fit the data.
+    """
+    if config.masking.kind != kind:
+        raise ValueError(f"masking.kind is {config.masking.kind!r}, but the data are of kind {kind!r}; set it to that")
+    check_baseline(config.masking)
     clean = torch.tensor(train_labels, dtype=torch.int64)
-    generator = torch.Generator().manual_seed(config.seed + 1)  # another stream than the split's
-    return Dataset(
-        train_labels=with_label_noise(clean, config.label_noise, len(fields["class_names"]), generator),
+    generator = torch.Generator().manual_seed(config.data.seed + 1)  # another stream than the split's
+    spec = Spec(
+        network=lambda: networks.build(config.network.architecture, spec),
+        train_labels=with_label_noise(clean, config.data.label_noise, len(data["class_names"]), generator),
         test_labels=torch.tensor(test_labels, dtype=torch.int64),
-        **fields,
+        train=partial(train_to_convergence, config=config.training),
+        variables=variables or config.masking,
+        **data,
     )
+    return spec
 
 
 def _images(pixels: np.ndarray, white: float) -> Tensor:
@@ -155,23 +139,24 @@ def _images(pixels: np.ndarray, white: float) -> Tensor:
     return torch.tensor(pixels, dtype=torch.float32).div(white).unsqueeze(1)
 
 
-def _one_pool(config: DataConfig, pixels: np.ndarray, labels: np.ndarray, white: float) -> Dataset:
+def _one_pool(config: RunConfig, pixels: np.ndarray, labels: np.ndarray, white: float) -> Spec:
     """Returns both splits, drawn without overlap from one pool of images."""
-    _check_sizes(config, len(pixels) - config.n_test, len(pixels) - config.n_train)
-    order = _permutation(len(pixels), config.seed)
-    train, test = order[: config.n_train], order[config.n_train : config.n_train + config.n_test]
-    return _dataset(
+    data = config.data
+    _check_sizes(data, len(pixels) - data.n_test, len(pixels) - data.n_train)
+    order = _permutation(len(pixels), data.seed)
+    train, test = order[: data.n_train], order[data.n_train : data.n_train + data.n_test]
+    return _spec(
         config,
+        "image",
         labels[train],
         labels[test],
-        kind="image",
         train_inputs=_images(pixels[train], white),
         test_inputs=_images(pixels[test], white),
         class_names=tuple("0123456789"),
     )
 
 
-def load_digits(config: DataConfig) -> Dataset:
+def load_digits(config: RunConfig) -> Spec:
     """Returns 8×8 digits, from scikit-learn (1,797 images in all)."""
     from sklearn import datasets as sklearn_datasets  # slow to import, and only this data set needs it
 
@@ -179,30 +164,31 @@ def load_digits(config: DataConfig) -> Dataset:
     return _one_pool(config, np.asarray(pixels).reshape(-1, 8, 8), np.asarray(labels), white=16)
 
 
-def load_mnist(config: DataConfig) -> Dataset:
+def load_mnist(config: RunConfig) -> Spec:
     """Returns 28×28 digits, from the MNIST-5k subset (5,000 images in all)."""
     with np.load(data_file("mnist.npz")) as arrays:
         return _one_pool(config, arrays["images"], arrays["labels"], white=255)
 
 
-def load_fashion(config: DataConfig) -> Dataset:
+def load_fashion(config: RunConfig) -> Spec:
     """Returns 28×28 images of clothes; the splits come from the training (3,000) and testing part (2,000)."""
+    data = config.data
     with np.load(data_file("fashion.npz")) as arrays:
-        _check_sizes(config, len(arrays["train_labels"]), len(arrays["test_labels"]))
-        train = _permutation(len(arrays["train_labels"]), config.seed)[: config.n_train]
-        test = _permutation(len(arrays["test_labels"]), config.seed)[: config.n_test]
-        return _dataset(
+        _check_sizes(data, len(arrays["train_labels"]), len(arrays["test_labels"]))
+        train = _permutation(len(arrays["train_labels"]), data.seed)[: data.n_train]
+        test = _permutation(len(arrays["test_labels"]), data.seed)[: data.n_test]
+        return _spec(
             config,
+            "image",
             arrays["train_labels"][train],
             arrays["test_labels"][test],
-            kind="image",
             train_inputs=_images(arrays["train_images"][train], 255),
             test_inputs=_images(arrays["test_images"][test], 255),
             class_names=FASHION_CLASSES,
         )
 
 
-def load_census(config: DataConfig) -> Dataset:
+def load_census(config: RunConfig) -> Spec:
     """Returns rows of the 1994 census with 12 columns; the class is whether the income is above 50,000 dollars.
 
     A test row whose 12 values equal those of a training row is dropped before the testing split is cut. Numbers are
@@ -211,13 +197,18 @@ def load_census(config: DataConfig) -> Dataset:
     """
     with gzip.open(data_file("census.csv.gz"), "rt", encoding="utf-8", newline="") as file:
         header, *rows = [[cell.strip() for cell in row[1:]] for row in csv.reader(file)]  # the first cell is an index
-    columns = header[:-1]
-    order = _permutation(len(rows), config.seed)
-    train = [rows[i] for i in order[: config.n_train]]
+    columns, data = header[:-1], config.data
+    if config.masking.n_variables != len(columns):
+        raise ValueError(
+            f"masking.n_variables is {config.masking.n_variables}, but the table has {len(columns)} columns, "
+            "and each is a variable; set it to that"
+        )
+    order = _permutation(len(rows), data.seed)
+    train = [rows[i] for i in order[: data.n_train]]
     seen = {tuple(row[:-1]) for row in train}
-    unseen = [row for i in order[config.n_train :] if tuple((row := rows[i])[:-1]) not in seen]
-    _check_sizes(config, len(rows) - config.n_test, len(unseen))
-    test = unseen[: config.n_test]
+    unseen = [row for i in order[data.n_train :] if tuple((row := rows[i])[:-1]) not in seen]
+    _check_sizes(data, len(rows) - data.n_test, len(unseen))
+    test = unseen[: data.n_test]
 
     train_parts, test_parts, column_of_feature = [], [], []
     for c, column in enumerate(columns):
@@ -233,20 +224,20 @@ def load_census(config: DataConfig) -> Dataset:
         test_parts.append(test_part)
         column_of_feature += [c] * train_part.shape[1]
 
-    def shown(split: list[list[str]]) -> tuple[dict[str, str], ...]:
+    def display(split: list[list[str]]) -> tuple[dict[str, str], ...]:
         return tuple(dict(zip(columns, row, strict=False)) for row in split)
 
-    return _dataset(
+    return _spec(
         config,
+        "table",
         np.array([CENSUS_CLASSES.index(row[-1]) for row in train]),
         np.array([CENSUS_CLASSES.index(row[-1]) for row in test]),
-        kind="table",
         train_inputs=torch.tensor(np.concatenate(train_parts, axis=1), dtype=torch.float32),
         test_inputs=torch.tensor(np.concatenate(test_parts, axis=1), dtype=torch.float32),
         class_names=CENSUS_CLASSES,
-        train_display=shown(train),
-        test_display=shown(test),
-        column_names=tuple(columns),
+        train_display=display(train),
+        test_display=display(test),
+        columns=tuple(columns),
         column_of_feature=tuple(column_of_feature),
     )
 
@@ -259,7 +250,13 @@ def _encode(sentences: Sequence[list[str]], ids: dict[str, int]) -> Int64[Tensor
     return encoded
 
 
-def load_movies(config: DataConfig) -> Dataset:
+def vocabulary(sentences: Sequence[list[str]]) -> tuple[str, ...]:
+    """Returns what token ids stand for: padding, unknown, and the words that occur `MIN_WORD_COUNT` times or more."""
+    counts = Counter(word for words in sentences for word in words)
+    return ("<pad>", "<unk>", *sorted(word for word, count in counts.items() if count >= MIN_WORD_COUNT))
+
+
+def load_movies(config: RunConfig) -> Spec:
     """Returns sentences of movie reviews; the class is whether 20 raters found them positive on average.
 
     Words are lower case, without punctuation; the vocabulary is that of the training split. A masked word becomes
@@ -269,32 +266,46 @@ def load_movies(config: DataConfig) -> Dataset:
     """
     with gzip.open(data_file("movies.tsv.gz"), "rt", encoding="utf-8") as file:
         rows = [line.split("\t", 1) for line in file.read().splitlines()]
-    order = _permutation(len(rows), config.seed)
+    data, n = config.data, config.masking.n_variables
+    order = _permutation(len(rows), data.seed)
     sentences = [(float(rows[i][0]) > 0, tokens(rows[i][1])[:TEXT_LENGTH]) for i in order]
-    train = sentences[: config.n_train]
+    train = sentences[: data.n_train]
     seen = {tuple(words) for _, words in train}
-    unseen = [sentence for sentence in sentences[config.n_train :] if tuple(sentence[1]) not in seen]
-    _check_sizes(config, len(rows) - config.n_test, len(unseen))
-    test = unseen[: config.n_test]
+    unseen = [sentence for sentence in sentences[data.n_train :] if tuple(sentence[1]) not in seen]
+    _check_sizes(data, len(rows) - data.n_test, len(unseen))
+    test = unseen[: data.n_test]
 
-    counts = Counter(word for _, words in train for word in words)
-    vocabulary = ("<pad>", "<unk>", *sorted(word for word, count in counts.items() if count >= MIN_WORD_COUNT))
-    ids = {word: i for i, word in enumerate(vocabulary)}
-    return _dataset(
+    words_of = vocabulary([words for _, words in train])
+    ids = {word: i for i, word in enumerate(words_of)}
+    content = torch.tensor([i not in (PAD, UNKNOWN) and word not in STOP_WORDS for i, word in enumerate(words_of)])
+
+    def variables(token_ids: Tensor) -> Variables:
+        return text_variables(
+            token_ids,
+            [[words_of[i] for i in sentence] for sentence in token_ids.tolist()],
+            n_variables=n,
+            mask_id=UNKNOWN,
+            special_ids=(PAD, UNKNOWN),
+            stop_words=tuple(STOP_WORDS),
+            seed=config.masking.seed,
+        )
+
+    return _spec(
         config,
+        "text",
         np.array([label for label, _ in train]),
         np.array([label for label, _ in test]),
-        kind="text",
         train_inputs=_encode([words for _, words in train], ids),
         test_inputs=_encode([words for _, words in test], ids),
         class_names=("negative", "positive"),
         train_display=tuple(words for _, words in train),
         test_display=tuple(words for _, words in test),
-        vocabulary=vocabulary,
+        variables=variables,
+        maskable=lambda token_ids: (content[token_ids].sum(1) >= n).nonzero().flatten(),
     )
 
 
-DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
+DATASETS: dict[str, Callable[[RunConfig], Spec]] = {
     "digits": load_digits,
     "mnist": load_mnist,
     "fashion": load_fashion,
@@ -303,13 +314,14 @@ DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
 }
 
 
-def load(config: DataConfig) -> Dataset:
-    """Returns the training and testing split of a built-in data set; the same configuration gives the same splits.
+def load(config: RunConfig) -> Spec:
+    """Returns the spec of a built-in run; the same configuration gives the same splits.
 
     Raises:
-        ValueError: the data set is unknown or too small for the sizes asked, or label_noise is no share.
+        ValueError: the data set is unknown or too small for the sizes asked, label_noise is no share, or the masking
+            does not fit the data.
         FileNotFoundError: the data folder is missing.
     """
-    if config.dataset not in DATASETS:
-        raise ValueError(f"there is no built-in data set {config.dataset!r}; choose one of {', '.join(DATASETS)}")
-    return DATASETS[config.dataset](config)
+    if config.data.dataset not in DATASETS:
+        raise ValueError(f"there is no built-in data set {config.data.dataset!r}; choose one of {', '.join(DATASETS)}")
+    return DATASETS[config.data.dataset](config)

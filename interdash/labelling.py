@@ -19,6 +19,7 @@ from interdash import samples
 from interdash.aggregation import label_tables
 from interdash.display import sample_table
 from interdash.files import DamagedFileError
+from interdash.kinds import kind_of
 from interdash.parts import (
     LABELLING,
     SCALARS,
@@ -101,9 +102,9 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
     if not folder.exists():
         if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
             return None
-        split, words = samples.description(run.path)["split"], run.config.masking.kind == "text"
+        split, kind = samples.description(run.path)["split"], kind_of(run.config.masking.kind)
         scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in needed]
-        tables = label_tables(_batches(run, needed), scalars, rules, split, same_variables=not words)
+        tables = label_tables(_batches(run, needed), scalars, rules, split, same_variables=kind.same_variables)
         tables["units"] = _unit_table(run, own, tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})
     for other in run.labels_dir.glob(f"{network}-{epoch:05d}-*"):

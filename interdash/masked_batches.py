@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from interdash.subsets import masks
-from interdash.variables import RANK, Variables
+from interdash.variables import Variables
 
 LOW_VARIABLES = 5  # 2^5 masks of one input stay in a core's cache
 
@@ -21,7 +21,7 @@ def input_batches(
     several, and is overwritten by the next one. Its masks are pairs of a subset of the first few variables ("low") and
     one of the others ("high"): the low masks stay in the cache, so that a batch costs little more than to write it.
     """
-    n, shape, rank = variables.n_variables, inputs.shape[1:], RANK[variables.kind]
+    n, shape, rank = variables.n_variables, inputs.shape[1:], variables.rank
     n_batch = min(n, rows.bit_length() - 1)  # all subsets of the first n_batch variables are in one batch
     n_low, n_samples = min(n_batch, LOW_VARIABLES), min(len(inputs), max(1, rows >> n))
     n_high = 2 ** (n_batch - n_low)
@@ -87,7 +87,7 @@ def first_layer_batches(
 
     The layer is linear in the mask: W x_T + c = (W b + c) + Σ_{i∈T} W_i (x − b)_i, so a mask costs n rows of W, not P.
     """
-    n, shape, rank, device = variables.n_variables, inputs.shape[1:], RANK[variables.kind], layer.weight.device
+    n, shape, rank, device = variables.n_variables, inputs.shape[1:], variables.rank, layer.weight.device
     n_batch, n_samples = min(n, rows.bit_length() - 1), max(1, rows >> n)
     weight = layer.weight.double().t()
     baseline = variables.baseline.to(device, inputs.dtype).expand(shape).double()

@@ -7,21 +7,21 @@ training and evaluation, so masked inputs cannot disturb each other and the reco
 import math
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interdash.datasets import PAD, Dataset
+from interdash.spec import Spec
 
+PAD = 0  # the token id of padding, which the transformer does not see
 WIDTH = 64  # of the transformer's states
 HEADS = 4
 EMBEDDING_STD = 0.1  # in GPT-2 0.02: here learnt by heart within two epochs; with the default, 1, only after ten
 
 
-def mlp(dataset: Dataset) -> nn.Module:
+def mlp(spec: Spec) -> nn.Module:
     """Returns a perceptron with two hidden layers of 64 units, for images."""
-    inputs, classes = math.prod(dataset.train_inputs.shape[1:]), len(dataset.class_names)
+    inputs, classes = math.prod(spec.train_inputs.shape[1:]), len(spec.class_names)
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(inputs, 64),
@@ -32,23 +32,23 @@ def mlp(dataset: Dataset) -> nn.Module:
     )
 
 
-def mlp_5x100(dataset: Dataset) -> nn.Module:
+def mlp_5x100(spec: Spec) -> nn.Module:
     """Returns a perceptron with five hidden layers of 100 units, for tables."""
     layers: list[nn.Module] = [nn.Flatten()]
-    width = math.prod(dataset.train_inputs.shape[1:])
+    width = math.prod(spec.train_inputs.shape[1:])
     for _ in range(5):
         layers += [nn.Linear(width, 100), nn.ReLU()]
         width = 100
-    return nn.Sequential(*layers, nn.Linear(width, len(dataset.class_names)))
+    return nn.Sequential(*layers, nn.Linear(width, len(spec.class_names)))
 
 
-def _image_shape(dataset: Dataset, architecture: str, multiple_of: int, at_least: int) -> tuple[int, int, int]:
+def _image_shape(spec: Spec, architecture: str, multiple_of: int, at_least: int) -> tuple[int, int, int]:
     """Returns channels, height and width of the images.
 
     Raises:
         ValueError: the inputs are no images, or their sides do not fit the architecture.
     """
-    shape = tuple(dataset.train_inputs.shape[1:])
+    shape = tuple(spec.train_inputs.shape[1:])
     if len(shape) != 3 or any(side % multiple_of or side < at_least for side in shape[1:]):
         raise ValueError(
             f"{architecture} needs images [channels, height, width] with sides divisible by {multiple_of} and at least "
@@ -57,9 +57,9 @@ def _image_shape(dataset: Dataset, architecture: str, multiple_of: int, at_least
     return shape[0], shape[1], shape[2]
 
 
-def lenet(dataset: Dataset) -> nn.Module:
+def lenet(spec: Spec) -> nn.Module:
     """Returns LeNet-5 with ReLU and max pooling."""
-    channels, height, width = _image_shape(dataset, "lenet", multiple_of=4, at_least=12)
+    channels, height, width = _image_shape(spec, "lenet", multiple_of=4, at_least=12)
     return nn.Sequential(
         nn.Conv2d(channels, 6, 5, padding=2),
         nn.ReLU(),
@@ -72,13 +72,13 @@ def lenet(dataset: Dataset) -> nn.Module:
         nn.ReLU(),
         nn.Linear(120, 84),
         nn.ReLU(),
-        nn.Linear(84, len(dataset.class_names)),
+        nn.Linear(84, len(spec.class_names)),
     )
 
 
-def vgg(dataset: Dataset) -> nn.Module:
+def vgg(spec: Spec) -> nn.Module:
     """Returns a small VGG: three blocks of 3×3 convolutions (16; 32; 64, 64 channels), then one hidden layer."""
-    channels, height, width = _image_shape(dataset, "vgg", multiple_of=4, at_least=8)
+    channels, height, width = _image_shape(spec, "vgg", multiple_of=4, at_least=8)
     layers: list[nn.Module] = []
     for out, pool in ((16, True), (32, True), (64, False), (64, True)):
         layers += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU()]
@@ -90,7 +90,7 @@ def vgg(dataset: Dataset) -> nn.Module:
         nn.Flatten(),
         nn.Linear(channels * (height // 8) * (width // 8), 128),
         nn.ReLU(),
-        nn.Linear(128, len(dataset.class_names)),
+        nn.Linear(128, len(spec.class_names)),
     )
 
 
@@ -116,13 +116,13 @@ class ResidualBlock(nn.Module):
         return self.relu(self.branch(x) + self.shortcut(x))
 
 
-def resnet8(dataset: Dataset) -> nn.Module:
+def resnet8(spec: Spec) -> nn.Module:
     """Returns ResNet-8: one convolution, three residual blocks (16, 32, 64 channels), mean over the grid, one layer.
 
     Group normalisation (4 groups) in place of batch normalisation: it normalises within a sample, so it needs no
     running averages and a masked input is not normalised by its neighbours in the batch.
     """
-    channels, _, _ = _image_shape(dataset, "resnet8", multiple_of=4, at_least=8)
+    channels, _, _ = _image_shape(spec, "resnet8", multiple_of=4, at_least=8)
     return nn.Sequential(
         nn.Conv2d(channels, 16, 3, padding=1, bias=False),
         nn.GroupNorm(4, 16),
@@ -132,7 +132,7 @@ def resnet8(dataset: Dataset) -> nn.Module:
         ResidualBlock(32, 64),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(64, len(dataset.class_names)),
+        nn.Linear(64, len(spec.class_names)),
     )
 
 
@@ -177,12 +177,13 @@ class Transformer(nn.Module):
         return self.head((self.norm(x) * weights).sum(1) / weights.sum(1))
 
 
-def transformer(dataset: Dataset) -> nn.Module:
+def transformer(spec: Spec) -> nn.Module:
     """Returns a transformer with two layers and states of width 64, for texts; padding is never attended to."""
-    return Transformer(len(dataset.vocabulary), dataset.train_inputs.shape[1], len(dataset.class_names))
+    vocabulary = int(spec.train_inputs.max()) + 1  # every word of it occurs in the training split
+    return Transformer(vocabulary, spec.train_inputs.shape[1], len(spec.class_names))
 
 
-ARCHITECTURES: dict[str, Callable[[Dataset], nn.Module]] = {
+ARCHITECTURES: dict[str, Callable[[Spec], nn.Module]] = {
     "mlp": mlp,
     "mlp-5x100": mlp_5x100,
     "lenet": lenet,
@@ -192,16 +193,16 @@ ARCHITECTURES: dict[str, Callable[[Dataset], nn.Module]] = {
 }
 
 
-def build(architecture: str, dataset: Dataset, seed: int) -> nn.Module:
-    """Returns an untrained network for the data set; its weights depend on the seed alone, which stays local.
+def build(architecture: str, spec: Spec) -> nn.Module:
+    """Returns an untrained network for the data of a spec.
 
     Raises:
         ValueError: the architecture is unknown or does not fit the data.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"there is no architecture {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
-    if (architecture == "transformer") != (dataset.kind == "text"):
-        raise ValueError(f"{architecture} does not fit data of kind {dataset.kind}; choose another architecture")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ARCHITECTURES[architecture](dataset)
+    if (architecture == "transformer") == spec.train_inputs.is_floating_point():
+        raise ValueError(
+            f"{architecture} does not fit inputs of {spec.train_inputs.dtype}; choose another architecture"
+        )
+    return ARCHITECTURES[architecture](spec)

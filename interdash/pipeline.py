@@ -1,9 +1,9 @@
-"""The main job, from a configuration to a run that the dashboard can show. Each step ends early if it is done."""
+"""The main job, from a configuration to a run that the dashboard can show. A step that is done is skipped."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from interdash import extraction, labelling, rebuilding, training
+from interdash import extraction, labelling, network_of_run
 from interdash.engine_dask import Cluster
 from interdash.find_boundaries import find_boundaries
 from interdash.loading import refresh
@@ -21,11 +21,7 @@ Progress = Callable[[int, int], None]  # done, in all
 def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | None = None, progress: Progress) -> None:
     """Trains baseline networks 0 to `count` − 1, those that are not finished."""
     for index in range(count):
-        if rebuilding.is_user_run(run):
-            rebuilding.train_user_baseline(run, index, spec=spec, device=device)
-            progress(index + 1, count)
-        else:
-            training.train_baseline(run, index, device=device, progress=progress)
+        network_of_run.train_baseline(run, index, device=device, spec=spec, progress=progress)
 
 
 def extract_and_label(

@@ -1,4 +1,4 @@
-"""The network of a run, built again for its checkpoints: one of the built-in ones, or by the user's spec."""
+"""A run of the user's own: where its spec lies, the weights and losses of its networks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from interdash.runs import Run
 from interdash.spec import Spec, file_hash, load_spec, split_text
+from interdash.training import evaluate
 
 PREFIXES = ("module.", "model.", "_orig_mod.")  # of data-parallel, wrapped and compiled networks
 
@@ -77,36 +78,18 @@ def run_spec(run: Run, spec: str | None = None) -> Spec:
     return load_spec(f"{path}:{record.function}")
 
 
-def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module]:
-    """Returns the function that builds a run's network, ready for `load_state_dict`; global seeds stay as they are.
-
-    Args:
-        run: a built-in or a user's run.
-        spec: "my_run.py:spec" for a user's run; None = the file recorded with the run.
-
-    Raises:
-        ValueError: see `run_spec`.
-        FileNotFoundError: see `run_spec`.
-    """
-    if is_user_run(run):
-        return logits_builder(run_spec(run, spec).network)
-    from interdash import datasets, networks
-
-    config = run.config
-    dataset = datasets.load(config.data)
-    return lambda: networks.build(config.network.architecture, dataset, config.training.seed)
-
-
 def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects."""
 
     def build() -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            made = network()
-        if not isinstance(made, nn.Module):
-            raise ValueError(f"the spec's network function returned a {type(made).__name__}; return a torch.nn.Module")
-        made.register_forward_hook(lambda module, inputs, output: getattr(output, "logits", output))
-        return made
+            model = network()
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"the spec's network function returned a {type(model).__name__}; return a torch.nn.Module")
+        last = list(model)[-1:] if type(model) is nn.Sequential else []
+        if [type(layer) for layer in last] != [nn.Linear]:  # whose output is logits; masking is slower with a hook
+            model.register_forward_hook(lambda module, inputs, output: getattr(output, "logits", output))
+        return model
 
     return build
 
@@ -122,23 +105,23 @@ def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: 
     Raises:
         ValueError: names or shapes differ.
     """
-    wanted, found = set(network.state_dict()), dict(weights)
-    while found and set(found) != wanted:
-        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in found)), None)
+    names, weights = set(network.state_dict()), dict(weights)
+    while weights and set(weights) != names:
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in weights)), None)
         if prefix is None:
             break
-        found = {name.removeprefix(prefix): value for name, value in found.items()}
-    if set(found) != wanted:
-        missing, unknown = sorted(wanted - set(found)), sorted(set(found) - wanted)
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    if set(weights) != names:
+        missing, unknown = sorted(names - set(weights)), sorted(set(weights) - names)
         raise ValueError(
             f"{source} does not fit the spec's network: it lacks {_some(missing)} and has {_some(unknown)} besides; "
             "let the spec build the same network, or pass the part of the model that it builds"
         )
     try:
-        network.load_state_dict(found)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{source} does not fit the spec's network: {error}") from error
-    return found
+    return weights
 
 
 def _some(names: list[str]) -> str:
@@ -149,8 +132,6 @@ def record_losses(
     run: Run, network: str, epoch: int, model: nn.Module, spec: Spec, **known: float | None
 ) -> dict[str, float]:
     """Returns losses and accuracies of a model after writing them; unknown losses are computed from the spec's data."""
-    from interdash.training import evaluate
-
     losses = {key: float(value) for key, value in known.items() if value is not None}
     for split in ("train", "test"):
         if f"{split}_loss" not in losses:
@@ -159,32 +140,3 @@ def record_losses(
             losses = {f"{split}_loss": loss, f"{split}_accuracy": accuracy} | losses
     run.record_metrics(network, epoch, **losses)
     return losses
-
-
-def train_user_baseline(run: Run, index: int, *, spec: str | None = None, device: torch.device | str = "cpu") -> None:
-    """Trains a baseline network of a user's run on the testing split with the spec's `train` function, and records it.
-
-    The seed is the run's + 1 + index, for the weights and as the last argument of `train`. Does nothing if the baseline
-    is finished.
-
-    Raises:
-        ValueError: the spec has no training function, or see `run_spec`.
-    """
-    name = f"baseline-{index}"
-    if run.is_finished(name):
-        return
-    found = run_spec(run, spec)
-    if found.train is None:
-        raise ValueError(
-            f"the spec of run {run.name!r} has no train function for baselines; add train=… to it, record one with "
-            f"Recorder.record_baseline(model, {index}), or import its checkpoint as {name}"
-        )
-    seed, epoch = run.config.training.seed + 1 + index, max(run.config.training.epochs, 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = found.network().to(device)
-        found.train(network, found.test_inputs.to(device), found.test_labels.long().to(device), seed)
-    copy = logits_builder(found.network)()
-    run.save_checkpoint(name, epoch, matching_weights(network.state_dict(), copy, "the trained baseline"))
-    record_losses(run, name, epoch, copy, found)
-    run.finish(name)

@@ -6,9 +6,10 @@ recorder.close()
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,41 +18,60 @@ from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, Ru
 from interdash.rebuilding import logits_builder, matching_weights, record_losses, record_spec
 from interdash.runs import Run
 from interdash.spec import Spec, explained_samples, load_spec, masking_config, spec_text, split_text
+from interdash.training import recorded_epochs
 
-Checkpoints = Literal["log", "all"] | tuple[int, ...]
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """How a training is recorded: the further arguments of `create_user_run`, `Recorder` and the callbacks.
+
+    Attributes:
+        epochs: the planned number of epochs.
+        checkpoints: "log" (dense early, at least 12 if there are as many epochs), "all", or the epochs.
+        samples_per_split: samples explained from the training and from the testing split.
+        seed: of their choice, and of baselines.
+        purpose: one line for the list of runs.
+        split: how outputs are divided into AND and OR interactions.
+        generalization: when an interaction is salient and when it generalizes.
+
+    Raises:
+        ValueError: epochs is below 1.
+    """
+
+    epochs: int
+    checkpoints: Literal["log", "all"] | tuple[int, ...] = "log"
+    samples_per_split: int = 50
+    seed: int = 0
+    purpose: str = "recorded from the user's own training"
+    split: SplitConfig = field(default_factory=SplitConfig)
+    generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs is {self.epochs}; give the planned number of epochs, at least 1")
 
 
 def create_user_run(
-    root: Path | str,
-    name: str,
-    spec: Spec | Callable[[], Spec] | str,
-    *,
-    epochs: int,
-    checkpoints: Checkpoints = "log",
-    samples_per_split: int = 50,
-    seed: int = 0,
-    purpose: str = "",
-    split: SplitConfig | None = None,
-    generalization: GeneralizationConfig | None = None,
+    root: Path | str, name: str, spec: Spec | Callable[[], Spec] | str, **options: Any
 ) -> tuple[Run, Spec]:
     """Returns a run for the user's own network, with its explained samples written, and its spec; see `Recorder`."""
+    record = RecordOptions(**options)
     text = spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)
     made = load_spec(spec) if isinstance(spec, str) else spec if isinstance(spec, Spec) else spec()
     if not isinstance(made, Spec):
         raise ValueError(f"the spec function returned a {type(made).__name__}; it must return an interdash.Spec")
-    explained = explained_samples(made, samples_per_split, seed)
+    explained = explained_samples(made, record.samples_per_split, record.seed)
     short = f"{split_text(text)[0].name}:{split_text(text)[1]}" if text else ""
+    recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed)
     config = RunConfig(
         name=name,
-        purpose=purpose or "recorded from a training of one's own",
-        data=DataConfig("user", len(made.train_inputs), len(made.test_inputs), seed=seed),
+        purpose=record.purpose,
+        data=DataConfig("user", len(made.train_inputs), len(made.test_inputs), seed=record.seed),
         network=NetworkConfig("user", spec=short),
-        masking=masking_config(made, explained, samples_per_split, seed),
-        training=TrainingConfig(
-            "user", learning_rate=0.0, momentum=0.0, batch_size=0, epochs=epochs, checkpoints=checkpoints, seed=seed
-        ),
-        split=split or SplitConfig(),
-        generalization=generalization or GeneralizationConfig(),
+        masking=masking_config(made, explained, record.samples_per_split, record.seed),
+        training=recipe,
+        split=record.split,
+        generalization=record.generalization,
     )
     run = Run.create(root, config, made.names_of_classes())
     if run.is_finished("target"):
@@ -72,14 +92,8 @@ class Recorder:
         spec: the network builder, the data and the variables, as one of
             "my_run.py:spec", or that function itself, from a file: extraction builds the network from that file;
             a `Spec`, or a function of a notebook: extraction works in this process, with `network=spec.network`.
-        epochs: the planned number of epochs.
-        checkpoints: "log" (dense early, at least 12 if there are as many epochs), "all", or the epochs.
         root: the folder of runs.
-        samples_per_split: samples explained from the training and from the testing split.
-        seed: of their choice, and of baselines.
-        purpose: one line for the list of runs.
-        split: how outputs are divided into AND and OR interactions.
-        generalization: when an interaction is salient and when it generalizes.
+        options: those of `RecordOptions`: epochs, and perhaps checkpoints, samples_per_split, seed, purpose, …
 
     Raises:
         ValueError: the name is not safe, epochs is below 1, or the spec or its variables do not fit the data.
@@ -93,36 +107,14 @@ class Recorder:
         name: str,
         spec: Spec | Callable[[], Spec] | str,
         *,
-        epochs: int,
-        checkpoints: Checkpoints = "log",
         root: Path | str = "data/runs",
-        samples_per_split: int = 50,
-        seed: int = 0,
-        purpose: str = "",
-        split: SplitConfig | None = None,
-        generalization: GeneralizationConfig | None = None,
+        **options: Any,
     ) -> None:
-        from interdash.training import recorded_epochs
-
-        if epochs < 1:
-            raise ValueError(f"epochs is {epochs}; give the planned number of epochs, at least 1")
-        self.run, self.spec = create_user_run(
-            root,
-            name,
-            spec,
-            epochs=epochs,
-            checkpoints=checkpoints,
-            samples_per_split=samples_per_split,
-            seed=seed,
-            purpose=purpose,
-            split=split,
-            generalization=generalization,
-        )
-        self.chosen = set(recorded_epochs(self.run.config.training))
-        self.epochs = epochs
-        self._network = logits_builder(
-            self.spec.network
-        )()  # gets each epoch's weights: what is checked is what is kept
+        self.run, self.spec = create_user_run(root, name, spec, **options)
+        recipe = self.run.config.training
+        self.epochs, self.chosen = recipe.epochs, set(recorded_epochs(recipe))
+        # gets each epoch's weights: what is checked is what is kept
+        self._network = logits_builder(self.spec.network)()
         self._unsaved: tuple[int, dict[str, Tensor]] | None = None
 
     def record(

@@ -1,4 +1,4 @@
-"""A user's own run in one small Python file: the function that builds the network, the data and the variables.
+"""What a run is made from: the function that builds the network, the data and the variables. A user's is a Python file.
 
 Code runs only from a file that the user names (`my_run.py:spec`), or from the file recorded with a run while it still
 has the recorded SHA-256. Nothing is ever run from inside a folder of runs: a run copied from somebody else is data.
@@ -19,14 +19,15 @@ from jaxtyping import Int, Shaped
 from torch import Tensor, nn
 
 from interdash.config import MaskingConfig
-from interdash.variables import Explained, Variables, baseline_values, image_variables, table_variables
+from interdash.kinds import check_baseline, kind_of
+from interdash.variables import Explained, Variables
 
 DEFAULT_FUNCTION = "spec"
 
 
 @dataclass(frozen=True, eq=False)
 class Spec:
-    """What interdash must know of a user's own run. Made by the function that `my_run.py:spec` names.
+    """What interdash must know of a run. A user's is made by the function that `my_run.py:spec` names.
 
     Attributes:
         network: builds the network, untrained; it maps inputs to class logits `[batch, classes]` (an output with a
@@ -40,11 +41,14 @@ class Spec:
             sample for which it raises ValueError, such as a short text, is passed over).
         class_names: one for each logit; the numbers if left out.
         train: `train(network, inputs, labels, seed)` trains a network in place to convergence. Only needed for
-            `interdash baseline`, which calls it with the testing split.
+            `interdash baseline`, which calls it with the testing split. If it has a parameter `on_epoch`, it must call
+            `on_epoch(epoch, network)` after each epoch, which records the losses and returns that on the testing split
+            in nats, and return the epoch whose weights the network has at the end.
         columns: names of a table's columns.
         column_of_feature: the column of each input feature, if some (one-hot groups) share one.
         train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
         test_display: the same for the testing split.
+        maskable: `maskable(inputs)` gives the rows of a split's inputs to draw from; all by default.
 
     Raises:
         ValueError: a split is empty, or inputs and labels do not belong together.
@@ -58,11 +62,12 @@ class Spec:
     test_labels: Int[Tensor, " test"]
     variables: MaskingConfig | Variables | Callable[[Tensor], Variables]
     class_names: Sequence[str] = ()
-    train: Callable[[nn.Module, Tensor, Tensor, int], object] | None = None
+    train: Callable[..., object] | None = None
     columns: Sequence[str] = ()
     column_of_feature: Sequence[int] = ()
     train_display: Sequence[Any] = ()
     test_display: Sequence[Any] = ()
+    maskable: Callable[[Tensor], Sequence[int] | Tensor] | None = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -96,101 +101,69 @@ class Spec:
 def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) -> Explained:
     """Returns the samples to explain, drawn once from both splits, with their variables and baseline values.
 
+    The first half comes from the training split, with the labels trained on; fewer where a split has no more.
+
     Raises:
         ValueError: the variables do not fit the data, or none of a split's samples can be masked.
     """
-    per_sample = not isinstance(spec.variables, MaskingConfig | Variables)
-    rows: dict[str, list[int]] = {}
-    for number, split in enumerate(("train", "test")):
-        inputs, _, _ = spec.split(split)
-        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(2 * seed + number)).tolist()
-        chosen = _maskable(spec, inputs, order, samples_per_split) if per_sample else order[:samples_per_split]
-        rows[split] = sorted(chosen)
+    generator = torch.Generator().manual_seed(seed)
+    rows = {split: _draw(spec, spec.split(split)[0], samples_per_split, generator) for split in ("train", "test")}
     inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
     variables = _variables(spec, inputs)
+    if spec.train_display and spec.test_display:
+        display = [spec.split(split)[2][row] for split in rows for row in rows[split]]
+    else:
+        display = kind_of(variables.kind).display(inputs, variables)
     return Explained(
         inputs=inputs,
         labels=torch.cat([spec.split(split)[1][rows[split]] for split in rows]).long(),
         split=tuple(split for split in rows for _ in rows[split]),
         index=torch.tensor([row for split in rows for row in rows[split]]),
         variables=variables,
-        display=_display(spec, rows, inputs, variables),
+        display=display,
     )
 
 
-def _maskable(spec: Spec, inputs: Tensor, order: Sequence[int], count: int) -> list[int]:
-    """Returns the first `count` rows in the given order for which the user's function makes variables."""
-    chosen: list[int] = []
-    refusal: ValueError | None = None
-    for row in order:
-        if len(chosen) == count:
+def _draw(spec: Spec, inputs: Tensor, count: int, generator: torch.Generator) -> list[int]:
+    """Returns at most `count` rows of a split, drawn from those for which variables can be made."""
+    every = torch.as_tensor(torch.arange(len(inputs)) if spec.maskable is None else spec.maskable(inputs))
+    rows, refusal = [], ValueError("there is none to draw from")
+    for row in every[torch.randperm(len(every), generator=generator)].tolist():
+        if len(rows) == count:
             break
         try:
-            _variables(spec, inputs[row : row + 1])
-            chosen.append(row)
+            if callable(spec.variables):
+                spec.variables(inputs[row : row + 1])
+            rows.append(row)
         except ValueError as error:
             refusal = error
-    if not chosen:
-        raise ValueError(f"none of {len(order)} samples can be masked: {refusal}") from refusal
-    return chosen
+    if not rows:
+        raise ValueError(f"none of {len(inputs)} samples can be masked: {refusal}") from refusal
+    return rows
 
 
 def _variables(spec: Spec, inputs: Tensor) -> Variables:
     """Returns the variables of the explained inputs."""
-    if isinstance(spec.variables, Variables):
-        return spec.variables
     if not isinstance(spec.variables, MaskingConfig):
-        return spec.variables(inputs)
-    config = spec.variables
-    if config.kind == "text" or config.baseline not in ("mean", "zero"):
+        return spec.variables(inputs) if callable(spec.variables) else spec.variables
+    if (make := kind_of(spec.variables.kind).variables) is None:
         raise ValueError(
-            f"a MaskingConfig of kind {config.kind!r} with baseline {config.baseline!r} cannot make the variables of "
-            "your own data; pass a function from token ids to interdash.variables.text_variables(…) instead"
+            f"a MaskingConfig of kind {spec.variables.kind!r} cannot make the variables of your own data; pass a "
+            "function from the inputs to Variables, such as interdash.variables.text_variables(…), instead"
         )
-    baseline = baseline_values(config.baseline, spec.train_inputs)
-    if config.kind == "image":
-        return image_variables(
-            *spec.train_inputs.shape[-2:],
-            n_variables=config.n_variables,
-            patch=config.patch,
-            layout=config.layout,
-            seed=config.seed,
-            baseline_image=baseline,
-            at=config.at,
-        )
-    column_of_feature = list(spec.column_of_feature) or list(range(spec.train_inputs.shape[1]))
-    columns = list(spec.columns) or [f"x{i}" for i in range(max(column_of_feature) + 1)]
-    return table_variables(column_of_feature, columns, baseline)
-
-
-def _display(spec: Spec, rows: dict[str, list[int]], inputs: Tensor, variables: Variables) -> list[Any]:
-    """Returns what the dashboard shows of each explained sample: the user's own, else made from the inputs."""
-    if spec.train_display and spec.test_display:
-        return [spec.split(split)[2][row] for split in rows for row in rows[split]]
-    if variables.kind == "text":
-        return [list(variables.names_of(i)) for i in range(len(inputs))]
-    if variables.kind == "image":
-        return [None] * len(inputs)
-    shown = []
-    for i, row in enumerate(inputs):
-        of_feature = variables.assignment[i] if variables.per_sample else variables.assignment
-        values = [row[of_feature == variable].tolist() for variable in range(variables.n_variables)]
-        names = variables.names_of(i)
-        shown.append({name: v[0] if len(v) == 1 else v for name, v in zip(names, values, strict=True)})
-    return shown
+    check_baseline(spec.variables)
+    return make(spec.variables, spec)
 
 
 def masking_config(spec: Spec, explained: Explained, samples_per_split: int, seed: int) -> MaskingConfig:
     """Returns the masking as it is recorded with the run; baseline "user" where the spec brings its own values."""
-    config = spec.variables if isinstance(spec.variables, MaskingConfig) else None
-    variables = explained.variables
-    return replace(
-        config or MaskingConfig(variables.kind, baseline="token" if variables.kind == "text" else "user"),
-        n_variables=variables.n_variables,
-        at=variables.at,
-        samples_per_split=samples_per_split,
-        seed=seed if config is None else config.seed,
-    )
+    config, variables = spec.variables, explained.variables
+    if not isinstance(config, MaskingConfig):
+        kind = kind_of(variables.kind)
+        baseline: Any = "user" if kind.variables else kind.baselines[0]  # of a text the mask token
+        config = MaskingConfig(variables.kind, baseline=baseline, seed=seed)
+    n = variables.n_variables
+    return replace(config, n_variables=n, at=variables.at, samples_per_split=samples_per_split)
 
 
 def spec_text(function: Callable[[], Spec]) -> str:
@@ -237,15 +210,15 @@ def load_spec(text: str) -> Spec:
 @lru_cache(maxsize=2)
 def _loaded(path: Path, function: str, sha256: str) -> Spec:
     name = f"interdash_spec_{sha256[:12]}"
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    source = importlib.util.spec_from_file_location(name, path)
+    assert source is not None and source.loader is not None
+    module = importlib.util.module_from_spec(source)
     sys.modules[name] = module  # dataclasses and pickling look there
     sys.path.insert(0, str(path.parent))  # as if it were run as a script
     try:
         with torch.random.fork_rng(devices=[]):
-            found.loader.exec_module(module)
-            made = getattr(module, function)()
+            source.loader.exec_module(module)
+            spec = getattr(module, function)()
     except Exception as error:
         sys.modules.pop(name, None)
         raise ValueError(
@@ -255,6 +228,6 @@ def _loaded(path: Path, function: str, sha256: str) -> Spec:
         sys.path.remove(str(path.parent))
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
-    if not isinstance(made, Spec):
-        raise ValueError(f"{path}:{function} returned a {type(made).__name__}; it must return an interdash.Spec")
-    return made
+    if not isinstance(spec, Spec):
+        raise ValueError(f"{path}:{function} returned a {type(spec).__name__}; it must return an interdash.Spec")
+    return spec

@@ -9,7 +9,7 @@ import streamlit as st
 
 from interdash import jobs, links, listing, ui
 from interdash.files import check_name, is_writable, words
-from interdash.presets import PRESETS, SECONDS
+from interdash.presets import PRESETS
 from interdash.runs import Run
 
 POLL = 1.5  # seconds between looks at a job
@@ -121,7 +121,10 @@ def show_new_run(root: Path) -> None:
     with st.expander("Start a built-in run", icon=":material/add:"), st.form("new-run", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             preset = st.selectbox(
-                "Preset", list(PRESETS), format_func=lambda name: f"{name}: {PRESETS[name].purpose}", key="new-preset"
+                "Preset",
+                list(PRESETS),
+                format_func=lambda name: f"{name}: {PRESETS[name].config.purpose}",
+                key="new-preset",
             )
             name = st.text_input("Name", placeholder="the preset's", max_chars=64, key="new-name")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -129,13 +132,13 @@ def show_new_run(root: Path) -> None:
             noise = st.number_input("Label noise (share; −1 = the preset's)", -1.0, 1.0, -1.0, step=0.05)
             seed = st.number_input("Seed", 0, 2**31 - 1, 0)
             asked = st.form_submit_button("Start", type="primary")
-        times = ", ".join(f"{name} {seconds} s" for name, seconds in SECONDS.items())
+        times = ", ".join(f"{name} {entry.seconds} s" for name, entry in PRESETS.items())
         st.caption(
             f"Training takes about, on one core: {times}; the baseline network as long once more. The extraction "
             "that follows says in the log what it will take; all of mnist takes about two minutes."
         )
         if asked:
-            config = PRESETS[preset]
+            config = PRESETS[preset].config
             name = name.strip() or config.name
             commands = listing.whole_run(
                 preset,

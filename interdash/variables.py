@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from interdash.kinds import kind_of
 from interdash.subsets import check_n_variables
-
-RANK = {"image": 2, "text": 1, "table": 1}  # axes of one sample's assignment
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +18,10 @@ class Variables:
     """The input variables of a run's samples and what replaces them when masked.
 
     Raises:
-        ValueError: names and assignment disagree, n is above 20, or a variable owns no input element.
+        ValueError: the kind is unknown, names and assignment disagree, n is above 20, or a variable owns no element.
     """
 
-    kind: Literal["image", "text", "table"]
+    kind: str  # a name of kinds.KINDS
     names: tuple[str, ...] | tuple[tuple[str, ...], ...]  # n names; text: n words for each sample
     assignment: Tensor  # int16 [*P] or [samples, *P]: variable of an input element; -1 = background, always visible
     baseline: Tensor  # broadcastable to one input: the values of masked elements, for text the mask token's id
@@ -30,18 +29,23 @@ class Variables:
 
     def __post_init__(self) -> None:
         n = check_n_variables(self.n_variables)
-        rank = RANK[self.kind]
+        rank = self.rank
         if self.assignment.ndim not in (rank, rank + 1):
             raise ValueError(
                 f"assignment has shape {tuple(self.assignment.shape)}; "
                 f"one sample's has {rank} axes for kind={self.kind!r}"
             )
-        if self.at == "first_activation" and self.kind != "image":
+        if self.at == "first_activation" and rank != 2:
             raise ValueError(f"at='first_activation' masks the feature maps of images; kind is {self.kind!r}")
         highest = int(self.assignment.max()) if self.assignment.numel() else -1
         if highest >= n:
             raise ValueError(f"n_variables is {n} (names), but assignment names variable {highest}; the two must agree")
         check_every_variable_owns(self.assignment.flatten(-rank), n, "input element")
+
+    @property
+    def rank(self) -> int:
+        """Returns the number of axes of one sample's assignment."""
+        return kind_of(self.kind).rank
 
     @property
     def n_variables(self) -> int:
@@ -56,7 +60,7 @@ class Variables:
     @property
     def per_sample(self) -> bool:
         """Returns whether every sample has an assignment of its own."""
-        return self.assignment.ndim > RANK[self.kind]
+        return self.assignment.ndim > self.rank
 
     def names_of(self, sample: int) -> tuple[str, ...]:
         """Returns the n names of one sample's variables."""
@@ -95,7 +99,7 @@ def check_every_variable_owns(assignment: Tensor, n: int, what: str) -> None:
             raise ValueError(f"variable {i} owns no {what}{where}: give it one, or use fewer variables")
 
 
-def baseline_values(rule: Literal["zero", "mean"], inputs: Tensor) -> Tensor:
+def baseline_values(rule: str, inputs: Tensor) -> Tensor:
     """Returns the baseline of one input: zeros, or the mean of the training split's `inputs` in each element.
 
     Raises:

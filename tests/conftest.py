@@ -51,7 +51,7 @@ def nothing_unforeseen(caplog):
 
 def tiny_config(name="tiny"):
     """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples."""
-    digits = PRESETS["digits"]
+    digits = PRESETS["digits"].config
     training = replace(digits.training, epochs=3, checkpoints=(0, 1, 3))
     masking = replace(digits.masking, n_variables=4, samples_per_split=30)
     return replace(digits, name=name, training=training, masking=masking)
@@ -60,11 +60,11 @@ def tiny_config(name="tiny"):
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory) -> Run:
     """A run with target and baseline checkpoints, nothing extracted. Not to be written to."""
-    from interdash import training
+    from interdash import builtin, network_of_run
 
-    run = training.create_run(tmp_path_factory.mktemp("trained"), tiny_config())
-    training.train_run(run)
-    training.train_baseline(run, 0)
+    run = builtin.create_run(tmp_path_factory.mktemp("trained"), tiny_config())
+    builtin.train_run(run)
+    network_of_run.train_baseline(run, 0)
     return run
 
 

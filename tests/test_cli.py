@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from interdash import cli, server
 from interdash.parts import part_path, plan
-from interdash.presets import PRESETS
+from interdash.presets import PRESETS, Preset
 from interdash.runs import Run
 from interdash.state import overview, state
 from tests.conftest import tiny_config
@@ -36,7 +36,7 @@ def main(monkeypatch, capsys, *arguments):
 
 @pytest.fixture
 def tiny_preset(monkeypatch):
-    monkeypatch.setitem(PRESETS, "digits", tiny_config(name="digits"))
+    monkeypatch.setitem(PRESETS, "digits", Preset(tiny_config(name="digits"), seconds=1))
 
 
 def test_help_is_light():

@@ -8,30 +8,38 @@ import pytest
 import torch
 
 from interdash import datasets
-from interdash.config import DataConfig
+from interdash.presets import MOVIES, PRESETS
+from interdash.spec import Spec
 
-SMALL = {name: DataConfig(name, n_train=200, n_test=100) for name in datasets.DATASETS}
+NAMES = list(datasets.DATASETS)
 
 
-@pytest.mark.parametrize("name", SMALL)
+def load(name: str, n_train: int = 200, n_test: int = 100, **changes: object) -> Spec:
+    """Returns the spec of a data set's preset, with other sizes."""
+    config = PRESETS[name].config
+    data = replace(config.data, n_train=n_train, n_test=n_test, label_noise=0.0)
+    return datasets.load(replace(config, data=replace(data, **changes)))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_load_gives_the_sizes_asked_for_and_the_same_splits_again(name):
-    first, again = datasets.load(SMALL[name]), datasets.load(SMALL[name])
+    first, again = load(name), load(name)
     assert len(first.train_inputs) == len(first.train_labels) == 200
     assert len(first.test_inputs) == len(first.test_labels) == 100
     assert torch.equal(first.train_inputs, again.train_inputs)
     assert torch.equal(first.test_labels, again.test_labels)
     assert first.train_labels.dtype == first.test_labels.dtype == torch.int64
     assert 0 <= first.test_labels.min() <= first.test_labels.max() < len(first.class_names)
-    other = datasets.load(replace(SMALL[name], seed=1))
+    other = load(name, seed=1)
     assert other.train_inputs.shape != first.train_inputs.shape or not torch.equal(
         other.train_inputs, first.train_inputs
     )
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_load_puts_label_noise_on_the_training_labels_alone(name):
-    clean = datasets.load(SMALL[name])
-    noisy = datasets.load(replace(SMALL[name], label_noise=0.5))
+    clean = load(name)
+    noisy = load(name, label_noise=0.5)
     assert torch.equal(noisy.test_labels, clean.test_labels)
     assert torch.equal(noisy.train_inputs, clean.train_inputs)
     changed = (noisy.train_labels != clean.train_labels).float().mean().item()
@@ -41,8 +49,7 @@ def test_load_puts_label_noise_on_the_training_labels_alone(name):
 
 @pytest.mark.parametrize(("name", "side"), [("digits", 8), ("mnist", 28), ("fashion", 28)])
 def test_images_are_in_0_to_1_with_10_classes(name, side):
-    data = datasets.load(SMALL[name])
-    assert data.kind == "image"
+    data = load(name)
     assert data.train_inputs.shape == (200, 1, side, side)
     assert data.train_inputs.min() == 0
     assert data.train_inputs.max() == 1
@@ -50,14 +57,14 @@ def test_images_are_in_0_to_1_with_10_classes(name, side):
 
 
 def test_mnist_has_500_images_of_each_digit_and_disjoint_splits():
-    data = datasets.load(DataConfig("mnist", n_train=3000, n_test=2000))
+    data = load("mnist", n_train=3000, n_test=2000)
     assert torch.cat([data.train_labels, data.test_labels]).bincount().tolist() == [500] * 10
     both = torch.cat([data.train_inputs, data.test_inputs]).flatten(1).double()
     assert len(torch.unique(both, dim=0)) == 5000
 
 
 def test_fashion_has_300_training_and_200_testing_images_of_each_class():
-    data = datasets.load(DataConfig("fashion", n_train=3000, n_test=2000))
+    data = load("fashion", n_train=3000, n_test=2000)
     assert data.train_labels.bincount().tolist() == [300] * 10
     assert data.test_labels.bincount().tolist() == [200] * 10
     boots = data.train_inputs[data.train_labels == data.class_names.index("Ankle boot")].mean(0)
@@ -66,13 +73,12 @@ def test_fashion_has_300_training_and_200_testing_images_of_each_class():
 
 
 def test_census_is_scaled_by_the_training_split_alone():
-    data = datasets.load(SMALL["census"])
-    assert data.kind == "table"
-    assert len(data.column_names) == 12
-    assert "loan" not in data.column_names
+    data = load("census")
+    assert len(data.columns) == 12
+    assert "loan" not in data.columns
     column = torch.tensor(data.column_of_feature)
     assert len(column) == data.train_inputs.shape[1]
-    for i, name in enumerate(data.column_names):
+    for i, name in enumerate(data.columns):
         train, test = data.train_inputs[:, column == i], data.test_inputs[:, column == i]
         if name in datasets.CENSUS_CATEGORIES:
             assert torch.equal(train.sum(1), torch.ones(200))
@@ -84,33 +90,34 @@ def test_census_is_scaled_by_the_training_split_alone():
             assert train.std(correction=0).item() == pytest.approx(1, abs=1e-4)
             assert test.mean().item() != pytest.approx(0, abs=1e-5)
     row = data.train_display[0]
-    assert list(row) == list(data.column_names)
+    assert list(row) == list(data.columns)
     age = torch.tensor([float(each["age"]) for each in data.train_display])
     assert torch.allclose(data.train_inputs[:, 0], (age - age.mean()) / age.std(correction=0), atol=1e-5)
 
 
 def test_census_has_no_test_row_that_equals_a_training_row():
-    data = datasets.load(DataConfig("census", n_train=8000, n_test=8000))
+    data = load("census", n_train=8000, n_test=8000)
     train, test = ({tuple(row.values()) for row in split} for split in (data.train_display, data.test_display))
     assert not train & test
     assert len(train) < 8000  # the source does repeat rows
 
 
 def test_movies_encode_words_of_the_training_vocabulary():
-    data = datasets.load(DataConfig("movies", n_train=1000, n_test=500))
-    assert data.kind == "text"
-    assert data.vocabulary[datasets.PAD] == "<pad>"
-    assert data.vocabulary[datasets.UNKNOWN] == "<unk>"
-    known = set(data.vocabulary)
+    data = load("movies", n_train=1000, n_test=500)
+    vocabulary = datasets.vocabulary(data.train_display)
+    assert vocabulary[datasets.PAD] == "<pad>"
+    assert vocabulary[datasets.UNKNOWN] == "<unk>"
+    assert data.train_inputs.max() == len(vocabulary) - 1
+    known = set(vocabulary)
     for words, ids in zip(data.test_display[:50], data.test_inputs[:50].tolist(), strict=True):
-        assert [data.vocabulary[i] for i in ids[: len(words)]] == [w if w in known else "<unk>" for w in words]
+        assert [vocabulary[i] for i in ids[: len(words)]] == [w if w in known else "<unk>" for w in words]
         assert set(ids[len(words) :]) <= {datasets.PAD}
     counts = {word: 0 for word in known}
     for words in data.train_display:
         for word in words:
             if word in counts:
                 counts[word] += 1
-    assert min(counts[word] for word in data.vocabulary[2:]) == datasets.MIN_WORD_COUNT
+    assert min(counts[word] for word in vocabulary[2:]) == datasets.MIN_WORD_COUNT
     share = (data.train_inputs == datasets.UNKNOWN).sum() / (data.train_inputs != datasets.PAD).sum()
     assert 0.02 < share < 0.3  # the token that masks words is trained
     train, test = ({tuple(words) for words in split} for split in (data.train_display, data.test_display))
@@ -118,31 +125,50 @@ def test_movies_encode_words_of_the_training_vocabulary():
 
 
 def test_movies_has_10072_sentences_of_two_classes():
-    data = datasets.load(DataConfig("movies", n_train=6000, n_test=4000))
+    data = load("movies", n_train=6000, n_test=4000)
     positive = torch.cat([data.train_labels, data.test_labels]).float().mean().item()
     assert positive == pytest.approx(0.5, abs=0.03)
     assert datasets.tokens("Don't <b>go</b>!") == ["don't", "b", "go", "b"]
     with pytest.raises(ValueError, match="n_test is 4072; movies has between 1 and 4,070 samples for it"):
-        datasets.load(DataConfig("movies", n_train=6000, n_test=4072))  # two of them equal a training sentence
+        load("movies", n_train=6000, n_test=4072)  # two of them equal a training sentence
 
 
 @pytest.mark.parametrize(("name", "total"), [("digits", 1797), ("mnist", 5000), ("census", 32561)])
 def test_load_refuses_more_samples_than_there_are(name, total):
     with pytest.raises(ValueError, match=f"n_train is {total}; {name} has between 1 and"):
-        datasets.load(DataConfig(name, n_train=total, n_test=1))
+        load(name, n_train=total, n_test=1)
     with pytest.raises(ValueError, match="n_test is 0; "):
-        datasets.load(DataConfig(name, n_train=10, n_test=0))
+        load(name, n_train=10, n_test=0)
 
 
 def test_load_refuses_an_unknown_data_set():
     with pytest.raises(ValueError, match="no built-in data set 'user'; choose one of digits, mnist, fashion"):
-        datasets.load(DataConfig("user", n_train=1, n_test=1))
+        datasets.load(replace(MOVIES, data=replace(MOVIES.data, dataset="user")))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("digits", {"kind": "table"}, "masking.kind is 'table', but the data are of kind 'image'; set it to that"),
+        (
+            "digits",
+            {"baseline": "token"},
+            "masking.baseline is 'token' for inputs of kind 'image'; use 'mean' or 'zero'",
+        ),
+        ("movies", {"baseline": "mean"}, "masking.baseline is 'mean' for inputs of kind 'text'; use 'token'"),
+        ("census", {"n_variables": 10}, "n_variables is 10, but the table has 12 columns, .* set it to that"),
+    ],
+)
+def test_load_refuses_a_masking_that_does_not_fit(name, change, message):
+    config = PRESETS[name].config
+    with pytest.raises(ValueError, match=message):
+        datasets.load(replace(config, masking=replace(config.masking, **change)))
 
 
 def test_load_says_when_the_data_folder_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "DATA", tmp_path)
     with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'mnist.npz'} is missing") + ".*checkout"):
-        datasets.load(SMALL["mnist"])
+        load("mnist")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])

@@ -391,17 +391,17 @@ def test_nothing_is_cut_small_or_over_another_on_any_page(figures, name, tmp_pat
 @pytest.fixture(scope="module", params=["census", "movies"])
 def worded_run(request, tmp_path_factory):
     """A run on tables, and one on texts, as small as they can be."""
-    from interdash import pipeline, training
+    from interdash import builtin, network_of_run, pipeline
 
-    preset = PRESETS[request.param]
+    preset = PRESETS[request.param].config
     config = replace(
         preset, training=replace(preset.training, epochs=1, checkpoints=(0, 1)),
         data=replace(preset.data, n_train=1000, n_test=1000),
         masking=replace(preset.masking, samples_per_split=3),
     )  # fmt: skip
-    run = training.create_run(tmp_path_factory.mktemp("worded"), config)
-    training.train_run(run)
-    training.train_baseline(run, 0)
+    run = builtin.create_run(tmp_path_factory.mktemp("worded"), config)
+    builtin.train_run(run)
+    network_of_run.train_baseline(run, 0)
     pipeline.extract_and_label(run, workers=0)
     return run
 

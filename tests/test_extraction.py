@@ -12,8 +12,8 @@ from interdash.extraction import estimate, extract
 from interdash.files import DamagedFileError
 from interdash.interactions import matched_outputs
 from interdash.masking import masked_outputs
+from interdash.network_of_run import network_builder
 from interdash.parts import finished, part_path, plan, read_notes, read_part
-from interdash.rebuilding import network_builder
 from interdash.runs import Run
 
 

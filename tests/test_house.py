@@ -16,6 +16,8 @@ FORMULAS = {  # numbers in, numbers out; the last three also make the tables of 
     *("removal", "order_shape", "aggregation"),
 }
 DASHBOARD = [
+    "kinds",
+    "presets",
     "store",
     "queries",
     "queries_sample",
@@ -62,6 +64,21 @@ def test_module(path):
         mine = re.findall(r"^from interdash(?:\.(\w+))? import (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         of = {module or each.strip() for module, names in mine for each in names.split(",")}
         assert of <= {*FORMULAS, "config", "parts"}, "a formula reads no run, no table and no page"
+
+
+KINDS_ASKED = {"interdash/chart_rows.py", "interdash/drawings.py", "pages/removal.py", "pages/sample.py"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if name(path) not in KINDS_ASKED], ids=name)
+def test_no_kind_of_input_is_asked_for_by_name(path):
+    """What sets a kind apart is a field of its entry in `kinds.KINDS`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            kinds = [side for side in sides if "kind" in (getattr(side, "attr", ""), getattr(side, "id", ""))]
+            assert not kinds or not {"image", "text", "table"} & {
+                each.value for side in sides for each in ast.walk(side) if isinstance(each, ast.Constant)
+            }, f"line {node.lineno}: make it a field of Kind"
 
 
 def test_imports_go_round_nowhere():

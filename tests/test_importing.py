@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from interdash.config import MaskingConfig
 from interdash.importing import checkpoint_files, import_checkpoints, read_losses, read_weights
-from interdash.rebuilding import network_builder
+from interdash.network_of_run import network_builder
 from interdash.runs import Run, list_runs
 from interdash.spec import Spec
 

@@ -10,7 +10,8 @@ import pytest
 from interdash import labelling, order_shape
 from interdash.aggregation import label_tables
 from interdash.config import GeneralizationConfig
-from interdash.display import png, sample_table
+from interdash.display import sample_table
+from interdash.kinds import png
 from interdash.labelling import label, label_epoch, label_samples
 from interdash.parts import part_path, plan, read_part, read_table
 

@@ -1,5 +1,6 @@
 """The built-in networks: shapes, seeds, padding, and an output that depends on one sample alone."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -7,8 +8,11 @@ import torch
 from torch.nn import functional
 
 from interdash import datasets, networks
-from interdash.config import DataConfig
-from interdash.datasets import PAD, Dataset
+from interdash.config import NetworkConfig
+from interdash.networks import PAD
+from interdash.presets import PRESETS
+from interdash.spec import Spec
+from interdash.training import seeded
 
 FITTING = {
     "mlp": "digits",
@@ -21,8 +25,17 @@ FITTING = {
 
 
 @cache
-def data(name: str) -> Dataset:
-    return datasets.load(DataConfig(name, n_train=64, n_test=8))
+def data(name: str) -> Spec:
+    config = PRESETS[name].config
+    return datasets.load(replace(config, data=replace(config.data, n_train=64, n_test=8)))
+
+
+def build(architecture: str, seed: int) -> torch.nn.Module:
+    config = PRESETS[FITTING[architecture]].config
+    config = replace(config, data=replace(config.data, n_train=64, n_test=8))
+    spec = datasets.load(replace(config, network=NetworkConfig(architecture)))
+    with seeded(seed):
+        return spec.network()
 
 
 def test_every_architecture_is_tested():
@@ -32,7 +45,7 @@ def test_every_architecture_is_tested():
 @pytest.mark.parametrize("architecture", FITTING)
 def test_build_gives_logits_that_depend_on_one_sample_alone(architecture):
     dataset = data(FITTING[architecture])
-    network = networks.build(architecture, dataset, seed=0)
+    network = build(architecture, 0)
     logits = network(dataset.train_inputs)
     assert logits.shape == (64, len(dataset.class_names))
     assert logits.isfinite().all()
@@ -43,10 +56,9 @@ def test_build_gives_logits_that_depend_on_one_sample_alone(architecture):
 
 
 @pytest.mark.parametrize("architecture", FITTING)
-def test_build_depends_on_its_seed_alone(architecture):
-    dataset = data(FITTING[architecture])
+def test_network_depends_on_its_seed_alone(architecture):
     before = torch.random.get_rng_state()
-    first, again, other = (networks.build(architecture, dataset, seed).state_dict() for seed in (3, 3, 4))
+    first, again, other = (build(architecture, seed).state_dict() for seed in (3, 3, 4))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
@@ -55,7 +67,7 @@ def test_build_depends_on_its_seed_alone(architecture):
 @pytest.mark.parametrize("architecture", FITTING)
 def test_build_gives_a_network_whose_every_weight_is_trained(architecture):
     dataset = data(FITTING[architecture])
-    network = networks.build(architecture, dataset, seed=0)
+    network = build(architecture, 0)
     functional.cross_entropy(network(dataset.train_inputs), dataset.train_labels).backward()
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
@@ -64,7 +76,7 @@ def test_build_gives_a_network_whose_every_weight_is_trained(architecture):
 
 def test_transformer_does_not_see_padding():
     dataset = data("movies")
-    network = networks.build("transformer", dataset, seed=0)
+    network = build("transformer", 0)
     assert isinstance(network, networks.Transformer)
     sentence = dataset.train_inputs[:1][:, : int((dataset.train_inputs[0] != PAD).sum())]
     longest = dataset.train_inputs[(dataset.train_inputs != PAD).sum(1).argmax()][None]
@@ -81,14 +93,14 @@ def test_transformer_does_not_see_padding():
 
 def test_build_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="no architecture 'resnet'; choose one of mlp, mlp-5x100, lenet"):
-        networks.build("resnet", data("mnist"), seed=0)
-    with pytest.raises(ValueError, match="transformer does not fit data of kind image"):
-        networks.build("transformer", data("mnist"), seed=0)
-    with pytest.raises(ValueError, match="mlp does not fit data of kind text"):
-        networks.build("mlp", data("movies"), seed=0)
+        networks.build("resnet", data("mnist"))
+    with pytest.raises(ValueError, match=r"transformer does not fit inputs of torch\.float32; choose another"):
+        networks.build("transformer", data("mnist"))
+    with pytest.raises(ValueError, match=r"mlp does not fit inputs of torch\.int64"):
+        networks.build("mlp", data("movies"))
     with pytest.raises(
         ValueError, match=r"lenet needs images .* at least 12 pixels; the inputs have shape \[1, 8, 8\]"
     ):
-        networks.build("lenet", data("digits"), seed=0)
+        networks.build("lenet", data("digits"))
     with pytest.raises(ValueError, match=r"vgg needs images .* the inputs have shape \[\d+\]"):
-        networks.build("vgg", data("census"), seed=0)
+        networks.build("vgg", data("census"))

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from interdash import datasets, networks, training
+from interdash import builtin, datasets, networks, training
 from interdash.config import RunConfig
 from interdash.presets import PRESETS
 from interdash.runs import check_name
+from interdash.spec import explained_samples
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_is_plain_configuration(name):
-    preset = PRESETS[name]
+    preset = PRESETS[name].config
     assert check_name(preset.name) == name
     assert RunConfig.from_json(preset.to_json()) == preset
     assert preset.purpose.endswith(".")
@@ -24,13 +25,12 @@ def test_preset_is_plain_configuration(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_fits_its_data(name):
-    preset = PRESETS[name]
-    data = datasets.load(preset.data)
-    explained = training.explained_samples(data, preset.masking)
+    preset = PRESETS[name].config
+    spec = datasets.load(preset)
+    explained = explained_samples(spec, preset.masking.samples_per_split)
     assert len(explained) == 2 * preset.masking.samples_per_split
     assert explained.variables.n_variables == preset.masking.n_variables
-    network = networks.build(preset.network.architecture, data, preset.training.seed)
-    assert network(explained.inputs).shape == (len(explained), len(data.class_names))
+    assert spec.network()(explained.inputs).shape == (len(explained), len(spec.class_names))
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_preset_fits_its_data(name):
     [("digits", 35, 0.3), ("census", 15, 1.0), pytest.param("mnist", 30, 0.4, marks=pytest.mark.slow)],
 )
 def test_preset_overfits(tmp_path, name, best_before, gap_above):
-    preset = PRESETS[name]
-    run = training.create_run(tmp_path, replace(preset, training=replace(preset.training, checkpoints=())))
-    training.train_run(run)
+    preset = PRESETS[name].config
+    run = builtin.create_run(tmp_path, replace(preset, training=replace(preset.training, checkpoints=())))
+    builtin.train_run(run)
     losses = run.metrics().set_index("epoch")
     gap = losses.test_loss - losses.train_loss
     assert losses.train_accuracy.iloc[-1] > 0.95

@@ -16,7 +16,8 @@ from torch.nn import functional
 import interdash
 from interdash.config import MaskingConfig
 from interdash.masking import masked_outputs
-from interdash.rebuilding import network_builder, run_spec, train_user_baseline
+from interdash.network_of_run import network_builder, train_baseline
+from interdash.rebuilding import run_spec
 from interdash.recorder import Recorder
 from interdash.runs import Run
 from interdash.spec import Spec, explained_samples, load_spec, spec_text
@@ -178,9 +179,9 @@ def test_baselines(spec_file: Path, tmp_path: Path) -> None:
         recorder.record(0, nn.Linear(3, 2))
         recorder.record_baseline(nn.Linear(3, 2), 1)
     run = recorder.run
-    train_user_baseline(run, 0)
+    train_baseline(run, 0)
     before = run.checkpoint_hash("baseline-0", 2)
-    train_user_baseline(run, 0)
+    train_baseline(run, 0)
     assert run.networks() == ["target", "baseline-0", "baseline-1"] and run.checkpoint_hash("baseline-0", 2) == before
     metrics = run.metrics().set_index("network")
     assert metrics.loc["baseline-0", "test_accuracy"] > 0.9 and run.is_finished("baseline-1")
@@ -191,7 +192,7 @@ def test_baselines(spec_file: Path, tmp_path: Path) -> None:
         network_builder(other)
     spec_file.write_text(spec_file.read_text().replace("train=train,", ""))
     with pytest.raises(ValueError, match=r"no train function for baselines; add train=… .*record_baseline\(model, 3\)"):
-        train_user_baseline(run, 3, spec=f"{spec_file}:spec")
+        train_baseline(run, 3, spec=f"{spec_file}:spec")
 
 
 def test_changed_missing_or_smuggled_spec_is_not_run(
@@ -276,8 +277,17 @@ def test_spec_checks_its_data() -> None:
     with pytest.raises(ValueError, match="test_display has 1 entries for 8 inputs"):
         table_spec(test_display=["x"])
     assert table_spec().names_of_classes() == ["0", "1", "2"]
-    with pytest.raises(ValueError, match="cannot make the variables of your own data; pass a function from token ids"):
+    with pytest.raises(ValueError, match="'text' cannot make the variables of your own data; pass a function from the"):
         explained_samples(table_spec(variables=MaskingConfig("text")))
+    with pytest.raises(ValueError, match="baseline is 'token' for inputs of kind 'table'; use 'mean' or 'zero'"):
+        explained_samples(table_spec(variables=MaskingConfig("table", baseline="token")))
+
+
+def test_only_maskable_rows_are_drawn() -> None:
+    spec = table_spec(maskable=lambda inputs: range(2, len(inputs), 3))
+    assert sorted(explained_samples(spec).index.tolist()) == sorted([2, 5, 8, 11, 2, 5])
+    with pytest.raises(ValueError, match="none of 12 samples can be masked: there is none to draw from"):
+        explained_samples(table_spec(maskable=lambda inputs: []))
 
 
 def test_image_and_grouped_table_variables() -> None:
@@ -337,7 +347,7 @@ def test_networks_that_return_an_object_with_logits(tmp_path: Path) -> None:
 def test_built_in_networks_are_built_by_name(tmp_path: Path) -> None:
     from interdash.presets import PRESETS
 
-    run = Run.create(tmp_path, PRESETS["digits"], [])
+    run = Run.create(tmp_path, PRESETS["digits"].config, [])
     network = network_builder(run)()
     run.save_checkpoint("target", 0, network.state_dict())
     network_builder(run)().load_state_dict(run.load_checkpoint("target", 0))
@@ -357,7 +367,7 @@ def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     run = Run.open("data/runs", "my-run")
     assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
     assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]
-    train_user_baseline(run, 0)
+    train_baseline(run, 0)
     network = network_builder(run)()
     network.load_state_dict(run.load_checkpoint("baseline-0", 20))
     assert Run.open("data/runs", "imported").networks() == ["target", "baseline-0"]

@@ -144,7 +144,7 @@ def test_intervals_are_those_of_scipy():
 
 @pytest.mark.parametrize("network", ["target"])
 def test_with_nothing_removed_the_loss_is_the_cross_entropy(labelled_run, small_store, network):
-    from interdash.rebuilding import network_builder
+    from interdash.network_of_run import network_builder
 
     explained, model = labelled_run.explained(), network_builder(labelled_run)()
     for epoch in labelled_run.checkpoint_epochs(network):

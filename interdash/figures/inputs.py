@@ -228,4 +228,5 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+INPUTS = {"image": input_image, "text": input_words, "table": input_words}  # of each kind, see `kinds.KINDS`
 FIGURES = (input_image, input_words)  # what the tests draw

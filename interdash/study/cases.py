@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interdash.builtin import create_run, train_run
 from interdash.config import RunConfig
 from interdash.pipeline import extract_and_label, train_baselines
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.state import state
-from interdash.training import create_run, train_run
 
 SEEDS = (0, 10, 20)  # of weights and batches; ten apart: a baseline has its target's seed + 1
 NOISES = {"digits": (0.0, 0.05, 0.2), "mnist": (0.0, 0.05, 0.2), "census": (0.0, 0.2)}
@@ -37,7 +37,7 @@ class Case:
 
     def configuration(self, seed: int) -> RunConfig:
         """Returns the configuration of the run of a seed, named such as "mnist-20-s10"."""
-        preset = PRESETS[self.preset]
+        preset = PRESETS[self.preset].config
         return replace(
             preset,
             name=f"{self.name}-s{seed}",
