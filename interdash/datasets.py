@@ -21,13 +21,14 @@ from torch import Tensor
 
 from interdash import networks
 from interdash.config import DataConfig, RunConfig
+from interdash.home import HOME
 from interdash.kinds import check_baseline
 from interdash.networks import PAD
 from interdash.spec import Spec
 from interdash.training import train_to_convergence
 from interdash.variables import Variables, text_variables
 
-DATA = Path(__file__).resolve().parent.parent / "data"  # beside the package, in a checkout
+DATA = HOME / "data"
 
 UNKNOWN = 1  # a token id, as `PAD`; every other id is a word
 TEXT_LENGTH = 40  # words; longer sentences (2 %) are cut
@@ -57,14 +58,11 @@ def data_file(name: str) -> Path:
     """Returns the path of a committed data file.
 
     Raises:
-        FileNotFoundError: the file is not there, as in an installation without the repository.
+        FileNotFoundError: the installation lacks the file.
     """
     path = DATA / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; the built-in runs need the repository's data folder: "
-            "install interdash from a checkout with `pip install --editable .`"
-        )
+        raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")
     return path
 
 

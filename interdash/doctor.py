@@ -14,9 +14,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from interdash import server
+from interdash.home import HOME
 
 LOW_DISK = 1.0  # GB; a run of the default size takes about 0.1
-PINS = Path(__file__).resolve().parent.parent / "requirements.txt"  # in a checkout
+PINS = HOME / "requirements.txt"
 PIP = f"{sys.executable} -m pip install"
 VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn")  # the dashboard shows runs without them
 EXTRAS = {  # of pyproject.toml, and what each is for

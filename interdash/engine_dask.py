@@ -27,6 +27,7 @@ from interdash.computation import Setting, State, compute_unit
 from interdash.devices import check_device
 from interdash.engines import Submit, WorkerLostError
 from interdash.files import DamagedFileError
+from interdash.home import SHIPPED
 from interdash.parts import Unit, is_there, part_path, unit_key
 from interdash.runs import Run
 
@@ -100,9 +101,9 @@ def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
 
 @lru_cache(maxsize=1)
 def code_hash() -> str:
-    """Returns a hash of the package's own Python files, as 12 hex digits."""
+    """Returns a hash of the package's own Python files, pages apart, as 12 hex digits."""
     folder = Path(__file__).parent
-    files = sorted(folder.rglob("*.py"))
+    files = sorted(file for file in folder.rglob("*.py") if SHIPPED not in file.parents)
     told = [f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 

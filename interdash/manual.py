@@ -1,9 +1,10 @@
 """The texts of docs/, for the page Help: what there is, and a text in pieces that a page can show."""
 
 import re
-from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs"
+from interdash.home import HOME
+
+FOLDER = HOME / "docs"
 FIRST = (
     "tour",
     "charts",
@@ -31,11 +32,11 @@ def text(name: str) -> str:
     """Returns a text as it lies in docs/.
 
     Raises:
-        FileNotFoundError: docs/ is not beside the package.
+        FileNotFoundError: the installation lacks the text.
     """
     path = FOLDER / f"{name}.md"
     if not path.exists():
-        raise FileNotFoundError(f"there is no {path}; the texts come with a checkout of interdash")
+        raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")
     return path.read_text(encoding="utf-8")
 
 

@@ -8,9 +8,11 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from interdash.home import HOME
+
 HOST = "127.0.0.1"  # this machine only
 PORT = 8501
-APP = Path(__file__).resolve().parent.parent / "app.py"
+APP = HOME / "app.py"
 
 
 def address(port: int) -> str:
@@ -55,11 +57,11 @@ def start(roots: Sequence[Path], port: int) -> "subprocess.Popen[bytes]":
     """Returns the dashboard's process, which shows the runs of some folders.
 
     Raises:
-        FileNotFoundError: the package was installed without the app.
+        FileNotFoundError: the installation lacks the app.
         OSError: the port is taken.
     """
     if not APP.exists():
-        raise FileNotFoundError(f"there is no {APP}; run `interdash serve` from a checkout of interdash")
+        raise FileNotFoundError(f"there is no {APP}, which comes with interdash; install it again")
     check_port(port)
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address", HOST]
     command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]

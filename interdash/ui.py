@@ -25,6 +25,7 @@ from streamlit.errors import StreamlitAPIException
 from interdash import links, ui_data
 from interdash.figures.dynamics import FACTS
 from interdash.files import DamagedFileError, words
+from interdash.home import HOME
 from interdash.runs import Run
 from interdash.store import Store
 from interdash.ui_charts import CONFIG, alt_text, below, clicked, explanation, is_dark, show
@@ -98,7 +99,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "figures": ("Figures", ":material/insert_chart:"),
     "help": ("Help", ":material/help:"),
 }
-FOLDER = Path(__file__).resolve().parent.parent / "pages"
+FOLDER = HOME / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
 OF_A_TAB = ("view", "epochs")
 DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by")  # … and these to the page Figures

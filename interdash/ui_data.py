@@ -21,8 +21,6 @@ from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import Store, open_store
 
-HOME = Path(__file__).resolve().parent.parent
-
 
 @dataclass(frozen=True)
 class Page:
@@ -65,7 +63,7 @@ def ask(pages: Sequence[Page], question: Callable[..., Any], /, *what: Any, **se
 
 def roots() -> list[Path]:
     """Returns the folders of runs: `INTERDASH_ROOT`, several of them divided as in PATH; default data/runs."""
-    text = os.environ.get("INTERDASH_ROOT") or str(HOME / "data" / "runs")
+    text = os.environ.get("INTERDASH_ROOT") or str(Path("data/runs").absolute())
     return [Path(part) for part in dict.fromkeys(text.split(os.pathsep)) if part]
 
 

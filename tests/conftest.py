@@ -1,5 +1,6 @@
 """Runs that several tests read: a tiny one, trained, extracted and labelled once a session, and a copy to spoil."""
 
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from interdash.figures import sheet
 from interdash.presets import PRESETS
 from interdash.runs import Run
 
+PATIENCE = 240  # seconds: how long a test waits for what comes soon on a quiet machine; costs nothing when it comes
 sheet.CHECKED = True
 torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
 
@@ -47,6 +49,24 @@ def nothing_unforeseen(caplog):
     yield
     said = [each.getMessage() for each in caplog.get_records("call") if each.name == "interdash.ui"]
     assert not said
+
+
+@pytest.fixture
+def visit(monkeypatch):
+    """Returns a function that runs a page on folders of runs, with what its address says, and returns it."""
+    from streamlit.testing.v1 import AppTest
+
+    from interdash import ui
+
+    def visited(stem, /, *roots, through_app=False, **query):
+        monkeypatch.setenv("INTERDASH_ROOT", os.pathsep.join(map(str, roots)))
+        script = ui.FOLDER.parent / "app.py" if through_app else ui.FOLDER / f"{stem}.py"
+        page = AppTest.from_file(script, default_timeout=PATIENCE)
+        page.query_params.update(query)
+        page.run()
+        return page.switch_page(f"pages/{stem}.py").run() if through_app else page
+
+    return visited
 
 
 def tiny_config(name="tiny"):

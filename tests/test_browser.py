@@ -1,7 +1,6 @@
 """The dashboard in a real Chromium: pages, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from playwright.sync_api import TimeoutError
 
 from interdash import drawings, handout, ui
 from interdash.runs import Run
+from tests.conftest import PATIENCE
 
 pytestmark = pytest.mark.browser
 ARGUMENTS = [
@@ -24,22 +24,27 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 HARMLESS = ("/_stcore/health", "/_stcore/host-config")  # 404 below a page's address, asked for again at the top
-PATIENCE = 20_000  # milliseconds
 
 
 @contextlib.contextmanager
-def serving(root):
+def serving(root, python=sys.executable, environment=None):
     """Yields the address of a dashboard on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
+    command = [str(python), "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
     process = subprocess.Popen(
-        command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health") as answer:
                 if answer.status == 200:
                     break
@@ -49,7 +54,7 @@ def serving(root):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +129,7 @@ def fresh_tab(browser):
 def watched(context):
     """Yields a new tab; at its end nothing has left the machine and the console has no error."""
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(PATIENCE * 1000)
     errors, away = [], []
     page.on("console", lambda said: said.type == "error" and errors.append((said.text, said.location["url"])))
     page.on("pageerror", lambda error: errors.append((str(error), "")))
@@ -154,6 +159,27 @@ def wait_for_address(tab, text, **options):
     tab.wait_for_function("text => location.href.includes(text)", arg=text, **options)
 
 
+ORDERS = "document.querySelector('.st-key-orders .js-plotly-plot')"
+LAST_BAR = """() => {
+    const graph = document.querySelector('CHART .js-plotly-plot'), layout = graph._fullLayout;
+    graph.scrollIntoView({block: 'center'});
+    const bars = graph._fullData.filter(trace => trace.type === 'bar' && trace.customdata).pop();
+    const box = graph.getBoundingClientRect(), i = bars.customdata.length - 1;
+    const middle = (bars.base?.[i] ?? 0) + bars.x[i] / 2, row = layout.yaxis._categories.indexOf(bars.y[i]);
+    return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(middle),
+            y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
+}"""  # where the last of a chart's bars is on the screen, and the name it carries
+
+
+@contextlib.contextmanager
+def first_trace_changes(tab, chart):
+    """Waits, at its end, until the first trace of a chart (JavaScript) has other values than before."""
+    values = f"() => JSON.stringify(Array.from(({chart})._fullData[0].y))"
+    before = tab.evaluate(values)
+    yield
+    tab.wait_for_function(f"before => ({values})() !== before", arg=before)
+
+
 def click_in_chart(tab, place, expected):
     """Clicks a point of a chart until the address holds what is expected: the page may still move while it is drawn.
 
@@ -167,7 +193,7 @@ def click_in_chart(tab, place, expected):
             continue  # it moved meanwhile
         tab.mouse.click(at["x"], at["y"])
         with contextlib.suppress(TimeoutError):
-            wait_for_address(tab, expected.format(**at), timeout=PATIENCE / 4)
+            wait_for_address(tab, expected.format(**at), timeout=20_000)
             return at
     raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
 
@@ -287,10 +313,8 @@ def test_play_goes_through_the_epochs(tab, address):
     button = tab.locator(".st-key-orders .updatemenu-button").first
     button.scroll_into_view_if_needed()
     settled(tab)
-    first = "() => Array.from(document.querySelector('.st-key-orders .js-plotly-plot')._fullData[0].y)"
-    before = tab.evaluate(first)
-    button.click()
-    tab.wait_for_function(f"before => JSON.stringify(({first})()) !== before", arg=json.dumps(before).replace(" ", ""))
+    with first_trace_changes(tab, ORDERS):
+        button.click()
 
 
 def test_click_pins_an_epoch(tab, address):
@@ -314,13 +338,11 @@ def test_slider_scrubs_in_the_browser(tab, address):
     tab.wait_for_selector(".st-key-orders .slider-rail-touch-rect")
     settled(tab)
     chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
-    first = "() => Array.from(document.querySelector('.st-key-orders .js-plotly-plot')._fullData[0].y)"
-    before = tab.evaluate(first)
     rail = chart.locator(".slider-rail-touch-rect").bounding_box()
     asked = []
     tab.on("request", lambda request: asked.append(request.url))
-    tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
-    tab.wait_for_function(f"before => JSON.stringify(({first})()) !== before", arg=json.dumps(before).replace(" ", ""))
+    with first_trace_changes(tab, ORDERS):
+        tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
     assert not asked and "epoch=3" in tab.url
 
 
@@ -362,14 +384,14 @@ def test_job_survives_a_reload(tab, address, root):
     tab.locator(".st-key-new-name input").fill("fromform")
     tab.locator(".st-key-new-preset input").click()
     tab.keyboard.type("digits:")
-    tab.wait_for_timeout(500)
+    tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
     tab.keyboard.press("Enter")
     tab.get_by_label("Epochs (0 = the preset's)").fill("2")
     tab.get_by_role("button", name="Start", exact=True).click()
     wait_for_address(tab, "job=")
     tab.reload()
     tab.wait_for_selector("text=built-in run fromform")
-    tab.wait_for_function("() => document.body.innerText.includes('· done')", timeout=180_000)
+    tab.wait_for_function("() => document.body.innerText.includes('· done')")
     settled(tab)
     run = Run.open(root, "fromform")
     assert run.config.training.epochs == 2 and run.labels_dir.exists()
@@ -384,7 +406,7 @@ def test_cancel_and_go_on(tab, address):
     tab.wait_for_selector("text=· cancelled")
     settled(tab)
     tab.get_by_role("button", name="Go on").click()
-    tab.wait_for_function("() => document.body.innerText.includes('· done')", timeout=120_000)
+    tab.wait_for_function("() => document.body.innerText.includes('· done')")
 
 
 def test_click_in_the_gallery(tab, address):
@@ -406,32 +428,14 @@ def test_click_in_the_gallery(tab, address):
 def test_click_in_the_waterfall(tab, address):
     opened(tab, f"{address}/sample?run=tiny&sample=2", "Sample")
     tab.wait_for_selector(".st-key-waterfall .js-plotly-plot .main-svg")
-    place = """() => {
-        const graph = document.querySelector('.st-key-waterfall .js-plotly-plot'), layout = graph._fullLayout;
-        graph.scrollIntoView({block: 'center'});
-        const bars = graph._fullData.filter(trace => trace.type === 'bar' && trace.customdata).pop();
-        const box = graph.getBoundingClientRect(), i = bars.customdata.length - 1;
-        const row = layout.yaxis._categories.indexOf(bars.y[i]);
-        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.base[i] + bars.x[i] / 2),
-                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
-    }"""
-    click_in_chart(tab, place, "interaction={name}")
+    click_in_chart(tab, LAST_BAR.replace("CHART", ".st-key-waterfall"), "interaction={name}")
     settled(tab)
 
 
 def test_click_lights_an_interaction_and_keys_go_on(tab, address):
     opened(tab, f"{address}/sample?run=tiny&epoch=3", "Sample")
     tab.wait_for_selector(".st-key-interactions .js-plotly-plot .main-svg")
-    place = """() => {
-        const graph = document.querySelector('.st-key-interactions .js-plotly-plot'), layout = graph._fullLayout;
-        graph.scrollIntoView({block: 'center'});
-        const bars = graph._fullData.filter(trace => trace.type === 'bar').pop();
-        const box = graph.getBoundingClientRect();
-        const i = bars.customdata.length - 1, row = layout.yaxis._categories.indexOf(bars.y[i]);
-        return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(bars.x[i] / 2),
-                y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
-    }"""
-    place = click_in_chart(tab, place, "interaction={name}")
+    place = click_in_chart(tab, LAST_BAR.replace("CHART", ".st-key-interactions"), "interaction={name}")
     settled(tab)
     tab.keyboard.press("n")
     wait_for_address(tab, "sample=1")
@@ -458,21 +462,20 @@ def test_report_of_a_run_opens_without_network(browser, small_store, labelled_ru
     path = tmp_path / "tiny.html"
     path.write_bytes(handout.handout(small_store, labelled_run))
     context = browser.new_context(offline=True)
+    context.set_default_timeout(PATIENCE * 1000)
     page, asked, errors = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(path.as_uri())
     page.wait_for_function(
         "count => document.querySelectorAll('.js-plotly-plot .main-svg:first-child').length >= count",
-        arg=len(drawings.names(small_store, labelled_run, drawings.Choice())), timeout=PATIENCE,
-    )  # fmt: skip
+        arg=len(drawings.names(small_store, labelled_run, drawings.Choice())),
+    )
     chart = page.locator(".js-plotly-plot", has=page.locator(".slider-rail-touch-rect")).first
     rail = chart.locator(".slider-rail-touch-rect")
     rail.scroll_into_view_if_needed()
-    first = "() => Array.from([...document.querySelectorAll('.js-plotly-plot')].find("
-    first += "chart => chart.querySelector('.slider-rail-touch-rect'))._fullData[0].y)"
-    before, box = page.evaluate(first), rail.bounding_box()
-    page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
-    page.wait_for_function(f"before => JSON.stringify(({first})()) !== JSON.stringify(before)", arg=before)
+    box, charts = rail.bounding_box(), "[...document.querySelectorAll('.js-plotly-plot')]"
+    with first_trace_changes(page, f"{charts}.find(chart => chart.querySelector('.slider-rail-touch-rect'))"):
+        page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
     context.close()
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()] and not errors

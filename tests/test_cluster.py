@@ -30,9 +30,8 @@ from interdash.pipeline import extract_and_label
 from interdash.runs import Run
 from interdash.state import state
 from interdash.store import open_store
+from tests.conftest import PATIENCE
 from tests.test_reliability import assert_same_rows, start_extract
-
-MINUTE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
         counts.append(done)
 
     def kill_two(release):  # in a thread of its own: the one that reports also starts new workers
-        killed, deadline = [], time.monotonic() + MINUTE
+        killed, deadline = [], time.monotonic() + PATIENCE
         try:
             while len(killed) < 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -129,15 +128,15 @@ def test_a_killed_driver_takes_its_workers_along_and_a_rerun_computes_what_is_mi
     units = plan(fresh_run)[0]
     with held(fresh_run, units[-3:]):
         driver = start_extract(fresh_run, "--engine", engine, "--workers", "2")
-        deadline = time.monotonic() + MINUTE
+        deadline = time.monotonic() + PATIENCE
         while len(parts_of(fresh_run)) < 4:
             assert driver.poll() is None and time.monotonic() < deadline, driver.communicate(timeout=1)
             time.sleep(0.005)
         workers = workers_of(psutil.Process(driver.pid))
         os.kill(driver.pid, signal.SIGKILL)
-        driver.communicate(timeout=MINUTE)
+        driver.communicate(timeout=PATIENCE)
         for worker in workers:
-            worker.wait(MINUTE)
+            worker.wait(PATIENCE)
     before = parts_of(fresh_run)
     assert len(workers) == 2 and 4 <= len(before) <= len(units) - 3
     outcome = extract_and_label(fresh_run, engine="local")

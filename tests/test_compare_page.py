@@ -2,17 +2,16 @@
 
 import copy
 import shutil
+from functools import partial
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from interdash import queries, queries_compare
 from interdash.figures import compare as charts
 from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import open_store
-from interdash.ui import FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -147,17 +146,9 @@ def test_curves_by_phase(answers):
 
 
 @pytest.fixture
-def page(two_runs, monkeypatch):
+def page(visit, two_runs):
     """Returns a function that runs the page with query parameters."""
-    monkeypatch.setenv("INTERDASH_ROOT", str(two_runs))
-
-    def run(**query):
-        test = AppTest.from_file(str(FOLDER / "compare.py"), default_timeout=60)
-        for key, value in query.items():
-            test.query_params[key] = value
-        return test.run()
-
-    return run
+    return partial(visit, "compare", two_runs)
 
 
 def test_page(page, store):

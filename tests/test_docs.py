@@ -18,6 +18,7 @@ from interdash import cli, manual, retention, robustness, ui
 from interdash.figures import venues
 from interdash.loading import seal
 from interdash.runs import Run
+from tests.conftest import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")])
@@ -225,7 +226,7 @@ def test_own_run_runs(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     for file in ("train.py", "importing.py"):  # callbacks.py needs the optional packages: tests/test_callbacks.py
         done = subprocess.run(
-            [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+            [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
@@ -252,7 +253,7 @@ def test_quickstart_runs(tmp_path):
     """The cells of the notebook, in order, in a process and folder of their own; then the run can be looked at."""
     command = [sys.executable, "-W", "error", "-c", NOTEBOOK, str(ROOT / "docs/quickstart.ipynb")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "certified gap" in done.stdout
     assert re.search(r"cell-\d+ DataFrame 8\n", done.stdout) and len(re.findall("cell-.* Figure", done.stdout)) == 2
@@ -281,5 +282,5 @@ def test_links_between_texts():
 
 def test_missing_text_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(manual, "FOLDER", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"tour\.md; the texts come with a checkout of interdash"):
+    with pytest.raises(FileNotFoundError, match=r"tour\.md, which comes with interdash; install it again"):
         manual.text("tour")

@@ -13,6 +13,7 @@ from interdash.choices import Choice
 from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import open_store
+from tests.conftest import PATIENCE
 
 MARKS = {"pinned", "chosen"}  # where the user stands on the page: a line or frame that paper need not have
 CASES = [  # page, its address, the choice that asks for the same on paper
@@ -72,7 +73,7 @@ def shown(monkeypatch, root, stem, query):
 
     monkeypatch.setattr(ui, "show", show)
     monkeypatch.setenv("INTERDASH_ROOT", str(root))
-    page = AppTest.from_file(ui.FOLDER / f"{stem}.py", default_timeout=60)
+    page = AppTest.from_file(ui.FOLDER / f"{stem}.py", default_timeout=PATIENCE)
     for key, value in ({"run": "tiny"} | query).items():
         page.query_params[key] = value
     page.run()

@@ -34,6 +34,7 @@ from interdash.loading import refresh
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.store import open_store
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -264,7 +265,7 @@ def test_a_killed_chromium_is_started_again_and_none_is_left(chromium):
             child.kill()
     assert b">after<" in export.render(simple("after"), "svg")
     export.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while (left := [c for c in psutil.Process().children(recursive=True) if "chrom" in c.name()]) and (
         time.monotonic() < deadline
     ):
@@ -343,7 +344,7 @@ def test_a_figure_is_drawn_without_any_network(chromium):
         "import plotly.graph_objects as go; from interdash.figures import export;"
         "print(len(export.render(go.Figure(layout={'width': 300, 'height': 200}), 'pdf')))"
     )
-    said = subprocess.run(["unshare", "-rn", sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+    said = subprocess.run(["unshare", "-rn", sys.executable, "-c", code], capture_output=True, text=True, timeout=240,
                           cwd=ui.FOLDER.parent)  # fmt: skip
     assert said.returncode == 0 and int(said.stdout) > 1000, said.stderr
 
@@ -575,7 +576,7 @@ def test_compared_runs(labelled_run, tmp_path):
 
 def opened(monkeypatch, root, /, **query):
     monkeypatch.setenv("INTERDASH_ROOT", str(root))
-    page = AppTest.from_file(ui.FOLDER / "figures.py", default_timeout=60)
+    page = AppTest.from_file(ui.FOLDER / "figures.py", default_timeout=PATIENCE)
     for key, value in query.items():
         page.query_params[key] = value
     page.run()

@@ -5,7 +5,6 @@ import re
 import tomllib
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from interdash import ui
 
@@ -48,37 +47,29 @@ def messages(test):
 
 
 @pytest.fixture
-def root(ready_run, monkeypatch):
-    """The folder of a ready run, and of another to compare it with."""
-    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
+def root(ready_run):
+    """The folder of a ready run."""
     return ready_run.path.parent
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
-def test_hostile_run(page, root):
+def test_hostile_run(visit, page, root):
     before = contents(root)
     for what, value in HOSTILE.items():
         if not value:
             continue
-        test = AppTest.from_file(str(page), default_timeout=60)
-        for name in ("run", "runs", "with", "a", "b", "job"):
-            test.query_params[name] = value
-        test.run()
+        test = visit(page.stem, root, **dict.fromkeys(("run", "runs", "with", "a", "b", "job"), value))
         assert not test.exception, what
         assert messages(test) or page.stem == "help", what  # which reads none of them
     assert contents(root) == before
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
-def test_hostile_settings(page, root):
+def test_hostile_settings(visit, page, root):
     before = contents(root)
     names = [name for name in parameters(page) if name not in ("run", "runs", "job")]
     for what, value in HOSTILE.items():
-        test = AppTest.from_file(str(page), default_timeout=60)
-        test.query_params["run"] = "tiny"
-        for name in names:
-            test.query_params[name] = value
-        test.run()
+        test = visit(page.stem, root, run="tiny", **dict.fromkeys(names, value))
         assert not test.exception, (what, [found.value for found in test.exception])
         assert not any("<script>alert" in html.proto.body for html in test.get("html")), what
         assert not any("![x](" in re.sub("`[^`]*`", "", message) for message in messages(test)), what

@@ -5,10 +5,11 @@ import pytest
 
 from interdash import jobs, listing
 from interdash.runs import Run
+from tests.conftest import PATIENCE
 
 
 def wait(root, job, states=("done", "failed", "cancelled", "lost")):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         job = jobs.open_job(root, job.id)
         if job.state in states:

@@ -18,7 +18,7 @@ from interdash import server, ui
 from interdash.loading import seal
 from interdash.runs import Run
 from tests.test_cli import SPEC, main, tiny_preset  # noqa: F401  a fixture
-from tests.test_pages import fresh_caches, opened, words  # noqa: F401  a fixture
+from tests.test_pages import fresh_caches, words  # noqa: F401  a fixture
 
 
 def as_reader(*arguments):
@@ -60,40 +60,40 @@ def test_wrong_root(mistake, labelled_run, tmp_path):
 
 
 @pytest.mark.parametrize("stem", sorted({*ui.pages()} - {"help"}))  # which needs no run
-def test_wrong_root_in_the_dashboard(monkeypatch, labelled_run, tmp_path, stem):
-    page = opened(monkeypatch, tmp_path / "none", stem)
+def test_wrong_root_in_the_dashboard(visit, labelled_run, tmp_path, stem):
+    page = visit(stem, tmp_path / "none")
     assert f"There is no folder {tmp_path}/none; name the folder of runs with --root DIR" in words(page)
     assert "interdash demo --preset digits" in " ".join(text.value for text in page.markdown)
-    page = opened(monkeypatch, labelled_run.path, stem)
+    page = visit(stem, labelled_run.path)
     assert f"is a run itself; name the folder that it lies in: --root {labelled_run.path.parent}" in words(page)
 
 
-def test_other_folders_are_no_runs(monkeypatch, tmp_path):
+def test_other_folders_are_no_runs(visit, tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "text.md").write_text("")
-    assert "There are no runs in" in words(opened(monkeypatch, tmp_path, "runs"))
+    assert "There are no runs in" in words(visit("runs", tmp_path))
 
 
 # 2. No baseline network.
 
 
-def test_missing_baseline(monkeypatch, mistake, fresh_run):
+def test_missing_baseline(visit, mistake, fresh_run):
     shutil.rmtree(fresh_run.path / "checkpoints" / "baseline-0")
     root = fresh_run.path.parent
     says = "0 of 1 baseline networks; `interdash baseline tiny --count 1` trains them"
     mistake("extract", "tiny", "--workers", 0, "--root", root, says=says)
-    assert says in words(opened(monkeypatch, root, "dynamics"))
+    assert says in words(visit("dynamics", root))
 
 
 # 3. No checkpoint.
 
 
-def test_no_checkpoint(monkeypatch, mistake, fresh_run, tmp_path):
+def test_no_checkpoint(visit, mistake, fresh_run, tmp_path):
     shutil.rmtree(fresh_run.path / "checkpoints")
     root = fresh_run.path.parent
     says = "no checkpoint in .*/tiny/checkpoints/target; copy the run again with its checkpoints"
     mistake("extract", "tiny", "--root", root, says=says)
-    assert re.search(says, words(opened(monkeypatch, root, "dynamics")))
+    assert re.search(says, words(visit("dynamics", root)))
     (tmp_path / "my_run.py").write_text(SPEC)
     options = ("--checkpoints", tmp_path / "ckpt_*.pt", "--spec", tmp_path / "my_run.py", "--root", root)
     mistake("import", "mine", *options, says="no file fits .*ckpt_.* in .*; put the pattern in quotes")
@@ -109,10 +109,8 @@ def test_two_runs_of_one_name(tiny_preset, mistake, fresh_run):  # noqa: F811
     )
 
 
-def test_two_runs_of_one_name_in_the_dashboard(monkeypatch, labelled_run, ready_run):
-    monkeypatch.setattr("interdash.ui_data.roots", lambda: [labelled_run.path.parent, ready_run.path.parent])
-    monkeypatch.setattr(ui, "roots", lambda: [labelled_run.path.parent, ready_run.path.parent])
-    page = opened(monkeypatch, labelled_run.path.parent, "runs")
+def test_two_runs_of_one_name_in_the_dashboard(visit, labelled_run, ready_run):
+    page = visit("runs", labelled_run.path.parent, ready_run.path.parent)
     assert "tiny: there are several runs of this name" in words(page) and "rename one's folder" in words(page)
 
 
@@ -132,20 +130,20 @@ def test_taken_port(mistake, tmp_path):
 # 6. No Chromium.
 
 
-def test_no_chromium(monkeypatch, mistake, labelled_run, tmp_path):
+def test_no_chromium(visit, monkeypatch, mistake, labelled_run, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("BROWSER_PATH", raising=False)
     root = labelled_run.path.parent
     options = ("--figure", "dynamics", "--out", tmp_path / "out", "--root", root)
     says = "need Chromium, which is not there; install it with `apt-get install .*chromium fonts-liberation`. HTML"
     mistake("export", "tiny", *options, says=says)
-    assert re.search(says, words(opened(monkeypatch, root, "figures")))
+    assert re.search(says, words(visit("figures", root)))
 
 
 # 7. A store of another version.
 
 
-def test_old_store(monkeypatch, mistake, ready_run):
+def test_old_store(visit, mistake, ready_run):
     root, path = ready_run.path.parent, ready_run.path / "tiny.duckdb"
     seal(ready_run, path)
     with duckdb.connect(str(path)) as connection:
@@ -154,7 +152,7 @@ def test_old_store(monkeypatch, mistake, ready_run):
     ready_run.update(format=0)
     says = "has format 0, written by interdash .*; .* make the run again with `interdash train` or `interdash import`"
     mistake("info", "tiny", "--root", root, says=says)
-    assert re.search(says, words(opened(monkeypatch, root, "runs", run="tiny")))
+    assert re.search(says, words(visit("runs", root, run="tiny")))
 
 
 def doctor_said(root):
@@ -193,12 +191,12 @@ def test_read_only_folder(read_only, arguments, says):
     assert code == 1 and re.search(says, err) and str(read_only) in err and "Traceback" not in err
 
 
-def test_read_only_folder_in_the_dashboard(monkeypatch, labelled_run):
+def test_read_only_folder_in_the_dashboard(visit, monkeypatch, labelled_run):
     def refuse(path, content):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("interdash.runs.write_atomically", refuse)
-    page = opened(monkeypatch, labelled_run.path.parent, "runs", run="tiny")
+    page = visit("runs", labelled_run.path.parent, run="tiny")
     page.text_area(key="notes-tiny").set_value("mine")
     next(button for button in page.button if button.label == "Keep").click().run()
     assert RIGHT in words(page) and not page.exception

@@ -21,6 +21,7 @@ from interdash.parts import VECTORS, finished, plan, read_part, read_table
 from interdash.pipeline import extract_and_label
 from interdash.runs import Run
 from interdash.store import open_store
+from tests.conftest import PATIENCE
 
 KILLS = 10
 
@@ -64,7 +65,7 @@ class Command:
         return self.process.poll() is None
 
     def join(self):
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE)
 
 
 def start_in_process(run):
@@ -84,7 +85,7 @@ def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelle
         process = Command(fresh_run) if kill in (2, 5) else start_in_process(fresh_run)
         # a run this small would be over within a second of work: kill after 0 to 2 more units, at a random moment
         done = len(list(fresh_run.parts_dir.glob("*.parquet")))
-        goal, deadline = done + int(rng.integers(0, 3)), time.monotonic() + 60
+        goal, deadline = done + int(rng.integers(0, 3)), time.monotonic() + PATIENCE
         while process.is_alive() and time.monotonic() < deadline:
             if len(list(fresh_run.parts_dir.glob("*.parquet"))) >= min(goal, total):
                 break
@@ -94,7 +95,7 @@ def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelle
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         for child in children:
-            child.wait(timeout=60)
+            child.wait(timeout=PATIENCE)
         for path in fresh_run.parts_dir.glob("*.parquet"):
             assert inodes.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino, f"{path} was made twice"
     missing = total - len(finished(fresh_run, plan(fresh_run)[0]))
@@ -130,7 +131,7 @@ def test_full_disk_is_said_and_resumed_from(trained_run, labelled_run, tmp_path)
         free = shutil.disk_usage(disk).free
         ballast.write_bytes(bytes(free - 150_000))  # room for some units, not for all
         process = start_extract(run, "--workers", "0")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1 and "Error: the disk is full: could not write" in err and "Traceback" not in err
         units = plan(run)[0]
         safe = finished(run, units)
@@ -147,7 +148,7 @@ def test_full_disk_is_said_and_resumed_from(trained_run, labelled_run, tmp_path)
 def test_two_extractions_share_the_work(fresh_run, labelled_run):
     first = start_extract(fresh_run, "--workers", "0")
     second = start_extract(fresh_run, "--workers", "0")
-    results = [process.communicate(timeout=180)[1] for process in (first, second)]
+    results = [process.communicate(timeout=PATIENCE)[1] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], results
     assert_same_rows(fresh_run, labelled_run)
     store = open_store()

@@ -1,16 +1,15 @@
 import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from streamlit.testing.v1 import AppTest
 
 from interdash import correlation, queries_removal
 from interdash.figures import order_shape, removal
 from interdash.figures import robustness as floors
 from interdash.store import open_store
-from interdash.ui import FOLDER
 
 
 def floor():
@@ -55,17 +54,9 @@ def test_of_many_samples_those_that_change_most_are_drawn(answers, monkeypatch):
 
 
 @pytest.fixture
-def page(labelled_run, monkeypatch):
+def page(visit, labelled_run):
     """Returns a function that runs the page with query parameters."""
-    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
-
-    def run(**query):
-        test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60)
-        for key, value in query.items():
-            test.query_params[key] = value
-        return test.run()
-
-    return run
+    return partial(visit, "removal", labelled_run.path.parent)
 
 
 @pytest.fixture(scope="module")
@@ -274,15 +265,12 @@ def test_shape_in_words():
     assert "no generalizable interactions to fit" in order_shape.shape_text(pd.DataFrame(rows)[2:], 8)
 
 
-def test_page_shows_the_noise_floor(ready_run, monkeypatch):
+def test_page_shows_the_noise_floor(ready_run, visit):
     from interdash import robustness
 
-    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
     found = robustness.noise_floor(ready_run, samples_per_split=5, epochs=2)
     robustness.store_noise_floor(ready_run, *found)
-    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60)
-    test.query_params["view"] = "Noise floor"
-    test.run()
+    test = visit("removal", ready_run.path.parent, view="Noise floor")
     assert not test.exception and not test.info
     assert "κ = 0 instead of κ = 0.02" in test.dataframe[-1].value["choice"].tolist()
 
@@ -314,7 +302,6 @@ def test_page_refuses_hostile_links_in_words(page):
     assert test.select_slider[0].value == 1
 
 
-def test_page_before_anything_is_extracted(trained_run, monkeypatch):
-    monkeypatch.setenv("INTERDASH_ROOT", str(trained_run.path.parent))
-    test = AppTest.from_file(str(FOLDER / "removal.py"), default_timeout=60).run()
+def test_page_before_anything_is_extracted(trained_run, visit):
+    test = visit("removal", trained_run.path.parent)
     assert not test.exception and "No epoch of tiny has interactions yet" in test.info[0].value

@@ -4,15 +4,14 @@ import copy
 import json
 import re
 import shutil
+from functools import partial
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from interdash import drilldown, queries_sample, vectors
 from interdash.figures import inputs
 from interdash.figures import sample as charts
-from interdash.ui import FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -133,17 +132,9 @@ def test_list_of_texts(small_store):
 
 
 @pytest.fixture
-def page(labelled_run, monkeypatch):
+def page(visit, labelled_run):
     """Returns a function that runs the page with query parameters."""
-    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
-
-    def run(**query):
-        test = AppTest.from_file(str(FOLDER / "sample.py"), default_timeout=60)
-        for key, value in query.items():
-            test.query_params[key] = value
-        return test.run()
-
-    return run
+    return partial(visit, "sample", labelled_run.path.parent)
 
 
 def test_page(page):
@@ -193,12 +184,11 @@ def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
     assert left_out.subheader[0].value == "Sample 0 at epoch 3"
 
 
-def test_many_missing_parts_are_one_warning_each(page, labelled_run, tmp_path, monkeypatch):
+def test_many_missing_parts_are_one_warning_each(visit, labelled_run, tmp_path):
     shutil.copytree(labelled_run.path, tmp_path / "tiny")
     for part in (tmp_path / "tiny" / "parts").glob("*.parquet"):
         part.unlink()
-    monkeypatch.setenv("INTERDASH_ROOT", str(tmp_path))
-    test = page(run="tiny", interaction="or-3")
+    test = visit("sample", tmp_path, run="tiny", interaction="or-3")
     said = [warning.value for warning in test.warning]
     assert not test.exception and sum("there is no" in text for text in said) == 2  # of this epoch, of all
     assert any("such problems in all)" in text for text in said)
@@ -265,11 +255,10 @@ def test_hostile_link(page, key, value, message):
     assert test.subheader[0].value == "Sample 0 at epoch 3"
 
 
-def test_damaged_part(ready_run, monkeypatch):
+def test_damaged_part(ready_run, visit):
     for part in ready_run.parts_dir.glob("*.parquet"):
         part.write_bytes(part.read_bytes()[:200])
-    monkeypatch.setenv("INTERDASH_ROOT", str(ready_run.path.parent))
-    test = AppTest.from_file(str(FOLDER / "sample.py"), default_timeout=60).run()
+    test = visit("sample", ready_run.path.parent)
     assert not test.exception
     assert any("damaged" in text.value for text in test.warning)
     assert test.subheader[0].value == "Sample 0 at epoch 3"

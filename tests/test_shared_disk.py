@@ -16,6 +16,7 @@ from interdash.runs import Run
 from interdash.state import is_extracting, state
 from interdash.store import open_store
 from interdash.verification import verify
+from tests.conftest import PATIENCE
 
 
 @contextmanager
@@ -40,11 +41,8 @@ def view(ready_run, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("stem", sorted(ui.pages()))
-def test_every_page_of_a_read_only_folder(monkeypatch, view, stem):
-    monkeypatch.setenv("INTERDASH_ROOT", str(view))
-    page = AppTest.from_file(ui.FOLDER / f"{stem}.py", default_timeout=60)
-    page.query_params["run"] = "tiny"
-    page.run()
+def test_every_page_of_a_read_only_folder(visit, view, stem):
+    page = visit(stem, view, run="tiny")
     assert not page.exception and not page.error
     assert [button.label for button in page.button if button.label in ("Keep", "Start", "Set")] == []
     if stem == "runs":
@@ -74,7 +72,7 @@ def test_epochs_that_come_and_go_between_two_questions_of_a_page(monkeypatch, la
 
     monkeypatch.setattr(queries, "chosen_epochs", chosen_epochs)
     monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
-    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=60)
+    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=PATIENCE)
     page.query_params["run"] = "tiny"
     page.query_params["view"] = "Six epochs"
     if session:
