@@ -22,7 +22,10 @@ from interdash.store import open_store
 from interdash.table_export import column_units
 
 FOLDER = Path(__file__).parent
-FIRST = ("runs", "metrics", "phases", "samples", "networks", "units", "strengths", "order_strengths", "sample_epochs")
+FIRST = (
+    *("runs", "metrics", "measures", "phases", "samples", "networks", "units"),
+    *("strengths", "order_strengths", "sample_epochs"),
+)
 ORDER = ("demo", "serve", "train", "import", "baseline", "extract", "robustness", "info", "export")  # then the others
 MARK = "\n### "
 CHARTS = """\

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from interdash import bootstrap, generalization, order_shape, removal
 from interdash.config import GeneralizationConfig
+from interdash.interaction_measures import by_sample, measure_table
 from interdash.parts import SCALARS
 from interdash.subsets import n_variables, orders
 
@@ -55,7 +56,7 @@ def label_tables(
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
     """
     rows: dict[str, list[pa.Table]] = {}
-    taus, labels, sums, counts, removable = [], [], [], [], []
+    taus, labels, sums, counts, removable, measures = [], [], [], [], [], []
     groups = order_shape.group_means(splits, same_variables=same_variables)
     known, disagreements, first = len(scalars) > 1, 0, 0
     for columns in batches:
@@ -68,6 +69,7 @@ def label_tables(
             "sample_orders": _sample_orders(by_order, count, known, first),
         }.items():
             rows.setdefault(name, []).append(table)
+        measures.append(by_sample(batch.effects, batch.salient, batch.general, batch.tau))
         if batch.general is not None:
             removable.append(removal.interactions(batch.effects, batch.salient, batch.general))
         if len(batch.votes) > 1:
@@ -96,6 +98,7 @@ def label_tables(
         "strengths": _strengths(sums, counts, of_samples, known),
         **removal.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
         **order_shape.shape_tables(groups, _by_part(sums) if known else None),
+        "measures": measure_table(measures),
     }
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from interdash import datasets
 from interdash.config import RunConfig
+from interdash.network_measures import measures_of
 from interdash.rebuilding import is_user_run, record_losses
 from interdash.runs import Run
 from interdash.spec import explained_samples
@@ -46,7 +47,8 @@ def train_run(
     def on_epoch(epoch: int, model: nn.Module) -> None:
         if epoch in keep:
             run.save_checkpoint("target", epoch, model.state_dict())
-        record_losses(run, "target", epoch, model, spec)
+        measures = measures_of(model, spec.train_inputs, spec.train_labels) if epoch in keep else None
+        record_losses(run, "target", epoch, model, spec, measures)
         if progress is not None:
             progress(epoch, config.epochs)
 

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from interdash.network_measures import measures_of
 from interdash.rebuilding import logits_builder, matching_weights, record_losses, run_spec
 from interdash.recorder import create_user_run
 from interdash.runs import METRICS, Run
@@ -84,11 +85,12 @@ def import_checkpoints(
     model = logits_builder(made.network)().to(device)
     for done, (epoch, path) in enumerate(files.items(), start=1):
         run.save_checkpoint(network, epoch, matching_weights(read_weights(path), model, str(path)))
-        record_losses(run, network, epoch, model, made, **curve.get(epoch, {}))
+        measures = measures_of(model, *made.split("train")[:2]) if network == "target" else None
+        record_losses(run, network, epoch, model, made, measures, **curve.get(epoch, {}))
         if progress is not None:
             progress(done, len(files))
     for epoch in sorted(curve.keys() - files.keys()):
-        run.record_metrics(network, epoch, **curve[epoch])
+        run.record_metrics(network, epoch, measures=None, **curve[epoch])
     run.finish(network)
     return run
 

@@ -19,10 +19,11 @@ from interdash.details import LONG, Rows, split_name
 from interdash.files import DamagedFileError
 from interdash.parts import read_notes, read_table
 from interdash.runs import Run
-from interdash.store import OF_A_RUN, TABLES, Store, open_sealed
+from interdash.store import ADDED, FACTS, OF_A_RUN, TABLES, Store, open_sealed
 
 SETTLED_NS = 2_000_000_000  # a folder that did not change for this long is looked at no more until it does
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
+OF_LABELS = {"measures": " AND source = 'interactions'"}  # the others come with the losses
 BATCH = 20  # label units in one transaction: a commit compresses what it writes, which costs as much for one
 
 
@@ -151,7 +152,7 @@ def _load_sealed(store: Store, run: Run, keys: dict[str, str]) -> bool:
         _forget(store, cursor, run.name)
         for table in {*OF_A_RUN, *store.facts, "loaded"} - {*LONG}:
             cursor.register("rows", sealed.select(Rows(table, run.name)))
-            cursor.execute(f"INSERT INTO {table} BY NAME FROM rows")
+            cursor.execute(f"INSERT INTO {table} BY NAME FROM rows WHERE true{OF_LABELS.get(table, '')}")
             cursor.unregister("rows")
     store.problems[run.name] = []
     return True
@@ -181,8 +182,17 @@ def _insert(
 def _read_folder(store: Store, folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     what = folder.name.rpartition("-")[0]
     tables = [what] if what in OF_A_RUN else store.facts
-    read = {table: read_table(folder / f"{table}.parquet") for table in tables}
+    read = {table: read_table(folder / f"{table}.parquet") for table in tables if table not in lacking(folder)}
     return read, read_notes(folder / f"{tables[0]}.parquet")
+
+
+def lacking(folder: Path) -> set[str]:
+    """Returns the tables that a folder of labels was written without, by an older version."""
+    try:
+        written = read_notes(folder / "networks.parquet").get("tables", FACTS)
+    except (DamagedFileError, FileNotFoundError):
+        return set()
+    return {*ADDED}.difference(written)
 
 
 def _forget(store: Store, cursor: duckdb.DuckDBPyConnection, run: str, what: str | None = None) -> None:
@@ -191,13 +201,13 @@ def _forget(store: Store, cursor: duckdb.DuckDBPyConnection, run: str, what: str
         cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
     for table in store.facts if what not in OF_A_RUN else ():
         network, epoch = (None, None) if what is None else split_name(what)
-        where = "run = $1 AND ($2 IS NULL OR (network = $2 AND epoch = $3))"
+        where = f"run = $1 AND ($2 IS NULL OR (network = $2 AND epoch = $3)){OF_LABELS.get(table, '')}"
         cursor.execute(f"DELETE FROM {store.place(table)} WHERE {where}", [run, network, epoch])
     cursor.execute("DELETE FROM loaded WHERE run = $1 AND ($2 IS NULL OR what = $2)", [run, what])
 
 
 def _load_run(store: Store, run: Run) -> None:
-    """Replaces the rows of `runs`, `metrics` and `phases`, which are small and change while a run records."""
+    """Replaces the rows of `runs`, `metrics`, `phases` and a network's `measures`: few, and new while a run records."""
     config, manifest = run.config, run.manifest
     metrics = run.metrics()
     row = [
@@ -211,6 +221,10 @@ def _load_run(store: Store, run: Run) -> None:
         cursor.execute("DELETE FROM metrics WHERE run = ?", [run.name])
         cursor.register("rows", pa.Table.from_pandas(metrics, preserve_index=False))
         cursor.execute("INSERT INTO metrics BY NAME SELECT ? AS run, * FROM rows", [run.name])
+        cursor.unregister("rows")
+        cursor.execute("DELETE FROM measures WHERE run = ? AND source = 'network'", [run.name])
+        cursor.register("rows", pa.Table.from_pandas(run.measures(), preserve_index=False))
+        cursor.execute("INSERT INTO measures BY NAME SELECT ? AS run, 'network' AS source, * FROM rows", [run.name])
         cursor.unregister("rows")
         cursor.execute("DELETE FROM phases WHERE run = ?", [run.name])
         for boundary in boundaries(manifest):

@@ -154,6 +154,19 @@ def order_map(
     )
 
 
+def measures(store: Store, run: str, names: Sequence[str] | None = None, *, network: str = "target") -> pd.DataFrame:
+    """Returns measures of a network and of its interactions by epoch (None = all): value, low, high, unit, source."""
+    return store.ask(
+        """
+        SELECT epoch, measure, value, low, high, unit, source FROM measures
+        WHERE run = $run AND network = $network AND ($names IS NULL OR list_contains($names, measure))
+            AND value IS NOT NULL
+        ORDER BY source DESC, measure, epoch
+        """,
+        {"run": run, "network": network, "names": None if names is None else list(names)},
+    )
+
+
 def phases(store: Store, run: str) -> pd.DataFrame:
     """Returns the boundaries of the phases: boundary, epoch (null if none), low, high, found, moved_by_user, reason."""
     return store.ask("SELECT * EXCLUDE (run) FROM phases WHERE run = ? ORDER BY boundary", [run])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +130,13 @@ def _some(names: list[str]) -> str:
 
 
 def record_losses(
-    run: Run, network: str, epoch: int, model: nn.Module, spec: Spec, **known: float | None
+    run: Run,
+    network: str,
+    epoch: int,
+    model: nn.Module,
+    spec: Spec,
+    measures: Mapping[str, Any] | None = None,
+    **known: float | None,
 ) -> dict[str, float]:
     """Returns losses and accuracies of a model after writing them; unknown losses are computed from the spec's data."""
     losses = {key: float(value) for key, value in known.items() if value is not None}
@@ -138,5 +145,5 @@ def record_losses(
             inputs, labels, _ = spec.split(split)
             loss, accuracy = evaluate(model, inputs, labels.long())
             losses = {f"{split}_loss": loss, f"{split}_accuracy": accuracy} | losses
-    run.record_metrics(network, epoch, **losses)
+    run.record_metrics(network, epoch, measures=measures, **losses)
     return losses

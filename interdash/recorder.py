@@ -5,7 +5,7 @@ recorder.record(epoch, model)      # epoch 0 before training, then after each ep
 recorder.close()
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, RunConfig, SplitConfig, TrainingConfig
+from interdash.network_measures import measures_of
 from interdash.rebuilding import logits_builder, matching_weights, record_losses, record_spec
 from interdash.runs import Run
 from interdash.spec import Spec, explained_samples, load_spec, masking_config, spec_text, split_text
@@ -123,6 +124,8 @@ class Recorder:
         model: nn.Module,
         train_loss: float | Tensor | None = None,
         test_loss: float | Tensor | None = None,
+        *,
+        measures: Mapping[str, Any] | None = None,
     ) -> None:
         """Records one epoch: losses always, weights if the epoch is chosen. The model and its mode stay as they are.
 
@@ -131,13 +134,16 @@ class Recorder:
             model: as the spec builds it, perhaps compiled or data-parallel; on any device.
             train_loss: mean cross-entropy over the training split in nats; computed from the spec's data if left out.
             test_loss: the same over the testing split.
+            measures: numbers of your own by name, which the store's table `measures` keeps: each a number, or (value,
+                low, high), or (value, low, high, unit).
 
         Raises:
-            ValueError: the model is not the network that the spec builds.
+            ValueError: the model is not the network that the spec builds, or a measure is no number.
         """
         weights = self._load(model, f"the model recorded at epoch {epoch}")
         known = {"train_loss": _number(train_loss), "test_loss": _number(test_loss)}
-        record_losses(self.run, "target", epoch, self._network, self.spec, **known)
+        own = measures_of(self._network, *self.spec.split("train")[:2]) if epoch in self.chosen else {}
+        record_losses(self.run, "target", epoch, self._network, self.spec, {**own, **(measures or {})}, **known)
         if epoch in self.chosen:
             self.run.save_checkpoint("target", epoch, weights)
             self._unsaved = None

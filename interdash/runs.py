@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from filelock import FileLock
 
-from interdash import samples
+from interdash import recorded_measures, samples
 from interdash.config import RunConfig
 from interdash.files import (
     NETWORK,
@@ -191,13 +191,15 @@ class Run:
 
     # Losses
 
-    def record_metrics(self, network: str, epoch: int, **losses: float | None) -> None:
+    def record_metrics(
+        self, network: str, epoch: int, *, measures: Mapping[str, Any] | None = None, **losses: float | None
+    ) -> None:
         """Appends one network's losses (nats) and accuracies (shares) at one epoch; the last line for it counts.
 
-        NaN and infinity, which JSON lacks, are stored as missing.
+        NaN and infinity, which JSON lacks, are stored as missing. `measures`: by name, see `recorded_measures.kept`.
 
         Raises:
-            ValueError: a key is not one of `METRICS`.
+            ValueError: a key is not one of `METRICS`, or a measure is no number.
         """
         if unknown := set(losses) - set(METRICS):
             raise ValueError(f"{sorted(unknown)} are no metrics; use {', '.join(METRICS)}")
@@ -205,6 +207,8 @@ class Run:
         for key in METRICS:
             value = losses.get(key)
             line[key] = float(value) if value is not None and math.isfinite(value) else None
+        if measures:
+            line["measures"] = recorded_measures.kept(measures)
         with self._lock(), open(self.path / "metrics.jsonl", "a+b") as file:
             file.seek(0)
             content = file.read()
@@ -214,7 +218,16 @@ class Run:
             os.fsync(file.fileno())
 
     def metrics(self) -> pd.DataFrame:
-        """Returns the losses, one row per network and epoch: network, epoch, `METRICS`; NaN where missing.
+        """Returns the losses, one row per network and epoch: network, epoch, `METRICS`; NaN where missing."""
+        columns = {"network": "str", "epoch": "int64", **dict.fromkeys(METRICS, "float64")}
+        return pd.DataFrame(self._lines(), columns=list(columns)).astype(columns)
+
+    def measures(self) -> pd.DataFrame:
+        """Returns the measures of networks: see `recorded_measures.rows` and `_lines`."""
+        return recorded_measures.rows(self._lines())
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """Returns the lines of `metrics.jsonl` that count, by network and epoch.
 
         Raises:
             DamagedFileError: a line other than a torn last one is not readable.
@@ -230,9 +243,7 @@ class Run:
                 rows[row["network"], row["epoch"]] = row
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedFileError(f"{path}, line {number} is damaged ({error}); delete that line") from error
-        columns = {"network": "str", "epoch": "int64", **dict.fromkeys(METRICS, "float64")}
-        ordered = [rows[key] for key in sorted(rows)]
-        return pd.DataFrame(ordered, columns=list(columns)).astype(columns)
+        return [rows[key] for key in sorted(rows)]
 
     # Checkpoints
 

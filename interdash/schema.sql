@@ -33,6 +33,17 @@ COMMENT ON COLUMN metrics.test_loss IS 'nats, mean cross-entropy on the testing 
 COMMENT ON COLUMN metrics.train_accuracy IS 'share';
 COMMENT ON COLUMN metrics.test_accuracy IS 'share';
 
+CREATE TABLE measures (
+  run VARCHAR, network VARCHAR, epoch INTEGER, source VARCHAR, measure VARCHAR, value DOUBLE, low DOUBLE, high DOUBLE,
+  unit VARCHAR);
+COMMENT ON TABLE measures IS 'Numbers that are followed over the epochs: of the network, the user''s own among them, and of its interactions.';
+COMMENT ON COLUMN measures.source IS 'network: recorded while it trained; interactions: made with the labels';
+COMMENT ON COLUMN measures.measure IS 'its name';
+COMMENT ON COLUMN measures.value IS 'in the unit of its row; one number an epoch, of interactions the mean over the samples that have one';
+COMMENT ON COLUMN measures.low IS 'in the same unit; of interactions the 2.5 % quantile of the bootstrap over samples of an epoch; null if there is none';
+COMMENT ON COLUMN measures.high IS 'in the same unit; of interactions the 97.5 % quantile of an epoch';
+COMMENT ON COLUMN measures.unit IS 'in words; empty if it has none';
+
 CREATE TABLE phases (
   run VARCHAR, boundary VARCHAR, epoch DOUBLE, low DOUBLE, high DOUBLE, found DOUBLE, moved_by_user BOOLEAN,
   reason VARCHAR);

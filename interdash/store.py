@@ -26,11 +26,12 @@ import pyarrow as pa
 from interdash.details import DETAILS, LONG, SAMPLE_EPOCHS, Rows, read_details, rows_of, split_name, together
 from interdash.files import DamagedFileError
 
-SCHEMA = 3  # raised when schema.sql changes
+SCHEMA = 4  # raised when schema.sql changes
 FACTS = (
     *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
-    *("removals", "sample_removals", "order_similarities", "order_fits"),
+    *("removals", "sample_removals", "order_similarities", "order_fits", "measures"),
 )
+ADDED = ("measures",)  # which labels of an older version lack
 OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each

@@ -1,0 +1,46 @@
+"""Measures of a network in `metrics.jsonl`: what a line keeps of them, and the rows that a store loads. No torch."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = {"network": "str", "epoch": "int64", "measure": "str"}
+COLUMNS |= dict.fromkeys(("value", "low", "high"), "float64") | {"unit": "str"}
+
+
+def kept(measures: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Returns measures as a line keeps them: by name value, low, high (None where missing or not finite) and unit.
+
+    >>> kept({"sharpness": 0.5, "margin": (2.0, 1.5, 2.5, "nats")})
+    {'sharpness': [0.5, None, None, ''], 'margin': [2.0, 1.5, 2.5, 'nats']}
+
+    Raises:
+        ValueError: a measure is neither a number nor (value, low, high), perhaps with its unit.
+    """
+    return {name: _kept(name, value) for name, value in measures.items()}
+
+
+def _kept(name: str, measure: Any) -> list[Any]:
+    parts = tuple(measure) if isinstance(measure, tuple | list) else (measure, None, None)
+    *numbers, unit = parts if len(parts) == 4 else (*parts, "")
+    try:
+        value, low, high = (None if number is None else float(number) for number in numbers)
+        if not isinstance(unit, str):
+            raise TypeError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"measure {name!r} is {measure!r}; pass a number, or (value, low, high), or (value, low, high, unit)"
+        ) from None
+    return [number if number is not None and math.isfinite(number) else None for number in (value, low, high)] + [unit]
+
+
+def rows(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Returns one row a measure of some lines: network, epoch, measure, value, low, high, unit; NaN where missing."""
+    table = [
+        (line["network"], line["epoch"], name, *measure)
+        for line in lines
+        for name, measure in line.get("measures", {}).items()
+    ]
+    return pd.DataFrame(table, columns=list(COLUMNS)).astype(COLUMNS)
