@@ -51,13 +51,15 @@ def train_baseline(
         )
     epochs = run.config.training.epochs
     epoch, seed = max(epochs, 1), run.config.training.seed + 1 + index
+    copy = logits_builder(made.network)().to(device)  # gets the weights: what is checked is what is kept
 
     def on_epoch(number: int, model: nn.Module) -> float:
         nonlocal epoch
         epoch = number
         if progress is not None:
             progress(epoch, max(epoch, MAX_STRETCH * epochs))
-        return record_losses(run, name, epoch, model, made)["test_loss"]
+        matching_weights(model.state_dict(), copy, f"the baseline at epoch {epoch}")
+        return record_losses(run, name, epoch, copy, made)["test_loss"]
 
     by_epoch = {"on_epoch": on_epoch} if "on_epoch" in inspect.signature(made.train).parameters else {}
     with seeded(seed):
@@ -65,11 +67,10 @@ def train_baseline(
         kept = made.train(network, made.test_inputs.to(device), made.test_labels.long().to(device), seed, **by_epoch)
     if progress is not None:
         progress(epoch, epoch)
-    copy = logits_builder(made.network)()
     weights = matching_weights(network.state_dict(), copy, "the trained baseline")
-    if by_epoch:
-        epoch = kept if isinstance(kept, int) else epoch
-    else:
+    if not by_epoch:
         record_losses(run, name, epoch, copy, made)
+    elif isinstance(kept, int):
+        epoch = kept
     run.save_checkpoint(name, epoch, weights)
     run.finish(name)
