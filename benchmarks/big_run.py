@@ -24,6 +24,7 @@ from interdash import labelling, parts
 from interdash.aggregation import label_tables
 from interdash.find_boundaries import find_boundaries
 from interdash.loading import refresh
+from interdash.plan import Plan, plan
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
@@ -49,7 +50,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     if "summary" in run.manifest:
         return run
     rules, splits = run.config.generalization, list(run.explained().split)
-    planned = parts.plan(run)[0]
+    planned = plan(run)
     last = real.checkpoint_epochs("baseline-0")[-1]
     base = _columns(real, "baseline-0", last, draw)
     recorded = real.checkpoint_epochs("target")
@@ -127,8 +128,7 @@ def _recorded(real: Run, root: Path, n_epochs: int, n_samples: int, rng: np.rand
 
 def _columns(real: Run, network: str, epoch: int, draw: np.ndarray) -> Columns:
     """Returns the columns of the drawn samples, numbered anew."""
-    units = [unit for unit in parts.plan(real)[0] if (unit.network, unit.epoch) == (network, epoch)]
-    read = [parts.read_part(real, unit) for unit in units]
+    read = [parts.read_part(real, unit) for unit in plan(real).pairs[network, epoch]]
     columns = {name: np.concatenate([part[name] for part in read])[draw] for name in read[0]}
     return columns | {"sample": np.arange(len(draw), dtype=np.int32)}
 
@@ -149,12 +149,11 @@ def _between(name: str, early: pa.Table, late: pa.Table, share: float, rng: np.r
     return near
 
 
-def _write(
-    run: Run, planned: list[parts.Unit], network: str, epoch: int, columns: Columns, tables: dict, real_epoch: int
-) -> None:
+def _write(run: Run, planned: Plan, network: str, epoch: int, columns: Columns, tables: dict, real_epoch: int) -> None:
     """Writes parts and labels of one network and epoch."""
-    inputs = parts.label_inputs(planned, network, epoch, run.config.generalization)
-    for number, unit in enumerate(inputs[0]):
+    own, folder = planned.pairs[network, epoch], planned.folder(network, epoch)
+    assert folder is not None
+    for number, unit in enumerate(own):
         path = parts.part_path(run, unit)
         first = run.path / f".parts-of-{network}-{real_epoch}" / f"{unit.first}.parquet"
         if number == 0 or not first.exists():
@@ -165,15 +164,14 @@ def _write(
             os.link(path, first)
         elif not path.exists():
             os.link(first, path)
-    n = len(inputs[0])
+    n = len(own)
     units = {
-        "first": pa.array([unit.first for unit in inputs[0]], pa.int32()),
-        "stop": pa.array([unit.stop for unit in inputs[0]], pa.int32()),
-        "name": [unit.name for unit in inputs[0]],
+        "first": pa.array([unit.first for unit in own], pa.int32()),
+        "stop": pa.array([unit.stop for unit in own], pa.int32()),
+        "name": [unit.name for unit in own],
         **{name: [0.0] * n for name in ("seconds", "worst_gap", "worst_residual")},
         "solved": [1.0] * n,
     }
-    folder = parts.label_folder(run, inputs, run.config.generalization)
     notes = {"network": network, "epoch": epoch}
     labelling.write_folder(folder, {**tables, "units": pa.table(units)}, notes)
 

@@ -25,9 +25,11 @@ from interdash import builtin, labelling
 from interdash.computation import _one_thread
 from interdash.masking import masked_outputs
 from interdash.network_of_run import network_builder
-from interdash.parts import plan, read_part, read_table
+from interdash.parts import read_part
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
+from interdash.tables_on_disk import read_table
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SIZES = {8: 50, 10: 50, 12: 50, 14: 10}  # n and samples
@@ -64,7 +66,7 @@ def steps(run: Run, device: str, repeats: int) -> dict[str, float]:
 def compared(on_cpu: Run, on_gpu: Run) -> dict[str, float]:
     """Returns how far the parts and labels of two runs differ."""
     far: dict[str, list[float]] = {"v": [], "objective": [], "gap": [], "residual": [], "profile": []}
-    for unit, other in zip(plan(on_cpu)[0], plan(on_gpu)[0], strict=True):
+    for unit, other in zip(plan(on_cpu).units, plan(on_gpu).units, strict=True):
         a, b = read_part(on_cpu, unit), read_part(on_gpu, other)
         far["v"].append(float(np.abs(a["v"] - b["v"]).max()))
         far["objective"].append(float(np.abs(a["objective"] / b["objective"] - 1).max()))
@@ -73,7 +75,7 @@ def compared(on_cpu: Run, on_gpu: Run) -> dict[str, float]:
     salient = {}
     for run in (on_cpu, on_gpu):
         labelling.label_samples(run)
-        folder = labelling.label_epoch(run, "target", run.checkpoint_epochs("target")[-1])
+        folder = labelling.label_epoch(plan(run), "target", run.checkpoint_epochs("target")[-1])
         assert folder is not None
         keys = ("sample", "type", "subset", "generalizes")
         table = read_table(folder / "interactions.parquet").to_pydict()

@@ -33,12 +33,13 @@ from interdash import queries
 from interdash.find_boundaries import find_boundaries
 from interdash.labelling import label_samples, write_folder
 from interdash.loading import refresh, seal
-from interdash.packs import pack_name
-from interdash.parts import Unit, label_folder, label_inputs, plan, read_table
+from interdash.parts import Unit
+from interdash.plan import plan
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import summarise
 from interdash.store import FACTS, open_store
+from interdash.tables_on_disk import read_table
 
 RESULTS = Path(__file__).parent / "results" / "many_rows.json"
 BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
@@ -70,16 +71,15 @@ def recorded(real: Run, root: Path, n_epochs: int, n_samples: int) -> tuple[Run,
 def make(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     """Returns the large run; see the module."""
     run, draw, nearest = recorded(real, root, n_epochs, n_samples)
-    rng, rules = np.random.default_rng(0), run.config.generalization
-    units, old_units = plan(run)[0], plan(real)[0]
+    rng, planned, planned_real = np.random.default_rng(0), plan(run), plan(real)
     last = real.checkpoint_epochs("baseline-0")[-1]
     for network, epoch, old in [("baseline-0", last, last), *(("target", *pair) for pair in enumerate(nearest))]:
-        source = label_folder(real, label_inputs(old_units, network, old, rules), rules)
-        inputs = label_inputs(units, network, epoch, rules)
+        source, folder = planned_real.folder(network, old), planned.folder(network, epoch)
+        assert source is not None and folder is not None
         tables = {name: _drawn(name, read_table(source / f"{name}.parquet"), draw, rng) for name in FACTS}
-        tables["units"] = _units(inputs[0])
-        write_folder(label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
-    run.update(dropped_vectors=sorted({pack_name(unit.name) for unit in units}))
+        tables["units"] = _units(planned.pairs[network, epoch])
+        write_folder(folder, tables, {"network": network, "epoch": epoch})
+    run.update(dropped_vectors=sorted({unit.pack for unit in planned.units}))
     label_samples(run)
     store = open_store(lazy=True)
     refresh(store, run)

@@ -41,9 +41,11 @@ from typing import Any
 import numpy as np
 
 from interdash import builtin, datasets, extraction, labelling
-from interdash.parts import part_path, plan, read_notes
+from interdash.parts import part_path, read_seconds
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.spec import explained_samples
+from interdash.work import Work
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIZES = {6: 50, 8: 50, 10: 50, 12: 50, 14: 24}  # n of the sweep, with samples: one at n = 14 takes a second
@@ -70,15 +72,15 @@ def timed(run: Run, **options: Any) -> float:
     """Returns the seconds of an extraction from nothing; the parts stay."""
     shutil.rmtree(run.parts_dir, ignore_errors=True)
     start = time.perf_counter()
-    outcome = extraction.extract(run, **options)
+    outcome = extraction.extract(Work(run, **options))
     seconds = time.perf_counter() - start
-    assert len(outcome.computed) == len(plan(run)[0]), outcome.problems
+    assert len(outcome.computed) == len(plan(run).units), outcome.problems
     return seconds
 
 
 def unit_seconds(run: Run) -> list[float]:
     """Returns the seconds of each unit of a run, by the clock of the worker."""
-    return [read_notes(part_path(run, unit))["seconds"] for unit in plan(run)[0]]
+    return [read_seconds(run, unit) for unit in plan(run).units]
 
 
 def peak_mb() -> float:
@@ -109,17 +111,17 @@ def sweep(real: Run, root: Path) -> dict[str, Any]:
 
 def _point(run: Run, **what: int) -> dict[str, float]:
     seconds = timed(run, engine="local")
-    return {**what, "units": len(plan(run)[0]), "seconds": seconds, "peak_mb": peak_mb()}
+    return {**what, "units": len(plan(run).units), "seconds": seconds, "peak_mb": peak_mb()}
 
 
 def _size(run: Run, n: int) -> dict[str, float]:
     timed(run, engine="local")
-    units = plan(run)[0]
+    units = plan(run).units
     samples = sum(unit.stop - unit.first for unit in units)
     epoch = run.checkpoint_epochs("target")[0]
     labelling.label_samples(run)
     start = time.perf_counter()
-    folder = labelling.label_epoch(run, "target", epoch)
+    folder = labelling.label_epoch(plan(run), "target", epoch)
     assert folder is not None
     return {
         "n": n,
@@ -144,9 +146,9 @@ def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds:
             took[engine, workers] += unit_seconds(run)
             print(f"round {number + 1}: {engine}, {workers}: {wall[engine, workers][-1]:.1f} s", flush=True)
     start_s = starts(real, root, rounds)
-    units = len(plan(run)[0])
+    units = len(plan(run).units)
     start = time.perf_counter()
-    extraction.extract(run, engine="local")  # all parts are there: what the driver does with them alone
+    extraction.extract(Work(run, engine="local"))  # all parts are there: what the driver does with them alone
     result = {
         "n": n,
         "rows": [

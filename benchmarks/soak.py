@@ -43,10 +43,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from interdash.parts import plan, read_part, read_table
+from interdash.parts import read_part
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.state import state
 from interdash.store import open_sealed
+from interdash.tables_on_disk import read_table
 from interdash.verification import verify
 
 HOME = Path(__file__).resolve().parent.parent
@@ -93,7 +95,7 @@ def digests(run: Run) -> dict[str, str]:
     Drafts of killed processes are no labels: nothing reads them, and `interdash gc` deletes them.
     """
     found = {}
-    for unit in plan(run)[0]:
+    for unit in plan(run).units:
         columns = read_part(run, unit)
         content = b"".join(columns[name].tobytes() for name in sorted(columns))
         found[unit.name] = hashlib.sha256(content).hexdigest()

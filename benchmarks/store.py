@@ -42,6 +42,7 @@ from interdash import (
 )
 from interdash.labelling import label_samples, write_folder
 from interdash.loading import refresh
+from interdash.plan import SAMPLES_PER_UNIT, plan
 from interdash.presets import PRESETS
 from interdash.runs import Run
 from interdash.state import overview
@@ -68,7 +69,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     rng = np.random.default_rng(0)
     draw = np.sort(rng.integers(0, real.n_explained(), n_samples))
     run = drawn_run(real, root, name, n_epochs, draw)
-    units, _ = parts.plan(real)
+    pairs = plan(real).pairs
     losses = real.metrics().query("network == 'target'").set_index("epoch")
     recorded = real.checkpoint_epochs("target")
     last = real.checkpoint_epochs("baseline-0")[-1]
@@ -84,7 +85,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     run.finish("baseline-0")
     bootstrap.distribution = partial(bootstrap.distribution, resamples=100)
     label_samples(run)
-    rules, planned = run.config.generalization, parts.plan(run)[0]
+    rules, planned = run.config.generalization, plan(run)
     splits = list(run.explained().split)
     read = {}
     for network, epoch, old in [
@@ -92,19 +93,20 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         *(("target", epoch, old) for epoch, old in enumerate(nearest)),
     ]:
         if (network, old) not in read:
-            own = [parts.read_part(real, unit) for unit in units if (unit.network, unit.epoch) == (network, old)]
+            own = [parts.read_part(real, unit) for unit in pairs[network, old]]
             read[network, old] = {key: np.concatenate([part[key] for part in own])[draw] for key in own[0]}
         columns = dict(read[network, old])
         columns["sample"] = np.arange(n_samples, dtype=np.int32)
         for key in ("i_and", "i_or"):
             columns[key] = columns[key] * rng.normal(1.0, 0.05, columns[key].shape)
-        inputs = parts.label_inputs(planned, network, epoch, rules)
-        first = inputs[0][0]
+        units, folder = planned.pairs[network, epoch], planned.folder(network, epoch)
+        assert folder is not None
+        first = units[0]
         parts.write_part(run, first, {key: values[: first.stop] for key, values in columns.items()}, seconds=0.0)
         asked = [columns, read["baseline-0", last]] if network == "target" else [columns]
         tables = aggregation.label_tables([asked], asked, rules, splits)
-        tables["units"] = _units(inputs[0])
-        write_folder(parts.label_folder(run, inputs, rules), tables, {"network": network, "epoch": epoch})
+        tables["units"] = _units(units)
+        write_folder(folder, tables, {"network": network, "epoch": epoch})
     (run.path / "done").touch()
     return run
 
@@ -134,9 +136,9 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         return int(rng.integers(n))
 
     def extracted() -> int:  # the samples whose vectors were written
-        return int(rng.integers(parts.SAMPLES_PER_UNIT))
+        return int(rng.integers(SAMPLES_PER_UNIT))
 
-    unseen = itertools.cycle(range(1, parts.SAMPLES_PER_UNIT))
+    unseen = itertools.cycle(range(1, SAMPLES_PER_UNIT))
     strongest = queries_sample.interactions(store, name, n_epochs - 1, 0)
     kind, subset = str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])
     return {
@@ -155,8 +157,6 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         "sample_life": lambda: queries_sample.sample_life(store, name, sample()),
         "interactions": lambda: queries_sample.interactions(store, name, epoch(), sample()),
         "interaction_life, salient": lambda: queries_sample.interaction_life(store, name, sample(), kind, subset),
-        "certificates": lambda: queries.certificates(store, name),
-        "units": lambda: queries.units(store, name),
         "difference": lambda: queries_compare.difference(store, name, epoch(), name, epoch(), sample()),
         "vectors.interaction_life, first look at a sample": lambda: vectors.interaction_life(
             store, run, next(unseen), kind, subset
@@ -256,7 +256,7 @@ def main() -> None:
     print(json.dumps(result, indent=1), flush=True)
     result["questions"] = {}
     for name, ask in questions(store, large, np.random.default_rng(1)).items():
-        repeats = parts.SAMPLES_PER_UNIT - 2 if "first look" in name else REPEATS
+        repeats = SAMPLES_PER_UNIT - 2 if "first look" in name else REPEATS
         result["questions"][name] = latencies(ask, repeats)
         print(f"{name:<30} {result['questions'][name]}", flush=True)
     result["worst_p95_ms"] = max(found["p95_ms"] for found in result["questions"].values())

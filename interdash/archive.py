@@ -1,30 +1,25 @@
 """Archives: a run as one file, and back, bit for bit. No torch.
 
-A tar file of the run's files, with `interdash-archive.json` at its end: name, size and SHA-256 of every file, and a
-checksum over that list. A run is brought back into a draft folder, every file compared with the list, and only then
-does the folder take its place.
+A tar file of the run's folder, `run.json` at its end, so that one that was cut lacks it. A run is brought back into a
+draft folder and verified as any run is, and only then does the folder take its place.
 """
 
-import hashlib
-import io
 import json
 import os
 import secrets
 import shutil
 import tarfile
-from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from interdash.files import DamagedFileError, check_name, checksum_holds, with_checksum, write_atomically
+from interdash.files import DamagedFileError, check_name, draft
 from interdash.runs import Run
 from interdash.state import check_not_extracting
 from interdash.verification import verify
 
-FORMAT = 1
-INDEX = "interdash-archive.json"
-CHUNK = 1 << 20  # bytes
+LAST = "run.json"
+OLD_INDEX = "interdash-archive.json"  # ends an archive of an older interdash, whose names lack the run's folder
 Progress = Callable[[int, int], None]
 
 
@@ -47,33 +42,21 @@ def archive(run: Run, path: Path, *, progress: Progress | None = None) -> Path:
     check_not_extracting(run)
     if damaged := verify(run).damaged:
         raise DamagedFileError(f"{run.name} is not archived, {len(damaged)} files are damaged; the first: {damaged[0]}")
-    names = _names(run)
-    total, done = sum((run.path / name).stat().st_size for name in names), 0
-
-    def write(file: IO[bytes]) -> None:
-        nonlocal done
-        index: dict[str, list[int | str]] = {}
-        with tarfile.open(fileobj=file, mode="w") as made:
-            for name in names:
-                member = made.gettarinfo(run.path / name, name)
-                member.uid = member.gid = 0
-                member.uname = member.gname = ""
-                with open(run.path / name, "rb") as content:
-                    hashing = _Hashing(content)
-                    made.addfile(member, hashing)
-                    if content.read(1):
-                        raise RuntimeError(f"{run.path / name} grew while it was archived; try again")
-                index[name] = [member.size, hashing.sha256.hexdigest()]
-                done += member.size
-                if progress is not None:
-                    progress(done, total)
-            head = {"format": FORMAT, "interdash": version("interdash"), "run": run.name, "files": index}
-            text = json.dumps(with_checksum(head), ensure_ascii=False).encode()
-            member = tarfile.TarInfo(INDEX)
-            member.size = len(text)
-            made.addfile(member, io.BytesIO(text))
-
-    write_atomically(path, write)
+    files = _files(run)
+    total, done = sum(file.stat().st_size for file in files), 0
+    with draft(path) as place, tarfile.open(place, "w", dereference=True) as packed:
+        for file in files:
+            member = packed.gettarinfo(file, f"{run.name}/{file.relative_to(run.path).as_posix()}")
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mtime = int(member.mtime)
+            with open(file, "rb") as content:
+                packed.addfile(member, content)
+                if content.read(1):
+                    raise RuntimeError(f"{file} grew while it was archived; try again")
+            done += member.size
+            if progress is not None:
+                progress(done, total)
     return path
 
 
@@ -94,98 +77,70 @@ def restore(path: Path, root: Path, *, replace: bool = False, progress: Progress
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}; make one with `interdash archive RUN {path}`")
-    draft = root / f".restore-{secrets.token_hex(6)}.draft"
     try:
         with tarfile.open(path, "r:") as packed:
-            index = _index(packed)
-            run = Run(root / check_name(index["run"]))
+            name, members = _contents(packed)
+            run = Run(root / name)
             if run.path.exists() and not replace:
                 raise FileExistsError(
                     f"there is a run {run.name!r} in {root} already; --replace puts the archive in its place"
                 )
             check_not_extracting(run)
-            _unpack(packed, index["files"], draft, progress)
+            with _in_place_of(run.path) as place:
+                done, total = 0, sum(member.size for member in members)
+                for member in members:
+                    packed.extract(member, place, filter="data")
+                    done += member.size
+                    if progress is not None:
+                        progress(done, total)
+                if damaged := verify(Run(place)).damaged:
+                    raise ValueError(damaged[0].replace(f"{place}{os.sep}", ""))
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
-        shutil.rmtree(draft, ignore_errors=True)
         raise DamagedFileError(f"{path} is damaged ({error}); nothing was replaced") from error
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    _take_place(draft, run.path)
     return run
 
 
-class _Hashing:
-    """A file whose bytes are hashed as they are read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.sha256 = file, hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        content = self.file.read(size)
-        self.sha256.update(content)
-        return content
-
-
-def _names(run: Run) -> list[str]:
-    """Returns the files of a run, relative to its folder; no drafts, no locks."""
-    found = [path.relative_to(run.path) for path in run.path.rglob("*") if path.is_file()]
-    return sorted(
-        path.as_posix()
-        for path in found
-        if path.suffix != ".lock" and not any(part.startswith(".") for part in path.parts)
-    )
+def _files(run: Run) -> list[Path]:
+    """Returns the files of a run, `run.json` last; no drafts, no locks."""
+    files = [
+        path
+        for path in run.path.rglob("*")
+        if path.is_file()
+        and path.suffix != ".lock"
+        and not any(part.startswith(".") for part in path.relative_to(run.path).parts)
+    ]
+    return sorted(files, key=lambda path: (path.relative_to(run.path).as_posix() == LAST, path))
 
 
-def _index(packed: tarfile.TarFile) -> dict[str, Any]:
-    members = packed.getnames()
-    if not members or members[-1] != INDEX:
-        raise ValueError(f"it does not end with {INDEX}")
-    file = packed.extractfile(INDEX)
-    index = json.loads(file.read()) if file is not None else {}
-    if not checksum_holds(index):
-        raise ValueError(f"the checksum of {INDEX} does not hold")
-    if index["format"] != FORMAT:
-        raise ValueError(f"it has format {index['format']}, this version of interdash reads format {FORMAT}")
-    if sorted(members[:-1]) != sorted(index["files"]):
-        raise ValueError("it holds other files than its list")
-    return index
+def _contents(packed: tarfile.TarFile) -> tuple[str, list[tarfile.TarInfo]]:
+    """Returns the name of the run that an archive holds, and its files, named as inside the run's folder.
 
-
-def _unpack(packed: tarfile.TarFile, files: dict[str, list[Any]], draft: Path, progress: Progress | None) -> None:
-    """Writes the files of an archive below a draft folder, each compared with the list."""
-    done, total = 0, sum(size for size, _ in files.values())
-    for member in packed:
-        if member.name == INDEX:
-            continue
-        name = PurePosixPath(member.name)
-        if not member.isfile() or name.is_absolute() or ".." in name.parts:
+    Raises:
+        ValueError: it holds anything but the files of one run, or not all of them.
+    """
+    members = packed.getmembers()
+    last = members[-1].name if members else ""
+    run, prefix = last.partition("/")[0], f"{last.partition('/')[0]}/"
+    if last == OLD_INDEX and (index := packed.extractfile(members.pop())):
+        run, prefix = json.loads(index.read())["run"], ""
+    elif last != prefix + LAST:
+        raise ValueError(f"it does not end with the {LAST} of a run")
+    for member in members:
+        if not member.isfile() or not member.name.startswith(prefix):
             raise ValueError(f"{member.name!r} is no file inside a run")
-        target = draft / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = packed.extractfile(member)
-        assert source is not None  # a regular file
-        hashing = _Hashing(source)
-        with open(target, "wb") as file:
-            shutil.copyfileobj(hashing, file, CHUNK)
-            file.flush()
-            os.fsync(file.fileno())
-        if [member.size, hashing.sha256.hexdigest()] != files[member.name]:
-            raise ValueError(f"the SHA-256 of {member.name} is not as recorded")
-        os.utime(target, (member.mtime, member.mtime))
-        done += member.size
-        if progress is not None:
-            progress(done, total)
+    return check_name(run), [member.replace(name=member.name.removeprefix(prefix), deep=False) for member in members]
 
 
-def _take_place(draft: Path, path: Path) -> None:
-    """Puts a whole folder in the place of another, if there is one."""
-    old = draft.with_name(f"{draft.stem}-old.draft")
-    if path.exists():
-        os.replace(path, old)
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Yields a draft folder, which takes the place of a folder in one step; one that was there is deleted after it."""
+    old = path.with_name(f".{path.name}.{secrets.token_hex(6)}.old.draft")
     try:
-        os.replace(draft, path)
-    except OSError:
+        with draft(path) as place:
+            yield place
+            if path.exists():
+                os.replace(path, old)
+    except BaseException:
         if old.exists():
             os.replace(old, path)
         raise

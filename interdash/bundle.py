@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from interdash import drawings, parts, tables
+from interdash import drawings, parts, tables, tables_on_disk
 from interdash.drawings import Choice, Drawing, Panels
 from interdash.figures import export, pgfplots, venues
 from interdash.files import DamagedFileError
@@ -160,7 +160,7 @@ def provenance(runs: Sequence[Run], settings: Settings, rows: Mapping[str, str])
         "runs": {run.name: _made_from(run) for run in runs},
         "settings": settings.to_json(),
         "versions": {name: importlib.metadata.version(name) for name in ("interdash", "plotly", "kaleido")},
-        "data_versions": {"format": parts.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING},
+        "data_versions": {"format": tables_on_disk.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING},
         "rows_sha256": dict(rows),
     }
 

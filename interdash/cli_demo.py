@@ -32,6 +32,8 @@ from interdash.presets import PRESETS
 @device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
     """The whole job on a built-in run: train, baseline, extract, load, dashboard. A step that is done is skipped."""
+    from interdash.work import Work
+
     config = find_preset(preset)
     click.echo(
         f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
@@ -45,7 +47,7 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
     dashboard = start_server([root], port) if serve else None
     try:
         with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
-            run_extraction(run, device, workers, None)
+            run_extraction(Work(run, device, workers))
         if dashboard is not None:
             click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
             sys.exit(dashboard.wait())

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -12,7 +12,7 @@ from interdash.cli_parts import json_option, open_run, progress_bar, root_option
 from interdash.devices import check_device, check_device_name
 
 if TYPE_CHECKING:
-    from interdash.runs import Run
+    from interdash.work import Work
 
 
 @click.command()
@@ -56,52 +56,52 @@ def extract(
 ) -> None:
     """Turn checkpoints into interactions; computes only what is missing."""
     from interdash import extraction
-    from interdash.engine_dask import Cluster, parse_needs
+    from interdash.engine_dask import parse_needs
+    from interdash.work import Cluster, Work
 
     if scheduler is None:
         check_device(device)
-    found = open_run(root, run)
     part = None if shard is None else extraction.parse_shard(shard)
     cluster = Cluster(scheduler, parse_needs(needs), via, wait) if scheduler or needs or via else None
     if cluster is not None and engine not in (None, "dask"):
         raise click.UsageError(f"--scheduler, --need and --via go with --engine dask, not with {engine}")
-    if estimate:
-        where: dict[str, Any] = {"workers": workers, "shard": part, "spec": spec}
-        cost = extraction.estimate(found, device=device, probe=scheduler is None, **where)
-        click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
-        return
     if cluster is not None or engine == "dask":
         engine, cluster = "dask", cluster or Cluster(wait=wait)
-    outcome = run_extraction(found, device, workers, spec, engine=engine, cluster=cluster, shard=part)
+    work = Work(
+        open_run(root, run),
+        device=device,
+        workers=workers,
+        engine=cast(Any, engine),
+        cluster=cluster,
+        shard=part,
+        spec=spec,
+    )
+    if estimate:
+        cost = extraction.estimate(work, probe=scheduler is None)
+        click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
+        return
+    outcome = run_extraction(work)
     if as_json:
         counts = {"computed": len(outcome.computed), "found": len(outcome.found), "problems": outcome.problems}
         click.echo(json.dumps(counts))
 
 
-def run_extraction(run: "Run", device: str, workers: int | None, spec: str | None, **where: Any) -> Any:
-    """Returns what an extraction did, with its cost, progress and problems on stderr; exits with 1 if work is left.
-
-    Args:
-        run: the run.
-        device: "cpu", "cuda", …
-        workers: see `extraction.extract`.
-        spec: "my_run.py:spec" of a user's run, or None.
-        where: engine, cluster and shard, as `extraction.extract` takes them.
-    """
+def run_extraction(work: "Work") -> Any:
+    """Returns what an extraction did, with its cost, progress and problems on stderr; exits with 1 if work is left."""
     from interdash import extraction, pipeline
     from interdash.state import is_extracting, state
 
-    shard, cluster = where.get("shard"), where.get("cluster")
-    here = cluster is None or cluster.scheduler is None  # elsewhere: unknown how fast, and how many will come
-    cost = extraction.estimate(run, device=device, workers=workers, shard=shard, spec=spec, probe=here)
+    run = work.run
+    here = work.cluster is None or work.cluster.scheduler is None  # elsewhere: unknown how fast, and how many will come
+    cost = extraction.estimate(work, probe=here)
     click.echo(f"to extract: {cost}", err=True)
     if is_extracting(run):
         click.echo("another extraction of this run is at work; the two share its units", err=True)
     with progress_bar("extracting", "sample") as progress:
-        outcome = pipeline.extract_and_label(run, device=device, workers=workers, spec=spec, progress=progress, **where)
+        outcome = pipeline.extract_and_label(**vars(work), progress=progress)
     warn(outcome.problems)
     now = state(run)
     click.echo(f"{run.name} is {now.text}", err=True)
-    if now.word != "ready" and (shard is None or outcome.problems):
+    if now.word != "ready" and (work.shard is None or outcome.problems):
         sys.exit(1)
     return outcome

@@ -44,6 +44,7 @@ def robustness(
 ) -> None:
     """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule or sign test."""
     from interdash.robustness import noise_floor, store_noise_floor
+    from interdash.work import Work
 
     found = open_run(root, run)
     n = found.config.masking.n_variables
@@ -55,7 +56,7 @@ def robustness(
         train_baselines(found, baselines, device, spec)
     except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
         warn([f"only the baseline networks that are there are compared: {error}"])
-    run_extraction(found, device, None, spec)
+    run_extraction(Work(found, device, spec=spec))
     with progress_bar("comparing", "comparison") as progress:
         measured = noise_floor(
             found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress

@@ -5,9 +5,8 @@ A unit is claimed by a file lock, computed, and written in one step: whatever is
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -21,51 +20,41 @@ from interdash.masking import masked_outputs
 from interdash.network_of_run import network_builder
 from interdash.parts import Unit, digest, is_there, write_part
 from interdash.rebuilding import logits_builder
-from interdash.runs import Run
 from interdash.sparsify import sparse_split
 from interdash.variables import Explained
+from interdash.work import Work
 
 State = Literal["computed", "there", "claimed"]
 PROBE_SECONDS = 10.0  # longest probe for an estimate
 _turn = threading.Lock()  # the network and torch's number of threads are one for the process
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Where and by what a unit is computed."""
-
-    run: Run
-    device: str = "cpu"
-    spec: str | None = None  # "my_run.py:spec" of a user's run; None = as recorded
-    network: Callable[[], nn.Module] | None = None  # builds the network of a user's run that has no spec file
-
-
-def compute_unit(setting: Setting, unit: Unit) -> State:
+def compute_unit(work: Work, unit: Unit) -> State:
     """Returns "computed" after writing a unit's part, "there" if it existed, "claimed" if another process is at it.
 
     Raises:
         DamagedFileError: checkpoint or samples are damaged.
     """
-    if is_there(setting.run, unit):
+    if is_there(work.run, unit):
         return "there"
     try:
-        with FileLock(setting.run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0):
-            if is_there(setting.run, unit):
+        with FileLock(work.run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0):
+            if is_there(work.run, unit):
                 return "there"
             start = time.perf_counter()
-            columns = _columns(setting, unit.network, unit.epoch, range(unit.first, unit.stop))
+            columns = _columns(work, unit.network, unit.epoch, range(unit.first, unit.stop))
             arrays = {name: values.numpy() for name, values in columns.items()}
-            write_part(setting.run, unit, arrays, seconds=time.perf_counter() - start)
+            write_part(work.run, unit, arrays, seconds=time.perf_counter() - start)
             return "computed"
     except Timeout:
         return "claimed"
 
 
-def _columns(setting: Setting, network: str, epoch: int, samples: range) -> dict[str, Tensor]:
+def _columns(work: Work, network: str, epoch: int, samples: range) -> dict[str, Tensor]:
     """Returns the columns of a part for some samples; with one torch thread on the CPU, so that every bit is fixed."""
-    run, device, rows = setting.run, setting.device, list(samples)
+    run, device, rows = work.run, work.device, list(samples)
     with _turn, _one_thread():
-        config, explained, model = _materials(setting, run.explained_hash(), digest(run.manifest["config"]))
+        config, explained, model = _materials(work, run.explained_hash(), digest(run.manifest["config"]))
         model.load_state_dict(run.load_checkpoint(network, epoch))
         inputs, labels = explained.inputs[rows], explained.labels[rows]
         v = masked_outputs(model, inputs, labels, explained.variables.select(rows), device=device)
@@ -79,17 +68,17 @@ def _columns(setting: Setting, network: str, epoch: int, samples: range) -> dict
         with torch.inference_mode():
             model.to(device).eval()
             predicted = model(inputs.to(device)).argmax(1).cpu()
-        found = {name: torch.as_tensor(getattr(split, name)).cpu() for name in _SPLIT_COLUMNS}
-    matched = matched_outputs(found["i_and"], found["i_or"], v[:, 0])
+        pieces = {name: torch.as_tensor(getattr(split, name)).cpu() for name in _SPLIT_COLUMNS}
+    matched = matched_outputs(pieces["i_and"], pieces["i_or"], v[:, 0])
     return {
         "sample": torch.tensor(rows),
         "label": labels,
         "predicted": predicted,
         "v_empty": v[:, 0],
         "v_full": v[:, -1],
-        "residual": (matched + found["delta"] - v).abs().amax(1),
+        "residual": (matched + pieces["delta"] - v).abs().amax(1),
         "v": v,
-        **found,
+        **pieces,
     }
 
 
@@ -97,23 +86,23 @@ _SPLIT_COLUMNS = ("i_and", "i_or", "delta", "objective", "lower_bound", "gap", "
 
 
 @lru_cache(maxsize=1)
-def _materials(setting: Setting, explained_hash: str, config_hash: str) -> tuple[RunConfig, Explained, nn.Module]:
+def _materials(work: Work, explained_hash: str, config_hash: str) -> tuple[RunConfig, Explained, nn.Module]:
     """Returns configuration, explained samples and an empty network of the run, kept while a worker goes on with it."""
-    run = setting.run
-    build = network_builder(run, setting.spec) if setting.network is None else logits_builder(setting.network)
+    run = work.run
+    build = network_builder(run, work.spec) if work.network is None else logits_builder(work.network)
     return run.config, run.explained(), build()
 
 
 @lru_cache(maxsize=4)
-def seconds_per_sample(setting: Setting, unit: Unit) -> float:
+def seconds_per_sample(work: Work, unit: Unit) -> float:
     """Returns the seconds that one sample of a unit takes on this machine, from a probe."""
     samples = range(unit.first, unit.stop)
     start = time.perf_counter()
-    _columns(setting, unit.network, unit.epoch, samples[:1])
+    _columns(work, unit.network, unit.epoch, samples[:1])
     if (time.perf_counter() - start) * len(samples) > PROBE_SECONDS:
         samples = samples[:2]  # a whole unit, which is faster a sample, would take too long
     start = time.perf_counter()
-    _columns(setting, unit.network, unit.epoch, samples)
+    _columns(work, unit.network, unit.epoch, samples)
     return (time.perf_counter() - start) / len(samples)
 
 

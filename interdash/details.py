@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from interdash.parts import read_table
+from interdash.tables_on_disk import read_table
 
 DETAILS = ("interactions", "sample_orders", "sample_removals")
 SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `store`): there only

@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,15 @@ import psutil
 import torch
 
 from interdash import remote
-from interdash.computation import Setting, State, compute_unit
+from interdash.computation import State, compute_unit
 from interdash.devices import check_device
 from interdash.engines import Submit, WorkerLostError
 from interdash.files import DamagedFileError
 from interdash.home import SHIPPED
-from interdash.parts import Unit, is_there, part_path, unit_key
+from interdash.parts import Unit, is_there, part_path
+from interdash.plan import unit_key
 from interdash.runs import Run
+from interdash.work import Cluster, Work
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,22 +42,12 @@ INSTALL = "pip install 'interdash[cluster]'"
 UNDISTURBED = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Which workers do the units."""
-
-    scheduler: str | None = None  # such as "tcp://node7:8786"; None = workers of this machine
-    needs: Mapping[str, float] = field(default_factory=dict)  # of a unit: CPU, GPU, MEMORY in bytes, or your own names
-    via: str | None = None  # fsspec address for workers that do not share the folder of runs; None = they share it
-    wait: float = 60.0  # seconds without a worker that can do the units, before giving up
-
-
 class WrongWorkerError(RuntimeError):
     """A worker has other code, sees another run, or lacks the device that the driver asks for."""
 
 
 @contextmanager
-def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
+def dask(work: Work, workers: int) -> Iterator[Submit]:
     """Yields the engine of Dask workers: `workers` processes of this machine, or those of an existing scheduler.
 
     Raises:
@@ -67,8 +59,8 @@ def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
     except ImportError as error:
         raise ImportError(f"the engine dask is an optional extra; install it with {INSTALL}") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said here, in our words
-    run = setting.run
-    setting = replace(setting, run=Run(run.path.resolve()))
+    run, cluster = work.run, work.cluster or Cluster()
+    work = replace(work, run=Run(run.path.resolve()), cluster=cluster)
     if cluster.via:
         remote.send_run(run, cluster.via)
 
@@ -94,8 +86,8 @@ def dask(setting: Setting, workers: int, cluster: Cluster) -> Iterator[Submit]:
             unit = futures.pop(future)
             yield unit, lambda unit=unit, future=future: _received(run, unit, _state(future), cluster)
 
-    shared: dict[str, Any] = {"setting": setting, "code": code_hash(), "via": cluster.via}
-    with _client(distributed, workers, cluster, setting.device) as client:
+    shared: dict[str, Any] = {"work": work, "code": code_hash()}
+    with _client(distributed, workers, cluster, work.device) as client:
         yield submit
 
 
@@ -108,7 +100,7 @@ def code_hash() -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
-def _compute(unit: Unit, *, setting: Setting, code: str, via: str | None) -> State:
+def _compute(unit: Unit, *, work: Work, code: str) -> State:
     """Returns what became of a unit; runs on a worker."""
     from distributed import get_worker
 
@@ -120,10 +112,10 @@ def _compute(unit: Unit, *, setting: Setting, code: str, via: str | None) -> Sta
             "and start the worker again"
         )
     try:
-        check_device(setting.device)
+        check_device(work.device)
     except ValueError as error:
         raise WrongWorkerError(f"{place}: {error}") from error
-    run = setting.run
+    run, via = work.run, work.cluster.via if work.cluster else None
     if via:
         run = remote.receive_run(run.name, unit, via, Path(worker.local_directory).parent / "interdash")
     try:
@@ -135,7 +127,7 @@ def _compute(unit: Unit, *, setting: Setting, code: str, via: str | None) -> Sta
             f"{place} does not see the run in {run.path} as it is here; mount the folder of runs there at the same "
             "path, or hand the run over at an address with --via s3://…"
         )
-    state = compute_unit(replace(setting, run=run), unit)
+    state = compute_unit(replace(work, run=run), unit)
     if via and state != "claimed":
         remote.send_part(run, unit, via)
     return state

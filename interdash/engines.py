@@ -17,8 +17,9 @@ from multiprocessing.connection import wait
 
 import torch
 
-from interdash.computation import Setting, State, compute_unit
+from interdash.computation import State, compute_unit
 from interdash.parts import Unit
+from interdash.work import Work
 
 Submit = Callable[[Sequence[Unit]], Iterator[tuple[Unit, Callable[[], State]]]]
 
@@ -28,13 +29,13 @@ class WorkerLostError(RuntimeError):
 
 
 @contextmanager
-def in_process(setting: Setting) -> Iterator[Submit]:
+def in_process(work: Work) -> Iterator[Submit]:
     """Yields the engine that computes one unit after the other in this process."""
-    yield lambda units: ((unit, lambda unit=unit: compute_unit(setting, unit)) for unit in units)
+    yield lambda units: ((unit, lambda unit=unit: compute_unit(work, unit)) for unit in units)
 
 
 @contextmanager
-def processes(setting: Setting, workers: int) -> Iterator[Submit]:
+def processes(work: Work, workers: int) -> Iterator[Submit]:
     """Yields the engine of worker processes with one torch thread each; a call after a loss starts new ones."""
     context = _context()
     pools: list[ProcessPoolExecutor] = []
@@ -43,7 +44,7 @@ def processes(setting: Setting, workers: int) -> Iterator[Submit]:
         if not pools:
             pools.append(ProcessPoolExecutor(workers, context, _start_worker))
         try:
-            futures = {pools[0].submit(compute_unit, setting, unit): unit for unit in units}
+            futures = {pools[0].submit(compute_unit, work, unit): unit for unit in units}
         except BrokenProcessPool:  # a worker was killed while the units were handed in
             yield from ((unit, _lost) for unit in units)
             futures = {}

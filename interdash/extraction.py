@@ -12,20 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
 
 from interdash import engine_dask, engines
-from interdash.computation import Setting, State, seconds_per_sample
-from interdash.engine_dask import Cluster
+from interdash.computation import State, seconds_per_sample
 from interdash.files import DamagedFileError, remove_drafts
-from interdash.parts import VECTORS, Unit, discard_part, finished, plan, read_part
+from interdash.packs import unpack_zips
+from interdash.parts import VECTORS, Unit, discard_part, finished, read_part
+from interdash.plan import Plan, plan
 from interdash.runs import Run
+from interdash.work import Work
 
-Engine = Literal["local", "processes", "dask"]
 POLL_SECONDS = 0.2  # between looks at units that another extraction is computing
 IN_PROCESS_SECONDS = 10.0  # below this, starting workers (an import of torch each) costs more than it saves
 LOSSES = 4  # rounds in a row in which workers were lost and no unit was finished, before giving up
@@ -55,39 +54,27 @@ class Estimate:
         """One line for people."""
         if self.units == 0:
             return "nothing, all units are there"
-        told = (
+        text = (
             f"{self.units} units, {self.samples:,} samples, {self.forward_passes:,} forward passes, about "
             f"{self.bytes / 1e6:,.0f} MB"
         )
         if self.seconds is None or self.seconds_per_sample is None:
-            return told
-        return f"{told} and {self.seconds:,.0f} s ({1000 * self.seconds_per_sample:.0f} ms a sample)"
+            return text
+        return f"{text} and {self.seconds:,.0f} s ({1000 * self.seconds_per_sample:.0f} ms a sample)"
 
 
 def extract(
-    run: Run,
+    work: Work,
+    planned: Plan | None = None,
     *,
-    device: str = "cpu",
-    workers: int | None = None,
-    engine: Engine | None = None,
-    cluster: Cluster | None = None,
-    shard: tuple[int, int] | None = None,
-    spec: str | None = None,
-    network: Callable[[], nn.Module] | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[str, int], None] | None = None,
 ) -> Outcome:
     """Returns what was done to have all parts of a run; computes only what is missing.
 
     Args:
-        run: the run, with checkpoints and explained samples.
-        device: "cpu", "cuda", …; on anything but the CPU one worker does the units, one after the other.
-        workers: processes with one torch thread each; 0 = this process; None = one for each core if that pays.
-        engine: "local" = this process, "processes", "dask"; None = local or processes, by `workers`.
-        cluster: with dask: the scheduler, what a unit needs, and the address for workers without a shared folder.
-        shard: (i, N): only every N-th unit, from the i-th on, 1 ≤ i ≤ N.
-        spec: "my_run.py:spec" of a user's run; None = the file recorded with the run.
-        network: builds the network of a user's run that was recorded without a file; units run in this process.
+        work: the run, with checkpoints and explained samples, and what computes its units.
+        planned: the run's plan, if it is at hand.
         progress: called with samples done and samples in all, over every network and epoch (of the shard).
         on_epoch: called with network and epoch as soon as all its parts (of the shard) are there, baselines first.
 
@@ -97,16 +84,16 @@ def extract(
         RuntimeError: workers were killed again and again, or no worker can do the units; finished units are safe.
         ImportError: dask is not installed.
     """
-    units, problems = _planned(run, shard)
-    outcome = Outcome(problems=problems)
+    run = work.run
+    planned = _shard(planned or plan(run), work)
+    outcome = Outcome(problems=[*planned.problems, *unpack_zips(run)])
     remove_drafts(run.parts_dir)
-    outcome.problems += discard_damaged(run, units)
-    setting = Setting(run, device, spec, network)
+    outcome.problems += discard_damaged(run, planned.units)
     with _announced(run):
-        tracker = _Tracker(units, finished(run, units), outcome, progress, on_epoch)
-        missing = [unit for unit in units if unit not in tracker.done]
+        tracker = _Tracker(planned.units, planned.finished(), outcome, progress, on_epoch)
+        missing = [unit for unit in planned.units if unit not in tracker.done]
         if missing:
-            _work(_engine(setting, missing, engine, workers, cluster), missing, tracker)
+            _compute(_engine(work, missing), missing, tracker)
     return outcome
 
 
@@ -119,15 +106,14 @@ def parse_shard(text: str) -> tuple[int, int]:
     Raises:
         ValueError: it is not written so, or i is not from 1 to N.
     """
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    numbers = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not numbers or not 1 <= int(numbers[1]) <= int(numbers[2]):
         raise ValueError(f"{text!r} is no shard; write i/N with i from 1 to N, such as 3/16")
-    return int(found[1]), int(found[2])
+    return int(numbers[1]), int(numbers[2])
 
 
-def _planned(run: Run, shard: tuple[int, int] | None) -> tuple[list[Unit], list[str]]:
-    units, problems = plan(run)
-    return (units, problems) if shard is None else (units[shard[0] - 1 :: shard[1]], problems)
+def _shard(planned: Plan, work: Work) -> Plan:
+    return planned if work.shard is None else planned.shard(*work.shard)
 
 
 def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
@@ -149,29 +135,20 @@ def discard_damaged(run: Run, units: Sequence[Unit]) -> list[str]:
         ]
 
 
-def estimate(
-    run: Run,
-    *,
-    device: str = "cpu",
-    workers: int | None = None,
-    shard: tuple[int, int] | None = None,
-    spec: str | None = None,
-    probe: bool = True,
-) -> Estimate:
+def estimate(work: Work, *, probe: bool = True) -> Estimate:
     """Returns what the missing units will cost; the time from a short probe on the last checkpoint of the target.
 
-    Without `probe` nothing is computed here, for units that go to other machines.
+    Without `probe` nothing is computed here, for units that go to other machines. The ZIP packs of an older interdash
+    are unpacked first, so that their parts count.
     """
-    units, _ = _planned(run, shard)
-    done = finished(run, units)
-    missing = [unit for unit in units if unit not in done]
+    unpack_zips(work.run)
+    missing = _shard(plan(work.run), work).missing()
     n_samples = sum(unit.stop - unit.first for unit in missing)
-    n_subsets = 2**run.config.masking.n_variables
+    n_subsets = 2**work.run.config.masking.n_variables
     per_sample = 0.0 if probe or not missing else None
     if probe and missing:
-        per_sample = seconds_per_sample(Setting(run, device, spec), missing[-1])
-    workers = _cores(device) if workers is None else workers
-    seconds = None if per_sample is None else n_samples * per_sample / max(1, min(workers, len(missing)))
+        per_sample = seconds_per_sample(work, missing[-1])
+    seconds = None if per_sample is None else n_samples * per_sample / max(1, _workers(work, missing))
     return Estimate(
         units=len(missing),
         samples=n_samples,
@@ -182,36 +159,38 @@ def estimate(
     )
 
 
-def _cores(device: str) -> int:
-    """Returns the number of cores this process may use; 1 where a device other than the CPU does the work."""
-    if torch.device(device).type != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _workers(work: Work, missing: Sequence[Unit]) -> int:
+    """Returns how many workers have something to do: as asked for, else one a core, 1 where a device does the work."""
+    if work.workers is not None:
+        count = work.workers
+    elif torch.device(work.device).type != "cpu":
+        count = 1
+    else:
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, len(missing))
 
 
-def _engine(
-    setting: Setting, missing: Sequence[Unit], engine: Engine | None, workers: int | None, cluster: Cluster | None
-) -> AbstractContextManager[engines.Submit]:
-    """Returns the engine asked for, or the one that pays."""
-    if setting.network is not None and engine in ("processes", "dask"):
+def _engine(work: Work, missing: Sequence[Unit]) -> AbstractContextManager[engines.Submit]:
+    """Returns the engine asked for, or the faster one."""
+    if work.network is not None and work.engine in ("processes", "dask"):
         raise ValueError(
-            f"a network passed as a function is built in this process, not by the engine {engine!r}; "
+            f"a network passed as a function is built in this process, not by the engine {work.engine!r}; "
             "use the engine 'local', or write a spec file and name it with spec"
         )
-    most = min(_cores(setting.device) if workers is None else workers, len(missing))
-    if engine == "dask":
-        return engine_dask.dask(setting, max(1, most), cluster or Cluster())
-    if cluster is not None:
-        raise ValueError(f"a cluster goes with the engine 'dask', not with {engine!r}")
-    if engine == "processes":
-        return engines.processes(setting, max(1, most))
-    if engine == "local" or most == 0 or setting.network is not None or torch.device(setting.device).type != "cpu":
-        return engines.in_process(setting)
-    if workers is None:
+    most = _workers(work, missing)
+    if work.engine == "dask":
+        return engine_dask.dask(work, max(1, most))
+    if work.cluster is not None:
+        raise ValueError(f"a cluster goes with the engine 'dask', not with {work.engine!r}")
+    if work.engine == "processes":
+        return engines.processes(work, max(1, most))
+    if work.engine == "local" or most == 0 or work.network is not None or torch.device(work.device).type != "cpu":
+        return engines.in_process(work)
+    if work.workers is None:
         n_samples = sum(unit.stop - unit.first for unit in missing)
-        if most == 1 or n_samples * seconds_per_sample(setting, missing[-1]) <= IN_PROCESS_SECONDS:
-            return engines.in_process(setting)
-    return engines.processes(setting, most)
+        if most == 1 or n_samples * seconds_per_sample(work, missing[-1]) <= IN_PROCESS_SECONDS:
+            return engines.in_process(work)
+    return engines.processes(work, most)
 
 
 @contextmanager
@@ -266,7 +245,7 @@ class _Tracker:
             self.progress(self.n_done, self.n_samples)
 
 
-def _work(engine: AbstractContextManager[engines.Submit], missing: Sequence[Unit], tracker: _Tracker) -> None:
+def _compute(engine: AbstractContextManager[engines.Submit], missing: Sequence[Unit], tracker: _Tracker) -> None:
     """Computes missing units until every one is there, made by this extraction or by another.
 
     Raises:
@@ -300,8 +279,7 @@ def _work(engine: AbstractContextManager[engines.Submit], missing: Sequence[Unit
                 time.sleep(POLL_SECONDS)
 
 
-def remove_locks(run: Run) -> None:
+def remove_locks(planned: Plan) -> None:
     """Deletes the claims of a run whose parts are all there."""
-    units, _ = plan(run)
-    if len(finished(run, units)) == len(units):
-        shutil.rmtree(run.parts_dir / "locks", ignore_errors=True)
+    if not planned.missing():
+        shutil.rmtree(planned.run.parts_dir / "locks", ignore_errors=True)

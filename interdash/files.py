@@ -12,9 +12,10 @@ import operator
 import os
 import re
 import secrets
+import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -59,6 +60,15 @@ def check_network(network: str) -> str:
     return network
 
 
+def baseline_number(network: str) -> int:
+    """Returns the number of a baseline network.
+
+    >>> baseline_number("baseline-12")
+    12
+    """
+    return int(network.removeprefix("baseline-"))
+
+
 def check_epoch(epoch: int) -> int:
     """Returns the epoch as an int if it is a whole number from 0 (the untrained network) on.
 
@@ -100,10 +110,41 @@ def words(error: Exception) -> str:
     return text
 
 
-def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Writes a file so that it is either absent, old or complete, and on the disk when this returns.
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Yields where a file or a folder is to be made, which then takes the place of `path` in one step.
 
-    Draft in the same folder, fsync, rename, fsync of the folder. Folders are made as needed.
+    It appears under its name whole and on the disk, or not at all: draft in the same folder, fsync, rename, fsync of
+    the folder. Folders above are made as needed. A folder cannot take the place of one that is not empty.
+
+    Raises:
+        OSError: the disk is full or not writable; the draft is gone and what was there before untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.draft")
+    try:
+        yield place
+        for file in [place] if place.is_file() else place.rglob("*"):
+            if file.is_file():
+                with open(file, "rb+") as content:
+                    os.fsync(content.fileno())
+        os.replace(place, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(
+                error.errno,
+                f"the disk is full: could not write {path}; free some space and run the same command again, "
+                "what was finished is safe",
+            ) from error
+        raise
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Writes a file so that it is either absent, old or complete, and on the disk when this returns; see `draft`.
 
     Args:
         path: the file.
@@ -112,28 +153,11 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
     Raises:
         OSError: the disk is full or not writable; the draft is gone and an older file of that name untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.draft")
-    try:
-        with open(draft, "wb") as file:
-            if isinstance(content, bytes):
-                file.write(content)
-            else:
-                content(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                error.errno,
-                f"the disk is full: could not write {path}; free some space and run the same command again, "
-                "what was finished is safe",
-            ) from error
-        raise
-    _sync_folder(path.parent)
+    with draft(path) as place, open(place, "wb") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            content(file)
 
 
 def is_writable(folder: Path) -> bool:
@@ -150,22 +174,22 @@ def remove_drafts(folder: Path, older_than: float = 3600.0) -> int:
         older_than: seconds since the last write; younger drafts may still be written to.
     """
     stale = stale_drafts(folder, older_than)
-    for draft in stale:
-        draft.unlink(missing_ok=True)
+    for path in stale:
+        path.unlink(missing_ok=True)
     return len(stale)
 
 
 def stale_drafts(folder: Path, older_than: float = 3600.0) -> list[Path]:
     """Returns drafts (files, or folders of files) below a folder that nothing was written to for so many seconds."""
-    found = []
-    for draft in folder.rglob(".*.draft"):
-        if draft.parent.suffix == ".draft":
+    stale = []
+    for path in folder.rglob(".*.draft"):
+        if path.parent.suffix == ".draft":
             continue  # goes with its folder
         with suppress(FileNotFoundError):  # finished meanwhile
-            times = [path.stat().st_mtime for path in (draft, *draft.rglob("*"))]
+            times = [inner.stat().st_mtime for inner in (path, *path.rglob("*"))]
             if time.time() - max(times) >= older_than:
-                found.append(draft)
-    return found
+                stale.append(path)
+    return stale
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,8 +5,6 @@ folder of Parquet tables for each network and epoch (`<network>-<epoch>-<key>/`)
 a hash over the parts' keys and the rules of generalization; labels by other rules are replaced.
 """
 
-import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,52 +16,37 @@ import pyarrow as pa
 from interdash import samples
 from interdash.aggregation import label_tables
 from interdash.display import sample_table
-from interdash.files import DamagedFileError
+from interdash.files import DamagedFileError, draft
 from interdash.kinds import kind_of
-from interdash.parts import (
-    LABELLING,
-    SCALARS,
-    Unit,
-    digest,
-    discard_part,
-    finished,
-    is_there,
-    label_folder,
-    label_inputs,
-    part_path,
-    plan,
-    read_notes,
-    read_part,
-    read_table,
-    write_table,
-)
+from interdash.parts import LABELLING, SCALARS, Unit, digest, discard_part, finished, is_there, read_part, read_seconds
+from interdash.plan import Plan
 from interdash.runs import Run
+from interdash.tables_on_disk import read_notes, read_table, write_table
 
 OUTPUTS = ("v_empty", "v_full")  # of every sample, for τ
 
 
-def label(run: Run, *, progress: Callable[[int, int], None] | None = None) -> list[str]:
+def label(planned: Plan, *, progress: Callable[[int, int], None] | None = None) -> list[str]:
     """Returns messages about damaged parts; labels every network and epoch whose parts are all there.
 
     What is labelled already is left alone. A damaged part is deleted, so that the next extraction makes it again.
 
     Args:
-        run: the run.
+        planned: the run's plan.
         progress: called with networks and epochs done and in all.
     """
-    units, problems = plan(run)
-    pairs = list(dict.fromkeys((unit.network, unit.epoch) for unit in units))
+    problems, pairs = list(planned.problems), planned.pairs
     for done, (network, epoch) in enumerate(pairs):
         if progress is not None:
             progress(done, len(pairs))
         try:
-            label_epoch(run, network, epoch, units)
+            label_epoch(planned, network, epoch)
         except DamagedFileError as error:
             problems.append(str(error))
     if progress is not None:
         progress(len(pairs), len(pairs))
-    label_samples(run)
-    _discard_outdated(run, units)
+    label_samples(planned.run)
+    _discard_outdated(planned)
     return problems
 
 
@@ -78,34 +61,31 @@ def label_samples(run: Run) -> Path:
     return folder
 
 
-def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = None) -> Path | None:
+def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
     """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing.
 
     Args:
-        run: the run.
+        planned: the run's plan.
         network: "target", or a baseline, whose rows have no G.
         epoch: one with a checkpoint.
-        units: the run's plan, if it is at hand.
 
     Raises:
         DamagedFileError: a part is damaged; it is deleted.
     """
-    units = plan(run)[0] if units is None else units
-    rules = run.config.generalization
-    needed = label_inputs(units, network, epoch, rules)
-    parts = {unit for group in needed for unit in group}
-    if not parts or finished(run, parts) != parts:
+    run, inputs, folder = planned.run, planned.inputs(network, epoch), planned.folder(network, epoch)
+    parts = {unit for group in inputs for unit in group}
+    if folder is None or finished(run, parts) != parts:
         return None
-    folder = label_folder(run, needed, rules)
-    own = needed[0]
     _discard_damaged(folder)
     if not folder.exists():
         if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
             return None
-        split, kind = samples.description(run.path)["split"], kind_of(run.config.masking.kind)
-        scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in needed]
-        tables = label_tables(_batches(run, needed), scalars, rules, split, same_variables=kind.same_variables)
-        tables["units"] = _unit_table(run, own, tables["sample_epochs"])
+        split, kind = samples.description(run.path)["split"], kind_of(planned.config.masking.kind)
+        scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in inputs]
+        tables = label_tables(
+            _batches(run, inputs), scalars, planned.config.generalization, split, same_variables=kind.same_variables
+        )
+        tables["units"] = _unit_table(run, inputs[0], tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})
     for other in run.labels_dir.glob(f"{network}-{epoch:05d}-*"):
         if other != folder:  # made from other parts or by other rules
@@ -115,16 +95,13 @@ def label_epoch(run: Run, network: str, epoch: int, units: list[Unit] | None = N
 
 def write_folder(folder: Path, tables: dict[str, pa.Table], notes: dict[str, object]) -> None:
     """Writes tables as a folder that appears in one step."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.draft")
     try:
-        for name, table in tables.items():
-            write_table(draft / f"{name}.parquet", table, {**notes, "tables": list(tables)})
-        os.replace(draft, folder)
+        with draft(folder) as place:
+            for name, table in tables.items():
+                write_table(place / f"{name}.parquet", table, {**notes, "tables": list(tables)})
     except OSError:
         if not folder.exists():  # else another labelling was faster, with the same rows
             raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _discard_damaged(folder: Path) -> None:
@@ -139,15 +116,15 @@ def _discard_damaged(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _discard_outdated(run: Run, units: list[Unit]) -> None:
+def _discard_outdated(planned: Plan) -> None:
     """Deletes a noise floor (see `robustness`) that is damaged, or made from parts or by rules that are no more."""
-    for folder in run.labels_dir.glob("robustness-*"):
+    for folder in planned.run.labels_dir.glob("robustness-*"):
         try:
             notes = read_notes(folder / "robustness.parquet")
         except (DamagedFileError, FileNotFoundError):
             notes = {"units": None}
-        current = notes["units"] is not None and set(notes["units"]) <= {unit.name for unit in units}
-        if not current or notes["rules"] != asdict(run.config.generalization):
+        current = notes["units"] is not None and set(notes["units"]) <= {unit.name for unit in planned.units}
+        if not current or notes["rules"] != asdict(planned.config.generalization):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -180,7 +157,7 @@ def _unit_table(run: Run, units: list[Unit], sample_epochs: pa.Table) -> pa.Tabl
             "first": pa.array([unit.first for unit in units], pa.int32()),
             "stop": pa.array([unit.stop for unit in units], pa.int32()),
             "name": [unit.name for unit in units],
-            "seconds": [float(read_notes(part_path(run, unit))["seconds"]) for unit in units],
+            "seconds": [read_seconds(run, unit) for unit in units],
             "solved": [float(solved[rows].mean()) for rows in span],
             "worst_gap": [float(gap[rows].max()) for rows in span],
             "worst_residual": [float(residual[rows].max()) for rows in span],

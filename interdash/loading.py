@@ -5,8 +5,6 @@ into a `.duckdb` file, all tables whole.
 """
 
 import json
-import os
-import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,10 @@ import pyarrow as pa
 
 from interdash.boundaries import boundaries
 from interdash.details import LONG, Rows, split_name
-from interdash.files import DamagedFileError
-from interdash.parts import read_notes, read_table
+from interdash.files import DamagedFileError, draft
 from interdash.runs import Run
 from interdash.store import ADDED, FACTS, OF_A_RUN, TABLES, Store, open_sealed
+from interdash.tables_on_disk import read_notes, read_table
 
 SETTLED_NS = 2_000_000_000  # a folder that did not change for this long is looked at no more until it does
 STORAGE_VERSION = "v1.0.0"  # of sealed files: DuckDB 1.4 and later read it
@@ -62,29 +60,24 @@ def seal(run: Run, path: Path) -> Path:
         DamagedFileError: a label unit is damaged; the message names it.
         OSError: the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.draft")
     store = Store(duckdb.connect(":memory:"), "sealed")
     try:
-        store.connection.execute(f"ATTACH '{_quoted(draft)}' AS sealed (STORAGE_VERSION '{STORAGE_VERSION}')")
-        store.create()
-        refresh(store, run)
-        if problems := store.problems.get(run.name):
-            raise DamagedFileError(problems[0])
-        store.connection.execute("DETACH sealed")  # writes the checkpoint
-        store.close()
-        with open(draft, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        with draft(path) as place:
+            try:
+                store.connection.execute(f"ATTACH '{_quoted(place)}' AS sealed (STORAGE_VERSION '{STORAGE_VERSION}')")
+                store.create()
+                refresh(store, run)
+                if problems := store.problems.get(run.name):
+                    raise DamagedFileError(problems[0])
+                store.connection.execute("DETACH sealed")  # writes the checkpoint
+            finally:
+                store.close()
+                place.with_name(f"{place.name}.wal").unlink(missing_ok=True)
     except duckdb.Error as error:
         raise OSError(
             f"could not write {path}: {str(error).splitlines()[0]}; is the disk full or the folder read-only? "
             "--output names another place"
         ) from error
-    finally:
-        store.close()
-        draft.unlink(missing_ok=True)
-        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
     return path
 
 

@@ -1,4 +1,4 @@
-"""The parts of a run on disk: which units of work there are, and how their Parquet files are stored. No torch.
+"""The parts of a run on disk: units of work, and how their vectors are stored, each by itself or packed. No torch.
 
 A unit is one network at one epoch on a fixed batch of explained samples. Its name is `<network>-<epoch>-<batch>-<key>`,
 where the key is a hash over everything that decides its numbers; the file name is therefore the whole manifest. A part
@@ -14,31 +14,29 @@ holds one row a sample, in small row groups, so that one sample is read without 
     solved          bool      the solver's own verdict
     residual        float64   largest error of universal matching over all subsets, nats
     v, i_and, i_or, delta     float64[2^n], index = bitmask, nats
+
+A pack, `<network>-<epoch>-<key>.parquet`, holds the rows of all parts of its epoch: row i is sample i. Where both are
+there, the part by itself counts. A row group of it is a whole part: with smaller ones, as parts have them, its footer
+would take longer to read than a row.
 """
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from interdash.config import GeneralizationConfig
-from interdash.files import DamagedFileError, write_atomically
-from interdash.packs import discard, open_part, pack_name
+from interdash.files import DamagedFileError
 from interdash.runs import Run
+from interdash.tables_on_disk import damaged, read_notes, read_table, write_table
 
-FORMAT = 1  # of the Parquet files; raised when columns change
 ALGORITHM = 1  # of masked inference and the sparse split; raised when their numbers change
 LABELLING = 3  # of what `labelling` derives from the parts; raised when its numbers or columns change
-SAMPLES_PER_UNIT = 25
-ROWS_PER_GROUP = 16384  # of label tables by sample: a group is read in about a millisecond
-_BLANK = 64 * "0"
 GROUP = 2  # rows of a part in one row group: 1 makes the footer long, more make one row slow to read
 VECTORS = ("v", "i_and", "i_or", "delta")
 SCALARS = {
@@ -65,10 +63,25 @@ class Unit:
     stop: int
     key: str  # hash of all that decides the numbers
 
+    @classmethod
+    def parse(cls, name: str, stop: int) -> "Unit":
+        """Returns the unit of a name, which ends before the sample `stop`.
+
+        >>> Unit.parse("baseline-0-00064-00025-0123456789abcdef", 50)
+        Unit(network='baseline-0', epoch=64, first=25, stop=50, key='0123456789abcdef')
+        """
+        network, epoch, first, key = name.rsplit("-", 3)
+        return cls(network, int(epoch), int(first), stop, key)
+
     @property
     def name(self) -> str:
         """The file name of its part, without suffix."""
         return f"{self.network}-{self.epoch:05d}-{self.first:05d}-{self.key}"
+
+    @property
+    def pack(self) -> str:
+        """The file name of the pack that may hold its part, without suffix."""
+        return f"{self.network}-{self.epoch:05d}-{self.key}"
 
 
 def digest(*values: Any) -> str:
@@ -76,95 +89,28 @@ def digest(*values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def plan(run: Run) -> tuple[list[Unit], list[str]]:
-    """Returns the units of all recorded checkpoints of a run, and messages about checkpoints that cannot be used.
-
-    Baselines come first (labels need them), of each only the last checkpoint, the converged one; then the target's
-    checkpoints by epoch.
-    """
-    config = run.config
-    settings = _settings_key(run)
-    n_samples = run.n_explained()
-    size = n_samples if config.split.zeta == "mean" else SAMPLES_PER_UNIT  # a mean over samples needs them together
-    units, problems = [], []
-    for network in sorted(run.networks(), key=lambda name: name == "target"):
-        epochs = run.checkpoint_epochs(network)
-        for epoch in epochs if network == "target" else epochs[-1:]:
-            try:
-                key = digest(run.checkpoint_hash(network, epoch), settings)
-            except DamagedFileError as error:
-                problems.append(str(error))
-                continue
-            for first in range(0, n_samples, size):
-                units.append(Unit(network, epoch, first, min(first + size, n_samples), key))
-    return units, problems
-
-
-def unit_key(run: Run, network: str, epoch: int) -> str:
-    """Returns the key of the units of a checkpoint: equal on two machines only if they see the same run."""
-    return digest(run.checkpoint_hash(network, epoch), _settings_key(run))
-
-
-def _settings_key(run: Run) -> str:
-    config = run.config
-    return digest(run.explained_hash(), asdict(config.masking), asdict(config.split), FORMAT, ALGORITHM)
-
-
 def part_path(run: Run, unit: Unit) -> Path:
-    """Returns where the part of a unit lies."""
+    """Returns where the part of a unit lies by itself."""
     return run.parts_dir / f"{unit.name}.parquet"
 
 
+def pack_path(run: Run, unit: Unit) -> Path:
+    """Returns where the pack that may hold the part of a unit lies."""
+    return run.parts_dir / f"{unit.pack}.parquet"
+
+
 def finished(run: Run, units: Iterable[Unit]) -> set[Unit]:
-    """Returns the units whose part is there (one look at the folder, nothing is read), or was there and is not wanted.
+    """Returns the units whose part is there (one look at the folder, nothing is read), or was dropped on purpose.
 
     A pack holds all parts of its epoch. Dropped vectors (see `retention`) are not computed again.
     """
-    there = {path.stem for path in run.parts_dir.glob("*.parquet")}
-    whole = {path.stem for path in run.parts_dir.glob("*.zip")} | dropped(run)
-    return {unit for unit in units if unit.name in there or pack_name(unit.name) in whole}
-
-
-def dropped(run: Run) -> set[str]:
-    """Returns the names (as of a pack) of the epochs whose full vectors were dropped to save space."""
-    return set(run.manifest.get("dropped_vectors", ()))
+    names = {path.stem for path in run.parts_dir.glob("*.parquet")} | run.dropped
+    return {unit for unit in units if unit.name in names or unit.pack in names}
 
 
 def is_there(run: Run, unit: Unit) -> bool:
     """Returns whether the part of a unit can be read: it has a file, or is in a pack."""
-    path = part_path(run, unit)
-    return path.exists() or path.with_name(f"{pack_name(unit.name)}.zip").exists()
-
-
-def discard_part(run: Run, unit: Unit) -> None:
-    """Deletes the part of a unit, to be computed again."""
-    discard(part_path(run, unit))
-
-
-def label_inputs(units: Iterable[Unit], network: str, epoch: int, rules: GeneralizationConfig) -> list[list[Unit]]:
-    """Returns the units that labels of a network at an epoch are made from: its own, then those of each baseline asked.
-
-    A baseline has no baselines. Empty if there is no such checkpoint, or no baseline yet for the target. With fewer
-    baselines than the rules ask for, those that are there vote.
-    """
-    groups: dict[str, list[Unit]] = {}
-    own = []
-    for unit in units:
-        if (unit.network, unit.epoch) == (network, epoch):
-            own.append(unit)
-        elif unit.network != "target":
-            groups.setdefault(unit.network, []).append(unit)
-    if network != "target":
-        return [own] if own else []
-    numbered = sorted(groups, key=lambda name: int(name.split("-")[1]))
-    asked = [groups[name] for name in numbered][: rules.baselines]
-    return [own, *asked] if own and asked else []
-
-
-def label_folder(run: Run, inputs: list[list[Unit]], rules: GeneralizationConfig) -> Path:
-    """Returns where the labels made from these parts by these rules lie: `<network>-<epoch>-<key>`."""
-    key = digest([[unit.name for unit in group] for group in inputs], asdict(rules), LABELLING, FORMAT)
-    return run.labels_dir / f"{inputs[0][0].network}-{inputs[0][0].epoch:05d}-{key}"
+    return part_path(run, unit).exists() or pack_path(run, unit).exists()
 
 
 def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds: float) -> None:
@@ -185,99 +131,32 @@ def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds:
     write_table(part_path(run, unit), pa.table(arrays), {"unit": asdict(unit), "seconds": seconds}, group=GROUP)
 
 
-def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: int | None = None) -> None:
-    """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, checksums, notes as metadata.
-
-    Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold.
-    """
-    notes = {"format": FORMAT, "rows": table.num_rows, "group": group, **notes, "sha256": _BLANK}
-    metadata = {"interdash": json.dumps(notes)}
-    split = [field.name for field in table.schema if pa.types.is_fixed_size_list(field.type)]
-    numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    encodings = dict.fromkeys([f"{name}.list.element" for name in split] + numbers, "BYTE_STREAM_SPLIT")
-    dictionary = [field.name for field in table.schema if field.name not in {*split, *numbers}]
-    if group is not None:
-        dictionary = []
-    by_sample = group is None and "sample" in table.column_names
-    made = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(metadata),
-        made,
-        compression="zstd",
-        use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
-        column_encoding=encodings or None,
-        write_page_checksum=True,
-        write_statistics=["sample"] if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
-        row_group_size=ROWS_PER_GROUP if by_sample else group,
-    )
-    content = made.getvalue().to_pybytes()
-    head, _, tail = content.rpartition(_BLANK.encode())  # the last one: rows come before the notes
-    write_atomically(path, head + hashlib.sha256(content).hexdigest().encode() + tail)
-
-
-def has_whole_bytes(path: Path) -> bool | None:
-    """Returns whether every byte of a table is as `write_table` wrote it; None if an older version wrote no SHA-256.
-
-    The hash is of the file with zeros in the place of the hash. Page checksums, which every reading verifies, leave
-    out the footer.
-
-    Raises:
-        DamagedFileError: the file cannot be opened.
-        FileNotFoundError: there is none.
-    """
-    sha256 = str(read_notes(path).get("sha256", "")).encode()
-    content = open_part(path).read()
-    if not sha256:
-        return None
-    head, _, tail = content.rpartition(sha256)
-    return hashlib.sha256(head + _BLANK.encode() + tail).hexdigest().encode() == sha256
-
-
-def read_notes(path: Path) -> dict[str, Any]:
-    """Returns the notes written with a table: format, rows, unit, seconds, …
-
-    Raises:
-        DamagedFileError: the file is truncated or altered.
-    """
-    return _open(path)[1]
-
-
-def read_table(
-    path: Path,
-    columns: Sequence[str] | None = None,
-    row: int | None = None,
-    *,
-    where: tuple[str, int] | None = None,
-) -> pa.Table:
-    """Returns a table that `write_table` wrote, or one row of it, its page checksums verified.
+def read_rows(run: Run, unit: Unit, columns: Sequence[str] | None, samples: range) -> pa.Table:
+    """Returns the rows of some samples of a unit, from its own file or its pack.
 
     Args:
-        path: the file.
-        columns: these only; None = all.
-        row: this row only, of a table written in row groups; None = all.
-        where: column and value: only the row groups that can hold the value, where the file knows; None = all.
+        run: the run.
+        unit: the unit.
+        columns: these only, `sample` among them; None = all.
+        samples: numbers of samples of the unit.
 
     Raises:
-        DamagedFileError: the file is truncated or altered; the message names it.
+        DamagedFileError: the file is truncated or altered, or it is the part of another unit.
+        FileNotFoundError: the unit was not computed yet, or its vectors were dropped.
     """
-    file, notes = _open(path)
-    try:
-        names = None if columns is None else list(columns)
-        if where is not None:
-            groups = [i for i in range(file.num_row_groups) if _can_hold(file.metadata.row_group(i), *where)]
-            table = file.read_row_groups(groups, columns=names, use_threads=False)
-        elif row is None:
-            table = file.read(columns=names, use_threads=False)
-        else:
-            table = file.read_row_group(row // notes["group"], columns=names, use_threads=False)
-            table = table.slice(row % notes["group"], 1)
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
-    expected = table.num_rows if where is not None else notes["rows"] if row is None else 1
-    if table.num_rows != expected or (names is not None and table.column_names != names):
-        raise _damaged(path, f"{table.num_rows} rows of {table.column_names}")
-    return table
+    own, pack = part_path(run, unit), pack_path(run, unit)
+    for path, first in ((own, unit.first), (pack, 0), (own, unit.first)):  # it may be unpacked between the looks
+        with suppress(FileNotFoundError):
+            table = read_table(path, columns, rows=range(samples.start - first, samples.stop - first))
+            if table["sample"].to_pylist() != list(samples):
+                raise damaged(path, "it holds other samples")
+            return table
+    if unit.pack in run.dropped:
+        raise FileNotFoundError(
+            f"the full vectors of {unit.network} at epoch {unit.epoch} were dropped to save space; for new ones: "
+            f"`interdash gc {run.name} --want-vectors {unit.epoch} --delete`, then `interdash extract {run.name}`"
+        )
+    raise FileNotFoundError(f"there is no {own}; make it with `interdash extract {run.name}`")
 
 
 def read_part(run: Run, unit: Unit, columns: Sequence[str] = (*SCALARS, *VECTORS)) -> dict[str, np.ndarray]:
@@ -287,24 +166,35 @@ def read_part(run: Run, unit: Unit, columns: Sequence[str] = (*SCALARS, *VECTORS
         DamagedFileError: the file is truncated or altered, or it is the part of another unit.
         FileNotFoundError: the unit was not computed yet.
     """
-    path = part_path(run, unit)
-    table = read_table(path, ["sample", *(name for name in columns if name != "sample")])
-    if table["sample"].to_pylist() != list(range(unit.first, unit.stop)):
-        raise _damaged(path, "it holds other samples")
+    names = ["sample", *(name for name in columns if name != "sample")]
+    table = read_rows(run, unit, names, range(unit.first, unit.stop))
     return {name: _array(table[name]) for name in columns}
 
 
-def read_vectors(path: Path, row: int, columns: Sequence[str] = VECTORS) -> dict[str, np.ndarray]:
-    """Returns the vectors `[2**n]` of one row of a part, without reading the others."""
-    table = read_table(path, columns, row)
+def read_vectors(run: Run, unit: Unit, sample: int, columns: Sequence[str] = VECTORS) -> dict[str, np.ndarray]:
+    """Returns the vectors `[2**n]` of one sample of a unit, without reading the others."""
+    table = read_rows(run, unit, ["sample", *columns], range(sample, sample + 1))
     return {name: _array(table[name])[0] for name in columns}
 
 
-def _can_hold(group: pq.RowGroupMetaData, column: str, value: int) -> bool:
-    for i in range(group.num_columns):
-        if (found := group.column(i)).path_in_schema == column and found.is_stats_set:
-            return not found.statistics.has_min_max or found.statistics.min <= value <= found.statistics.max
-    return True
+def read_seconds(run: Run, unit: Unit) -> float:
+    """Returns the seconds that a unit took, as noted with its part."""
+    with suppress(FileNotFoundError):
+        return float(read_notes(part_path(run, unit))["seconds"])
+    return float(read_notes(pack_path(run, unit))["seconds"][unit.name])
+
+
+def discard_part(run: Run, unit: Unit) -> None:
+    """Deletes the part of a unit, to be computed again; others in its pack that are whole get files of their own."""
+    part_path(run, unit).unlink(missing_ok=True)
+    path = pack_path(run, unit)
+    with suppress(FileNotFoundError, DamagedFileError):
+        for name, stop in read_notes(path)["stops"].items():
+            other = Unit.parse(name, stop)
+            if other != unit and not part_path(run, other).exists():
+                with suppress(DamagedFileError):  # to be computed again too
+                    write_part(run, other, read_part(run, other), seconds=read_seconds(run, other))
+    path.unlink(missing_ok=True)
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -314,42 +204,3 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_fixed_size_list(values.type):
         return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
     return values.to_numpy(zero_copy_only=False)
-
-
-def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
-    try:
-        file = pq.ParquetFile(open_part(path), page_checksum_verification=True)
-        notes = json.loads((file.metadata.metadata or {})[b"interdash"])
-        found, _ = int(notes["format"]), int(notes["rows"])
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no {path}; {_remedy(path)}") from None
-    except (pa.ArrowException, zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
-    if found != FORMAT:
-        raise DamagedFileError(
-            f"{path} has format {found}, this version of interdash reads format {FORMAT}; "
-            f"make it again with {_command(path)}"
-        )
-    return file, notes
-
-
-def _damaged(path: Path, why: object) -> DamagedFileError:
-    reason = str(why).splitlines()[0][:200] if str(why) else type(why).__name__
-    return DamagedFileError(f"{path} is damaged ({reason}); make it again with {_command(path)}")
-
-
-def _command(path: Path) -> str:
-    folder = next((folder for folder in path.parents if folder.name in ("parts", "labels")), None)
-    return f"`interdash extract {folder.parent.name if folder else 'RUN'}`"
-
-
-def _remedy(path: Path) -> str:
-    """Returns what to do about a file that is not there; a part may have been dropped on purpose."""
-    run = Run(path.parent.parent)
-    if path.parent.name == "parts" and (run.path / "run.json").exists() and pack_name(path.stem) in dropped(run):
-        network, epoch, _, _ = path.stem.rsplit("-", 3)
-        return (
-            f"the full vectors of {network} at epoch {int(epoch)} were dropped to save space; for new ones: "
-            f"`interdash gc {run.name} --want-vectors {int(epoch)} --delete`, then `interdash extract {run.name}`"
-        )
-    return f"make it with {_command(path)}"

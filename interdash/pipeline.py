@@ -1,19 +1,17 @@
 """The main job, from a configuration to a run that the dashboard can show. A step that is done is skipped."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from interdash import extraction, labelling, network_of_run
-from interdash.engine_dask import Cluster
 from interdash.find_boundaries import find_boundaries
 from interdash.loading import refresh
+from interdash.plan import plan
 from interdash.queries import epochs, sample_strengths
 from interdash.runs import Run
 from interdash.state import state, summarise
 from interdash.store import open_store
-
-if TYPE_CHECKING:
-    from torch import nn
+from interdash.work import Work
 
 Progress = Callable[[int, int], None]  # done, in all
 
@@ -24,48 +22,33 @@ def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | No
         network_of_run.train_baseline(run, index, device=device, spec=spec, progress=progress)
 
 
-def extract_and_label(
-    run: Run,
-    *,
-    device: str = "cpu",
-    workers: int | None = None,
-    engine: extraction.Engine | None = None,
-    cluster: Cluster | None = None,
-    shard: tuple[int, int] | None = None,
-    spec: str | None = None,
-    network: Callable[[], "nn.Module"] | None = None,
-    progress: Progress | None = None,
-) -> extraction.Outcome:
+def extract_and_label(run: Run, *, progress: Progress | None = None, **options: Any) -> extraction.Outcome:
     """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show.
 
     Of several shards each labels what is complete when it ends: the last one finds everything, and writes the summary.
-    `network` builds the network of a run that was recorded in a notebook; see `extraction.extract`.
+
+    Args:
+        run: the run.
+        progress: called with samples done and samples in all.
+        options: the other fields of `work.Work`: device, workers, engine, cluster, shard, spec, and `network`, which
+            builds the network of a run that was recorded in a notebook.
     """
+    work, planned = Work(run, **options), plan(run)
     labelling.label_samples(run)
 
     def on_epoch(network: str, epoch: int) -> None:
-        labelling.label_epoch(run, network, epoch)
+        labelling.label_epoch(planned, network, epoch)
 
-    outcome = extraction.extract(
-        run,
-        device=device,
-        workers=workers,
-        engine=engine,
-        cluster=cluster,
-        shard=shard,
-        spec=spec,
-        network=network,
-        progress=progress,
-        on_epoch=on_epoch,
-    )
-    outcome.problems += [problem for problem in labelling.label(run) if problem not in outcome.problems]
-    extraction.remove_locks(run)
+    outcome = extraction.extract(work, planned, progress=progress, on_epoch=on_epoch)
+    planned = plan(run)  # anew: another network may have been recorded meanwhile
+    outcome.problems += [problem for problem in labelling.label(planned) if problem not in outcome.problems]
+    extraction.remove_locks(planned)
     is_ready = state(run).word == "ready"
-    if shard is not None and not is_ready:
+    if work.shard is not None and not is_ready:
         return outcome
     store = open_store(lazy=True)
     refresh(store, run)
-    found = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
-    summarise(run, epochs(store, run.name), found)
+    phases = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
+    summarise(run, epochs(store, run.name), phases)
     store.close()
     return outcome

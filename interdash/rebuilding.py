@@ -62,7 +62,7 @@ def run_spec(run: Run, spec: str | None = None) -> Spec:
     if not recorded:
         raise ValueError(
             f"run {run.name!r} was recorded without a spec file, so that its network can only be built in the process "
-            f"that has it: pass network=… to interdash.extraction.extract, or write a spec file and {ask}"
+            f"that has it: pass network=… to interdash.pipeline.extract_and_label, or write a spec file and {ask}"
         )
     try:
         record = SpecRecord(**recorded)

@@ -13,7 +13,8 @@ from typing import Any
 from filelock import FileLock
 
 from interdash.files import DamagedFileError, write_atomically
-from interdash.parts import Unit, digest, part_path, plan, read_part, unit_key
+from interdash.parts import Unit, digest, part_path, read_part
+from interdash.plan import plan, unit_key
 from interdash.runs import Run
 
 _SAMPLES = ("samples.safetensors", "samples.json")
@@ -24,7 +25,7 @@ def send_run(run: Run, address: str) -> None:
     system, place = _open(address, run.name)
     for name in ("run.json", *_SAMPLES):
         _send(system, run.path / name, f"{place}/{name}")
-    for network, epoch in dict.fromkeys((unit.network, unit.epoch) for unit in plan(run)[0]):
+    for network, epoch in plan(run).pairs:
         path = run.checkpoint_path(network, epoch)
         target = f"{place}/{path.relative_to(run.path).as_posix()}"
         recorded = path.with_suffix(".sha256")
@@ -61,10 +62,10 @@ def parts_there(run: Run, address: str) -> set[str]:
     """Returns the names of the units whose parts lie at the address."""
     system, place = _open(address, run.name)
     try:
-        found = system.ls(f"{place}/parts", detail=False)
+        names = system.ls(f"{place}/parts", detail=False)
     except FileNotFoundError:
         return set()
-    return {name.rpartition("/")[2].removesuffix(".parquet") for name in found if name.endswith(".parquet")}
+    return {name.rpartition("/")[2].removesuffix(".parquet") for name in names if name.endswith(".parquet")}
 
 
 def receive_part(run: Run, unit: Unit, address: str) -> None:

@@ -19,7 +19,8 @@ from interdash import generalization, published, samples
 from interdash.bootstrap import RESAMPLES, percentile, sample_weights
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.labelling import write_folder
-from interdash.parts import digest, finished, plan, read_part
+from interdash.parts import digest, read_part
+from interdash.plan import Plan, plan
 from interdash.runs import Run
 from interdash.sparsify import sparse_split
 
@@ -222,18 +223,17 @@ def noise_floor(
     """
     if samples_per_split < 1 or epochs < 1:
         raise ValueError(f"{samples_per_split} samples and {epochs} epochs; compare at least one of each")
-    rules, split = run.config.generalization, run.config.split
-    units, _ = plan(run)
-    baselines = sorted({unit.network for unit in units} - {"target"}, key=lambda name: int(name.split("-")[1]))
-    if finished(run, units) != set(units) or not baselines:
+    planned = plan(run)
+    rules, split, baselines = planned.config.generalization, planned.config.split, planned.baselines
+    if planned.missing() or not baselines:
         raise ValueError(f"parts of {run.name} are missing; make them with `interdash extract {run.name}`")
-    recorded = sorted({unit.epoch for unit in units if unit.network == "target"})
+    recorded = [epoch for network, epoch in planned.pairs if network == "target"]
     chosen = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
-    games = stored_games(run, samples_per_split)
+    games = stored_games(planned, samples_per_split)
     todo = [(games, *pair) for pair in comparisons(rules, split, baselines)]
     if published_samples:
         own = Choice("the certified solver", rules, split, tuple(baselines[: rules.baselines]))
-        few = stored_games(run, published_samples)
+        few = stored_games(planned, published_samples)
         asked = baselines[: rules.baselines]
         few.solve_published([*(("target", epoch) for epoch in chosen), *((name, -1) for name in asked)], split)
         todo.append((few, "solver", own, replace(own, text="the published SGD", solver="published")))
@@ -246,7 +246,7 @@ def noise_floor(
             if progress is not None:
                 progress(len(rows), len(todo) * len(chosen))
     table = pa.Table.from_pylist([{k: None if v != v else v for k, v in row.items()} for row in rows]).cast(SCHEMA)
-    used = [unit.name for unit in units if unit.network != "target" or unit.epoch in chosen]
+    used = [unit.name for unit in planned.units if unit.network != "target" or unit.epoch in chosen]
     return table, {"network": "", "epoch": -1, "units": sorted(used), "rules": asdict(rules)}
 
 
@@ -261,16 +261,16 @@ def store_noise_floor(run: Run, table: pa.Table, notes: dict[str, object]) -> Pa
     return folder
 
 
-def stored_games(run: Run, samples_per_split: int) -> Games:
+def stored_games(planned: Plan, samples_per_split: int) -> Games:
     """Returns the games of a run whose parts are all there, to compare the first explained samples of each split.
 
     A baseline network's only epoch is asked for as −1.
     """
-    units, split = plan(run)[0], run.config.split
+    run, split = planned.run, planned.config.split
 
     def read(network: str, epoch: int) -> dict[str, np.ndarray]:
-        asked = [unit for unit in units if unit.network == network and epoch in (unit.epoch, -1)]
-        parts = [read_part(run, unit, COLUMNS) for unit in asked]
+        units = [unit for unit in planned.units if unit.network == network and epoch in (unit.epoch, -1)]
+        parts = [read_part(run, unit, COLUMNS) for unit in units]
         return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
 
     return Games(read, _rows(samples.description(run.path)["split"], samples_per_split, split), split)

@@ -164,6 +164,11 @@ class Run:
         """The folder of what is derived from the parts; it may not exist yet."""
         return self.path / "labels"
 
+    @property
+    def dropped(self) -> set[str]:
+        """The epochs whose full vectors were dropped to save space, by the names of their packs."""
+        return set(self.manifest.get("dropped_vectors", ()))
+
     def update(self, **fields: Any) -> None:
         """Sets fields of `run.json` (notes="…", tags=[…], …); other fields stay, `None` removes one."""
         with self._lock():

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from interdash.boundaries import boundaries
 from interdash.config import RunConfig
 from interdash.files import DamagedFileError
-from interdash.parts import finished, label_folder, label_inputs, plan
+from interdash.plan import plan
 from interdash.runs import Run, read_all
 
 
@@ -75,29 +75,26 @@ def state(run: Run) -> State:
         epochs = run.checkpoint_epochs("target")
         missing = f"{len(epochs)} checkpoints so far; `interdash train {run.name}` goes on with a built-in run"
         return State("recording", (missing,), 0, 0, 0)
-    rules = run.config.generalization
-    units, damaged = plan(run)
-    done = finished(run, units)
-    missing = list(damaged)
+    planned = plan(run)
+    done, missing = planned.finished(), list(planned.problems)
     if not run.checkpoint_epochs("target"):
         missing.append(
             f"no checkpoint in {run.path / 'checkpoints' / 'target'}; copy the run again with its checkpoints, or make "
             "it again under another name with `interdash train` or `interdash import`"
         )
-    baselines = {unit.network for unit in units} - {"target"}
-    if len(baselines) < rules.baselines:
+    voters = planned.config.generalization.baselines
+    if len(planned.baselines) < voters:
         missing.append(
-            f"{len(baselines)} of {rules.baselines} baseline networks; "
-            f"`interdash baseline {run.name} --count {rules.baselines}` trains them"
+            f"{len(planned.baselines)} of {voters} baseline networks; "
+            f"`interdash baseline {run.name} --count {voters}` trains them"
         )
-    n_done, n_all = (sum(unit.stop - unit.first for unit in group) for group in (done, units))
+    n_done, n_all = (sum(unit.stop - unit.first for unit in group) for group in (done, planned.units))
     if n_done < n_all:
         missing.append(f"{100 * (n_all - n_done) / n_all:.0f} % of the units; `interdash extract {run.name}` goes on")
-    pairs = dict.fromkeys((unit.network, unit.epoch) for unit in units)
-    groups = [label_inputs(units, network, epoch, rules) for network, epoch in pairs]
-    labelled = sum(bool(group) and label_folder(run, group, rules).exists() for group in groups)
-    if n_done == n_all and baselines and labelled < len(pairs):
-        missing.append(f"labels of {len(pairs) - labelled} epochs; `interdash extract {run.name}` makes them")
+    folders = [planned.folder(*pair) for pair in planned.pairs]
+    labelled = sum(folder is not None and folder.exists() for folder in folders)
+    if n_done == n_all and planned.baselines and labelled < len(folders):
+        missing.append(f"labels of {len(folders) - labelled} epochs; `interdash extract {run.name}` makes them")
     word = "extracting" if n_done < n_all and is_extracting(run) else "partial" if missing else "ready"
     return State(word, tuple(missing), n_done, n_all, labelled)
 

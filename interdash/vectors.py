@@ -5,14 +5,12 @@ damaged part is passed over and named in the frame's `attrs["problems"]`.
 """
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from interdash.files import DamagedFileError
-from interdash.packs import pack_name
-from interdash.parts import dropped, read_vectors
+from interdash.parts import Unit, read_vectors
 from interdash.queries_sample import named
 from interdash.runs import Run
 from interdash.store import Store
@@ -54,11 +52,11 @@ def strongest(store: Store, run: Run, epoch: int, sample: int, *, network: str =
     Columns: rank, type, subset, size, effect and strength (nats), and `explained`, the share of Σ|I| that this
     interaction and all stronger ones make up.
     """
-    where = _part(store, run, epoch, sample, network)
+    unit = _unit(store, run, epoch, sample, network)
     problems: list[str] = []
     effects = np.zeros((2, 1))
     try:
-        effects = _effects(*where) if where else effects
+        effects = _effects(run, unit, sample) if unit else effects
     except (DamagedFileError, FileNotFoundError) as error:
         problems.append(str(error))
     n_subsets = effects.shape[1]
@@ -111,45 +109,43 @@ def outputs(store: Store, run: Run, epoch: int, sample: int, *, network: str = "
     Raises:
         DamagedFileError: the part is damaged.
     """
-    where = _part(store, run, epoch, sample, network)
-    if where is None:
+    unit = _unit(store, run, epoch, sample, network)
+    if unit is None:
         return pd.DataFrame(columns=["subset", "size", "v", "delta"])
-    read = read_vectors(*where, ("v", "delta"))
+    read = read_vectors(run, unit, sample, ("v", "delta"))
     subset = np.arange(len(read["v"]))
     size = orders(n_variables(len(subset)))
     return pd.DataFrame({"subset": subset, "size": size, "v": read["v"], "delta": read["delta"]})
 
 
-def _part(store: Store, run: Run, epoch: int, sample: int, network: str) -> tuple[Path, int] | None:
-    """Returns the part that holds a sample, and the row in it; None if the epoch is not labelled."""
-    found = store.fetch(
-        "SELECT name, first FROM units WHERE run = ? AND network = ? AND epoch = ? AND first <= ? AND stop > ?",
+def _unit(store: Store, run: Run, epoch: int, sample: int, network: str) -> Unit | None:
+    """Returns the unit that has a sample; None if the epoch is not labelled."""
+    rows = store.fetch(
+        "SELECT name, stop FROM units WHERE run = ? AND network = ? AND epoch = ? AND first <= ? AND stop > ?",
         [run.name, network, epoch, sample, sample],
     )
-    return (run.parts_dir / f"{found[0][0]}.parquet", sample - found[0][1]) if found else None
+    return Unit.parse(*rows[0]) if rows else None
 
 
 def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]:
     """Returns network, epoch and effects `[2, 2**n]` of one sample over all labelled epochs, and messages."""
-    parts = store.fetch(
-        """
-        SELECT network, epoch, name, first FROM units WHERE run = ? AND first <= ? AND stop > ?
-        ORDER BY network, epoch
-        """,
+    names = store.fetch(
+        "SELECT name, stop FROM units WHERE run = ? AND first <= ? AND stop > ? ORDER BY network, epoch",
         [run.name, sample, sample],
     )
+    units = [Unit.parse(*row) for row in names]
     rows, problems = [], []
-    gone = dropped(run)
-    kept = [part for part in parts if pack_name(part[2]) not in gone]
-    for network, epoch, name, first in kept:
+    gone = run.dropped
+    kept = [unit for unit in units if unit.pack not in gone]
+    for unit in kept:
         try:
-            rows.append((network, epoch, _effects(run.parts_dir / f"{name}.parquet", sample - first)))
+            rows.append((unit.network, unit.epoch, _effects(run, unit, sample)))
         except (DamagedFileError, FileNotFoundError) as error:
             problems.append(str(error))
-    if without := len(parts) - len(kept):
+    if without := len(units) - len(kept):
         problems.insert(
             0,
-            f"the full vectors of {without} of {len(parts)} labelled epochs were dropped to save space: an interaction "
+            f"the full vectors of {without} of {len(units)} labelled epochs were dropped to save space: an interaction "
             f"is shown there only where it is salient; for new ones: `interdash gc {run.name} --want-vectors EPOCHS "
             f"--delete`, then `interdash extract {run.name}`",
         )
@@ -157,7 +153,7 @@ def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]
 
 
 @lru_cache(maxsize=4096)  # 16 KiB each at n = 10: the epochs of the last samples looked at
-def _effects(path: Path, row: int) -> np.ndarray:
-    """Returns the interactions `[2, 2**n]` of one row; a part never changes under its name."""
-    read = read_vectors(path, row, ("i_and", "i_or"))
+def _effects(run: Run, unit: Unit, sample: int) -> np.ndarray:
+    """Returns the interactions `[2, 2**n]` of one sample; a part never changes under its name."""
+    read = read_vectors(run, unit, sample, ("i_and", "i_or"))
     return np.stack([read["i_and"], read["i_or"]])

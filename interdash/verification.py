@@ -8,29 +8,20 @@ missing is told apart from what is damaged, what was left over from what was nev
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from interdash import samples
 from interdash.files import DamagedFileError, checksum_holds
 from interdash.loading import lacking
-from interdash.parts import (
-    VECTORS,
-    Unit,
-    finished,
-    has_whole_bytes,
-    is_there,
-    label_folder,
-    label_inputs,
-    part_path,
-    plan,
-    read_part,
-    read_table,
-)
+from interdash.parts import VECTORS, Unit, is_there, pack_path, part_path, read_part
+from interdash.plan import Plan, plan
 from interdash.retention import orphaned_labels, orphaned_parts
 from interdash.runs import Run
-from interdash.store import FACTS, OF_A_RUN, open_sealed, open_store
+from interdash.store import FACTS, OF_A_RUN, TABLES, open_sealed, open_store
 from interdash.table_export import column_units
+from interdash.tables_on_disk import has_whole_bytes, read_table
 
 Progress = Callable[[int, int], None]
 OF_A_UNIT = ("run", "network", "epoch")  # columns of a table that its files do not repeat
@@ -86,10 +77,10 @@ def verify(run: Run, progress: Progress | None = None) -> Report:
         report.check(_sealed, path)
     if not report.check(_samples, run):
         return report
-    units, problems = plan(run)
-    report.damaged += [problem for problem in problems if problem not in report.damaged]
-    _parts(run, units, report, progress)
-    _labels(run, units, report)
+    planned = plan(run)
+    report.damaged += [problem for problem in planned.problems if problem not in report.damaged]
+    _parts(planned, report, progress)
+    _labels(planned, report)
     return report
 
 
@@ -154,59 +145,70 @@ def _samples(run: Run) -> None:
 
 
 def _sealed(path: Path) -> None:
-    open_sealed(path).close()
+    with closing(open_sealed(path)) as store, store.cursor() as cursor:
+        try:
+            for table in TABLES:
+                for _ in store.rows(cursor, table):
+                    pass  # every block's checksum is verified as it is read
+        except Exception as error:  # DuckDB's own, which only the store knows
+            reason = str(error).splitlines()[0]
+            remedy = f"make it again with `interdash load {path.stem}`"
+            raise DamagedFileError(f"{path} is damaged ({reason}); {remedy}") from error
 
 
-def _parts(run: Run, units: list[Unit], report: Report, progress: Progress | None) -> None:
-    done = finished(run, units)
-    missing: dict[tuple[str, int], int] = {}
-    for number, unit in enumerate(units):
-        if is_there(run, unit):
-            report.check(_part, run, unit, report)
-        elif unit not in done:  # else dropped to save space
-            missing[unit.network, unit.epoch] = missing.get((unit.network, unit.epoch), 0) + 1
-        if progress is not None:
-            progress(number + 1, len(units))
-    report.missing += [
-        f"{count} units of {network} at epoch {epoch}; `interdash extract {run.name}` computes them"
-        for (network, epoch), count in missing.items()
-    ]
-    report.left_over += [str(path) for path in orphaned_parts(run, units)]
+def _parts(planned: Plan, report: Report, progress: Progress | None) -> None:
+    run, done = planned.run, 0
+    for (network, epoch), units in planned.pairs.items():
+        pack = pack_path(run, units[0])
+        if pack.exists():
+            report.check(_bytes, pack, report)
+        missing = 0
+        for unit in units:
+            if is_there(run, unit):
+                report.check(_part, run, unit, report)
+            else:
+                missing += 1
+            done += 1
+            if progress is not None:
+                progress(done, len(planned.units))
+        if missing and units[0].pack not in run.dropped:
+            report.missing.append(
+                f"{missing} units of {network} at epoch {epoch}; `interdash extract {run.name}` computes them"
+            )
+    report.left_over += [str(path) for path in orphaned_parts(planned)]
 
 
 def _part(run: Run, unit: Unit, report: Report) -> None:
-    _bytes(part_path(run, unit), report)
+    if (path := part_path(run, unit)).exists():  # else in the pack
+        _bytes(path, report)
     columns, n_subsets = read_part(run, unit), 2**run.config.masking.n_variables
     if any(columns[name].shape != (unit.stop - unit.first, n_subsets) for name in VECTORS):
         raise DamagedFileError(
-            f"{part_path(run, unit)} has vectors of another length than {n_subsets}; delete it and make it again with "
+            f"{path} has vectors of another length than {n_subsets}; delete it and make it again with "
             f"`interdash extract {run.name}`"
         )
 
 
-def _labels(run: Run, units: list[Unit], report: Report) -> None:
-    columns = _columns()
-    rules = run.config.generalization
-    lost = []
-    for network, epoch in dict.fromkeys((unit.network, unit.epoch) for unit in units):
-        inputs = label_inputs(units, network, epoch, rules)
-        if not inputs:
+def _labels(planned: Plan, report: Report) -> None:
+    columns, run, lost = _columns(), planned.run, []
+    for network, epoch in planned.pairs:
+        folder = planned.folder(network, epoch)
+        if folder is None:
             continue  # no baseline yet
-        folder = label_folder(run, inputs, rules)
         if folder.exists():
             for table in (table for table in FACTS if table not in lacking(folder)):
                 report.check(_table, folder / f"{table}.parquet", columns[table], report)
         else:
             lost.append(f"{network} at epoch {epoch}")
     for table in OF_A_RUN:
-        found = sorted(run.labels_dir.glob(f"{table}-*"))
-        for folder in found:
+        folders = sorted(run.labels_dir.glob(f"{table}-*"))
+        for folder in folders:
             report.check(_table, folder / f"{table}.parquet", columns[table], report)
-        if not found and table == "samples" and units:
+        if not folders and table == "samples" and planned.units:
             lost.append("the explained samples")
     if lost:
         report.missing.append(f"labels of {_listed(lost)}; `interdash extract {run.name}` makes them")
-    report.left_over += [str(path) for path in orphaned_labels(run, units)]
+    report.left_over += [str(path) for path in orphaned_labels(planned)]
 
 
 def _columns() -> dict[str, set[str]]:

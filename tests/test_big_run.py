@@ -3,7 +3,8 @@ import numpy as np
 from benchmarks import big_run
 from interdash import queries
 from interdash.loading import refresh
-from interdash.parts import plan, read_part
+from interdash.parts import read_part
+from interdash.plan import plan
 from interdash.state import state
 from interdash.store import open_store
 
@@ -19,7 +20,7 @@ def test_resampled_run_is_ready_and_lies_between_its_epochs(labelled_run, tmp_pa
     assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and strength["samples"].tolist() == [80] * 5
     ends = strength["strength"].tolist()
     assert min(ends[0], ends[2]) <= ends[1] <= max(ends[0], ends[2])
-    for unit in plan(run)[0]:
+    for unit in plan(run).units:
         np.testing.assert_array_equal(read_part(run, unit, ["sample"])["sample"], range(unit.first, unit.stop))
     assert big_run.resampled_run(labelled_run, tmp_path, 5, 80) == run  # there already: nothing is made
     store.close()

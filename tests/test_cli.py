@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from interdash import cli, server
-from interdash.parts import part_path, plan
+from interdash.parts import part_path
+from interdash.plan import plan
 from interdash.presets import PRESETS, Preset
 from interdash.runs import Run
 from interdash.state import overview, state
@@ -105,7 +106,7 @@ def test_info_of_a_run_that_is_not_extracted(trained_run):
 def test_state_of_a_run_without_labels(ready_run):
     shutil.rmtree(ready_run.labels_dir)
     assert state(ready_run).text == "partial: labels of 4 epochs; `interdash extract tiny` makes them"
-    part_path(ready_run, plan(ready_run)[0][0]).unlink()
+    part_path(ready_run, plan(ready_run).units[0]).unlink()
     assert state(ready_run).text == "partial: 10 % of the units; `interdash extract tiny` goes on"
 
 

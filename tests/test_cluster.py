@@ -19,17 +19,18 @@ from filelock import FileLock
 
 from interdash import engine_dask, remote
 from interdash.cli import commands
-from interdash.computation import Setting
-from interdash.engine_dask import Cluster, WrongWorkerError, parse_needs
+from interdash.engine_dask import WrongWorkerError, parse_needs
 from interdash.engines import WorkerLostError
-from interdash.extraction import LOSSES, _Tracker, _work, extract, parse_shard
+from interdash.extraction import LOSSES, _compute, _Tracker, extract, parse_shard
 from interdash.extraction import Outcome as ExtractionOutcome
 from interdash.loading import refresh
-from interdash.parts import finished, part_path, plan
+from interdash.parts import finished, part_path
 from interdash.pipeline import extract_and_label
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.state import state
 from interdash.store import open_store
+from interdash.work import Cluster, Work
 from tests.conftest import PATIENCE
 from tests.test_reliability import assert_same_rows, start_extract
 
@@ -84,7 +85,7 @@ def parts_of(run):
 @pytest.mark.parametrize("engine", ["processes", "dask"])
 def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, engine):
     """kill -9 of a worker after the second and after the fifth unit; the last units wait until both are dead."""
-    units, inodes, counts = plan(fresh_run)[0], {}, [0]
+    units, inodes, counts = plan(fresh_run).units, {}, [0]
 
     def progress(done, _):
         inodes.update(parts_of(fresh_run))
@@ -125,7 +126,7 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["processes", "dask"])
 def test_a_killed_driver_takes_its_workers_along_and_a_rerun_computes_what_is_missing(fresh_run, labelled_run, engine):
-    units = plan(fresh_run)[0]
+    units = plan(fresh_run).units
     with held(fresh_run, units[-3:]):
         driver = start_extract(fresh_run, "--engine", engine, "--workers", "2")
         deadline = time.monotonic() + PATIENCE
@@ -154,9 +155,9 @@ def test_workers_of_an_existing_scheduler_make_the_same_rows(fresh_run, labelled
 
 def test_a_resource_that_no_worker_offers_ends_with_a_message(fresh_run, scheduler):
     with pytest.raises(RuntimeError, match=r"a unit needs GPU=640, this machine offers CPU=.*; ask for less"):
-        extract(fresh_run, engine="dask", cluster=Cluster(needs={"GPU": 640.0}))
+        extract(Work(fresh_run, engine="dask", cluster=Cluster(needs={"GPU": 640.0})))
     with pytest.raises(RuntimeError, match=r"no worker offers what a unit needs \(TPU=1\); they offer: nothing\. St"):
-        extract(fresh_run, engine="dask", cluster=Cluster(scheduler, {"TPU": 1.0}, wait=0.5))
+        extract(Work(fresh_run, engine="dask", cluster=Cluster(scheduler, {"TPU": 1.0}, wait=0.5)))
     assert engine_dask._local_workers(8, {"CPU": 1.0})[0] <= (os.cpu_count() or 1)
 
 
@@ -199,26 +200,26 @@ def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
         LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
         pytest.raises(RuntimeError, match=r"has had no worker for 0 s; start some: `dask worker tcp://"),
     ):
-        extract(fresh_run, engine="dask", cluster=Cluster(cluster.scheduler_address, wait=0.2))
+        extract(Work(fresh_run, engine="dask", cluster=Cluster(cluster.scheduler_address, wait=0.2)))
     with pytest.raises(RuntimeError, match=r"no scheduler answers at tcp://127.0.0.1:8639; start one with `dask sch"):
-        extract(fresh_run, engine="dask", cluster=Cluster("tcp://127.0.0.1:8639", wait=0.5))
+        extract(Work(fresh_run, engine="dask", cluster=Cluster("tcp://127.0.0.1:8639", wait=0.5)))
 
 
 def test_a_worker_with_other_code_or_another_folder_ends_with_a_message(fresh_run, scheduler, monkeypatch):
     from distributed import Client
 
-    unit = replace(plan(fresh_run)[0][0], key="0" * 16)
-    setting = {"setting": Setting(fresh_run), "code": engine_dask.code_hash(), "via": None}
+    unit = replace(plan(fresh_run).units[0], key="0" * 16)
+    told = {"work": Work(fresh_run), "code": engine_dask.code_hash()}
     with Client(scheduler, set_as_default=False) as client:
-        future = client.submit(engine_dask._compute, unit, **setting)
+        future = client.submit(engine_dask._compute, unit, **told)
         with pytest.raises(WrongWorkerError, match=r"does not see the run in .* mount the folder of runs there"):
             engine_dask._state(future)
     with pytest.raises(WrongWorkerError, match="which does not appear here: it has a copy of the run"):
-        engine_dask._received(fresh_run, plan(fresh_run)[0][0], "computed", Cluster(wait=0.0))
+        engine_dask._received(fresh_run, plan(fresh_run).units[0], "computed", Cluster(wait=0.0))
     monkeypatch.setattr(engine_dask, "code_hash", lambda: "another")
     with pytest.raises(WrongWorkerError, match=r"on .* runs other code of interdash \(hash .*, here another\)"):
-        extract(fresh_run, engine="dask", cluster=Cluster(scheduler))
-    assert finished(fresh_run, plan(fresh_run)[0]) == set()
+        extract(Work(fresh_run, engine="dask", cluster=Cluster(scheduler)))
+    assert finished(fresh_run, plan(fresh_run).units) == set()
 
 
 def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, scheduler, monkeypatch):
@@ -237,11 +238,11 @@ def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, s
 def test_without_the_extra_the_install_command_is_the_error(fresh_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"install it with pip install 'interdash\[cluster\]'"):
-        extract(fresh_run, engine="dask")
+        extract(Work(fresh_run, engine="dask"))
 
 
 def test_workers_lost_again_and_again_end_with_a_message(fresh_run):
-    units, calls = plan(fresh_run)[0], []
+    units, calls = plan(fresh_run).units, []
 
     def lost():
         raise WorkerLostError("killed")
@@ -252,7 +253,7 @@ def test_workers_lost_again_and_again_end_with_a_message(fresh_run):
 
     tracker = _Tracker(units, set(), ExtractionOutcome(), None, None)
     with pytest.raises(RuntimeError, match="a worker process was killed, perhaps for lack of memory, 4 times in a row"):
-        _work(deadly(), units, tracker)
+        _compute(deadly(), units, tracker)
     assert len(calls) == LOSSES * len(units)
 
 
@@ -284,30 +285,30 @@ def test_parts_travel_by_an_s3_address(fresh_run, labelled_run, s3, tmp_path):
         outcome = extract_and_label(fresh_run, engine="dask", workers=2, cluster=Cluster(via=s3))
     assert len(outcome.computed) == 12 and outcome.problems == []
     assert_same_rows(fresh_run, labelled_run)
-    assert remote.parts_there(fresh_run, s3) == {unit.name for unit in plan(fresh_run)[0]}
+    assert remote.parts_there(fresh_run, s3) == {unit.name for unit in plan(fresh_run).units}
     assert len(list(tmp_path.glob("node/**/tiny/checkpoints/*/*.safetensors"))) == 4  # each once for both workers
     assert not list(tmp_path.glob("node/**/*.parquet"))
-    found = extract(copy, engine="dask", workers=1, cluster=Cluster(via=s3))
+    found = extract(Work(copy, engine="dask", workers=1, cluster=Cluster(via=s3)))
     assert found.computed == [] and len(found.found) == 12
-    assert finished(copy, plan(copy)[0]) == set(plan(copy)[0])
+    assert finished(copy, plan(copy).units) == set(plan(copy).units)
 
 
 def test_a_damaged_part_or_checkpoint_at_an_address_is_made_again(fresh_run, scheduler, tmp_path):
     address = f"file://{tmp_path}/bucket"
     cluster = Cluster(scheduler, via=address)
-    assert len(extract(fresh_run, engine="dask", cluster=cluster).computed) == 12
-    unit, gone = plan(fresh_run)[0][3:5]
+    assert len(extract(Work(fresh_run, engine="dask", cluster=cluster)).computed) == 12
+    unit, gone = plan(fresh_run).units[3:5]
     there = tmp_path / "bucket" / "tiny" / "parts"
     content = (there / f"{unit.name}.parquet").read_bytes()
     (there / f"{unit.name}.parquet").write_bytes(content[:-50])
     (there / f"{gone.name}.parquet").unlink()
     part_path(fresh_run, unit).unlink()
     part_path(fresh_run, gone).unlink()
-    outcome = extract(fresh_run, engine="dask", cluster=cluster)
+    outcome = extract(Work(fresh_run, engine="dask", cluster=cluster))
     assert set(outcome.computed) == {unit, gone} and outcome.problems == []
     weights = fresh_run.load_checkpoint("target", 3)  # trained again: neither address nor node may keep the old weights
     fresh_run.save_checkpoint("target", 3, {key: value + 1e-3 for key, value in weights.items()})
-    outcome = extract(fresh_run, engine="dask", cluster=cluster)
+    outcome = extract(Work(fresh_run, engine="dask", cluster=cluster))
     assert [unit.epoch for unit in outcome.computed] == [3, 3, 3]
 
 
@@ -356,6 +357,6 @@ def test_engine_and_other_options_that_do_not_go_together_are_refused(fresh_run)
     done = run_command("extract", "tiny", "--engine", "local", "--via", "s3://a", "--root", fresh_run.path.parent)
     assert done.exit_code != 0
     with pytest.raises(ValueError, match="a cluster goes with the engine 'dask', not with 'local'"):
-        extract(fresh_run, engine="local", cluster=Cluster())
+        extract(Work(fresh_run, engine="local", cluster=Cluster()))
     with pytest.raises(ValueError, match="a network passed as a function is built in this process, not by the engine"):
-        extract(fresh_run, engine="dask", network=lambda: None)
+        extract(Work(fresh_run, engine="dask", network=lambda: None))

@@ -26,7 +26,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.figures import page_problems, svg_problems
-from interdash import bundle, drawings, latex, parts, queries, queries_sample, tables, ui
+from interdash import bundle, drawings, latex, parts, queries, queries_sample, tables, tables_on_disk, ui
 from interdash.cli import commands
 from interdash.drawings import Choice
 from interdash.figures import export, ink, inputs, paper, theme, venues
@@ -527,7 +527,7 @@ def test_provenance_says_what_everything_was_made_from(labelled_run, tmp_path):
     assert said["settings"]["choice"]["epoch"] == 3 and said["settings"]["choice"]["other_epoch"] == 3
     assert said["settings"]["choice"]["epochs"] == (0, 1, 3)
     assert said["data_versions"] == {
-        "format": parts.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING
+        "format": tables_on_disk.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING
     }  # fmt: skip
     assert set(said["runs"]) == {"tiny", "other"}
     for name, run in (("tiny", labelled_run), ("other", other)):

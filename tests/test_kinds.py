@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from interdash import queries
+from interdash import queries, queries_sample
 from interdash.config import MaskingConfig
 from interdash.figures.inputs import INPUTS
 from interdash.kinds import KINDS, Kind, check_baseline, kind_of
+from interdash.loading import refresh
 from interdash.pipeline import extract_and_label
 from interdash.recorder import Recorder
 from interdash.spec import Spec
@@ -54,8 +55,8 @@ def test_a_new_kind_is_two_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         recorder.record_baseline(spec.network())
     assert extract_and_label(recorder.run, workers=0, network=spec.network).problems == []
     store = open_store()
-    store.refresh(recorder.run)
-    sample = queries.sample(store, "waves", 0)
+    refresh(store, recorder.run)
+    sample = queries_sample.sample(store, "waves", 0)
     trace: Any = INPUTS["signal"](sample).data[0]
     assert list(trace.y) == [0, 0, 1, 1, 2, 2] and sample["names"].iloc[0].tolist() == ["a", "b", "c"]
     assert not queries.strength(store, "waves").empty

@@ -13,7 +13,9 @@ from interdash.config import GeneralizationConfig
 from interdash.display import sample_table
 from interdash.kinds import png
 from interdash.labelling import label, label_epoch, label_samples
-from interdash.parts import part_path, plan, read_part, read_table
+from interdash.parts import part_path, read_part
+from interdash.plan import plan
+from interdash.tables_on_disk import read_table
 
 RULES = GeneralizationConfig(tau_factor=0.1)
 
@@ -114,7 +116,7 @@ def test_memory_does_not_grow_with_the_number_of_units(ready_run, monkeypatch):
 
     monkeypatch.setattr(labelling, "read_part", watched)
     shutil.rmtree(ready_run.labels_dir)
-    assert label(ready_run) == [] and len(read) == 3 * 3 + 9 * 5  # units of the baseline, of the target with it
+    assert label(plan(ready_run)) == [] and len(read) == 3 * 3 + 9 * 5  # units of the baseline, of the target with it
     assert max(alive) == 5  # delta, AND and OR of the target, AND and OR of the baseline
 
 
@@ -210,18 +212,18 @@ def test_label_makes_each_epoch_once(labelled_run):
     names = sorted(path.name.rpartition("-")[0] for path in labelled_run.labels_dir.iterdir())
     assert [name for name in names if name.startswith("target")] == ["target-00000", "target-00001", "target-00003"]
     before = {path: path.stat().st_ino for path in labelled_run.labels_dir.iterdir()}
-    assert label(labelled_run) == []
+    assert label(plan(labelled_run)) == []
     assert before == {path: path.stat().st_ino for path in labelled_run.labels_dir.iterdir()}
 
 
 def test_label_epoch_waits_for_all_parts(ready_run):
-    units = plan(ready_run)[0]
+    units = plan(ready_run).units
     shutil.rmtree(ready_run.labels_dir)
     part_path(ready_run, units[-1]).unlink()
-    assert label_epoch(ready_run, "target", 3) is None
-    assert label_epoch(ready_run, "target", 1) is not None
+    assert label_epoch(plan(ready_run), "target", 3) is None
+    assert label_epoch(plan(ready_run), "target", 1) is not None
     part_path(ready_run, units[0]).unlink()  # of the baseline
-    assert label_epoch(ready_run, "target", 0) is None
+    assert label_epoch(plan(ready_run), "target", 0) is None
 
 
 def test_label_by_other_rules_replaces_the_old(ready_run):
@@ -229,16 +231,16 @@ def test_label_by_other_rules_replaces_the_old(ready_run):
     rules = replace(config.generalization, tau_factor=0.1)
     ready_run.update(config=replace(config, generalization=rules).to_json())
     before = {path.name for path in ready_run.labels_dir.glob("target-*")}
-    assert label(ready_run) == []
+    assert label(plan(ready_run)) == []
     after = {path.name for path in ready_run.labels_dir.glob("target-*")}
     assert len(before) == len(after) == 3 and before.isdisjoint(after)
 
 
 def test_label_names_and_deletes_a_damaged_part(ready_run):
     shutil.rmtree(ready_run.labels_dir)
-    path = part_path(ready_run, plan(ready_run)[0][-1])
+    path = part_path(ready_run, plan(ready_run).units[-1])
     path.write_bytes(path.read_bytes()[:-9])
-    problems = label(ready_run)
+    problems = label(plan(ready_run))
     assert len(problems) == 1 and str(path) in problems[0] and not path.exists()
     assert len(list(ready_run.labels_dir.glob("target-*"))) == 2
 
@@ -247,10 +249,10 @@ def test_label_rebuilds_damaged_labels(ready_run):
     table = next(ready_run.labels_dir.glob("target-*")) / "strengths.parquet"
     good = read_table(table)
     table.write_bytes(table.read_bytes()[:-9])
-    assert label(ready_run) == []
+    assert label(plan(ready_run)) == []
     assert read_table(table).equals(good)
     table.unlink()
-    assert label(ready_run) == []
+    assert label(plan(ready_run)) == []
     assert read_table(table).equals(good)
 
 

@@ -14,10 +14,10 @@ from interdash.figures.measures import measures as drawn
 from interdash.interaction_measures import by_sample, measure_table
 from interdash.loading import lacking, refresh, seal
 from interdash.network_measures import Measure, measures_of
-from interdash.parts import read_table
 from interdash.recorder import Recorder
 from interdash.spec import Spec
 from interdash.store import open_sealed, open_store
+from interdash.tables_on_disk import read_table
 from interdash.variables import table_variables
 
 EFFECTS = np.array([[[0.0, 3.0, -1.0, 0.1], [0.0, 0, 2, 0]], [[0.0, 0.1, 0, 0], [0, 0, 0, 0.2]]])

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from interdash import generalization, queries, queries_compare, queries_sample, subsets, vectors
-from interdash.parts import part_path, plan, read_part
+from interdash.parts import part_path, read_part
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.store import open_store
 
@@ -187,7 +188,7 @@ def test_difference(hand_made):
 @pytest.fixture(scope="module")
 def target(labelled_run):
     """Columns of all parts of the target at epoch 3."""
-    units = [unit for unit in plan(labelled_run)[0] if (unit.network, unit.epoch) == ("target", 3)]
+    units = [unit for unit in plan(labelled_run).units if (unit.network, unit.epoch) == ("target", 3)]
     read = [read_part(labelled_run, unit) for unit in units]
     return {name: np.concatenate([part[name] for part in read]) for name in read[0]}
 
@@ -237,7 +238,7 @@ def test_vectors_outputs(small_store, labelled_run, target):
 def test_vectors_pass_over_a_damaged_part(small_store, labelled_run, tmp_path):
     run = Run(tmp_path / "tiny")
     shutil.copytree(labelled_run.path, run.path)
-    path = part_path(run, plan(run)[0][3])  # target, epoch 0, samples 0 to 24
+    path = part_path(run, plan(run).units[3])  # target, epoch 0, samples 0 to 24
     path.write_bytes(path.read_bytes()[:-9])
     for kind, subset in itertools.product(("and", "or"), range(1, 16)):
         whole = vectors.interaction_life(small_store, labelled_run, 3, kind, subset)

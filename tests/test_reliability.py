@@ -17,10 +17,13 @@ import pytest
 from interdash import labelling
 from interdash.extraction import extract
 from interdash.loading import refresh
-from interdash.parts import VECTORS, finished, plan, read_part, read_table
+from interdash.parts import VECTORS, finished, read_part
 from interdash.pipeline import extract_and_label
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.store import open_store
+from interdash.tables_on_disk import read_table
+from interdash.work import Work
 from tests.conftest import PATIENCE
 
 KILLS = 10
@@ -28,7 +31,7 @@ KILLS = 10
 
 def rows_of(run):
     """Returns every number that extraction and labelling made, by unit and by label table."""
-    parts = {unit.name: read_part(run, unit) for unit in plan(run)[0]}
+    parts = {unit.name: read_part(run, unit) for unit in plan(run).units}
     labels = {
         f"{path.parent.name}/{path.stem}": read_table(path).drop_columns(["seconds"] if path.stem == "units" else [])
         for path in run.labels_dir.rglob("*.parquet")
@@ -80,7 +83,7 @@ def start_in_process(run):
 @pytest.mark.slow
 def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelled_run):
     """kill -9 of the parent alone: its workers must not outlive it; finished parts stay as they are."""
-    rng, inodes, total = np.random.default_rng(0), {}, len(plan(fresh_run)[0])
+    rng, inodes, total = np.random.default_rng(0), {}, len(plan(fresh_run).units)
     for kill in range(KILLS):
         process = Command(fresh_run) if kill in (2, 5) else start_in_process(fresh_run)
         # a run this small would be over within a second of work: kill after 0 to 2 more units, at a random moment
@@ -98,7 +101,7 @@ def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelle
             child.wait(timeout=PATIENCE)
         for path in fresh_run.parts_dir.glob("*.parquet"):
             assert inodes.setdefault(path.name, path.stat().st_ino) == path.stat().st_ino, f"{path} was made twice"
-    missing = total - len(finished(fresh_run, plan(fresh_run)[0]))
+    missing = total - len(finished(fresh_run, plan(fresh_run).units))
     outcome = extract_and_label(fresh_run, workers=0)
     assert len(outcome.computed) == missing and outcome.problems == []
     for name, inode in inodes.items():
@@ -133,7 +136,7 @@ def test_full_disk_is_said_and_resumed_from(trained_run, labelled_run, tmp_path)
         process = start_extract(run, "--workers", "0")
         _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1 and "Error: the disk is full: could not write" in err and "Traceback" not in err
-        units = plan(run)[0]
+        units = plan(run).units
         safe = finished(run, units)
         assert 0 < len(safe) < len(units)
         for unit in safe:
@@ -159,7 +162,7 @@ def test_two_extractions_share_the_work(fresh_run, labelled_run):
 
 def test_two_extractions_in_threads_compute_every_unit_once(fresh_run):
     outcomes = []
-    threads = [threading.Thread(target=lambda: outcomes.append(extract(fresh_run, workers=0))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: outcomes.append(extract(Work(fresh_run, workers=0)))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -193,7 +196,7 @@ def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
 
 def test_labelling_twice_at_once_makes_the_same_rows(ready_run, labelled_run):
     shutil.rmtree(ready_run.labels_dir)
-    threads = [threading.Thread(target=labelling.label, args=(ready_run,)) for _ in range(3)]
+    threads = [threading.Thread(target=labelling.label, args=(plan(ready_run),)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -207,4 +210,4 @@ def test_a_copied_run_is_ready_as_it_is(ready_run, tmp_path):
     shutil.copytree(ready_run.path, copy.path)
     outcome = extract_and_label(copy, workers=0)
     assert outcome.computed == [] and len(outcome.found) == 12
-    assert {name for name in read_part(copy, plan(copy)[0][0]) if name in VECTORS} == set(VECTORS)
+    assert {name for name in read_part(copy, plan(copy).units[0]) if name in VECTORS} == set(VECTORS)

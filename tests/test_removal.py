@@ -6,7 +6,8 @@ from scipy import stats
 from benchmarks import planted
 from interdash import generalization, removal
 from interdash.interactions import matched_outputs
-from interdash.parts import plan, read_part
+from interdash.parts import read_part
+from interdash.plan import plan
 from interdash.sparsify import sparse_split
 
 # Two samples, n = 2, AND and OR; index = bitmask, orders 0, 1, 1, 2. Salient: all that are not 0.
@@ -154,7 +155,7 @@ def test_with_nothing_removed_the_loss_is_the_cross_entropy(labelled_run, small_
         expected = torch.nn.functional.cross_entropy(logits, explained.labels, reduction="none").numpy()
         parts = [
             read_part(labelled_run, unit, ("v_full", "i_and", "i_or"))
-            for unit in plan(labelled_run)[0]
+            for unit in plan(labelled_run).units
             if (unit.network, unit.epoch) == (network, epoch)
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from interdash import cli, generalization, labelling, queries_removal, robustness
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.loading import refresh
-from interdash.parts import plan
+from interdash.plan import plan
 from interdash.robustness import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
 from interdash.store import open_store
 
@@ -104,7 +104,7 @@ def test_noise_floor_of_a_run(labelled_run, small_store):
         np.testing.assert_allclose(rows.sort_values("epoch")["power"], stored["power"])
     off = frame[frame["comparison"] == "sign_test"]
     assert (off["overlap"] == 1).all() and (off["other_power"] >= off["power"]).all()
-    used = {unit.name for unit in plan(labelled_run)[0] if unit.epoch != 1}
+    used = {unit.name for unit in plan(labelled_run).units if unit.epoch != 1}
     assert set(notes["units"]) == used
 
 
@@ -125,7 +125,7 @@ def reader(run):
     from interdash.parts import read_part
 
     def read(network, epoch):
-        units = [u for u in plan(run)[0] if u.network == network and epoch in (u.epoch, -1)]
+        units = [u for u in plan(run).units if u.network == network and epoch in (u.epoch, -1)]
         parts = [read_part(run, unit, robustness.COLUMNS) for unit in units]
         return {name: np.concatenate([part[name] for part in parts]) for name in robustness.COLUMNS}
 
@@ -173,10 +173,10 @@ def test_noise_floor_is_stored_loaded_and_discarded_when_outdated(ready_run):
     store = open_store()
     refresh(store, ready_run)
     assert queries_removal.robustness(store, "tiny")["samples"].unique().tolist() == [8]
-    assert labelling.label(ready_run) == [] and newer.exists()
+    assert labelling.label(plan(ready_run)) == [] and newer.exists()
     rules = replace(ready_run.config.generalization, tau_factor=0.1)
     ready_run.update(config=replace(ready_run.config, generalization=rules).to_json())
-    assert labelling.label(ready_run) == [] and not newer.exists()
+    assert labelling.label(plan(ready_run)) == [] and not newer.exists()
     refresh(store, ready_run)
     assert queries_removal.robustness(store, "tiny").empty
     store.close()
@@ -186,7 +186,7 @@ def test_damaged_noise_floor_is_discarded(ready_run):
     folder = store_noise_floor(ready_run, *noise_floor(ready_run, samples_per_split=3, epochs=1))
     path = folder / "robustness.parquet"
     path.write_bytes(path.read_bytes()[:-9])
-    assert labelling.label(ready_run) == [] and not folder.exists()
+    assert labelling.label(plan(ready_run)) == [] and not folder.exists()
 
 
 def test_noise_floor_needs_parts_and_sensible_numbers(fresh_run, labelled_run):

@@ -1,10 +1,13 @@
 """The commands about files: verify, gc, compact, archive and restore, and what a bit flip does to each."""
 
+import io
 import json
 import os
 import random
+import re
 import shutil
 import tarfile
+import zipfile
 
 import pytest
 from click.testing import CliRunner
@@ -14,11 +17,11 @@ from interdash import retention
 from interdash.archive import archive, restore
 from interdash.cli import commands
 from interdash.files import DamagedFileError, checksum_holds, with_checksum
-from interdash.loading import refresh
-from interdash.packs import pack_path
-from interdash.parts import finished, part_path, plan, read_part, read_vectors
+from interdash.loading import refresh, seal
+from interdash.parts import finished, pack_path, part_path, read_part, read_vectors
 from interdash.pipeline import extract_and_label
-from interdash.queries import interactions
+from interdash.plan import plan
+from interdash.queries_sample import interactions
 from interdash.runs import Run
 from interdash.state import state
 from interdash.store import open_store
@@ -78,6 +81,15 @@ def test_any_flipped_bit_is_found(ready_run):
     assert verify(ready_run).ok
 
 
+def test_a_flipped_bit_of_a_sealed_file_is_found(ready_run):
+    path = seal(ready_run, ready_run.path / "tiny.duckdb")
+    assert verify(ready_run).ok
+    flip(path, path.stat().st_size // 2, 3)
+    assert re.search(
+        "tiny.duckdb is damaged .*; make it again with `interdash load tiny`", verify(ready_run).damaged[0]
+    )
+
+
 def json_equal(path, good):
     try:
         return json.loads(path.read_bytes()) == json.loads(good)
@@ -103,7 +115,7 @@ def test_checksum_is_of_the_meaning():
 
 
 def test_verify_tells_what_is_missing(ready_run):
-    units = plan(ready_run)[0]
+    units = plan(ready_run).units
     part_path(ready_run, units[-1]).unlink()
     shutil.rmtree(next(ready_run.labels_dir.glob("target-00001-*")))
     ready_run.checkpoint_path("target", 0).unlink()
@@ -139,7 +151,7 @@ def test_gc_says_first_and_deletes_what_is_left_over(ready_run):
     orphan.write_bytes(b"12345")
     labels = ready_run.labels_dir / "target-00009-0123456789abcdef"
     labels.mkdir()
-    units = plan(ready_run)[0]
+    units = plan(ready_run).units
     part_path(ready_run, units[0]).rename(ready_run.path / "aside")
     locks = [ready_run.parts_dir / "locks" / f"{unit.name}.lock" for unit in units[:2]]
     locks[0].parent.mkdir(exist_ok=True)
@@ -179,14 +191,14 @@ def test_nothing_is_touched_beside_an_extraction(ready_run, tmp_path):
 def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
     root, undisturbed = ready_run.path.parent, files_of(ready_run)
     assert command("gc", "tiny", "--root", root, "--drop-vectors", "1", "--delete").exit_code == 0
-    gone = [unit for unit in plan(ready_run)[0] if (unit.network, unit.epoch) == ("target", 1)]
+    gone = [unit for unit in plan(ready_run).units if (unit.network, unit.epoch) == ("target", 1)]
     assert not any(part_path(ready_run, unit).exists() for unit in gone)
     assert state(ready_run).word == "ready" and verify(ready_run).ok
     assert extract_and_label(ready_run, workers=0).computed == []
     with pytest.raises(
         FileNotFoundError, match=r"vectors of target at epoch 1 were dropped .* --want-vectors 1 --delete"
     ):
-        read_vectors(part_path(ready_run, gone[0]), 0)
+        read_vectors(ready_run, gone[0], 0)
     store = open_store()
     assert refresh(store, ready_run) == 5 and store.problems["tiny"] == []
     strongest = interactions(store, "tiny", 1, 3).iloc[0]
@@ -219,7 +231,7 @@ def test_vectors_are_dropped_only_where_labels_are(ready_run):
 def test_packs_read_as_the_parts_did(ready_run, labelled_run):
     root = ready_run.path.parent
     assert command("compact", "tiny", "--root", root).exit_code == 0
-    units = plan(ready_run)[0]
+    units = plan(ready_run).units
     assert len(list(ready_run.parts_dir.iterdir())) - (ready_run.parts_dir / "locks").exists() == 4
     assert finished(ready_run, units) == set(units) and verify(ready_run).ok and verify(ready_run).left_over == []
     for unit in units:
@@ -231,7 +243,7 @@ def test_packs_read_as_the_parts_did(ready_run, labelled_run):
 
 
 def test_a_kill_while_packing_is_mended(ready_run, labelled_run):
-    unit = plan(ready_run)[0][-1]
+    unit = plan(ready_run).units[-1]
     retention.compact(ready_run)
     shutil.copy(part_path(labelled_run, unit), part_path(ready_run, unit))
     assert retention.compact(ready_run) == [] and not part_path(ready_run, unit).exists()
@@ -239,15 +251,54 @@ def test_a_kill_while_packing_is_mended(ready_run, labelled_run):
 
 
 def test_a_damaged_pack_costs_only_the_damaged_part(ready_run):
-    units = plan(ready_run)[0]
+    units, before = plan(ready_run).units, files_of(ready_run)
     retention.compact(ready_run)
-    path = pack_path(part_path(ready_run, units[-1]))
+    path = pack_path(ready_run, units[-1])
     flip(path, 200, 3)  # in the first part of the epoch
     assert "is damaged" in verify(ready_run).damaged[0]
     outcome = extract_and_label(ready_run, workers=0)
-    first = next(unit for unit in units if pack_path(part_path(ready_run, unit)) == path)
+    first = next(unit for unit in units if pack_path(ready_run, unit) == path)
     assert outcome.computed == [first] and not path.exists() and verify(ready_run).ok
+    assert part_path(ready_run, units[-1]).read_bytes() == before[f"parts/{units[-1].name}.parquet"]
     assert retention.compact(ready_run) == [path]
+    flip(path, path.stat().st_size - 300, 3)  # in the footer, which describes all parts
+    assert extract_and_label(ready_run, workers=0).computed == [unit for unit in units if unit.pack == path.stem]
+
+
+def test_the_zip_packs_of_an_older_version_are_unpacked(ready_run, labelled_run):
+    units, before = plan(ready_run).units, files_of(ready_run)
+    for pack in {unit.pack for unit in units}:
+        with zipfile.ZipFile(ready_run.parts_dir / f"{pack}.zip", "w") as archived:
+            for unit in (unit for unit in units if unit.pack == pack):
+                archived.write(part_path(ready_run, unit), f"{unit.name}.parquet")
+                part_path(ready_run, unit).unlink()
+    assert state(ready_run).text == "partial: 100 % of the units; `interdash extract tiny` goes on"
+    with pytest.raises(FileNotFoundError, match="make it with `interdash extract tiny`"):
+        read_vectors(ready_run, units[0], 0)
+    assert not [item for item in retention.collect(ready_run) if item.kind == "orphaned part"]
+    said = command("extract", "tiny", "--root", ready_run.path.parent)
+    assert said.exit_code == 0 and "to extract: nothing, all units are there" in said.stderr
+    after = files_of(ready_run)
+    assert {name: after[name] for name in before if name.startswith("parts/")} == {
+        name: content for name, content in before.items() if name.startswith("parts/")
+    }
+    assert not list(ready_run.parts_dir.glob("*.zip"))
+
+
+def test_a_damaged_zip_pack_costs_only_what_is_damaged(ready_run):
+    units = plan(ready_run).units
+    epoch = [unit for unit in units if unit.pack == units[-1].pack]
+    path = ready_run.parts_dir / f"{units[-1].pack}.zip"
+    with zipfile.ZipFile(path, "w") as archived:
+        for unit in epoch:
+            archived.write(part_path(ready_run, unit), f"{unit.name}.parquet")
+            part_path(ready_run, unit).unlink()
+    flip(path, 500, 3)  # in the first part
+    (ready_run.parts_dir / "other.zip").write_bytes(b"no archive")
+    outcome = extract_and_label(ready_run, workers=0)
+    assert outcome.computed == epoch[:1]
+    assert f"{epoch[0].name}.parquet in {path} is damaged" in " ".join(outcome.problems)
+    assert "other.zip is damaged" in " ".join(outcome.problems) and verify(ready_run).ok
 
 
 def test_archive_and_back_bit_for_bit(ready_run, tmp_path):
@@ -271,12 +322,13 @@ def test_a_damaged_archive_replaces_nothing(ready_run, tmp_path):
     good, before, root = file.read_bytes(), files_of(ready_run), ready_run.path.parent
     with tarfile.open(file) as packed:
         spans = [(member.offset_data, member.size) for member in packed if member.size]
-    for first, size in rng.sample(spans, 12):
+    for first, size in [*rng.sample(spans, 11), spans[-1]]:
         flip(file, first + rng.randrange(size), rng.randrange(8))
         with pytest.raises(DamagedFileError, match=r"tiny.tar is damaged \(.*\); nothing was replaced"):
             restore(file, root, replace=True)
         file.write_bytes(good)
-    for cut in (0, 10, len(good) // 2, len(good) - 20_000):
+    start = spans[-1][0] - 512  # of the header of run.json, which is the last file
+    for cut in (0, 10, len(good) // 2, start, start + 600):
         file.write_bytes(good[:cut])
         with pytest.raises(DamagedFileError, match="nothing was replaced"):
             restore(file, root, replace=True)
@@ -285,19 +337,44 @@ def test_a_damaged_archive_replaces_nothing(ready_run, tmp_path):
         restore(tmp_path / "none.tar", root)
 
 
-def test_an_archive_cannot_write_outside(ready_run, tmp_path):
-    """Names and hashes agree, but a member climbs out of the folder."""
-    file = tmp_path / "evil.tar"
-    (tmp_path / "content").write_bytes(b"evil")
-    files = {"../outside": [4, "0" * 64]}
-    index = with_checksum({"format": 1, "interdash": "0", "run": "tiny", "files": files})
-    (tmp_path / "index").write_text(json.dumps(index))
-    with tarfile.open(file, "w") as made:
-        made.add(tmp_path / "content", "../outside")
-        made.add(tmp_path / "index", "interdash-archive.json")
-    with pytest.raises(DamagedFileError, match=r"'../outside' is no file inside a run"):
-        restore(file, tmp_path / "root")
-    assert not (tmp_path / "outside").exists()
+def packed_by_hand(file, members, links=()):
+    """Writes a tar file of contents by name, and of links from a name to a target."""
+    with tarfile.open(file, "w") as packed:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+        for name, target in links:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            packed.addfile(member)
+    return file
+
+
+def test_an_archive_cannot_write_outside(tmp_path):
+    root, old = tmp_path / "root", {"interdash-archive.json": b'{"run": "tiny"}'}
+    cases = [
+        ({"../outside": b"evil"} | old, r"'\.\./outside' would be extracted to .*, which is outside the destination"),
+        ({"tiny/../../outside": b"evil", "tiny/run.json": b"{}"}, "which is outside the destination"),
+        ({"../outside": b"evil", "tiny/run.json": b"{}"}, r"'\.\./outside' is no file inside a run"),
+        ({"../run.json": b"{}"}, r"'\.\.' cannot name a run"),
+        ({"interdash-archive.json": b'{"run": "../outside"}'}, r"'\.\./outside' cannot name a run"),
+        ({"tiny/notes": b"", "other/run.json": b"{}"}, "'tiny/notes' is no file inside a run"),
+        ({"tiny/run.json": b"{}", "tiny/notes": b""}, "it does not end with the run.json of a run"),
+    ]
+    for number, (members, message) in enumerate(cases):
+        with pytest.raises(DamagedFileError, match=message):
+            restore(packed_by_hand(tmp_path / f"{number}.tar", members), root)
+    link = packed_by_hand(tmp_path / "link.tar", {}, [("tiny/parts", "/etc"), ("tiny/run.json", "/etc/passwd")])
+    with pytest.raises(DamagedFileError, match="'tiny/parts' is no file inside a run"):
+        restore(link, root)
+    assert not (tmp_path / "outside").exists() and not any(root.glob("*"))
+
+
+def test_an_archive_of_an_older_version_is_brought_back(ready_run, tmp_path):
+    members = files_of(ready_run) | {"interdash-archive.json": b'{"format": 1, "run": "tiny", "files": {}}'}
+    run = restore(packed_by_hand(tmp_path / "old.tar", members), tmp_path / "other")
+    assert run.name == "tiny" and files_of(run) == files_of(ready_run)
 
 
 def test_a_damaged_run_is_not_archived(ready_run, tmp_path):

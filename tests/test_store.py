@@ -24,10 +24,12 @@ from interdash import (
 from interdash.details import LONG, Rows, rows_of
 from interdash.files import DamagedFileError
 from interdash.loading import drop, refresh, seal
-from interdash.parts import part_path, plan, read_table, write_table
+from interdash.parts import part_path
+from interdash.plan import plan
 from interdash.runs import Run
 from interdash.store import TABLES, open_sealed, open_store
 from interdash.table_export import column_units, export_tables
+from interdash.tables_on_disk import read_table, write_table
 
 
 @pytest.fixture
@@ -75,12 +77,12 @@ def test_refresh_names_damaged_labels_and_serves_the_rest(empty, ready_run):
     assert len(empty.problems["tiny"]) == 1
     assert str(path) in empty.problems["tiny"][0] and "`interdash extract tiny`" in empty.problems["tiny"][0]
     assert empty.fetch("SELECT count(DISTINCT epoch) FROM networks WHERE network = 'target'") == [(2,)]
-    labelling.label(ready_run)
+    labelling.label(plan(ready_run))
     assert refresh(empty, ready_run) == 1 and empty.problems["tiny"] == []
 
 
 def test_refresh_of_another_format_names_the_command(empty, ready_run, monkeypatch):
-    monkeypatch.setattr("interdash.parts.FORMAT", 2)
+    monkeypatch.setattr("interdash.tables_on_disk.FORMAT", 2)
     assert refresh(empty, ready_run) == 0
     assert "reads format 2; make it again with `interdash extract tiny`" in empty.problems["tiny"][0]
 
@@ -268,8 +270,8 @@ def test_dashboard_side_does_not_import_torch():
 
 def test_units_of_the_store_name_their_parts(small_store, labelled_run):
     names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
-    assert names == {unit.name for unit in plan(labelled_run)[0]}
-    assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run)[0])
+    assert names == {unit.name for unit in plan(labelled_run).units}
+    assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run).units)
 
 
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
@@ -427,7 +429,7 @@ def test_a_sealed_run_compares_with_one_that_is_not(sealed_run, small_store, tmp
 
 def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_path, monkeypatch):
     table = read_table(next(labelled_run.labels_dir.glob("target-00003-*")) / "interactions.parquet")
-    monkeypatch.setattr("interdash.parts.ROWS_PER_GROUP", 50)
+    monkeypatch.setattr("interdash.tables_on_disk.ROWS_PER_GROUP", 50)
     write_table(tmp_path / "interactions.parquet", table, {})
     found = read_table(tmp_path / "interactions.parquet", where=("sample", 7))
     assert 0 < found.num_rows <= 100 < table.num_rows

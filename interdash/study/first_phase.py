@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from interdash import published
-from interdash.parts import digest, plan
+from interdash.parts import digest
+from interdash.plan import plan
 from interdash.robustness import Choice, Games, stored_games
 from interdash.runs import Run
 from interdash.study.measures import HIGH, searched_fall
@@ -28,7 +29,7 @@ def first_phase(
     Baseline network and τ follow the solver. `falls` has for each solver how far non-generalizable strength falls, see
     `measures.searched_fall`. `ratio` is the median over samples of published / certified objective.
     """
-    games = stored_games(run, samples_per_split)
+    games = stored_games(plan(run), samples_per_split)
     rules, split = run.config.generalization, run.config.split
     epochs = [epoch for epoch in run.checkpoint_epochs("target") if epoch <= last_epoch]
     found: dict[str, Any] = {"run": run.name, "samples": len(games.rows), "epochs": epochs}
@@ -48,7 +49,7 @@ def first_phase(
 def name_of(run: Run) -> str:
     """Returns a digest of all that the comparison depends on: the run's units and rules, and the code of it."""
     code = [Path(file).read_text(encoding="utf-8") for file in (published.__file__, __file__)]
-    units = sorted(unit.name for unit in plan(run)[0] if unit.network in ("target", "baseline-0"))
+    units = sorted(unit.name for unit in plan(run).units if unit.network in ("target", "baseline-0"))
     return digest(units, asdict(run.config.generalization), asdict(run.config.split), code)
 
 
