@@ -5,8 +5,8 @@
 Each PDF is one page of the venue's width, its fonts embedded TrueType, its text selectable and inside the page, no two
 words over each other; bitmaps are named. From the SVG: no text below 6 pt, the legend above all plots. The first run
 is drawn at all venues, and at `FEW` in the cases of `CASES`, compared with itself among them; the other runs (one on
-texts, one on tables) at `FEW`. `--pages` keeps PDFs; `--latex` compiles every pgfplots source, the snippets and the
-tables with pdflatex, where an overfull box is a failure. Writes benchmarks/results/figures.json.
+texts, one on tables) at `FEW`. `--pages` keeps PDFs; `--latex` compiles the snippets and the tables with
+pdflatex, where an overfull box is a failure. Writes benchmarks/results/figures.json.
 """
 
 import argparse
@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from interdash import bundle, drawings, tables
-from interdash.figures import export, pgfplots, venues
+from interdash import bundle, tables
+from interdash.asking import Ask
+from interdash.figures import catalogue, export, venues
+from interdash.figures.choice import Choice
 from interdash.latex import PREAMBLE
 from interdash.loading import refresh
 from interdash.runs import Run
@@ -124,12 +126,12 @@ def look(store: Store, run: Run, twin: Run, others: list[Run], chosen: list[str]
     """Returns what is wrong with each figure at each venue and in each case, and which hold bitmaps."""
     found: dict[str, Any] = {"pages": 0, "venues": len(chosen), "problems": {}, "with bitmaps": set()}
     few = [venue for venue in FEW if venue in chosen] or chosen[:1]
-    compared = {"compared": ({"runs": (twin.name,)}, {})}
+    compared: dict[str, Any] = {"compared": ({"runs": (twin.name,)}, {})}
     for venue in chosen:
         _look(store, run, bundle.Settings(("all", PANELS), venue), f"{run.name}-{venue}", folder, found)
     for case, (choice, looks) in (CASES | compared).items():
         for venue in few:
-            settings = bundle.Settings(("all", PANELS), venue, looks=looks, choice=drawings.Choice(**choice))
+            settings = bundle.Settings(("all", PANELS), venue, looks=looks, choice=Choice(**choice))
             _look(store, run, settings, f"{run.name}-{case}-{venue}", folder, found)
     for other in others:
         for venue in few:
@@ -159,18 +161,19 @@ def _look(store: Store, run: Run, settings: bundle.Settings, stem: str, folder: 
 def times(store: Store, run: Run) -> dict[str, Any]:
     """Returns seconds of twelve figures in three formats after the first, and of one more."""
     settings = bundle.Settings(venue="icml", formats=("pdf", "svg", "png"))
-    names = drawings.names(store, run, settings.choice)[:12]
+    ask = Ask(run, store)
+    names = catalogue.names(ask, settings.choice)[:12]
     start = time.perf_counter()
-    export.render(drawings.chosen(store, run, names[0], settings.choice).printed(settings.size))
+    export.render(bundle.printed(catalogue.drawing(ask, names[0], settings.choice), settings.size))
     first = time.perf_counter() - start
     start = time.perf_counter()
-    drawn = {name: drawings.chosen(store, run, name, settings.choice) for name in names}
+    drawn = {name: catalogue.drawing(ask, name, settings.choice) for name in names}
     files = [len(content) for _, content in bundle.figure_files(drawn, settings)]
     twelve = time.perf_counter() - start
     more = []
     for name in names:
         start = time.perf_counter()
-        export.render(drawings.chosen(store, run, name, settings.choice).printed(settings.size))
+        export.render(bundle.printed(catalogue.drawing(ask, name, settings.choice), settings.size))
         more.append(time.perf_counter() - start)
     return {
         "figures": len(names),
@@ -182,32 +185,23 @@ def times(store: Store, run: Run) -> dict[str, Any]:
 
 
 def compiled(store: Store, run: Run, folder: Path) -> dict[str, Any]:
-    """Returns which LaTeX of a bundle pdflatex compiles: each pgfplots source, figures.tex, and the tables."""
+    """Returns what pdflatex says against the LaTeX of a bundle: figures.tex and the tables in one document."""
     settings = bundle.Settings(("all", PANELS), "icml-column", ("pdf",))
     (folder / "figures").mkdir()
-    texts: dict[str, str] = {}
     drawn = bundle.chosen(store, run, settings)
-    for name, content in bundle.figure_files(drawn, settings, sources=True):
-        if name.startswith("pgfplots/"):
-            texts[Path(name).stem] = pgfplots.document(content.decode())
-        else:
-            (folder / name).write_bytes(content)
+    for name, content in bundle.figure_files(drawn, settings):
+        (folder / name).write_bytes(content)
     found = tables.tables(store, [run.name])
     parts = [tables.booktabs(table, tables.CAPTIONS[name], name) for name, table in found.items()]
     text_width = r"\usepackage[textwidth=5.5in]{geometry}"  # of NeurIPS, the narrowest page of one column
     body = bundle.latex(run, drawn, settings).replace("{figure*}", "{figure}") + "\\clearpage\n".join(parts)
     body = body.replace(r"\end{figure}", "\\end{figure}\\clearpage")
-    texts["snippets"] = (
-        f"\\documentclass{{article}}{PREAMBLE}{text_width}\\begin{{document}}\n{body}\\end{{document}}\n"
-    )
-    failed = {}
-    for name, text in texts.items():
-        (folder / f"{name}.tex").write_text(text)
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
-        ran = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
-        if wrong := re.findall(r"^(?:! |Overfull \\hbox).*", ran.stdout.decode(errors="replace"), re.MULTILINE):
-            failed[name] = wrong[:2]
-    return {"documents": len(texts), "failed": failed}
+    text = f"\\documentclass{{article}}{PREAMBLE}{text_width}\\begin{{document}}\n{body}\\end{{document}}\n"
+    (folder / "snippets.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "snippets.tex"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
+    wrong = re.findall(r"^(?:! |Overfull \\hbox).*", ran.stdout.decode(errors="replace"), re.MULTILINE)
+    return {"documents": 1, "failed": {"snippets": wrong[:2]} if wrong else {}}
 
 
 def main() -> None:
@@ -239,7 +233,7 @@ def main() -> None:
         if "latex" in wanted:
             if shutil.which("pdflatex") is None:
                 parser.error(
-                    "pdflatex is missing; install it with `apt-get install texlive-pictures`, or leave out --latex"
+                    "pdflatex is missing; run `apt-get install texlive-latex-recommended`, or leave out --latex"
                 )
             result["latex"] = compiled(store, run, Path(scratch))
     export.close()

@@ -5,19 +5,17 @@ commands.md from the command line, the last table of published-code.md from the 
 one of them is stale.
 """
 
-import importlib
 import inspect
 import json
-import pkgutil
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import plotly.graph_objects as go
 
-from interdash import cli, figures, ui
+from interdash import cli, ui
+from interdash.figures import catalogue
+from interdash.figures.chart import Chart
 from interdash.store import open_store
 from interdash.table_export import column_units
 
@@ -67,29 +65,19 @@ def tables() -> str:
     return text
 
 
-def all_figures() -> dict[str, Callable[..., go.Figure]]:
-    """Returns the figure functions by name."""
-    names = [found.name for found in pkgutil.iter_modules(figures.__path__)]
-    modules = [importlib.import_module(f"interdash.figures.{name}") for name in names]
-    return {figure.__name__: figure for module in modules for figure in getattr(module, "FIGURES", ())}
-
-
 def charts() -> str:
     """Returns caption and "how to read" of every chart, page by page."""
-    left, text = all_figures(), CHARTS
-    for stem, title in ui.pages().items():
-        source = (ui.FOLDER / f"{stem}.py").read_text(encoding="utf-8")
-        asked = dict.fromkeys(re.findall(r"ui\.show\(\s*\w+\.(\w+)", source))
-        shown = [left.pop(name) for name in asked if name in left]
-        text += f"\n## Page {title}\n" if shown else ""
-        text += "".join(map(chart, shown))
-    return text + "\n## In files only\n" + "".join(map(chart, left.values())) + TOGETHER
+    pages = {stem: f"Page {title}" for stem, title in ui.pages().items()} | {"": "In files only"}
+    text = CHARTS
+    for stem, title in pages.items():
+        sections = [chart(each) for each in catalogue.CHARTS if each.page == stem]
+        text += f"\n## {title}\n{''.join(sections)}" if sections else ""
+    return text + TOGETHER
 
 
-def chart(figure: Callable[..., go.Figure]) -> str:
+def chart(each: Chart) -> str:
     """Returns the section of one chart."""
-    caption, how = ui.explanation(figure)
-    return f"{MARK}{figure.__name__}\n\n{caption}\n\n**How to read:** {how}\n"
+    return f"{MARK}{each.name}\n\n{each.caption}\n\n**How to read:** {each.how_to_read}\n"
 
 
 def commands() -> str:

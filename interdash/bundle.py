@@ -1,7 +1,7 @@
 """The figures of a run as files for a paper, with the rows behind them, LaTeX, and how they were made.
 
-A bundle is a zip: `figures/`, `pgfplots/` (lines and bars), `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown),
-`figures.tex` and `provenance.json`, from which the same bundle is made again; rows that are not the same are named.
+A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown), `figures.tex` and
+`provenance.json`, from which the same bundle is made again; rows that are not the same are named.
 """
 
 import hashlib
@@ -18,9 +18,12 @@ from typing import Any
 
 import pandas as pd
 
-from interdash import drawings, parts, tables, tables_on_disk
-from interdash.drawings import Choice, Drawing, Panels
-from interdash.figures import export, pgfplots, venues
+from interdash import parts, tables, tables_on_disk
+from interdash.asking import Ask
+from interdash.figures import catalogue, choice, export, panels, paper, venues
+from interdash.figures.catalogue import Panels
+from interdash.figures.chart import Drawing
+from interdash.figures.choice import Choice
 from interdash.files import DamagedFileError
 from interdash.latex import escaped
 from interdash.runs import Run
@@ -77,11 +80,10 @@ def resolved(store: Store, run: Run, settings: Settings) -> Settings:
     Raises:
         ValueError: a choice is not there.
     """
-    wanted: list[str] = []
+    ask, names = Ask(run, store), []
     for name in settings.figures:
-        wanted += drawings.offered(store, run, settings.choice) if name == "all" else [name]
-    choice = drawings.resolved(store, run, settings.choice)
-    return replace(settings, figures=tuple(dict.fromkeys(wanted)), choice=choice)
+        names += catalogue.offered(ask, settings.choice) if name == "all" else [name]
+    return replace(settings, figures=tuple(dict.fromkeys(names)), choice=choice.resolved(ask, settings.choice))
 
 
 def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Panels]:
@@ -90,29 +92,30 @@ def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Pa
     Raises:
         ValueError: there is no such figure.
     """
-    wanted = resolved(store, run, settings)
-    return {drawings.file_name(name): drawings.chosen(store, run, name, wanted.choice) for name in wanted.figures}
+    settings, ask = resolved(store, run, settings), Ask(run, store)
+    return {catalogue.file_name(name): catalogue.drawing(ask, name, settings.choice) for name in settings.figures}
 
 
-def figure_files(
-    drawn: Mapping[str, Drawing | Panels], settings: Settings, *, sources: bool = False
-) -> Iterator[tuple[str, bytes]]:
-    """Yields the figures' files: name and content; with `sources` also the pgfplots source of lines and bars."""
+def printed(drawing: Drawing | Panels, venue: venues.Venue) -> Any:
+    """Returns a figure, or several as panels of one, as it is printed at a venue."""
+    if isinstance(drawing, Panels):
+        return panels.composed([[part.figure() for part in row] for row in drawing.parts], venue)
+    return paper.printed(drawing.figure(), venue)
+
+
+def figure_files(drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """Yields the figures' files: name and content."""
     with ThreadPoolExecutor(1) as pool:  # while Chromium draws a figure, the next one is made
-        before: Iterator[tuple[str, bytes]] = iter(())
+        before: dict[str, Future[bytes]] = {}
         for name, drawing in drawn.items():
-            figure = drawing.printed(settings.size)
-            asked = {form: pool.submit(export.render, figure, form, dpi=settings.dpi) for form in settings.formats}
-            yield from before
-            before = _files(name, figure, asked, sources)
-        yield from before
-
-
-def _files(name: str, figure: Any, asked: Mapping[str, Future[bytes]], sources: bool) -> Iterator[tuple[str, bytes]]:
-    for form, file in asked.items():
-        yield f"figures/{name}.{form}", file.result()
-    if sources and (picture := pgfplots.source(figure)):
-        yield f"pgfplots/{name}.tex", picture.encode()
+            figure = printed(drawing, settings.size)
+            files = {
+                f"figures/{name}.{form}": pool.submit(export.render, figure, form, dpi=settings.dpi)
+                for form in settings.formats
+            }
+            yield from ((path, file.result()) for path, file in before.items())
+            before = files
+        yield from ((path, file.result()) for path, file in before.items())
 
 
 def bundle(
@@ -127,11 +130,10 @@ def bundle(
     settings = resolved(store, run, settings)
     drawn = chosen(store, run, settings)
     files: dict[str, bytes] = {}
-    for name, content in figure_files(drawn, settings, sources=True):
+    for name, content in figure_files(drawn, settings):
         files[name] = content
         if progress is not None:
-            made = sum(file.startswith("figures/") for file in files)
-            progress(made, len(drawn) * len(settings.formats))
+            progress(len(files), len(drawn) * len(settings.formats))
     rows: dict[str, str] = {}
     for name, drawing in drawn.items():
         for part, frame in drawing.rows.items():

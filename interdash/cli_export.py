@@ -153,7 +153,7 @@ def _settings(
     **choice: Any,
 ) -> Any:
     from interdash.bundle import Settings
-    from interdash.drawings import Choice
+    from interdash.figures.choice import Choice
 
     looks: dict[str, Any] = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
     looks["numbers"] = numbers

@@ -4,9 +4,10 @@ import html
 import json
 from datetime import date
 
-from interdash import drawings, tables
-from interdash.drawings import Choice
-from interdash.figures import export, theme
+from interdash import tables
+from interdash.asking import Ask
+from interdash.figures import catalogue, export, theme
+from interdash.figures.choice import Choice
 from interdash.runs import Run
 from interdash.store import Store
 
@@ -32,8 +33,9 @@ def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
     for name, table in tables.tables(store, [run.name, *choice.runs]).items():
         parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(tables.CAPTIONS[name])}</p>")
         parts.append(table.to_html(index=False, border=0))
-    for name in drawings.names(store, run, choice):
-        for drawing in drawings.each(store, run, name, choice):
+    ask = Ask(run, store)
+    for name in catalogue.names(ask, choice):
+        for drawing in catalogue.each(ask, name, choice):
             drawn = export.page(theme.themed(drawing.figure()), plotly_js=False).decode()
             words = f"{drawing.caption} How to read: {drawing.how_to_read}"
             parts.append(f"<figure>{drawn}<figcaption>{html.escape(words)}</figcaption></figure>")

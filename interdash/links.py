@@ -81,13 +81,19 @@ def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[st
     return found
 
 
-def sample(run: str, epoch: int, number: int) -> str:
+def sample(run: str, epoch: int, number: int, *, base: str | None = None) -> str:
     """Returns the address of one sample at an epoch, relative to any page of the dashboard.
 
     >>> sample("a&b", 8, 3)
     'sample?run=a%26b&epoch=8&sample=3'
+
+    `base` is the path below which the dashboard is served, behind a proxy: with it, the address holds anywhere.
+
+    >>> sample("a", 8, 3, base="/behind/proxy/")
+    '/behind/proxy/sample?run=a&epoch=8&sample=3'
     """
-    return f"sample?{urlencode({'run': run, 'epoch': epoch, 'sample': number})}"
+    address = f"sample?{urlencode({'run': run, 'epoch': epoch, 'sample': number})}"
+    return address if base is None else "/".join(["", *filter(None, [base.strip("/")]), address])
 
 
 def shown(text: str) -> str:

@@ -37,6 +37,16 @@ def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, netwo
     )
 
 
+def labelled_epochs(store: Store, run: str, *, network: str = "target") -> list[int]:
+    """Returns the epochs of a network that have interactions."""
+    return [
+        epoch
+        for (epoch,) in store.fetch(
+            "SELECT epoch FROM networks WHERE run = ? AND network = ? ORDER BY epoch", [run, network]
+        )
+    ]
+
+
 def chosen_epochs(store: Store, run: str, count: int = SIX) -> list[int]:
     """Returns up to `count` labelled epochs of the target: first, last, the peak of H, and others evenly in between."""
     rows = store.fetch(

@@ -2,7 +2,7 @@
 
     with ui.page("Dynamics") as page:
         epoch = ui.choose_epoch(page)
-        ui.show(dynamics.order_map, page.ask(queries.order_map, split="train"), key="order-map")
+        ui.show(page, "order_map", Choice(epoch=epoch, split="train"))
 
 Known trouble (no runs, an unknown run in the link, damaged files) is said in words, never as a stack trace.
 Everything chosen lies in the URL under a short name, so that the address is a link to what is on the screen.
@@ -22,13 +22,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from interdash import links, ui_data
+from interdash import links, queries, ui_data
 from interdash.figures.dynamics import FACTS
 from interdash.files import DamagedFileError, words
 from interdash.home import HOME
 from interdash.runs import Run
 from interdash.store import Store
-from interdash.ui_charts import CONFIG, alt_text, below, clicked, explanation, is_dark, show
+from interdash.ui_charts import CONFIG, alt_text, below, is_dark, show, show_view
 from interdash.ui_choose import (
     choose,
     choose_epoch,
@@ -42,13 +42,11 @@ from interdash.ui_choose import (
     choose_split,
     choose_types,
     keep,
-    labelled_epochs,
     need_labels,
-    pin_clicked,
     refuse,
     write,
 )
-from interdash.ui_data import Page, ask, load_ahead, namesakes, open_run, read_ahead, roots, run_names
+from interdash.ui_data import Page, load_ahead, namesakes, open_run, read_ahead, roots, run_names
 from interdash.ui_first import show_first_steps
 from interdash.ui_gallery import gallery
 from interdash.ui_preload import expect_charts
@@ -59,7 +57,6 @@ __all__ = [  # for pages
     "CONFIG",
     "Page",
     "alt_text",
-    "ask",
     "below",
     "choose",
     "choose_epoch",
@@ -71,20 +68,18 @@ __all__ = [  # for pages
     "choose_several",
     "choose_split",
     "choose_types",
-    "clicked",
-    "explanation",
     "gallery",
     "is_dark",
     "keep",
     "need_labels",
     "open_run",
-    "pin_clicked",
     "read_ahead",
     "refuse",
     "roots",
     "run_names",
     "sections",
     "show",
+    "show_view",
     "warn_of",
     "write",
 ]
@@ -123,7 +118,7 @@ def opened(run: Run) -> Page:
     store, version = load(run)
     found = Page(run, store, version)
     warn_of(store.problems.get(run.name, []))
-    if labelled_epochs(found):  # else `need_labels` says it
+    if found.ask(queries.labelled_epochs):  # else `need_labels` says it
         try:
             now = ui_data.unfinished(run)
         except KNOWN_TROUBLE as error:
@@ -160,7 +155,7 @@ def _say_news(run: Run, version: tuple[int, ...]) -> None:
 
 def _leave_behind(page: Page) -> None:
     """Takes epochs of the run that was looked at before out of the address, where this run does not have them."""
-    known = set(map(str, labelled_epochs(page)))
+    known = set(map(str, page.ask(queries.labelled_epochs)))
     for key in ("epoch", "epochs"):
         if key in st.query_params and not known.issuperset(st.query_params.get_all(key)):
             del st.query_params[key]

@@ -1,6 +1,5 @@
 """How a chart is shown, `ui.show`: with its caption, "how to read", rows, alt text and a picture to keep."""
 
-import inspect
 import io
 import pickle
 from collections.abc import Callable, Mapping
@@ -10,7 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from interdash.figures import theme
+from interdash import queries
+from interdash.figures import catalogue, theme
+from interdash.figures.chart import Chart
+from interdash.figures.choice import Choice
+from interdash.ui_data import Page
 
 CONFIG = {
     "displaylogo": False,
@@ -20,54 +23,55 @@ CONFIG = {
 }
 
 
-def show(
-    figure: Callable[..., go.Figure],
-    rows: pd.DataFrame | Mapping[str, pd.DataFrame],
-    *,
-    key: str,
-    on_select: Callable[[], None] | None = None,
-    note: str = "",
-    **options: Any,
-) -> Any:
-    """Draws one chart with caption, "how to read", its rows (CSV, Parquet), alt text and an SVG download.
+def show(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
+    """Draws a chart of the catalogue with caption, "how to read", its rows (CSV, Parquet), alt text and a picture.
 
     Args:
-        figure: the figure function; its docstring's first line is the caption, and a paragraph "How to read:" follows.
-        rows: what it draws, one frame or several by name, passed in this order.
-        key: name of the chart on the page and of the downloaded files.
-        on_select: callback of clicks; the points are in `st.session_state[key]["selection"]["points"]`.
-        note: what the caption adds, such as `page.note`.
-        options: passed on to the figure function.
-
-    Returns:
-        What `st.plotly_chart` returns.
+        page: about the run; beside others if the chart compares runs.
+        name: the chart's, and of the downloaded files.
+        choice: what it is about.
+        side: tells two of one chart on a page apart.
     """
-    frames = dict(rows) if isinstance(rows, Mapping) else {figure.__name__.replace("_", " "): rows}
-    caption, how = explanation(figure)
-    name = f"{figure.__module__}.{figure.__qualname__}"
-    drawn = _drawn(name, tuple(frames.values()), options, is_dark(), on_select is not None, _figure=figure)
-    config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}}
-    alt = alt_text(caption, frames)
-    if on_select is None:
-        event = st.plotly_chart(drawn, theme=None, key=key, config=config, alt=alt)
-    else:
-        event = st.plotly_chart(
-            drawn, theme=None, key=key, config=config, alt=alt, on_select=on_select, selection_mode="points"
-        )
-    below(f"{caption} {note}".strip(), how, frames, key)
-    return event
+    chart = catalogue.chart(name)
+    for one in chart.choices(choice):
+        key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
+        drawing = chart.drawing_on_page(page, one)
+        figure, options = chart.figure, drawing.options
+        drawn = _drawn(
+            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options, is_dark(),
+            bool(chart.click), _figure=figure,
+        )  # fmt: skip
+        select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
+        st.plotly_chart(
+            drawn, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
+            alt=alt_text(chart.caption, drawing.rows), **select if chart.click else {},
+        )  # fmt: skip
+        caption = f"{chart.caption} {page.note}" if chart.says_rule else chart.caption
+        below(caption, chart.how_to_read, drawing.rows, key)
+
+
+def show_view(page: Page, name: str, view: str, choice: Choice, *, side: str = "") -> None:
+    """Draws all charts in a tab of a page, by the page's name."""
+    for chart in catalogue.on(name, view):
+        show(page, chart.name, choice, side=side)
+
+
+def _chooser(page: Page, chart: Chart, key: str) -> Callable[[], None]:
+    """Returns the callback that puts what is clicked in a chart into the address."""
+
+    def choose() -> None:
+        points = clicked(key)
+        if chart.click == "epoch":
+            points = [epoch for epoch in page.ask(queries.labelled_epochs) if epoch in points]
+        if points:
+            st.query_params[chart.click] = str(points[0])
+
+    return choose
 
 
 def alt_text(caption: str, frames: Mapping[str, pd.DataFrame]) -> str:
     """Returns what a chart says to who cannot see it: its caption, and how many rows it shows."""
     return f"{caption} {', '.join(f'{len(frame)} rows of {name}' for name, frame in frames.items())}."
-
-
-def explanation(figure: Callable[..., go.Figure]) -> tuple[str, str]:
-    """Returns caption and "how to read" of a figure function, from its docstring."""
-    caption, _, rest = (inspect.getdoc(figure) or "").partition("\n")
-    how = rest.partition("How to read:")[2].partition("\n\n")[0]
-    return caption.strip(), " ".join(how.split())
 
 
 def clicked(key: str) -> list[Any]:

@@ -10,7 +10,6 @@ from interdash import links, queries, queries_sample
 from interdash.boundaries import BOUNDARIES, move_boundary
 from interdash.files import is_writable
 from interdash.state import state
-from interdash.ui_charts import clicked
 from interdash.ui_data import Page
 
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
@@ -45,27 +44,10 @@ def choose(
     return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
 
 
-def labelled_epochs(page: Page) -> list[int]:
-    """Returns the epochs that have interactions."""
-    rows = page.ask(queries.epochs)
-    return [int(epoch) for epoch in rows.loc[rows["extracted"], "epoch"]]
-
-
-def pin_clicked(chart: str, page: Page, *, key: str = "epoch") -> Callable[[], None]:
-    """Returns the callback that pins the epoch that is clicked in a chart."""
-
-    def pin() -> None:
-        epochs = [int(epoch) for epoch in clicked(chart) if epoch in labelled_epochs(page)]
-        if epochs:
-            st.query_params[key] = str(epochs[0])
-
-    return pin
-
-
 def choose_epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
     """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
     need_labels(page, samples=False)
-    labelled = labelled_epochs(page)
+    labelled = page.ask(queries.labelled_epochs)
     known = {str(epoch): epoch for epoch in labelled}
     given = st.query_params.get(key)
     if given is not None and given not in known:
@@ -98,7 +80,7 @@ def write(key: str) -> None:
 
 def need_labels(page: Page, *, samples: bool = True) -> None:
     """Stops the page, in words, if no epoch of the run has interactions yet, or, with `samples`, none can be shown."""
-    if not labelled_epochs(page):
+    if not page.ask(queries.labelled_epochs):
         text = f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
         st.info(links.message(f"{text}An extraction can be started on the page Runs, or in a terminal."))
         st.stop()
@@ -110,7 +92,7 @@ def need_labels(page: Page, *, samples: bool = True) -> None:
 
 def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
     """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
-    labelled = labelled_epochs(page)
+    labelled = page.ask(queries.labelled_epochs)
     key = "epochs"
     given = st.query_params.get_all(key)
     # another session may have loaded newer epochs since `labelled` was asked
@@ -189,7 +171,7 @@ def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
         with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
             boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
             epoch = st.selectbox(
-                "Epoch", ["as found", "none", *labelled_epochs(page)], format_func=str, key="boundary-epoch"
+                "Epoch", ["as found", "none", *page.ask(queries.labelled_epochs)], format_func=str, key="boundary-epoch"
             )
             if st.form_submit_button("Set"):
                 place = float(epoch) if isinstance(epoch, int) else None

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,18 @@ import pandas as pd
 import streamlit as st
 
 from interdash import state
+from interdash.asking import Ask
 from interdash.loading import refresh
 from interdash.runs import Run
 from interdash.store import Store, open_store
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page about one run."""
+class Page(Ask):
+    """A page about one run: asks from the cache while the data of the run, and of others beside it, are the same."""
 
-    run: Run
-    store: Store
     version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
+    others: tuple["Page", ...] = ()  # about the runs compared with
 
     @property
     def note(self) -> str:
@@ -43,22 +43,29 @@ class Page:
         )
         return f"Split: κ = {split.kappa:g}, tie-break {split.tie_break:g} ({ties})."
 
+    def __call__(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a query function about this run."""
+        return self.about(question, self.run.name, **settings)
+
     def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
-        """Returns the answer of a query function about this run, from the cache while the data are the same."""
-        return ask([self], question, self.run.name, **settings)
+        """Returns the answer of a query function about this run."""
+        return self(question, **settings)
 
     def read(self, question: Callable[..., Any], /, **settings: Any) -> Any:
-        """Returns the answer of a function that reads the run's own files too, from the cache as `ask` does."""
-        name = f"{question.__module__}.{question.__qualname__}"
-        key = ((str(self.run.path), self.version),)
-        return _answer(name, key, (), settings, _ask=lambda: question(self.store, self.run, **settings))
+        """Returns the answer of a function that reads the run's own files too."""
+        return self._cached(question, None, settings, lambda: question(self.store, self.run, **settings))
 
+    def about(self, question: Callable[..., Any], what: Any, /, **settings: Any) -> Any:
+        """Returns the answer of a query function about another run, or several, by name."""
+        return self._cached(question, what, settings, lambda: question(self.store, what, **settings))
 
-def ask(pages: Sequence[Page], question: Callable[..., Any], /, *what: Any, **settings: Any) -> Any:
-    """Returns the answer of a query function about several runs, from the cache while the data of all are the same."""
-    name = f"{question.__module__}.{question.__qualname__}"
-    key = tuple((str(page.run.path), page.version) for page in pages)
-    return _answer(name, key, what, settings, _ask=lambda: question(pages[0].store, *what, **settings))
+    def beside(self, others: Sequence["Page"]) -> "Page":
+        """Returns the page with other runs, so that it can ask about them too."""
+        return replace(self, others=tuple(others))
+
+    def _cached(self, question: Callable[..., Any], what: Any, settings: dict[str, Any], ask: Callable[[], Any]) -> Any:
+        runs = tuple((str(page.run.path), page.version) for page in (self, *self.others))
+        return _answer(f"{question.__module__}.{question.__qualname__}", runs, what, settings, _ask=ask)
 
 
 def roots() -> list[Path]:
@@ -172,7 +179,7 @@ def _shared() -> _Shared:
 def _answer(
     name: str,
     runs: tuple[tuple[str, tuple[int, ...]], ...],
-    what: tuple[Any, ...],
+    what: Any,
     settings: dict[str, Any],
     _ask: Callable[[], Any],
 ) -> Any:

@@ -1,12 +1,14 @@
 """Compare: two to six runs, their curves and settings; of two runs on the same samples, who learned what."""
 
+from functools import partial
+
 import streamlit as st
 
-from interdash import drilldown, links, queries_compare, queries_sample, ui, ui_first
-from interdash.figures import compare as charts
-from interdash.figures import inputs
+from interdash import links, queries_compare, queries_sample, ui, ui_first
+from interdash.figures import catalogue, compare, inputs
+from interdash.figures.choice import ALIGNMENTS, MOST_OTHERS, Choice
 
-MOST = 6
+MOST = 1 + MOST_OTHERS
 
 
 def choose_runs() -> list[str]:
@@ -29,78 +31,81 @@ def choose_runs() -> list[str]:
 
 def compare_curves(pages: list[ui.Page]) -> None:
     """Draws the curves and what the runs end with."""
-    names = [page.run.name for page in pages]
-    ends = ui.ask(pages, queries_compare.endings, names)
-    st.subheader(links.plain(charts.finding_text(ends)), anchor=False)
+    page, names = pages[0].beside(pages[1:]), [page.run.name for page in pages]
+    ends = page.about(queries_compare.endings, names)
+    st.subheader(links.plain(compare.finding_text(ends)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "By phase: every run is stretched so that its boundaries 1|2 and 2|3 lie over those of the others."
-        by = ui.choose(st.segmented_control, "Aligned by", ["epoch", "phase"], key="by", help=about)
+        by = ui.choose(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
         split = ui.choose_split()
         log = ui.choose_log() if by == "epoch" else False
-    rows = ui.ask(pages, queries_compare.curves, names, split=split)
-    if by == "phase":
-        rows = queries_compare.aligned(rows, ui.ask(pages, queries_compare.phases_of, names))
+    choice = Choice(runs=tuple(names[1:]), split=split, by=by, log=log)
     with st.container():  # always there: what moves down on a page is drawn anew
-        for name in queries_compare.without_phases(rows) if by == "phase" else ():
+        for name in compare.without_phases(page, choice):
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
-    ui.show(charts.curves, rows, key="curves", by=by, log=log)
+    ui.show(page, "curves", choice)
     st.subheader("What they end with", anchor=False)
-    st.dataframe(charts.ends_listed(ends), hide_index=True)
+    st.dataframe(compare.ends_listed(ends), hide_index=True)
     st.subheader("Settings that differ", anchor=False)
-    settings = ui.ask(pages, queries_compare.settings, names)
+    settings = page.about(queries_compare.settings, names)
     if settings.empty:
         st.info("None: the runs have the same settings.")
     else:
         st.dataframe(settings.astype(str), hide_index=True)
 
 
+def choose_sides(pages: list[ui.Page]) -> tuple[ui.Page, int, ui.Page, int]:
+    """Returns the page about run A and its epoch, and those of run B."""
+    of_name = {page.run.name: page for page in pages}
+    left, right = st.columns(2)
+    with left:
+        first = of_name[ui.choose(st.selectbox, "A", list(of_name), key="a")]
+        epoch = ui.choose_epoch(first, label="Epoch of A", key="epoch_a")
+    with right:
+        second = of_name[ui.choose(st.selectbox, "B", list(of_name), key="b", default=pages[1].run.name)]
+        other_epoch = ui.choose_epoch(second, label="Epoch of B", key="epoch_b")
+    return first, epoch, second, other_epoch
+
+
 def compare_interactions(pages: list[ui.Page]) -> None:
     """Draws the interactions of one run that another does not have."""
     st.subheader("Who learned what", anchor=False)
-    names = [page.run.name for page in pages]
-    of_name = dict(zip(names, pages, strict=True))
-    left, right = st.columns(2)
-    with left:
-        first = of_name[ui.choose(st.selectbox, "A", names, key="a")]
-        epoch = ui.choose_epoch(first, label="Epoch of A", key="epoch_a")
-    with right:
-        second = of_name[ui.choose(st.selectbox, "B", names, key="b", default=names[1])]
-        other_epoch = ui.choose_epoch(second, label="Epoch of B", key="epoch_b")
-    both, a, b = [first, second], first.run.name, second.run.name
-    if not ui.ask(both, queries_compare.same_samples, a, b):
+    first, epoch, second, other_epoch = choose_sides(pages)
+    page, a, b = first.beside([second]), first.run.name, second.run.name
+    if not page.ask(queries_compare.same_samples, other=b):
         st.info(
             f"{links.plain(a)} and {links.plain(b)} do not explain the same samples with the same labels and "
             "variables, so that their interactions cannot be compared one by one."
         )
         return
-    name_a, name_b = f"A: {a}", f"B: {b}"
-    where = {"run": a, "epoch": epoch, "other": b, "other_epoch": other_epoch}
-    numbers = list(range(first.run.n_explained()))
+    numbers = list(range(page.run.n_explained()))
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=400):
             number = ui.choose(st.select_slider, "Sample", numbers, key="number")
-        row = first.ask(queries_sample.sample, sample=number)
-        if row["image"].iloc[0] is not None:
+        row = page.ask(queries_sample.sample, sample=number)
+        if page.kind.picture:
             st.image(bytes(row["image"].iloc[0]), width=72, alt=f"Input of sample {number}.")
+        here, there = links.sample(a, epoch, number), links.sample(b, other_epoch, number)
         st.markdown(
             f"{row['split'].iloc[0]} row {row['row'].iloc[0]}, label **{links.plain(row['label_name'].iloc[0])}**  \n"
             f"{links.plain(inputs.summary_text(row['display'].iloc[0], 400))}  \n"
-            f"Look at it [in A]({links.sample(a, epoch, number)}) or [in B]({links.sample(b, other_epoch, number)})."
+            f"Look at it [in A]({here}) or [in B]({there})."
         )
-    left, right = st.columns(2)
-    with left:
-        rows = ui.ask(both, queries_compare.difference_by_order, **where)
-        ui.show(charts.difference_by_order, rows, key="by-order", first=name_a, second=name_b)
-    rows = ui.ask(both, queries_compare.difference, **where, sample=number)
-    if row["image"].iloc[0] is not None:
-        rows = drilldown.numbered(rows)
-    with right:
-        ui.show(charts.difference, rows, key="difference", first=name_a, second=name_b)
-    for column, side, title in ((left, "first", f"Only {name_a}"), (right, "second", f"Only {name_b}")):
+    choice = Choice(epoch=epoch, runs=(b,), other_epoch=other_epoch, sample=number)
+    rows = catalogue.chart("difference").rows(page, choice)["difference"]
+    sides = ("difference_by_order", "first", f"Only A: {a}"), ("difference", "second", f"Only B: {b}")
+    columns = st.columns(2)
+    for column, (chart, _, _) in zip(columns, sides, strict=True):
+        with column:
+            ui.show(page, chart, choice)
+    for column, (_, side, title) in zip(columns, sides, strict=True):
         with column:
             only = rows.loc[rows["where"] == side]
             st.markdown(f"**{links.plain(title)}, sample {number}**: {len(only)} interactions, strongest first")
-            st.dataframe(charts.listed(only, side), hide_index=True, height=300)
+            st.dataframe(compare.listed(only, side), hide_index=True, height=300)
+    views = catalogue.views("compare")
+    if views:
+        ui.sections({view: partial(ui.show_view, page, "compare", view, choice) for view in views})
 
 
 with ui.frame("Compare"):

@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, choices, drawings, handout, links, queries_sample, ui
-from interdash.figures import export, venues
+from interdash import bundle, handout, links, queries, queries_sample, ui
+from interdash.figures import catalogue, export, venues
+from interdash.figures.choice import ALIGNMENTS, DOSES, MOST_OTHERS, Choice
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
 FONTS = ["the venue's", *venues.FONTS]
@@ -58,8 +59,8 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
     return venue, looks | ({} if font == FONTS[0] else {"font": font})
 
 
-def choose_choice(page: ui.Page) -> drawings.Choice:
-    """Returns what the figures are about."""
+def choose_choice(page: ui.Page) -> tuple[ui.Page, Choice]:
+    """Returns what the figures are about, and the page beside the runs compared with."""
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split, types, normalised, log = (
@@ -78,19 +79,20 @@ def choose_choice(page: ui.Page) -> drawings.Choice:
             interaction = choose_interaction(n)
             top = ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
             min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
-            dose = ui.choose(st.select_slider, "Dose (% of the strength)", range(10, 101, 10), key="dose", default=100)
+            dose = ui.choose(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
     names = [name for name in ui.run_names() if name != page.run.name]
-    others = choose_known("Compared with", names, [], "with", "runs", choices.MOST_OTHERS)
-    pages = [ui.opened(ui.open_run(name)) for name in others]
-    by, other_epoch = choices.ALIGNMENTS[0], None
+    others = choose_known("Compared with", names, [], "with", "runs", MOST_OTHERS)
+    page = page.beside([ui.opened(ui.open_run(name)) for name in others])
+    by, other_epoch = ALIGNMENTS[0], None
     if others:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            by = ui.choose(st.segmented_control, "Aligned by", list(choices.ALIGNMENTS), key="by")
-            if len(pages) == 1 and ui.labelled_epochs(pages[0]):
-                other_epoch = ui.choose_epoch(pages[0], label=f"Epoch of {others[0]}", key="epoch_b")
-    return drawings.Choice(
-        epoch, split, label, types, normalised, log, sample, top, tuple(others), tuple(epochs), other_epoch,
-        interaction, min_order, dose, by,
+            by = ui.choose(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by")
+            if len(others) == 1 and page.others[0].ask(queries.labelled_epochs):
+                other_epoch = ui.choose_epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
+    return page, Choice(
+        epoch=epoch, split=split, label=label, types=types, normalised=normalised, log=log, sample=sample, top=top,
+        runs=tuple(others), epochs=tuple(epochs), other_epoch=other_epoch, interaction=interaction,
+        min_order=min_order, dose=dose, by=by,
     )  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
                 f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what, others=others)[0],
                 f"{page.run.name}-figures.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
                 disabled=not settings.formats or not what.figures,
-                help="With rows (CSV, Parquet), LaTeX, pgfplots and provenance.json.",
+                help="With rows (CSV, Parquet), LaTeX and provenance.json.",
             )  # fmt: skip
         st.download_button(
             "Run as one HTML file", lambda: handout.handout(page.store, page.run, settings.choice),
@@ -142,8 +144,8 @@ def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
 
 def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
     """Draws one figure at true size, and its files."""
-    drawing = drawings.chosen(page.store, page.run, name, settings.choice)
-    name, figure = drawings.file_name(name), drawing.printed(settings.size)
+    drawing = catalogue.drawing(page, name, settings.choice)
+    name, figure = catalogue.file_name(name), bundle.printed(drawing, settings.size)
     st.subheader(name, anchor=False)
     config = ui.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
     key, alt = f"preview-{name}", ui.alt_text(drawing.caption, drawing.rows)
@@ -160,9 +162,9 @@ def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
 
 with ui.page("Figures") as page:
     ui.need_labels(page)
-    choice = choose_choice(page)
+    page, choice = choose_choice(page)
     venue, looks = choose_looks()
-    known = drawings.offered(page.store, page.run, choice)
+    known = catalogue.offered(page, choice)
     figures = choose_known("Figures", known, [name for name in FIRST if name in known], "figure", "figures")
     figures += choose_panels(known)
     formats, dpi = choose_formats()

@@ -1,17 +1,17 @@
 """Sample: find one; then its input, its interactions at an epoch, what they add up to, and how faithful that is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from interdash import drilldown, links, listing, queries_sample, subsets, ui, vectors
-from interdash.figures import inputs
-from interdash.figures import sample as charts
+from interdash import drilldown, links, listing, queries, queries_sample, subsets, ui, vectors
+from interdash.figures import catalogue, inputs
+from interdash.figures.choice import Choice, lit_interaction, lit_name
 
-WATERFALL, STRENGTHS, FAITHFUL, LIFE = "Waterfall", "All strengths", "Faithfulness", "Life"  # sections
 LIMITS = {
     "loss": (0, 1000),
     "share": (0, 100),
@@ -19,7 +19,6 @@ LIMITS = {
     "gap": (0, 100),
 }  # of the filters
 LAST_PAGE = 10_000
-STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 SORTS = {
     "sample": "number",
     "loss": "highest loss",
@@ -107,7 +106,7 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
 
 def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
     """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
-    if page.run.config.masking.kind == "image":
+    if page.kind.picture:
         ui.gallery(found, lambda clicked: go(sample=clicked), chosen=number)
         return
     at = found["sample"].tolist().index(number) if number in found["sample"].tolist() else None
@@ -131,17 +130,7 @@ def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
     )  # fmt: skip
 
 
-def clicked_in(chart: str, key: str) -> Any:
-    """Returns the callback that puts what is clicked in a chart into the address."""
-
-    def choose() -> None:
-        for value in ui.clicked(chart):
-            go(**{key: value})
-
-    return choose
-
-
-def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned: Any) -> int:
+def choose_next(numbers: list[int], number: int, epoch: int, lit: Any, pinned: Any) -> int:
     """Draws the buttons: previous, next, pin, light; returns how many interactions to list.
 
     `numbers` are those of all samples that fit, so that the keys go on beyond the page of the list.
@@ -156,88 +145,55 @@ def choose_next(numbers: list[int], number: int, epoch: int, chosen: Any, pinned
             st.button("Pin", on_click=go, kwargs={"pin": f"{number}-{epoch}"}, icon=":material/keep:", key="pin-it")
         else:
             st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
-        light = "none" if chosen != ("", 0) else None
+        light = "none" if lit != ("", 0) else None
         st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
         return ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
 
 
-def ask_all(page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int) -> dict[str, Any]:
-    """Returns all that is drawn of one sample at one epoch, by name."""
-    life = page.ask(queries_sample.sample_life, sample=number)
-    now: Any = life.loc[life["epoch"] == epoch].iloc[0]
-    listed = page.ask(queries_sample.interactions, epoch=epoch, sample=number, limit=top)
-    if chosen is None and len(listed):
-        chosen = listed["type"].iloc[0], int(listed["subset"].iloc[0])
-    kind, subset = chosen or ("", 0)
+def ask_all(page: ui.Page, choice: Choice) -> dict[str, Any]:
+    """Returns what the page says of one sample at one epoch, by name; its charts then find their rows in the cache."""
+    life = page.ask(queries_sample.sample_life, sample=choice.sample)
+    lit = lit_interaction(page, choice)
     return {
-        "row": page.ask(queries_sample.sample, sample=number),
-        "life": life,
-        "now": now,
-        "every": page.read(vectors.all_interactions, epoch=epoch, sample=number),
-        "listed": listed,
-        "rebuilt": page.read(drilldown.faithfulness, epoch=epoch, sample=number, counts=(*STEPS, int(now["salient"]))),
-        "chosen": (kind, subset),
-        "life of chosen": page.read(vectors.interaction_life, sample=number, type=kind, subset=subset)
-        if subset
-        else None,
+        "row": page.ask(queries_sample.sample, sample=choice.sample),
+        "now": life.loc[life["epoch"] == choice.epoch].iloc[0],
+        "every": page.read(vectors.all_interactions, epoch=choice.epoch, sample=choice.sample),
+        "rebuilt": catalogue.chart("rebuilt").rows(page, choice)["rebuilt"],
+        "life of lit": catalogue.chart("interaction_life").rows(page, choice)["interaction"] if lit else None,
+        "lit": lit,
     }
 
 
-def show_sample(
-    page: ui.Page, number: int, epoch: int, chosen: tuple[str, int] | None, top: int, side: str = ""
-) -> dict[str, Callable[[], None]]:
-    """Draws one sample at one epoch; returns what draws the sections below. `side` tells two on one page apart."""
-    found = ask_all(page, number, epoch, chosen, top)
-    row, life, now, every, listed = (found[name] for name in ("row", "life", "now", "every", "listed"))
-    image = page.run.config.masking.kind == "image"
-    if image:
-        every, listed = drilldown.numbered(every), drilldown.numbered(listed)
-    kind, subset = found["chosen"]
-    name = f"{kind}-{subset}"
-    pick = clicked_in(f"interactions{side}", "interaction")
-
+def show_sample(page: ui.Page, choice: Choice, side: str = "") -> None:
+    """Draws one sample at one epoch, but for the tabs below. `side` tells two on one page apart."""
+    known = ask_all(page, choice)
+    row, now, lit = (known[name] for name in ("row", "now", "lit"))
     names = page.run.class_names
     predicted = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
     split = {"train": "training", "test": "testing"}[row["split"].iloc[0]]
-    st.subheader(f"Sample {number} at epoch {epoch}", anchor=False)
+    st.subheader(f"Sample {choice.sample} at epoch {choice.epoch}", anchor=False)
     st.markdown(
         f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**, predicted "
         f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
         + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
     )
-    rebuilt = found["rebuilt"]
-    show_faithfulness(rebuilt, now, side)
+    show_faithfulness(known["rebuilt"], now, side)
     left, right = (st.container(), st.container()) if side else st.columns([2, 3])
     with left:
-        if image:
-            ui.show(inputs.input_image, inputs.drawable(row), key=f"input{side}", chosen=subsets.members(subset))
+        figure = inputs.drawing_of(page)
+        if figure is not inputs.input_words:
+            ui.show(page, figure.__name__, choice, side=side)
         else:
-            st.html(inputs.input_html(row, subsets.members(subset)))
+            st.html(inputs.input_html(row, subsets.members(lit[1]) if lit else ()))
             st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")
     with right:
-        ui.show(charts.interactions, listed, key=f"interactions{side}", on_select=pick, chosen=name, note=page.note)
-    if subset:
-        names = [*map(str, range(len(row["names"].iloc[0])))] if image else list(row["names"].iloc[0])
-        show_life(page, found["life of chosen"], f"{kind.upper()} {subsets.label(subset, names)}", epoch, side)
-    ui.warn_of(found["every"].attrs["problems"])
-
-    def waterfall() -> None:
-        steps = drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(top, 12))
-        key = f"waterfall{side}"
-        ui.show(charts.waterfall, steps, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
-
-    def strengths() -> None:
-        key = f"sorted{side}"
-        ui.show(charts.sorted_strengths, every, key=key, on_select=clicked_in(key, "interaction"), chosen=name)
-
-    def faithful() -> None:
-        ui.show(charts.rebuilt, rebuilt, key=f"rebuilt{side}", salient=int(now["salient"]))
-
-    def lived() -> None:
-        key = f"life{side}"
-        ui.show(charts.sample_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=int(now["epoch"]))
-
-    return {WATERFALL: waterfall, STRENGTHS: strengths, FAITHFUL: faithful, LIFE: lived}
+        ui.show(page, "interactions", choice, side=side)
+    if lit:
+        st.markdown(f"##### {links.plain(lit_name(page, choice))}")
+        st.markdown(drilldown.story_text(drilldown.story(known["life of lit"])))
+        ui.show(page, "interaction_life", choice, side=side)
+        ui.warn_of(known["life of lit"].attrs["problems"])
+    ui.warn_of(known["every"].attrs["problems"])
 
 
 def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
@@ -261,20 +217,12 @@ def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
         st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
 
 
-def show_life(page: ui.Page, life: pd.DataFrame, name: str, epoch: int, side: str) -> None:
-    """Draws one interaction over the epochs."""
-    st.markdown(f"##### {links.plain(name)}")
-    st.markdown(drilldown.story_text(drilldown.story(life)))
-    key = f"interaction-life{side}"
-    ui.show(charts.interaction_life, life, key=key, on_select=ui.pin_clicked(key, page), pinned=epoch)
-    ui.warn_of(life.attrs["problems"])
-
-
-def show_beside(draw: list[Callable[[], None]]) -> None:
-    """Draws the same section of each sample shown."""
-    for column, one in zip(st.columns(len(draw), gap="medium"), draw, strict=True):
+def show_view(page: ui.Page, view: str, choices: list[Choice]) -> None:
+    """Draws the same tab of each sample shown."""
+    sides = ["-left", "-right"] if len(choices) > 1 else [""]
+    for column, choice, side in zip(st.columns(len(choices), gap="medium"), choices, sides, strict=True):
         with column:
-            one()
+            ui.show_view(page, "sample", view, choice, side=side)
 
 
 with ui.page("Sample") as page:
@@ -289,17 +237,19 @@ with ui.page("Sample") as page:
     number = (shown or [0])[0] if number is None else number
     show_list(page, page.ask(queries_sample.samples, epoch=epoch, numbers=shown), number)
     n = len(page.ask(queries_sample.sample, sample=number)["names"].iloc[0])
-    chosen = asked("interaction", links.interaction, n)
-    pinned = asked("pin", links.pin, every_number, ui.labelled_epochs(page))
-    top = choose_next(numbers, number, epoch, chosen, pinned)
+    lit = asked("interaction", links.interaction, n)
+    pinned = asked("pin", links.pin, every_number, page.ask(queries.labelled_epochs))
+    top = choose_next(numbers, number, epoch, lit, pinned)
+    words = "" if lit is None else f"{lit[0]}-{lit[1]}" if lit[1] else "none"
+    choice = Choice(epoch=epoch, sample=number, interaction=words, top=top)
+    choices = [choice]
     if pinned is None:
-        below = [show_sample(page, number, epoch, chosen, top)]
+        show_sample(page, choice)
     else:
-        left, right = st.columns(2, gap="medium")
-        with left:
-            below = [show_sample(page, number, epoch, chosen, top, side="-left")]
-        with right:
-            below.append(show_sample(page, pinned[0], pinned[1], chosen, top, side="-right"))
-    ui.sections({view: partial(show_beside, [draw[view] for draw in below]) for view in below[0]})
+        choices.append(replace(choice, sample=pinned[0], epoch=pinned[1]))
+        for column, one, side in zip(st.columns(2, gap="medium"), choices, ("-left", "-right"), strict=True):
+            with column:
+                show_sample(page, one, side)
+    ui.sections({view: partial(show_view, page, view, choices) for view in catalogue.views("sample")})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
-    ui.read_ahead(lambda: [ask_all(page, sample, epoch, chosen, top) for sample in following])
+    ui.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])

@@ -13,7 +13,10 @@ import urllib.request
 import pytest
 from playwright.sync_api import TimeoutError
 
-from interdash import drawings, handout, ui
+from interdash import handout, ui
+from interdash.asking import Ask
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice
 from interdash.runs import Run
 from tests.conftest import PATIENCE
 
@@ -310,7 +313,7 @@ def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
 
 def test_play_goes_through_the_epochs(tab, address):
     opened(tab, f"{address}/dynamics?run=tiny&epoch=0", "Dynamics")
-    button = tab.locator(".st-key-orders .updatemenu-button").first
+    button = tab.locator(".st-key-order_strength .updatemenu-button").first
     button.scroll_into_view_if_needed()
     settled(tab)
     with first_trace_changes(tab, ORDERS):
@@ -333,9 +336,9 @@ def test_click_pins_an_epoch(tab, address):
 
 def test_slider_scrubs_in_the_browser(tab, address):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    chart = tab.locator(".st-key-orders .js-plotly-plot")
+    chart = tab.locator(".st-key-order_strength .js-plotly-plot")
     chart.scroll_into_view_if_needed()
-    tab.wait_for_selector(".st-key-orders .slider-rail-touch-rect")
+    tab.wait_for_selector(".st-key-order_strength .slider-rail-touch-rect")
     settled(tab)
     chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
     rail = chart.locator(".slider-rail-touch-rect").bounding_box()
@@ -353,9 +356,9 @@ def test_download(tab, address, kind, tmp_path):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
     tab.get_by_role("tab", name="Six epochs").click()
     tab.wait_for_url("**view=Six*")
-    tab.locator(".st-key-below-six-epochs").get_by_text("Rows").click()
+    tab.locator(".st-key-below-order_strength_row").get_by_text("Rows").click()
     with tab.expect_download() as waiting:
-        tab.locator(f".st-key-{kind.lower()}-six-epochs-orders button").click()
+        tab.locator(f".st-key-{kind.lower()}-order_strength_row-orders button").click()
     waiting.value.save_as(tmp_path / "rows")
     rows = pd.read_csv(tmp_path / "rows") if kind == "CSV" else pd.read_parquet(tmp_path / "rows")
     assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
@@ -469,8 +472,8 @@ def test_report_of_a_run_opens_without_network(browser, small_store, labelled_ru
     page.goto(path.as_uri())
     page.wait_for_function(
         "count => document.querySelectorAll('.js-plotly-plot .main-svg:first-child').length >= count",
-        arg=len(drawings.names(small_store, labelled_run, drawings.Choice())),
-    )
+        arg=len(catalogue.names(Ask(labelled_run, small_store), Choice())), timeout=PATIENCE,
+    )  # fmt: skip
     chart = page.locator(".js-plotly-plot", has=page.locator(".slider-rail-touch-rect")).first
     rail = chart.locator(".slider-rail-touch-rect")
     rail.scroll_into_view_if_needed()

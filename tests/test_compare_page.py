@@ -1,6 +1,5 @@
 """The page Compare, its questions and its figures."""
 
-import copy
 import shutil
 from functools import partial
 
@@ -109,22 +108,6 @@ def answers(store, hand_made):
     }
 
 
-@pytest.mark.parametrize("figure", charts.FIGURES, ids=lambda figure: figure.__name__)
-def test_figure(figure, answers):
-    rows = answers[figure.__name__]
-    before = copy.deepcopy(rows)
-    drawn = figure(rows)
-    assert drawn.data
-    pd.testing.assert_frame_equal(rows, before)
-    assert "How to read:" in figure.__doc__
-    assert all(axis.title.text for axis in drawn.select_yaxes())
-    assert any(axis.title.text for axis in drawn.select_xaxes())
-    empty = figure(rows.head(0))
-    assert not empty.data
-    assert empty.layout.annotations[0].text
-    drawn.to_json()
-
-
 def test_difference_says_who_has_what(answers):
     drawn = charts.difference(answers["difference"], first="A: <a>", second="B: b")
     assert {trace.name for trace in drawn.data if trace.name} == {"1 only A: &lt;a&gt;", "1 both", "1 only B: b"}
@@ -162,7 +145,7 @@ def test_page(page, store):
         "Settings that differ",
         "Who learned what",
     ]
-    assert len(test.get("plotly_chart")) == len(charts.FIGURES)
+    assert len(test.get("plotly_chart")) == len(charts.CHARTS)
 
 
 def test_deep_link(page):
@@ -182,7 +165,7 @@ def test_the_address_keeps_the_runs(page):
     test.multiselect(key="runs").set_value([]).run()
     assert test.query_params["runs"] == "" and test.info[0].value.startswith("Choose at least two runs")
     test.multiselect(key="runs").set_value(["twin", "tiny"]).run()
-    assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) == len(charts.FIGURES)
+    assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) == len(charts.CHARTS)
 
 
 def test_one_run_is_not_enough(page):

@@ -26,10 +26,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.figures import page_problems, svg_problems
-from interdash import bundle, drawings, latex, parts, queries, queries_sample, tables, tables_on_disk, ui
+from interdash import bundle, latex, parts, queries, queries_sample, tables, tables_on_disk, ui
+from interdash.asking import Ask
 from interdash.cli import commands
-from interdash.drawings import Choice
-from interdash.figures import export, ink, inputs, paper, theme, venues
+from interdash.figures import catalogue, export, ink, inputs, paper, theme, venues
+from interdash.figures.choice import Choice
 from interdash.loading import refresh
 from interdash.presets import PRESETS
 from interdash.runs import Run
@@ -66,24 +67,23 @@ def simple(title):
 @pytest.fixture(scope="module")
 def figures(small_store, labelled_run):
     """Every figure of the tiny run."""
-    choice = Choice(sample=1)
-    found = drawings.names(small_store, labelled_run, choice)
-    return {name: drawings.drawing(small_store, labelled_run, name, choice) for name in found}
+    ask, choice = Ask(labelled_run, small_store), Choice(sample=1)
+    return {name: catalogue.drawing(ask, name, choice) for name in catalogue.names(ask, choice)}
 
 
 def test_every_figure_has_a_name(figures):
     assert list(figures)[:4] == ["dynamics", "order_strength", "order_strength_row", "order_map"]
     assert {"removals", "input_image", "interactions", "waterfall"} <= set(figures)
-    assert all(drawing.function.__name__ == name for name, drawing in figures.items())
+    assert all(drawing.chart.name == name for name, drawing in figures.items())
 
 
 def test_unknown_choices_are_named(small_store, labelled_run):
     with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
-        drawings.drawing(small_store, labelled_run, "pie", Choice())
+        catalogue.drawing(Ask(labelled_run, small_store), "pie", Choice())
     with pytest.raises(ValueError, match="epoch 77 of tiny has no interactions; choose one of 0, 1, 3"):
-        drawings.drawing(small_store, labelled_run, "order_strength", Choice(epoch=77))
+        catalogue.drawing(Ask(labelled_run, small_store), "order_strength", Choice(epoch=77))
     with pytest.raises(ValueError, match="there is no sample 99; choose 0 to 59"):
-        drawings.drawing(small_store, labelled_run, "waterfall", Choice(sample=99))
+        catalogue.drawing(Ask(labelled_run, small_store), "waterfall", Choice(sample=99))
 
 
 def test_venues():
@@ -249,7 +249,7 @@ def test_24_at_once_get_each_its_own(chromium):
 
 
 def test_a_page_that_has_drawn_others_draws_as_a_new_one(chromium, figures, monkeypatch):
-    some = [drawing.printed(venues.venue("icml-column")) for drawing in list(figures.values())[:4]]
+    some = [bundle.printed(drawing, venues.venue("icml-column")) for drawing in list(figures.values())[:4]]
     drawn = {}
     for renewed in (1, 5):  # after each figure; in the middle of these
         export.close()
@@ -365,7 +365,7 @@ def test_html_asks_the_network_for_nothing():
 
 
 def test_html_is_interactive_and_paper_is_not(figures):
-    made = figures["dynamics"].printed(venues.venue("icml-column"))
+    made = bundle.printed(figures["dynamics"], venues.venue("icml-column"))
     assert made.layout.hovermode is False
     assert '"hovermode":"closest"' in export.render(made, "html").decode()
     assert made.layout.hovermode is False
@@ -374,7 +374,7 @@ def test_html_is_interactive_and_paper_is_not(figures):
 @pytest.mark.parametrize("name", venues.VENUES)
 def test_every_venue_has_its_width_and_font(figures, name, tmp_path, chromium):
     path, venue = tmp_path / "waterfall.pdf", venues.venue(name)
-    path.write_bytes(export.render(figures["waterfall"].printed(venue), "pdf"))
+    path.write_bytes(export.render(bundle.printed(figures["waterfall"], venue), "pdf"))
     assert page_problems(path, venue.width * 72) == []
     fonts = poppler("pdffonts", path).splitlines()[2:]
     assert any(venue.font.replace(" ", "") in font for font in fonts)  # of "∅" the font has no letter
@@ -384,7 +384,7 @@ def test_every_venue_has_its_width_and_font(figures, name, tmp_path, chromium):
 def test_nothing_is_cut_small_or_over_another_on_any_page(figures, name, tmp_path, chromium):
     path, venue = tmp_path / "figure.pdf", venues.venue(name)
     for figure, drawing in figures.items():
-        made = drawing.printed(venue)
+        made = bundle.printed(drawing, venue)
         path.write_bytes(export.render(made, "pdf"))
         assert page_problems(path, venue.width * 72) + svg_problems(export.render(made, "svg")) == [], figure
 
@@ -410,10 +410,10 @@ def worded_run(request, tmp_path_factory):
 def test_interactions_of_a_text_or_a_row_as_a_figure(worded_run, tmp_path, chromium):
     store, path = open_store(), tmp_path / "sample.pdf"
     refresh(store, worded_run)
-    drawn = drawings.chosen(store, worded_run, "sample_interactions", Choice(sample=1, top=5))
+    drawn = catalogue.drawing(Ask(worded_run, store), "sample_interactions", Choice(sample=1, top=5))
     names = queries_sample.sample(store, worded_run.name, 1)["names"].iloc[0]
     for name in ("neurips", "icml-column"):
-        path.write_bytes(export.render(drawn.printed(venues.venue(name)), "pdf"))
+        path.write_bytes(export.render(bundle.printed(drawn, venues.venue(name)), "pdf"))
         assert page_problems(path, venues.venue(name).width * 72) == []
         words = poppler("pdftotext", path)
         assert all(part in words for name in names for part in name.split()) and "effect on v" in " ".join(
@@ -492,7 +492,7 @@ def test_bundle_is_made_again_from_its_provenance(ready_run, tmp_path, chromium)
     first = tmp_path / "a" / "tiny-figures.zip"
     before = contents(first)
     assert {
-        *("figures/dynamics.pdf", "figures/dynamics.html", "figures.tex", "pgfplots/dynamics.tex"),
+        *("figures/dynamics.pdf", "figures/dynamics.html", "figures.tex"),
         *("rows/input_image-input.parquet", "rows/input_image-input.csv", "tables/phases.tex"),
     } <= set(before)
     assert b"image_sha256" in before["rows/input_image-input.csv"]
@@ -535,7 +535,7 @@ def test_provenance_says_what_everything_was_made_from(labelled_run, tmp_path):
         assert made["config"] == run.manifest["config"] and made["explained_sha256"] == run.explained_hash()
         assert made["checkpoints_sha256"]["target"]["3"] == run.checkpoint_hash("target", 3)
     everything = bundle.resolved(store, labelled_run, bundle.Settings())
-    assert list(everything.figures) == drawings.offered(store, labelled_run, Choice())
+    assert list(everything.figures) == catalogue.offered(Ask(labelled_run, store), Choice())
     store.close()
 
 
@@ -566,10 +566,11 @@ def test_compared_runs(labelled_run, tmp_path):
     refresh(store, labelled_run)
     refresh(store, other)
     choice = Choice(runs=("other",))
-    found = drawings.names(store, labelled_run, choice)
+    ask = Ask(labelled_run, store)
+    found = catalogue.names(ask, choice)
     assert found[-3:] == ["curves", "difference", "difference_by_order"]
     for name in found[-3:]:
-        made = paper.printed(drawings.drawing(store, labelled_run, name, choice).figure(), venues.venue("cvpr-column"))
+        made = bundle.printed(catalogue.drawing(ask, name, choice), venues.venue("cvpr-column"))
         assert made.data and made.layout.width == 312
     store.close()
 
@@ -669,12 +670,10 @@ def test_page_without_chromium(monkeypatch, labelled_run):
     assert page.get("plotly_chart")
 
 
-def test_docs_name_every_venue_and_option(small_store, labelled_run):
+def test_docs_name_every_venue_and_option():
     text = (ui.FOLDER.parent / "docs" / "figures.md").read_text()
     for name, venue in venues.VENUES.items():
         assert f"| {name} | {venue.width:.4g} | {venue.font} | {venue.label:g}, {venue.tick:g} |" in text
-    for name in drawings.names(small_store, labelled_run, Choice()):
-        assert f"`{name}`" in text
     for option in commands.commands["export"].params:
         if option.name not in {"run", "root", "out", "dpi", "as_bundle", "source"}:
             assert option.opts[0] in text, option.opts

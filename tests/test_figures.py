@@ -1,9 +1,6 @@
-"""Every figure: with rows and without, titled axes, the caption and how to read it; its input stays as it was."""
+"""How figures look and what they say in words; what all of them have in common is in test_charts."""
 
-import importlib
-import inspect
 import json
-import pkgutil
 import re
 
 import pandas as pd
@@ -11,67 +8,15 @@ import plotly.graph_objects as go
 import plotly.io
 import pytest
 
-from interdash import figures, queries, queries_removal, spindle, ui
-from interdash.figures import dynamics, export, sheet, theme
-
-MODULES = [
-    importlib.import_module(f"interdash.figures.{found.name}") for found in pkgutil.iter_modules(figures.__path__)
-]
-FIGURES = [figure for module in MODULES for figure in getattr(module, "FIGURES", ())]
-ROWS = {  # what a positional parameter of that name is: the query that gives its rows
-    "epochs": lambda store: queries.epochs(store, "tiny"),
-    "strength": lambda store: queries.strength(store, "tiny", types=("and", "or")),
-    "phases": lambda store: queries.phases(store, "tiny"),
-    "noise_floor": lambda store: queries_removal.robustness(store, "tiny"),
-    "order_strength": lambda store: queries.order_strength(store, "tiny", types=("and", "or")),
-    "order_map": lambda store: queries.order_map(store, "tiny"),
-    "expected_orders": lambda store: queries.expected_orders(store, "tiny", types=("and", "or")),
-}
+from interdash import spindle
+from interdash.asking import Ask
+from interdash.figures import catalogue, dynamics, export, sheet, theme
+from interdash.figures.choice import Choice
 
 
-def names(figure):
-    parameters = inspect.signature(figure).parameters.items()
-    return [name for name, parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
-
-
-def frames(figure, store):
-    return [ROWS[name](store) for name in names(figure)]
-
-
-OURS = [figure for figure in FIGURES if set(names(figure)) <= set(ROWS)]  # others have tests beside their page's
-
-
-@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.__name__)
-def test_explanation(figure):
-    caption, how = ui.explanation(figure)
-    assert 20 < len(caption) <= 120 and caption.endswith(".")
-    assert len(how) > 60 and how.endswith(".")
-
-
-@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
-def test_figure(figure, small_store):
-    rows = frames(figure, small_store)
-    before = [frame.copy() for frame in rows]
-    drawn = figure(*rows)
-    assert isinstance(drawn, go.Figure) and len(drawn.data)
-    for frame, old in zip(rows, before, strict=True):
-        pd.testing.assert_frame_equal(frame, old)
-    left = min(axis.domain[0] for axis in drawn.select_xaxes())
-    below = min(axis.domain[0] for axis in drawn.select_yaxes())
-    for letter, axis, at in [
-        *(("x", drawn.layout[f"xaxis{y.anchor[1:]}"], y.domain[0] == below) for y in drawn.select_yaxes()),
-        *(("y", drawn.layout[f"yaxis{x.anchor[1:]}"], x.domain[0] == left) for x in drawn.select_xaxes()),
-    ]:
-        assert axis.title.text or not at, letter
-    json.dumps(drawn.to_plotly_json(), default=str)
-
-
-@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
-def test_no_rows(figure, small_store):
-    drawn = figure(*(frame.iloc[:0] for frame in frames(figure, small_store)))
-    assert not drawn.data
-    assert drawn.layout.annotations[0].text.startswith("No ")
-    assert drawn.layout.xaxis.title.text and drawn.layout.yaxis.title.text
+@pytest.fixture
+def ask(small_store, labelled_run):
+    return Ask(labelled_run, small_store)
 
 
 def test_themed_is_light_and_dark():
@@ -117,8 +62,8 @@ def test_expected_orders(small_store):
     assert queries.expected_orders(small_store, "unknown").empty
 
 
-def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):
-    rows = frames(dynamics.dynamics, small_store)[:3]
+def test_dynamics_marks_the_gap_and_the_noise_floor(ask):
+    rows = list(catalogue.chart("dynamics").rows(ask, Choice(types=("and", "or"))).values())[:3]
     floor = pd.DataFrame({"epoch": [1, 1, 3], "power": [0.5, 0.5, 0.4], "other_power": [0.3, 0.6, 0.4]})
     drawn = dynamics.dynamics(*rows, floor, gap_start=1, log=False)
     bars = next(trace for trace in drawn.data if "noise floor" in (trace.name or ""))
@@ -131,9 +76,10 @@ def test_dynamics_marks_the_gap_and_the_noise_floor(small_store):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("figure", OURS, ids=lambda figure: figure.__name__)
-def test_drawn_once_looks_as_with_a_template(figure, small_store):
-    drawn = theme.themed(figure(*frames(figure, small_store)), True).update_layout(width=700)
+@pytest.mark.parametrize("name", ["dynamics", "order_strength", "order_strength_row", "order_map"])
+def test_drawn_once_looks_as_with_a_template(name, ask):
+    (drawing, *_) = catalogue.each(ask, name, Choice(types=("and", "or")))
+    drawn = theme.themed(drawing.figure(), True).update_layout(width=700)
     for number, trace in enumerate(drawn.data):
         trace.uid = f"trace-{number}"
     before = drawn.to_json()

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from interdash import bundle, drawings
-from interdash.drawings import Choice
-from interdash.figures import export, venues
+from interdash import bundle
+from interdash.asking import Ask
+from interdash.figures import catalogue, export, venues
+from interdash.figures.choice import Choice
 
 SPEC = "order_strength_row/dynamics,interactions"
 
@@ -18,7 +19,8 @@ def no_browser_left():
 
 
 def composed(store, run, spec, venue="neurips", **looks):
-    return drawings.chosen(store, run, spec, Choice(sample=1)).printed(venues.venue(venue, **looks))
+    drawing = catalogue.drawing(Ask(run, store), spec, Choice(sample=1))
+    return bundle.printed(drawing, venues.venue(venue, **looks))
 
 
 def plots(figure):

@@ -1,4 +1,3 @@
-import copy
 from functools import partial
 
 import numpy as np
@@ -6,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from interdash import correlation, queries_removal
+from interdash import correlation, links, queries_removal
 from interdash.figures import order_shape, removal
 from interdash.figures import robustness as floors
 from interdash.store import open_store
@@ -28,18 +27,9 @@ def floor():
 @pytest.fixture(scope="module")
 def answers(small_store):
     """What the figures of the page draw, from the tiny run."""
-    epoch = {"epoch": 3}
-    points = queries_removal.share_and_gap(small_store, "tiny")
     return {
         "removals": queries_removal.removals(small_store, "tiny"),
-        "removal_doses": queries_removal.removal_doses(small_store, "tiny", **epoch),
-        "removal_orders": queries_removal.removal_orders(small_store, "tiny", **epoch),
-        "sample_removals": queries_removal.sample_removals(small_store, "tiny", **epoch),
-        "share_and_gap": points,
-        "correlations": correlation.rank_correlations(points),
-        "robustness": floor(),
-        "order_fits": queries_removal.order_fits(small_store, "tiny"),
-        "order_similarities": queries_removal.order_similarities(small_store, "tiny"),
+        "sample_removals": queries_removal.sample_removals(small_store, "tiny", 3),
     }
 
 
@@ -159,25 +149,6 @@ def test_rank_correlations_by_run_and_together():
     assert correlation.rank_correlations(points[:0]).empty
 
 
-@pytest.mark.parametrize(
-    "figure", (*removal.FIGURES, *order_shape.FIGURES, *floors.FIGURES), ids=lambda figure: figure.__name__
-)
-def test_every_figure(figure, answers):
-    names = ["share_and_gap", "correlations"] if figure is removal.share_and_gap else [figure.__name__]
-    frames = [answers[name] for name in names]
-    before = copy.deepcopy(frames)
-    drawn = figure(*frames)
-    assert len(drawn.data) > 0 and all(axis.title.text for axis in drawn.select_xaxes())
-    assert any(
-        "(nats)" in (axis.title.text or "") or "share" in (axis.title.text or "") for axis in drawn.select_yaxes()
-    ) or (figure is floors.robustness)
-    for frame, old in zip(frames, before, strict=True):
-        pd.testing.assert_frame_equal(frame, old)
-    empty = figure(*(frame[:0] for frame in frames))
-    assert "yet" in empty.layout.annotations[0].text and empty.layout.xaxis.title.text
-    assert "How to read:" in (figure.__doc__ or "")
-
-
 def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
     """Rows of `removals` at epoch 8: changes (mean, low, high) of training and testing loss and gap."""
     rows = []
@@ -236,11 +207,12 @@ def test_meaning_in_words(rho, low, high, words):
 
 
 def test_list_of_changes_links_to_the_samples(answers):
-    found = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5)
-    assert len(found) == 5 and found["input"].str.startswith("data:image/png").all()
-    assert found["look"][0] == f"/sample?run=tiny&epoch=3&sample={found['sample'][0]}"
-    below = removal.list_of_changes(answers["sample_removals"], "tiny", 3, 5, base="/inter/dash/")
-    assert below["look"][0] == f"/inter/dash{found['look'][0]}"
+    rows = answers["sample_removals"]
+    changes = removal.list_of_changes(rows, partial(links.sample, "tiny", 3, base=""), 5)
+    assert len(changes) == 5 and changes["input"].str.startswith("data:image/png").all()
+    assert changes["look"][0] == f"/sample?run=tiny&epoch=3&sample={changes['sample'][0]}"
+    words = rows.assign(image=pd.NA, display='["good", "film"]')
+    assert removal.list_of_changes(words, str)["input"].unique().tolist() == ["good film"]
 
 
 def test_noise_floor_in_words():

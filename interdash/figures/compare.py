@@ -5,9 +5,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import drilldown, queries_compare
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart, is_labelled
+from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.figures.theme import GREY, escaped
 
 PANELS = {  # curve: title with unit, number format
     "train_loss": ("training loss (nats)", theme.NATS),
@@ -19,7 +24,7 @@ PANELS = {  # curve: title with unit, number format
 }
 WHERE = {  # of `difference`: symbol, colour
     "first": ("triangle-right", theme.OTHERS[0]),
-    "both": ("circle-open", "#8A8F98"),
+    "both": ("circle-open", GREY),
     "second": ("triangle-up", theme.OTHERS[1]),
 }
 
@@ -92,7 +97,7 @@ def difference(difference: pd.DataFrame, *, first: str = "first", second: str = 
     figure = Sheet()
     reach = 1.08 * max(*difference["effect"].abs().fillna(0), *difference["other_effect"].abs().fillna(0), 1e-12)
     figure.add_scatter(
-        x=[-reach, reach], y=[-reach, reach], mode="lines", line={"color": theme.rgba("#8A8F98", 0.7), "width": 1},
+        x=[-reach, reach], y=[-reach, reach], mode="lines", line={"color": theme.rgba(GREY, 0.7), "width": 1},
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     names = {"first": f"only {escaped(first)}", "both": "both", "second": f"only {escaped(second)}"}
@@ -128,9 +133,9 @@ def difference_by_order(
     figure = Sheet()
     rows = difference_by_order
     bars = (
-        ("both_first", 1, "in both", "#8A8F98", None, True),
+        ("both_first", 1, "in both", GREY, None, True),
         ("only_first", 1, f"only {escaped(first)}", theme.OTHERS[0], None, True),
-        ("both_second", -1, "in both", "#8A8F98", None, False),
+        ("both_second", -1, "in both", GREY, None, False),
         ("only_second", -1, f"only {escaped(second)}", theme.OTHERS[1], theme.HATCH, True),
     )
     for column, sign, name, colour, pattern, legend in bars:
@@ -183,9 +188,52 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
     )
 
 
-def escaped(text: str) -> str:
-    """Returns a user's words as Plotly shows them: it reads a little HTML in every text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _curves(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    runs = [ask.run.name, *c.runs]
+    rows = ask.about(queries_compare.curves, runs, split=c.split)
+    if c.by == "phase":
+        rows = queries_compare.aligned(rows, ask.about(queries_compare.phases_of, runs))
+    return {"curves": rows}
 
 
-FIGURES = (curves, difference, difference_by_order)  # what the tests draw
+def without_phases(ask: Ask, c: Choice) -> list[str]:
+    """Returns the runs that cannot be aligned by phase, if that is chosen: no boundary was found."""
+    return queries_compare.without_phases(_curves(ask, c)["curves"]) if c.by == "phase" else []
+
+
+def _difference(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    rows = ask(queries_compare.difference, **_sides(c), sample=c.sample)
+    return {"difference": drilldown.numbered(rows) if ask.kind.numbered else rows}
+
+
+def _sides(c: Choice) -> dict[str, Any]:
+    return {"epoch": c.epoch, "other": c.runs[0], "other_epoch": c.other_epoch}
+
+
+def _titles(ask: Ask, c: Choice) -> dict[str, Any]:
+    return {"first": f"A: {ask.run.name}", "second": f"B: {c.runs[0]}"}
+
+
+def _are_alike(ask: Ask, c: Choice) -> bool:
+    return len(c.runs) == 1 and is_labelled(ask, c) and ask(queries_compare.same_samples, other=c.runs[0])
+
+
+CHARTS = (
+    Chart(
+        curves,
+        _curves,
+        page="compare",
+        options=lambda ask, c: {"by": c.by, "log": c.log and c.by == "epoch"},
+        when=lambda ask, c: bool(c.runs) and is_labelled(ask, c),
+        says=("split",),
+    ),
+    Chart(difference, _difference, page="compare", options=_titles, when=_are_alike, says=("sample", "epochs")),
+    Chart(
+        difference_by_order,
+        lambda ask, c: {"difference by order": ask(queries_compare.difference_by_order, **_sides(c))},
+        page="compare",
+        options=_titles,
+        when=_are_alike,
+        says=("epochs",),
+    ),
+)

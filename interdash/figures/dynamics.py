@@ -7,9 +7,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries, queries_removal
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart, pinned
+from interdash.figures.choice import Choice
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
+from interdash.two_phase import gap_start
 
 MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
 PARTS = {  # column: name, colour, dash
@@ -67,7 +72,7 @@ def dynamics(
             _ribbon(figure, 2, rows, column, colour, log)
             _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, NATS, " nats")
         column = "generalization_power"
-        _ribbon(figure, 3, rows, column, "#8A8F98", log)
+        _ribbon(figure, 3, rows, column, theme.GREY, log)
         _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "", named=bool(suffix))
     if noise_floor is not None and not noise_floor.empty:
         _floor(figure, noise_floor, log)
@@ -248,4 +253,30 @@ def _bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], lo
         start = stop
 
 
-FIGURES = (dynamics,)  # what the tests draw: the positional parameters are names of queries
+def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    floor = ask(queries_removal.robustness)
+    whole = (c.split, c.label, c.types) == ("all", -1, ("all",))  # what the floor is measured for
+    return {
+        "epochs": ask(queries.epochs, split=c.split, label=c.label),
+        "strength": ask(queries.strength, split=c.split, label=c.label, types=c.types),
+        "phases": ask(queries.phases),
+        "noise floor": floor if whole else floor.head(0),
+    }
+
+
+CHARTS = (
+    Chart(
+        dynamics,
+        _rows,
+        page="dynamics",
+        options=lambda ask, c: {
+            "log": c.log,
+            "gap_start": gap_start(ask(queries.epochs, split=c.split, label=c.label)),
+        },
+        marks=pinned,
+        when=lambda ask, c: True,
+        says=("split", "label", "types"),
+        click="epoch",
+        says_rule=True,
+    ),
+)

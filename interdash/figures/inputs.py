@@ -4,18 +4,22 @@ import base64
 import html
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries_sample, subsets
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart, is_labelled
+from interdash.figures.choice import Choice, lit_interaction
 from interdash.figures.sheet import Sheet
 
-CHOSEN = "#E69F00"  # what a chosen interaction lights up: orange, of no other meaning
-OUTLINE = "#56B4E9"
+CHOSEN = theme.ORANGE  # what a chosen interaction lights up: orange, of no other meaning
+OUTLINE = theme.SKY
 WORD, LAST = "word", "last word"  # names of the annotations of `input_words`; a line ends after the last
 _LETTERS = (
     dict.fromkeys("ijl.,:;'|!ftIr()[]/ -", 0.33) | dict.fromkeys("mwMW@%", 0.92) | dict.fromkeys("scvxyzJk", 0.52)
@@ -228,5 +232,32 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    return {"input": drawable(ask(queries_sample.sample, sample=c.sample))}
+
+
+def _lit(ask: Ask, c: Choice) -> dict[str, Any]:
+    lit = lit_interaction(ask, c)
+    return {"chosen": subsets.members(lit[1]) if lit else ()}
+
+
 INPUTS = {"image": input_image, "text": input_words, "table": input_words}  # of each kind, see `kinds.KINDS`
-FIGURES = (input_image, input_words)  # what the tests draw
+
+
+def drawing_of(ask: Ask) -> Callable[..., go.Figure]:
+    """Returns the figure that draws the inputs of a run."""
+    return INPUTS[ask.run.config.masking.kind]
+
+
+def _chart(figure: Callable[..., go.Figure]) -> Chart:
+    return Chart(
+        figure,
+        _rows,
+        page="" if figure is input_words else "sample",  # on the page Sample words are `input_html`
+        options=_lit,
+        when=lambda ask, c: drawing_of(ask) is figure and is_labelled(ask, c),
+        says=("sample", "epoch"),
+    )
+
+
+CHARTS = tuple(map(_chart, dict.fromkeys(INPUTS.values())))

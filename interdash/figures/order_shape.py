@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries_removal
 from interdash.figures import theme
+from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
 
@@ -74,7 +76,7 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
         x=[*x, *reversed(x)],
         y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())],
         fill="toself",
-        fillcolor=theme.rgba("#8A8F98", 0.25),
+        fillcolor=theme.rgba(theme.GREY, 0.25),
         line={"width": 0},
         mode="lines",
         name="random groups, 95%",
@@ -114,4 +116,23 @@ def shape_text(order_fits: pd.DataFrame, epoch: int) -> str:
     return f"Epoch {epoch}: {' '.join(said)}"
 
 
-FIGURES = (order_fits, order_similarities)
+CHARTS = (
+    Chart(
+        order_fits,
+        lambda ask, c: {"fits": ask(queries_removal.order_fits)},
+        page="removal",
+        view="Shape over orders",
+        options=log_axis,
+        marks=pinned,
+        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.order_fits).empty,
+    ),
+    Chart(
+        order_similarities,
+        lambda ask, c: {"similarities": ask(queries_removal.order_similarities)},
+        page="removal",
+        view="Shape over orders",
+        options=pinned,
+        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.order_similarities).empty,
+        says=("epoch",),
+    ),
+)

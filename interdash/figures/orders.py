@@ -8,7 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart
+from interdash.figures.choice import Choice
 from interdash.figures.dynamics import MARKERS, PARTS, epoch_axis, phase_lines, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, TYPE_NAMES
@@ -324,4 +328,47 @@ def _range(edges: list[float], log: bool) -> list[float]:
     return [log10(edge) if log else edge for edge in (edges[0], edges[-1])]
 
 
-FIGURES = (order_strength, order_strength_row, order_map)
+def _about(c: Choice) -> dict[str, Any]:
+    return {"split": c.split, "label": c.label, "types": c.types}
+
+
+def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    return {
+        "orders": ask(queries.order_strength, **_about(c), normalised=c.normalised),
+        "spindle": ask(queries.expected_orders, **_about(c), normalised=c.normalised),
+    }
+
+
+CHARTS = (
+    Chart(
+        order_strength,
+        lambda ask, c: _rows(ask, c) | {"strength": ask(queries.strength, **_about(c))},
+        page="dynamics",
+        view="Orders at one epoch",
+        options=lambda ask, c: {"pinned": c.epoch, "normalised": c.normalised, "log": c.log},
+        says=("epoch", "split", "label", "types"),
+        says_rule=True,
+    ),
+    Chart(
+        order_strength_row,
+        _rows,
+        page="dynamics",
+        view="Six epochs",
+        options=lambda ask, c: {"epochs": list(c.epochs), "normalised": c.normalised},
+        says=("split", "label", "types"),
+        says_rule=True,
+    ),
+    Chart(
+        order_map,
+        lambda ask, c: {
+            "map": ask(queries.order_map, split=c.split, label=c.label, type=c.types[0]),
+            "phases": ask(queries.phases),
+        },
+        page="dynamics",
+        view="Order × epoch",
+        options=lambda ask, c: {"log": c.log, "type": c.types[0]},
+        says=("split", "label", "types"),
+        says_rule=True,
+        by_type=True,
+    ),
+)

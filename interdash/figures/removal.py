@@ -2,27 +2,29 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import correlation, queries_removal
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
+from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import data_uri, summary_text
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS
 
 PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
-GREY = "#8A8F98"
-SKY = "#56B4E9"
 MOST = 1_000  # samples drawn one by one: more make a browser slow
 KINDS = {  # what was removed: name, colour, dash, marker
     "non_generalizable": ("without the non-generalizable", theme.NON_GENERALIZABLE, "dash", "square"),
-    "random": ("control: random, same strength", GREY, "dot", "x"),
+    "random": ("control: random, same strength", theme.GREY, "dot", "x"),
     "generalizable": ("control: generalizable", theme.GENERALIZABLE, "solid", "circle"),
 }
 
@@ -49,7 +51,7 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
             legendgroup="whole",
             showlegend=column == 1,
             mode="lines",
-            line={"width": 1.5, "dash": "dashdot", "color": SKY},
+            line={"width": 1.5, "dash": "dashdot", "color": theme.SKY},
             hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>",
             row=1,
             col=column,
@@ -188,23 +190,16 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     return figure.figure(height=400)
 
 
-def list_of_changes(
-    sample_removals: pd.DataFrame, run: str, epoch: int, count: int = 12, *, base: str = ""
-) -> pd.DataFrame:
-    """Returns the first rows of `queries_removal.sample_removals` as a list for people, with thumbnails and links.
-
-    `base` is the path below which the dashboard is served, behind a proxy.
-    """
+def list_of_changes(sample_removals: pd.DataFrame, address: Callable[[int], str], count: int = 12) -> pd.DataFrame:
+    """Returns the first rows of `changes` as a list for people, with thumbnails and the address of each sample."""
     rows = sample_removals.head(count)
-    image = all(png is not None for png in rows["image"])
-    page = "/".join(["", *filter(None, [base.strip("/")]), "sample"])
-    links = [f"{page}?{urlencode({'run': run, 'epoch': epoch, 'sample': sample})}" for sample in rows["sample"]]
+    image = bool(rows["image"].notna().all())
     return pd.DataFrame(
         {
             "input": [data_uri(png) for png in rows["image"]] if image else [*map(summary_text, rows["display"])],
-            "look": links,
+            "look": [address(sample) for sample in rows["sample"]],
             "sample": rows["sample"],
-            "split": rows["split"] + "ing",
+            "split": [{"train": "training", "test": "testing"}[split] for split in rows["split"]],
             "label": rows["label_name"],
             "loss before": rows["before"].round(3),
             "after": rows["after"].round(3),
@@ -355,4 +350,51 @@ def _verb(row: Any, below: str, above: str, neither: str, column: str = "change"
     return above if row[f"{column}_low"] > 0 else neither
 
 
-FIGURES = (removals, removal_doses, removal_orders, sample_removals, share_and_gap)
+def _is_computed(ask: Ask, c: Choice) -> bool:
+    return is_labelled(ask, c) and not ask(queries_removal.removals).empty
+
+
+def changes(ask: Ask, c: Choice) -> pd.DataFrame:
+    """Returns the rows of `queries_removal.sample_removals` for a choice, with thumbnails."""
+    return ask(queries_removal.sample_removals, epoch=c.epoch, min_order=c.min_order)
+
+
+def share_and_correlations(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    """Returns what `share_and_gap` draws."""
+    points = ask(queries_removal.share_and_gap, runs=c.runs)
+    return {"share and gap": points, "correlations": correlation.rank_correlations(points)}
+
+
+OF_REMOVAL = partial(Chart, page="removal", when=_is_computed)
+CHARTS = (
+    OF_REMOVAL(
+        removals,
+        lambda ask, c: {"removals": ask(queries_removal.removals, min_order=c.min_order, dose=c.dose)},
+        options=log_axis,
+        marks=pinned,
+        says=("min_order", "dose"),
+        click="epoch",
+        says_rule=True,
+    ),
+    OF_REMOVAL(
+        removal_doses,
+        lambda ask, c: {"doses": ask(queries_removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
+        view="By dose",
+        says=("epoch", "min_order"),
+        says_rule=True,
+    ),
+    OF_REMOVAL(
+        removal_orders,
+        lambda ask, c: {"orders": ask(queries_removal.removal_orders, epoch=c.epoch, dose=c.dose)},
+        view="By order",
+        says=("epoch", "dose"),
+        says_rule=True,
+    ),
+    OF_REMOVAL(
+        sample_removals,
+        lambda ask, c: {"samples": changes(ask, c).drop(columns="image")},
+        view="Samples",
+        says=("epoch", "min_order"),
+    ),
+    OF_REMOVAL(share_and_gap, share_and_correlations, view="Share and gap"),
+)

@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries_removal
 from interdash.figures import theme
+from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.sheet import Sheet
 
 
@@ -96,4 +98,15 @@ def _share(row: Any, name: str) -> str:
     return f"{row[name]:.1%}{between}"
 
 
-FIGURES = (robustness,)
+CHARTS = (
+    Chart(
+        robustness,
+        lambda ask, c: {"robustness": ask(queries_removal.robustness)},
+        page="removal",
+        view="Noise floor",
+        options=lambda ask, c: {"pinned": shown_epoch(ask(queries_removal.robustness), c.epoch)},
+        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.robustness).empty,
+        says=("epoch",),
+        says_rule=True,
+    ),
+)

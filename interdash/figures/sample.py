@@ -1,20 +1,26 @@
 """Charts of one sample at one epoch: its interactions, what they add up to, and how faithful that is."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import drilldown, queries_sample, vectors
+from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.choice import FIRST, Choice, lit_interaction
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import CHOSEN
 from interdash.figures.sheet import Sheet
-from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
+from interdash.figures.theme import GENERALIZABLE, GREY, NATS, NON_GENERALIZABLE, escaped
 
-GREY = "#8A8F98"  # below τ, or nothing is known about G
 G_NAMES = {True: "generalizable", False: "non-generalizable", None: "no G known"}
 _G_COLOURS = {True: GENERALIZABLE, False: NON_GENERALIZABLE, None: GREY}
+STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
+MOST_STEPS = 12  # of a waterfall, one by one
 _ROW = 24  # pixels a bar
 _LONGEST = 46  # characters of a name on an axis; the hover has all of it
 
@@ -255,14 +261,8 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
     figure.update_yaxes(title="strength (nats)", rangemode="tozero")
-    right = {
-        "overlaying": "y",
-        "side": "right",
-        "showgrid": False,
-        "tickmode": "auto",
-        "title": {"text": "loss (nats)"},
-        "rangemode": "tozero",
-    }
+    right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
+    right |= {"title": {"text": "loss (nats)"}, "rangemode": "tozero"}
     return figure.figure(yaxis2=right, height=300, clickmode="event+select", margin={"r": 64})
 
 
@@ -283,7 +283,7 @@ def _steps(figure: Sheet, rows: pd.DataFrame, name: str, bars: dict[str, Any], k
 
 
 def _step_hover(step: Any) -> str:
-    return f"{_escaped(step.step)}<br>{step.effect:+.3f} → {step.end:.3f} nats"
+    return f"{escaped(step.step)}<br>{step.effect:+.3f} → {step.end:.3f} nats"
 
 
 def _reach(rows: pd.DataFrame) -> float:
@@ -321,16 +321,11 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:
-    return [_escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+    return [escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
 
 
 def _short(text: str) -> str:
-    return _escaped(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]}…}}")
-
-
-def _escaped(text: str) -> str:
-    """Returns a user's words as Plotly shows them: it reads a little HTML in every text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]}…}}")
 
 
 def _names_axis(keys: list[str], labels: list[str]) -> dict[str, Any]:
@@ -346,4 +341,60 @@ def _decades(rows: pd.DataFrame) -> list[float]:
     return [math.log10(tau) - 3, math.log10(max(*rows["strength"].tolist(), tau)) + 0.2]
 
 
-FIGURES = (interactions, interaction_life, waterfall, sorted_strengths, rebuilt, sample_life)  # what the tests draw
+def _numbered(ask: Ask, rows: pd.DataFrame) -> pd.DataFrame:
+    return drilldown.numbered(rows) if ask.kind.numbered else rows
+
+
+def _strongest(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    rows = ask(queries_sample.interactions, epoch=c.epoch, sample=c.sample, limit=c.top)
+    return {"interactions": _numbered(ask, rows)}
+
+
+def _all_interactions(ask: Ask, c: Choice) -> pd.DataFrame:
+    return _numbered(ask, ask.read(vectors.all_interactions, epoch=c.epoch, sample=c.sample))
+
+
+def _now(ask: Ask, c: Choice) -> Any:
+    return ask(queries_sample.sample_life, sample=c.sample).set_index("epoch").loc[c.epoch]
+
+
+def _waterfall(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    every, now = _all_interactions(ask, c), _now(ask, c)
+    return {"steps": drilldown.waterfall(every, now["v_empty"], now["v_full"], top=min(c.top, MOST_STEPS))}
+
+
+def _life(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    return {"sample": ask(queries_sample.sample_life, sample=c.sample)}
+
+
+def _lit_life(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    kind, subset = lit_interaction(ask, c) or FIRST
+    return {"interaction": ask.read(vectors.interaction_life, sample=c.sample, type=kind, subset=subset)}
+
+
+def _rebuilt(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    counts = (*STEPS, int(_now(ask, c)["salient"]))
+    return {"rebuilt": ask.read(drilldown.faithfulness, epoch=c.epoch, sample=c.sample, counts=counts)}
+
+
+def _asked_for(ask: Ask, c: Choice) -> dict[str, Any]:
+    """Returns the option that frames the interaction asked for: one that nobody asked for is not framed on paper."""
+    return {"chosen": c.interaction} if c.lit else {}
+
+
+def _lit(ask: Ask, c: Choice) -> dict[str, Any]:
+    return {"chosen": "-".join(map(str, lit_interaction(ask, c) or ()))}
+
+
+OF_SAMPLE = partial(Chart, page="sample", says=("sample", "epoch"))
+TO_CLICK = partial(OF_SAMPLE, options=_asked_for, marks=_lit, click="interaction")
+CHARTS = (
+    TO_CLICK(interactions, _strongest, says_rule=True),
+    TO_CLICK(waterfall, _waterfall, view="Waterfall"),
+    TO_CLICK(sorted_strengths, lambda ask, c: {"interactions": _all_interactions(ask, c)}, view="All strengths"),
+    OF_SAMPLE(rebuilt, _rebuilt, view="Faithfulness", options=lambda ask, c: {"salient": int(_now(ask, c)["salient"])}),
+    OF_SAMPLE(sample_life, _life, view="Life", options=log_axis, marks=pinned, says=("sample",), click="epoch"),
+    OF_SAMPLE(
+        interaction_life, _lit_life, options=log_axis, marks=pinned, says=("interaction", "sample"), click="epoch"
+    ),
+)

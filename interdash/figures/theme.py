@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito, told apart by the colour-blind too; no meani
 differ in dash, bars in hatching. What has no colour of its own is drawn in ink: black on light, nearly white on dark.
 """
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ GENERALIZABLE = "#0072B2"  # solid line, plain bar
 NON_GENERALIZABLE = "#D55E00"  # dashed line, hatched bar
 TESTING = "#009E73"  # dashed; training is ink, solid
 GAP = "#CC79A7"  # dotted
-OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # runs compared, in this order
+GREY = "#8A8F98"  # below τ, in both runs, a control, or nothing is known
+SKY, ORANGE = "#56B4E9", "#E69F00"  # outlines; what is lit
+OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", SKY, ORANGE)  # runs compared, in this order
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # … with these
 SYMBOLS = {"and": "circle", "or": "diamond-open", "all": "circle"}  # markers by type of interaction
 TYPE_NAMES = {"and": "AND", "or": "OR", "all": "AND + OR"}
@@ -30,7 +33,7 @@ NATS = ".3~f"
 SHARE = ".0%"
 FONT = '"Source Sans", "Source Sans Pro", "Liberation Sans", Arial, sans-serif'
 
-_INKS = {False: ("#1A1C21", "#FFFFFF", "#E3E5E9", "#8A8F98"), True: ("#ECEDF0", "#0E1117", "#2A2E37", "#8A8F98")}
+_INKS = {False: ("#1A1C21", "#FFFFFF", "#E3E5E9", GREY), True: ("#ECEDF0", "#0E1117", "#2A2E37", GREY)}
 
 
 def template(dark: bool = False, *, automargin: bool = True) -> go.layout.Template:
@@ -107,7 +110,8 @@ def once(figure: go.Figure, selectable: bool) -> Drawn:
     layout = _over(defaults, layout)
     layout |= {key: _over(axes[key[0]], value) for key, value in layout.items() if key[1:5] == "axis"}
     layout |= {f"{name}s": [_over(of, one) for one in layout.get(f"{name}s", ())] for name, of in each.items()}
-    data = [trace._props for trace in figure.data]
+    traces: Any = figure.data
+    data = [trace._props for trace in traces]
     for bars in (trace for trace in data if trace["type"] == "bar"):  # have no grid along them, as in a template
         along = bars.get("yaxis", "y") if bars.get("orientation") == "h" else bars.get("xaxis", "x")
         layout[f"{along[0]}axis{along[1:]}"].setdefault("showgrid", False)
@@ -139,6 +143,15 @@ def nothing(message: str, x: str, y: str) -> go.Figure:
     figure.update_xaxes(title=x, showticklabels=False, ticks="", showgrid=False, zeroline=False)
     figure.update_yaxes(title=y, showticklabels=False, ticks="", showgrid=False, zeroline=False)
     return themed(figure.figure(height=220))
+
+
+def escaped(text: str) -> str:
+    """Returns a user's words as Plotly shows them: it reads a little HTML in every text.
+
+    >>> escaped("<b> & c")
+    '&lt;b&gt; &amp; c'
+    """
+    return html.escape(text, quote=False)
 
 
 def rgba(colour: str, opacity: float) -> str:

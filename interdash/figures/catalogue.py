@@ -1,0 +1,120 @@
+"""Every chart, in order and by name; and what is drawn of a run: one of them, or several as panels of one figure."""
+
+import re
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+import pandas as pd
+
+from interdash.asking import Ask
+from interdash.figures import compare, dynamics, inputs, order_shape, orders, removal, robustness, sample
+from interdash.figures.chart import Chart, Drawing
+from interdash.figures.choice import Choice, resolved
+
+MODULES = (dynamics, orders, removal, order_shape, robustness, inputs, sample, compare)
+CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)
+MOST_PANELS = 12
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Several drawings as panels (a), (b), (c) of one figure, row by row."""
+
+    parts: tuple[tuple[Drawing, ...], ...]
+
+    @property
+    def rows(self) -> dict[str, pd.DataFrame]:
+        """The rows behind each panel: "a epochs"."""
+        return {f"{letter} {name}": rows for letter, part in self._each for name, rows in part.rows.items()}
+
+    @property
+    def caption(self) -> str:
+        """The captions of the panels."""
+        return " ".join(f"({letter}) {part.caption}" for letter, part in self._each)
+
+    @property
+    def how_to_read(self) -> str:
+        """Those of the panels, in one paragraph each."""
+        return "\n\n".join(f"({letter}) {part.how_to_read}" for letter, part in self._each)
+
+    @property
+    def _each(self) -> list[tuple[str, Drawing]]:
+        return list(zip(ascii_lowercase, (part for row in self.parts for part in row), strict=False))
+
+
+def chart(name: str) -> Chart:
+    """Returns the chart of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    by_name = {chart.name: chart for chart in CHARTS}
+    if name not in by_name:
+        raise ValueError(f"there is no chart {name!r}; choose one of {', '.join(by_name)}")
+    return by_name[name]
+
+
+def on(page: str, view: str) -> list[Chart]:
+    """Returns the charts in a tab of a page; view "" = those that the page itself places."""
+    return [chart for chart in CHARTS if (chart.page, chart.view) == (page, view)]
+
+
+def views(page: str) -> list[str]:
+    """Returns the tabs of a page."""
+    return list(dict.fromkeys(chart.view for chart in CHARTS if chart.page == page and chart.view))
+
+
+def names(ask: Ask, choice: Choice) -> list[str]:
+    """Returns which charts a run has for a choice, in their order."""
+    return [chart.name for chart in CHARTS if chart.when(ask, choice)]
+
+
+def offered(ask: Ask, choice: Choice) -> list[str]:
+    """Returns the charts a run has, those of several panels that have a name included."""
+    known = names(ask, choice)
+    return [*known, "sample_interactions"] if "interactions" in known else known
+
+
+def each(ask: Ask, name: str, choice: Choice) -> list[Drawing]:
+    """Returns one chart of a run; the map of orders once for each type, as on its page.
+
+    Raises:
+        ValueError: there is no such chart, epoch or sample.
+    """
+    of_name = [chart for chart in CHARTS if chart.name == name and chart.when(ask, choice)]
+    if not of_name:
+        known = ", ".join(names(ask, choice))
+        raise ValueError(f"run {ask.run.name} has no figure {name!r}; choose one of {known}, or all")
+    choice = resolved(ask, choice)
+    if "sample" in of_name[0].says and not 0 <= choice.sample < ask.run.n_explained():
+        raise ValueError(f"there is no sample {choice.sample}; choose 0 to {ask.run.n_explained() - 1}")
+    return [of_name[0].drawing(ask, one) for one in of_name[0].choices(choice)]
+
+
+def drawing(ask: Ask, name: str, choice: Choice) -> Drawing | Panels:
+    """Returns a chart of a run, or several as panels: "dynamics,order_map" beside, "dynamics/order_map" below.
+
+    "sample_interactions" is the input of a sample, its variables outlined, beside its strongest interactions.
+
+    Raises:
+        ValueError: there is no such chart, epoch or sample, or there are more panels than letters.
+    """
+    if name == "sample_interactions":
+        name = f"{inputs.drawing_of(ask).__name__},interactions"
+    rows = [[part.strip() for part in row.split(",")] for row in name.split("/")]
+    if (count := sum(map(len, rows))) > MOST_PANELS:
+        raise ValueError(f"{count} panels cannot be one figure; choose {MOST_PANELS} at most")
+    parts: list[tuple[Drawing, ...]] = []
+    for row in rows:
+        drawings = [each(ask, part, choice) for part in row]
+        parts += [(one,) for one in drawings[0]] if len(row) == 1 else [tuple(one for some in drawings for one in some)]
+    return parts[0][0] if sum(map(len, parts)) == 1 else Panels(tuple(parts))
+
+
+def file_name(name: str) -> str:
+    """Returns the name of a figure's file, without ending.
+
+    >>> file_name("order_strength_row/dynamics,order_map")
+    'order_strength_row+dynamics+order_map'
+    """
+    return re.sub(r"\s*[,/]\s*", "+", name.strip())

@@ -1,0 +1,112 @@
+"""What a chart is: one record of its figure, its rows, its page and its words, which page, files and docs all read.
+
+    CHARTS = (
+        Chart(
+            removal_doses,
+            lambda ask, c: {"doses": ask(queries_removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
+            page="removal",
+            view="By dose",
+            says=("epoch", "min_order"),
+        ),
+    )
+
+stands at the end of the figure's module, and is all that a chart needs: a `view` that no other chart has is a new tab.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash import queries
+from interdash.asking import Ask
+from interdash.figures.choice import Choice, in_words
+
+Settings = Callable[[Ask, Choice], dict[str, Any]]
+
+
+def is_labelled(ask: Ask, choice: Choice) -> bool:
+    """Returns whether any epoch of the run has interactions."""
+    return bool(ask(queries.labelled_epochs))
+
+
+def log_axis(ask: Ask, choice: Choice) -> dict[str, Any]:
+    """Returns the option that says whether the axis of epochs is logarithmic."""
+    return {"log": choice.log}
+
+
+def pinned(ask: Ask, choice: Choice) -> dict[str, Any]:
+    """Returns the option that marks the pinned epoch."""
+    return {"pinned": choice.epoch}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a run: what it draws, from what, where it stands and what it says."""
+
+    figure: Callable[..., go.Figure]  # of the rows, in their order; the docstring is caption and "How to read:"
+    rows: Callable[[Ask, Choice], dict[str, pd.DataFrame]]  # by their names for people
+    page: str = ""  # file in pages/, without ".py"; "" = in files only
+    view: str = ""  # its tab; "" = where the page puts it
+    options: Settings = lambda ask, choice: {}  # of the figure function
+    marks: Settings = lambda ask, choice: {}  # … and those that show where the user stands on the page, not in files
+    when: Callable[[Ask, Choice], bool] = is_labelled  # whether the run has it
+    says: tuple[str, ...] = ()  # what its caption in files says of the choice: names in `choice.WORDS`
+    click: Literal["", "epoch", "interaction"] = ""  # what a click on a point chooses
+    says_rule: bool = False  # whether its caption on the page says by which rule the outputs were split
+    by_type: bool = False  # whether AND and OR apart are two charts
+
+    @property
+    def name(self) -> str:
+        """That of the figure function."""
+        return self.figure.__name__
+
+    @property
+    def caption(self) -> str:
+        """The first line of the figure's docstring."""
+        return (inspect.getdoc(self.figure) or "").partition("\n")[0].strip()
+
+    @property
+    def how_to_read(self) -> str:
+        """That paragraph of the figure's docstring."""
+        how = (inspect.getdoc(self.figure) or "").partition("How to read:")[2].partition("\n\n")[0]
+        return " ".join(how.split())
+
+    def choices(self, choice: Choice) -> list[Choice]:
+        """Returns the choice, or one for each type of interaction if each has a chart of its own."""
+        return [replace(choice, types=(kind,)) for kind in choice.types] if self.by_type else [choice]
+
+    def drawing(self, ask: Ask, choice: Choice) -> "Drawing":
+        """Returns the chart of a run, for a file."""
+        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), in_words(ask, choice, self.says))
+
+    def drawing_on_page(self, ask: Ask, choice: Choice) -> "Drawing":
+        """Returns the chart of a run, for its page: with the marks, and without what the page says anyway."""
+        return Drawing(self, self.rows(ask, choice), self.options(ask, choice) | self.marks(ask, choice))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart with what it is drawn from: rows by name, options, and what was chosen, for the caption."""
+
+    chart: Chart
+    rows: dict[str, pd.DataFrame]
+    options: dict[str, Any]
+    about: str = ""
+
+    def figure(self) -> go.Figure:
+        """Returns the figure as on the screen."""
+        return self.chart.figure(*self.rows.values(), **self.options)
+
+    @property
+    def caption(self) -> str:
+        """The chart's caption, and what was chosen."""
+        return f"{self.chart.caption} {self.about}".strip()
+
+    @property
+    def how_to_read(self) -> str:
+        """That of the chart."""
+        return self.chart.how_to_read

@@ -1,0 +1,150 @@
+"""What a figure is about: epoch, samples, types, runs compared; the same choices on the pages and in files."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from interdash import queries, queries_sample, subsets
+from interdash.asking import Ask
+from interdash.figures import theme
+
+MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
+ALIGNMENTS = ("epoch", "phase")
+DOSES = range(0, 101, 10)  # percent
+FIRST = ("and", 1)  # the interaction whose life is drawn where none is lit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a figure is about; the same choices as on the pages."""
+
+    epoch: int | None = None  # None = the last one with interactions
+    split: str = "all"
+    label: int = -1  # class number, −1 = all
+    types: tuple[str, ...] = ("all",)
+    normalised: bool = True
+    log: bool = True
+    sample: int = 0
+    top: int = 10  # interactions listed
+    runs: tuple[str, ...] = ()  # compared with, loaded into the same store
+    epochs: tuple[int, ...] = ()  # of the row of epochs; none = chosen by the course of H
+    other_epoch: int | None = None  # of the run compared with; None = its last one with interactions
+    interaction: str = ""  # lit, such as "and-37"; "" = the strongest, "none" = none
+    min_order: int = 1  # only interactions of this order or above are removed
+    dose: int = 100  # percent of the strength removed, in tens
+    by: str = "epoch"  # what runs compared are aligned by
+
+    def __post_init__(self) -> None:
+        """Checks what needs no run.
+
+        Raises:
+            ValueError: one of the choices cannot be.
+        """
+        if len(self.runs) > MOST_OTHERS:
+            raise ValueError(
+                f"{len(self.runs)} other runs cannot be told apart in one figure; compare with {MOST_OTHERS} at most"
+            )
+        if self.by not in ALIGNMENTS:
+            raise ValueError(f"runs cannot be aligned by {self.by!r}; choose one of {', '.join(ALIGNMENTS)}")
+        if self.dose not in DOSES:
+            raise ValueError(f"a dose of {self.dose} % is not computed; choose 0, 10, … 100")
+        if self.top < 1:
+            raise ValueError(f"{self.top} interactions cannot be listed; choose 1 or more")
+        if not re.fullmatch("|none|(and|or)-[0-9]{1,9}", self.interaction, re.ASCII):
+            raise ValueError(f"{self.interaction!r} names no interaction; write and-37, or-6 or none")
+
+    @property
+    def lit(self) -> tuple[str, int] | None:
+        """Type and subset of the interaction that is asked for; None if it is the strongest, or none."""
+        kind, _, subset = self.interaction.partition("-")
+        return (kind, int(subset)) if subset else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the choice as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Choice":
+        """Returns the choice that `to_json` wrote."""
+        lists = {name: tuple(values[name]) for name in ("types", "runs", "epochs") if name in values}
+        return cls(**{**values, **lists})
+
+
+def resolved(ask: Ask, choice: Choice) -> Choice:
+    """Returns the choice with what is left to the run filled in: epochs and, of two runs, the other's epoch.
+
+    Raises:
+        ValueError: an epoch, order, class or interaction is not there.
+    """
+    epochs = ask(queries.labelled_epochs)
+    for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs):
+        _check_epoch(ask.run.name, epoch, epochs)
+    n = ask.run.config.masking.n_variables
+    if not 1 <= choice.min_order <= n:
+        raise ValueError(f"there is no order {choice.min_order}; choose 1 to {n}")
+    if choice.lit and not 0 < choice.lit[1] < 2**n:
+        raise ValueError(f"there is no interaction {choice.interaction}; its number is 1 to {2**n - 1}")
+    classes = ask(queries_sample.classes)["label"].tolist()
+    if choice.label != -1 and choice.label not in classes:
+        raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
+    choice = replace(
+        choice,
+        epoch=choice.epoch if choice.epoch is not None or not epochs else epochs[-1],
+        epochs=tuple(sorted(choice.epochs)) or tuple(ask(queries.chosen_epochs)),
+    )
+    if len(choice.runs) != 1:
+        return choice
+    epochs = ask.about(queries.labelled_epochs, choice.runs[0])
+    if choice.other_epoch is not None:
+        _check_epoch(choice.runs[0], choice.other_epoch, epochs)
+    last = epochs[-1] if epochs else None
+    return replace(choice, other_epoch=last if choice.other_epoch is None else choice.other_epoch)
+
+
+def lit_interaction(ask: Ask, choice: Choice) -> tuple[str, int] | None:
+    """Returns type and subset of the interaction that is lit: the one asked for, else the strongest; None = none."""
+    if choice.interaction:
+        return choice.lit
+    strongest = ask(queries_sample.interactions, epoch=choice.epoch, sample=choice.sample, limit=choice.top)
+    return (str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])) if len(strongest) else None
+
+
+def lit_name(ask: Ask, choice: Choice) -> str:
+    """Returns the interaction that is lit in words, by numbers on an image: "AND {film, good}"; `FIRST` if none is."""
+    kind, subset = lit_interaction(ask, choice) or FIRST
+    names = list(ask(queries_sample.sample, sample=choice.sample)["names"].iloc[0])
+    return f"{kind.upper()} {subsets.label(subset, [*map(str, range(len(names)))] if ask.kind.numbered else names)}"
+
+
+SPLITS = {"train": "training samples", "test": "testing samples"}
+TYPES = {"and": "AND interactions", "or": "OR interactions"}
+WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what is there in any case
+    "sample": lambda ask, c: f"sample {c.sample}",
+    "interaction": lit_name,
+    "epoch": lambda ask, c: f"epoch {c.epoch}",
+    "epochs": lambda ask, c: f"epoch {c.epoch} of A, {c.other_epoch} of B",
+    "split": lambda ask, c: SPLITS.get(c.split, ""),
+    "label": lambda ask, c: "" if c.label == -1 else f"class {_class_name(ask, c.label)}",
+    "types": lambda ask, c: TYPES.get(c.types[0], "") if len(c.types) == 1 else "",
+    "min_order": lambda ask, c: "" if c.min_order == 1 else f"orders from {c.min_order} on",
+    "dose": lambda ask, c: "" if c.dose == 100 else f"dose {c.dose} %",
+}
+
+
+def in_words(ask: Ask, choice: Choice, names: Sequence[str]) -> str:
+    """Returns some of a choice, by their names in `WORDS`, as a sentence: "Sample 3, epoch 50."; "" if all is usual."""
+    text = ", ".join(filter(None, (WORDS[name](ask, choice) for name in names)))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _check_epoch(run: str, epoch: int, epochs: Sequence[int]) -> None:
+    if epoch not in epochs:
+        raise ValueError(
+            f"epoch {epoch} of {run} has no interactions; choose one of {', '.join(map(str, epochs)) or 'none'}"
+        )
+
+
+def _class_name(ask: Ask, label: int) -> str:
+    rows = ask(queries_sample.classes)
+    return dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))[label]
