@@ -10,6 +10,8 @@ from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
 from interdash.phase_words import phase_words
 
+NORMALISED = ("Orders at one epoch", "Six epochs")  # tabs
+
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = ui.choose_split()
@@ -30,7 +32,7 @@ with ui.page("Dynamics") as page:
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, split=split, label=label)))
 
     def show_view(view: str) -> None:
-        settings = {} if view == "Order × epoch" else {"normalised": ui.choose_normalised()}
+        settings = {"normalised": ui.choose_normalised()} if view in NORMALISED else {}
         settings |= {"epochs": tuple(ui.choose_epochs(page))} if view == "Six epochs" else {}
         ui.show_view(page, "dynamics", view, replace(choice, **settings))
 

@@ -3,8 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
+from interdash import queries
 from interdash.figures import theme
-from interdash.figures.compare import escaped
+from interdash.figures.chart import Chart
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
 
@@ -30,7 +31,7 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
     for row, unit in enumerate(panels, start=1):
         for i, (name, rows) in enumerate(measures.loc[units == unit].groupby("measure", sort=False)):
             colour, dash = theme.OTHERS[i % len(theme.OTHERS)], theme.DASHES[i % len(theme.DASHES)]
-            words = escaped(str(name).replace("_", " "))
+            words = theme.escaped(str(name).replace("_", " "))
             known = rows.dropna(subset=["low", "high"])
             if len(known):
                 x = [position(epoch, log) for epoch in known["epoch"]]
@@ -41,9 +42,21 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
                 customdata=rows["epoch"].to_numpy(), row=row,
                 hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{NUMBER}}}<extra></extra>",
             )  # fmt: skip
-        figure.update_yaxes(title=escaped(str(unit).replace("_", " ")), row=row, col=1)
+        figure.update_yaxes(title=theme.escaped(str(unit).replace("_", " ")), row=row, col=1)
     epoch_axis(figure, measures["epoch"].tolist(), log)
     title = figure.layout["xaxis"]["title"]
     figure.update_xaxes(title="")
     figure.update_xaxes(title=title["text"], row=len(panels), col=1)
     return figure.figure(height=PANEL * len(panels) + 90, margin={"t": 60}, clickmode="event+select")
+
+
+CHARTS = (
+    Chart(
+        measures,
+        lambda ask, c: {"measures": ask(queries.measures)},
+        page="dynamics",
+        view="Measures",
+        options=lambda ask, c: {"log": c.log},
+        when=lambda ask, c: not ask(queries.measures).empty,
+    ),
+)
