@@ -3,6 +3,7 @@
 Both libraries are optional and are imported only when their callback is made.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from torch import nn
 
 from interdash.recorder import Recorder
 from interdash.spec import Spec
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -33,7 +36,7 @@ def lightning_callback(
         spec: see `Recorder`.
         network: the part of the LightningModule that the spec builds, such as `lambda module: module.net`. Not needed
             if it is the whole module, or its only part with weights, called `model`.
-        train_loss: name of the logged metric; None = computed from the spec's data, as always at epoch 0.
+        train_loss: name of the logged metric; computed from the spec's data if None, not logged yet, or at epoch 0.
         test_loss: the same for the testing split.
         options: root, and those of `RecordOptions`; `epochs` is the Trainer's `max_epochs` unless given.
 
@@ -47,6 +50,10 @@ def lightning_callback(
 
     class InterdashCallback(Callback):
         recorder: Recorder | None = None
+        validated = False  # since the last epoch; else the Trainer still has the metrics of an earlier one
+
+        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+            self.validated = not trainer.sanity_checking
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             if not trainer.is_global_zero:
@@ -61,7 +68,9 @@ def lightning_callback(
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             if self.recorder is not None:
                 logged = trainer.callback_metrics
-                losses = [_logged(logged, train_loss), _logged(logged, test_loss)]
+                stale = bool(trainer.val_dataloaders) and not self.validated
+                losses = [_logged(logged, train_loss), None if stale else _logged(logged, test_loss)]
+                self.validated = False
                 self.recorder.record(trainer.current_epoch + 1, network(pl_module), *losses)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -72,9 +81,14 @@ def lightning_callback(
 
 
 def _logged(metrics: dict[str, Any], name: str | None) -> Any:
+    """Returns a logged metric; None, so that it is computed instead, if none is named or it was not logged yet."""
     if name is not None and name not in metrics:
-        raise ValueError(f"no metric {name!r} was logged; there are {', '.join(metrics) or 'none'}: name one, or none")
-    return None if name is None else metrics[name]
+        logger.warning(
+            "no metric %r was logged yet, so that it is computed from the spec's data; there are %s",
+            name,
+            ", ".join(metrics) or "none",
+        )
+    return None if name is None else metrics.get(name)
 
 
 def trainer_callback(

@@ -81,43 +81,50 @@ def train(name: str, root: Path, run_name: str | None, device: str, **changes: A
 @click.command("import")
 @click.argument("run")
 @root_option
-@click.option("--checkpoints", required=True, metavar="PATTERN", help="Such as 'out/ckpt_*.pt'; * is the epoch.")
+@click.option("--checkpoints", required=True, metavar="PATTERN", help="Files or folders, such as 'out/ckpt_*.pt'.")
 @click.option("--spec", required=True, metavar="FILE:FUNCTION", help="Builds the network and the data.")
 @click.option("--network", default="target", show_default=True, help="target, or baseline-0, baseline-1, …")
-@click.option("--losses", type=click.Path(exists=True, path_type=Path), help="A CSV file or TensorBoard events.")
-@click.option("--tag", "tags", multiple=True, metavar="METRIC=TAG", help="TensorBoard: such as train_loss=loss/train.")
-@click.option("--samples", default=50, show_default=True, type=click.IntRange(1), help="Explained, of each split.")
+@click.option("--losses", type=click.Path(exists=True, path_type=Path), help="CSV, JSON or TensorBoard's folder.")
+@click.option("--tag", "tags", multiple=True, metavar="METRIC=TAG", help="A column, such as train_loss=loss/train.")
+@click.option("--first-epoch", type=click.IntRange(0), help="What the checkpoints' lowest number stands for.")
+@click.option("--first-logged-epoch", type=click.IntRange(0), help="What the losses' lowest number stands for.")
+@click.option("--steps-per-epoch", type=click.FloatRange(0, min_open=True), help="Where the numbers are steps.")
+@click.option("--weights", default="", metavar="KEY", help="Of several in a file, such as state_dict_ema.")
+@click.option("--ignore", "ignored", multiple=True, metavar="NAME", help="Layers in the files to leave out.")
+@click.option("--trust", is_flag=True, help="Read whole pickled modules, which runs code from the files.")
+@click.option(
+    "--samples",
+    "samples_per_split",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Explained, of each split.",
+)
 @device_option
-def import_(
-    run: str,
-    root: Path,
-    checkpoints: str,
-    spec: str,
-    network: str,
-    losses: Path | None,
-    tags: tuple[str, ...],
-    samples: int,
-    device: str,
-) -> None:
-    """Make a run of saved checkpoints of your own network."""
-    from interdash.importing import TAGS, import_checkpoints
+def import_(run: str, root: Path, checkpoints: str, spec: str, tags: tuple[str, ...], **options: Any) -> None:
+    """Make a run of saved checkpoints of your own network.
+
+    Everything is read and tried first; what is refused leaves nothing behind. 0 is the untrained network.
+    """
+    from interdash.importing import import_checkpoints
 
     if wrong := [tag for tag in tags if "=" not in tag]:
         raise click.BadParameter(f"{wrong[0]!r} is not METRIC=TAG, such as train_loss=loss/train", param_hint="--tag")
+    lines: list[str] = []
     with progress_bar("importing", "checkpoint") as progress:
-        made = import_checkpoints(
+        imported = import_checkpoints(
             root,
             run,
             checkpoints,
             spec,
-            network=network,
-            losses=losses,
-            tags=TAGS | dict(tag.split("=", 1) for tag in tags),
-            samples_per_split=samples,
-            device=device,
+            tags=dict(tag.split("=", 1) for tag in tags),
             progress=progress,
+            say=lines.append,
+            **options,
         )
-    click.echo(f"imported; next: interdash baseline {made.name} --spec {spec}", err=True)
+    for line in lines:
+        click.echo(line, err=True)
+    click.echo(f"imported; next: interdash baseline {imported.name} --spec {spec}", err=True)
 
 
 @click.command()

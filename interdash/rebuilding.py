@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from interdash.logits import hook_logits
 from interdash.runs import Run
 from interdash.spec import Spec, file_hash, load_spec, split_text
 from interdash.training import evaluate
@@ -31,12 +32,17 @@ def record_spec(run: Run, text: str) -> None:
         ValueError: the file lies among the runs, from where code is never executed.
     """
     path, function = split_text(text)
-    _check_outside(run, path)
+    _check_outside(run.path.parent, path)
     run.update(spec=asdict(SpecRecord(str(path), function, file_hash(path))))
 
 
-def _check_outside(run: Run, path: Path) -> None:
-    folder = run.path.resolve().parent
+def check_spec_place(root: Path | str, text: str) -> None:
+    """Raises ValueError if the file that "my_run.py:spec" names lies among the runs, from where code is never run."""
+    _check_outside(Path(root), split_text(text)[0])
+
+
+def _check_outside(folder: Path, path: Path) -> None:
+    folder = folder.resolve()
     if path.resolve().is_relative_to(folder):
         raise ValueError(
             f"spec file {path} lies in the folder of runs {folder}, from where no code is run; move one of the two"
@@ -71,7 +77,7 @@ def run_spec(run: Run, spec: str | None = None) -> Spec:
         raise ValueError(f"the spec recorded in {run.path / 'run.json'} is damaged ({error}); {ask}") from error
     if not path.is_absolute() or not path.is_file():
         raise FileNotFoundError(f"spec file {path} of run {run.name!r} is not on this machine; {ask}")
-    _check_outside(run, path)
+    _check_outside(run.path.parent, path)
     if file_hash(path) != record.sha256:
         raise ValueError(
             f"spec file {path} has changed since run {run.name!r} was recorded; if it builds the same network, {ask}"
@@ -83,14 +89,16 @@ def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects."""
 
     def build() -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            model = network()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                model = network()
+        except Exception as error:  # a user's function may raise anything
+            raise ValueError(
+                f"the spec's network function failed with {type(error).__name__}: {error}; call it to see where"
+            ) from error
         if not isinstance(model, nn.Module):
             raise ValueError(f"the spec's network function returned a {type(model).__name__}; return a torch.nn.Module")
-        last = list(model)[-1:] if type(model) is nn.Sequential else []
-        if [type(layer) for layer in last] != [nn.Linear]:  # whose output is logits; masking is slower with a hook
-            model.register_forward_hook(lambda module, inputs, output: getattr(output, "logits", output))
-        return model
+        return hook_logits(model)
 
     return build
 

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, RunConfig, SplitConfig, TrainingConfig
+from interdash.dry_run import dry_run
 from interdash.network_measures import measures_of
-from interdash.rebuilding import logits_builder, matching_weights, record_losses, record_spec
+from interdash.rebuilding import check_spec_place, logits_builder, matching_weights, record_losses, record_spec
 from interdash.runs import Run
-from interdash.spec import Spec, explained_samples, load_spec, masking_config, spec_text, split_text
+from interdash.spec import Spec, load_spec, masking_config, spec_text, split_text
 from interdash.training import recorded_epochs
 
 
@@ -53,15 +54,25 @@ class RecordOptions:
 
 
 def create_user_run(
-    root: Path | str, name: str, spec: Spec | Callable[[], Spec] | str, **options: Any
+    root: Path | str,
+    name: str,
+    spec: Spec | Callable[[], Spec] | str,
+    *,
+    network: nn.Module | None = None,
+    device: torch.device | str = "cpu",
+    **options: Any,
 ) -> tuple[Run, Spec]:
-    """Returns a run for the user's own network, with its explained samples written, and its spec; see `Recorder`."""
+    """Returns a run for the user's own network, with its explained samples written, and its spec; see `Recorder`.
+
+    Nothing is written before a dry run of the network, a new one by default, on one sample of each split.
+    """
     record = RecordOptions(**options)
     text = spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)
     made = load_spec(spec) if isinstance(spec, str) else spec if isinstance(spec, Spec) else spec()
     if not isinstance(made, Spec):
         raise ValueError(f"the spec function returned a {type(made).__name__}; it must return an interdash.Spec")
-    explained = explained_samples(made, record.samples_per_split, record.seed)
+    model = network or logits_builder(made.network)()
+    explained = dry_run(made, record.samples_per_split, record.seed, model, device)
     short = f"{split_text(text)[0].name}:{split_text(text)[1]}" if text else ""
     recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed)
     config = RunConfig(
@@ -74,6 +85,8 @@ def create_user_run(
         split=record.split,
         generalization=record.generalization,
     )
+    if text:
+        check_spec_place(root, text)
     run = Run.create(root, config, made.names_of_classes())
     if run.is_finished("target"):
         raise FileExistsError(

@@ -26,7 +26,7 @@ def table_spec() -> Spec:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*num_workers:UserWarning", "ignore:.*log_every_n_steps")
-def test_lightning_callback(tmp_path: Path) -> None:
+def test_lightning_callback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
     spec = table_spec()
 
@@ -46,10 +46,11 @@ def test_lightning_callback(tmp_path: Path) -> None:
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.parameters(), 0.1)
 
-    def fit(module: Any, **options: Any) -> Run:
+    def fit(module: Any, every: int = 1, **options: Any) -> Run:
         callback = lightning_callback(spec=table_spec, root=tmp_path, samples_per_split=4, **options)
         trainer = lightning.Trainer(
             max_epochs=3,
+            check_val_every_n_epoch=every,
             accelerator="cpu",
             callbacks=[callback],
             logger=False,
@@ -79,9 +80,14 @@ def test_lightning_callback(tmp_path: Path) -> None:
 
     run = fit(Module(), name="computed", network=lambda module: module.model)
     assert run.metrics()["train_accuracy"].notna().all()
-    with pytest.raises(ValueError, match="no metric 'val' was logged; there are loss/"):
-        fit(Module(), name="missing", test_loss="val")
-    assert not Run.open(tmp_path, "missing").is_finished("target")
+    module = Module()
+    run = fit(module, every=2, name="rare", test_loss="loss/test")  # not the loss of epoch 2 for epoch 3
+    expected = functional.cross_entropy(module.model(spec.test_inputs), spec.test_labels)
+    assert run.metrics()["test_loss"].tolist()[-1] == pytest.approx(expected.item())
+
+    run = fit(Module(), name="missing", test_loss="val")  # ends no training
+    assert run.is_finished("target") and run.metrics()["test_loss"].notna().all()
+    assert "no metric 'val' was logged yet, so that it is computed" in caplog.text
 
 
 def test_trainer_callback(tmp_path: Path) -> None:

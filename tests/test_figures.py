@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import plotly.io
 import pytest
 
-from interdash import spindle
+from interdash import queries, spindle
 from interdash.asking import Ask
 from interdash.figures import catalogue, dynamics, export, sheet, theme
 from interdash.figures.choice import Choice

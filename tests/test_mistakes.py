@@ -232,7 +232,12 @@ def test_gpu_of_another_number(monkeypatch, mistake, fresh_run):
         ("my_run.py:spec", "x = 1", "my_run.py:spec failed with AttributeError: .*'spec'; run it to see where"),
         ("my_run.py:spec", "def spec(): return 1", "my_run.py:spec returned a int; it must return an interdash.Spec"),
         ("my_run.py:spec", "import nonsense", "my_run.py:spec failed with ModuleNotFoundError: No module named"),
-        ("my_run.py:spec", SPEC.replace("Linear(5, 8)", "Linear(5, 9)"), "does not fit the spec's network: .*size"),
+        ("my_run.py:spec", SPEC.replace("Linear(5, 8)", "Linear(5, 9)"), "the spec's network fails on train_inputs"),
+        (
+            "my_run.py:spec",
+            SPEC.replace("Linear(5, 8)", "Linear(5, 9)").replace("Linear(8,", "Linear(9,"),
+            "does not fit the spec's network: 0.weight is .8, 5.,",
+        ),
     ],
 )
 def test_wrong_spec(mistake, tmp_path, spec, text, says):

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from interdash.network_of_run import network_builder, train_baseline
-from interdash.rebuilding import logits_builder
 from interdash.recorder import create_user_run
 
 SPEC = """
@@ -49,8 +47,3 @@ def test_baseline_of_a_user_run(tmp_path: Path, reports: bool, epochs: list[int]
     assert run.metrics()["epoch"].tolist() == epochs and run.metrics()["test_accuracy"].iloc[-1] > 0.8
     assert progress[0] == ((0, 12) if reports else (3, 3)) and progress[-1] == (epochs[-1], epochs[-1])
     assert torch.is_tensor(network_builder(run)()(torch.zeros(1, 3)))
-
-
-def test_a_network_whose_output_is_logits_gets_no_hook():
-    assert not logits_builder(lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 2)))()._forward_hooks
-    assert logits_builder(lambda: nn.Linear(3, 2))()._forward_hooks
