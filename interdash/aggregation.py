@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from interdash import bootstrap, generalization, order_shape, removal
+from interdash import bootstrap, generalization, order_shape, removal, removal_tables, shape_tables
 from interdash.config import GeneralizationConfig
 from interdash.interaction_measures import by_sample, measure_table
 from interdash.parts import SCALARS
@@ -96,8 +96,8 @@ def label_tables(
         **{name: pa.concat_tables(tables).combine_chunks() for name, tables in rows.items()},
         "order_strengths": _order_strengths(sums, counts, of_samples, known),
         "strengths": _strengths(sums, counts, of_samples, known),
-        **removal.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
-        **order_shape.shape_tables(groups, _by_part(sums) if known else None),
+        **removal_tables.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
+        **shape_tables.shape_tables(groups, _by_part(sums) if known else None),
         "measures": measure_table(measures),
     }
 

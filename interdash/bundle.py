@@ -213,7 +213,7 @@ def changed_rows(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 
 def csv(frame: pd.DataFrame) -> bytes:
-    """Returns rows as CSV, numbers exact; lists are JSON; of an image, in the Parquet file, stands the SHA-256."""
+    """Returns rows as CSV, numbers exact; lists are JSON; an image is its SHA-256 (Parquet has the image)."""
     columns = {}
     for name in frame.columns:
         cells = [None if _is_missing(cell) else cell for cell in frame[name]]

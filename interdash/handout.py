@@ -11,13 +11,13 @@ from interdash.figures.choice import Choice
 from interdash.runs import Run
 from interdash.store import Store
 
-_STYLE = """
-body {font-family: "Liberation Sans", Arial, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem}
-table {border-collapse: collapse; margin: 1rem 0}
-td, th {padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid #E3E5E9}
-figure {margin: 2rem 0}
-figcaption, p {color: #4A4E57}
-pre {font-size: 12px}
+_STYLE = f"""
+body {{font-family: "Liberation Sans", Arial, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem}}
+table {{border-collapse: collapse; margin: 1rem 0}}
+td, th {{padding: 2px 12px 2px 0; text-align: left; border-bottom: 1px solid {theme.RULE}}}
+figure {{margin: 2rem 0}}
+figcaption, p {{color: {theme.FAINT}}}
+pre {{font-size: 12px}}
 """
 
 

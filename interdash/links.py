@@ -5,6 +5,8 @@ import re
 from collections.abc import Collection, Sequence
 from urllib.parse import urlencode
 
+from interdash import subsets
+
 
 def number(text: str, known: Collection[int], what: str) -> int:
     """Returns the number that a link asks for, one of those known.
@@ -45,12 +47,12 @@ def interaction(text: str, n_variables: int) -> tuple[str, int]:
     """
     if text == "none":
         return "", 0
-    kind, _, subset = text.partition("-")
-    if kind not in ("and", "or") or not re.fullmatch("[0-9]{1,9}", subset, re.ASCII):
+    pair = subsets.interaction(text)
+    if pair is None:
         raise ValueError(f"The link asks for interaction {shown(text)}; one is written as and-37 or or-6.")
-    if not 0 < int(subset) < 2**n_variables:
+    if not 0 < pair[1] < 2**n_variables:
         raise ValueError(f"The link asks for interaction {shown(text)}; there are 1 to {2**n_variables - 1}.")
-    return kind, int(subset)
+    return pair
 
 
 def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[int, int]:

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from math import comb
 
 import numpy as np
-import pyarrow as pa
 
-from interdash.bootstrap import LEVEL, percentile, sample_weights
+from interdash.bootstrap import LEVEL
 from interdash.subsets import n_variables, orders
 
 PARTITIONS = 200  # random ones, for the reference
 BLOCK = 20  # of them treated together: at n = 16 the interactions of one take a megabyte
-RESAMPLES = 300  # of the bootstrap: each tries all of `ALPHAS`
 ALPHAS = np.exp(np.linspace(np.log(0.01), np.log(20), 400))  # what is tried for α
 SHAPES = ("decay", "spindle")
 PARTS = ("generalizable", "non_generalizable")
@@ -116,15 +114,6 @@ def fit(strengths: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray]:
     return np.where(known, ALPHAS[best], np.nan), np.abs(share - tried[best]).sum(-1) / 2
 
 
-SIMILARITIES = pa.schema(
-    {"size": pa.int8()} | dict.fromkeys(("similarity", "reference", "reference_low", "reference_high"), pa.float64())
-)
-FITS = pa.schema(
-    {"part": pa.string(), "shape": pa.string()}
-    | {f"{name}{end}": pa.float64() for name in ("alpha", "distance") for end in ("", "_low", "_high")}
-)
-
-
 def group_means(splits: Sequence[str], *, same_variables: bool) -> GroupMeans | None:
     """Returns where the interactions of all samples are to be added; None where splits cannot be compared.
 
@@ -134,43 +123,3 @@ def group_means(splits: Sequence[str], *, same_variables: bool) -> GroupMeans | 
     """
     in_train = np.asarray(splits) == "train"
     return GroupMeans(in_train) if same_variables and 0 < in_train.sum() < len(in_train) else None
-
-
-def shape_tables(groups: GroupMeans | None, parts: np.ndarray | None) -> dict[str, pa.Table]:
-    """Returns the tables `order_similarities` and `order_fits` of `schema.sql` for a network at one epoch.
-
-    Args:
-        groups: what all interactions were added to; None where splits cannot be compared.
-        parts: strengths `[samples, n, 2]` of generalizable and non-generalizable salient interactions by order, nats;
-            None for a baseline network, which has no G.
-    """
-    similar = SIMILARITIES.empty_table()
-    if groups is not None:
-        found = similarities(groups.means)
-        columns = [np.arange(1, found.shape[1] + 1), *found]
-        similar = pa.table([pa.array(x, from_pandas=True) for x in columns], names=SIMILARITIES.names)
-    return {
-        "order_similarities": similar.cast(SIMILARITIES),
-        "order_fits": FITS.empty_table() if parts is None else _fits(parts),
-    }
-
-
-def _fits(parts: np.ndarray) -> pa.Table:
-    count = len(parts)
-    flat = parts.reshape(count, -1)
-
-    def fitted(drawn: np.ndarray) -> np.ndarray:
-        means = (sample_weights(drawn) @ flat).reshape(*drawn.shape[:-1], *parts.shape[1:])
-        means = np.moveaxis(means, -1, 0)  # [parts, ..., n]
-        return np.stack([values for shape in SHAPES for values in fit(means, shape)])  # [shapes · 2, parts, ...]
-
-    value = low = high = fitted(np.arange(count))
-    if count > 1:
-        low, high = percentile(fitted, count, resamples=RESAMPLES)
-    rows = [
-        (part, shape, *(x[2 * s + i, p] for i in range(2) for x in (value, low, high)))
-        for p, part in enumerate(PARTS)
-        for s, shape in enumerate(SHAPES)
-    ]
-    arrays = [pa.array(column, from_pandas=True) for column in zip(*rows, strict=True)]
-    return pa.table(arrays, names=FITS.names).cast(FITS)

@@ -33,7 +33,7 @@ def collect(run: Run, drop: set[int] | None = None) -> list[Item]:
 
     Args:
         run: the run.
-        drop: epochs of the target whose full vectors are not wanted any more.
+        drop: epochs of the target whose full vectors are to go.
 
     Raises:
         RuntimeError: an extraction of the run is at work.

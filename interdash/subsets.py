@@ -4,6 +4,7 @@ The one definition of subset order in interdash: **the index of a subset is its 
 variable i**. Index 0 is the empty set, index 2^n − 1 is the set of all variables.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
@@ -70,6 +71,16 @@ def members(subset: int) -> tuple[int, ...]:
     (1, 3)
     """
     return tuple(i for i in range(int(subset).bit_length()) if int(subset) >> i & 1)
+
+
+def interaction(text: str) -> tuple[str, int] | None:
+    """Returns type and subset of an interaction as addresses and commands write it; None if the text is no such name.
+
+    >>> interaction("or-6")
+    ('or', 6)
+    """
+    match = re.fullmatch("(and|or)-([0-9]{1,9})", text, re.ASCII)
+    return (match[1], int(match[2])) if match else None
 
 
 def label(subset: int, names: Sequence[str]) -> str:

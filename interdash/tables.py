@@ -27,8 +27,8 @@ CAPTIONS = {
     "power": "H, the generalizable share of the salient strength, at the last epoch with labels and at its peak. In "
     "parentheses: 95 % bootstrap intervals over samples.",
     "removal": "Loss of the explained samples in nats at the last epoch with labels, and its change by removing "
-    "interactions. The controls lose as much strength as the non-generalizable ones have, as far as there is so much. "
-    "In parentheses: 95 % intervals.",
+    "interactions. The controls lose as much strength as the non-generalizable ones have, as far as that much is "
+    "there. In parentheses: 95 % intervals.",
 }
 
 

@@ -103,7 +103,7 @@ def train(
         seed: of the order of the samples.
         device: where to train.
         on_epoch: called with (epoch, network) before the first epoch, as epoch 0, and after each; the network is in
-            evaluation mode. Training ends early if it returns True.
+            evaluation mode. Training stops if it returns True.
 
     Raises:
         ValueError: the optimiser is none of ours, or the weights are no longer finite.

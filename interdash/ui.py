@@ -1,8 +1,8 @@
-"""What every page shares: its frame, the chosen run and settings in the URL, the store, and how a chart is shown.
+"""What every page shares: its frame, the run that it is about, and its tabs.
 
     with ui.page("Dynamics") as page:
-        epoch = ui.choose_epoch(page)
-        ui.show(page, "order_map", Choice(epoch=epoch, split="train"))
+        epoch = ui_choose.epoch(page)
+        ui_charts.chart(page, "order_map", Choice(epoch=epoch, split="train"))
 
 Known trouble (no runs, an unknown run in the link, damaged files) is said in words, never as a stack trace.
 Everything chosen lies in the URL under a short name, so that the address is a link to what is on the screen.
@@ -22,68 +22,17 @@ import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from interdash import links, queries, ui_data
+from interdash import links, queries, ui_choose, ui_data
 from interdash.figures.dynamics import FACTS
 from interdash.files import DamagedFileError, words
 from interdash.home import HOME
 from interdash.runs import Run
 from interdash.store import Store
-from interdash.ui_charts import CONFIG, alt_text, below, is_dark, show, show_view
-from interdash.ui_choose import (
-    choose,
-    choose_epoch,
-    choose_epochs,
-    choose_label,
-    choose_log,
-    choose_normalised,
-    choose_phases,
-    choose_section,
-    choose_several,
-    choose_split,
-    choose_types,
-    keep,
-    need_labels,
-    refuse,
-    write,
-)
-from interdash.ui_data import Page, load_ahead, namesakes, open_run, read_ahead, roots, run_names
+from interdash.ui_charts import is_dark
+from interdash.ui_data import Page
 from interdash.ui_first import show_first_steps
-from interdash.ui_gallery import gallery
 from interdash.ui_preload import expect_charts
 from interdash.ui_style import style
-
-# fmt: off
-__all__ = [  # for pages
-    "CONFIG",
-    "Page",
-    "alt_text",
-    "below",
-    "choose",
-    "choose_epoch",
-    "choose_epochs",
-    "choose_label",
-    "choose_log",
-    "choose_normalised",
-    "choose_phases",
-    "choose_several",
-    "choose_split",
-    "choose_types",
-    "gallery",
-    "is_dark",
-    "keep",
-    "need_labels",
-    "open_run",
-    "read_ahead",
-    "refuse",
-    "roots",
-    "run_names",
-    "sections",
-    "show",
-    "show_view",
-    "warn_of",
-    "write",
-]
-# fmt: on
 
 PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
@@ -167,7 +116,7 @@ def frame(title: str) -> Iterator[None]:
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
         expect_charts()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
-    st.html(style(is_dark()))
+    st.html(style(dark=is_dark()))
     if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
         st.title("interdash", anchor=False)
         st.button("Log in", on_click=st.login, type="primary")
@@ -216,7 +165,7 @@ def sections(draw: Mapping[str, Callable[[], None]]) -> None:
 def _sections(draw: Mapping[str, Callable[[], None]], address: dict[str, list[str]]) -> None:
     if _address() != address:
         st.rerun()
-    view, section = choose_section(list(draw))
+    view, section = ui_choose.section(list(draw))
     with section, _trouble_in_words(view):
         draw[view]()
 
@@ -235,12 +184,12 @@ def _freeze(title: str) -> None:
 
 
 def expect(name: str | None) -> None:
-    """Has a run loaded in the background, the one that a page would open, so that its first chart comes sooner."""
-    if not (names := run_names()):
+    """Loads, in the background, the run that a page would open next."""
+    if not (names := ui_data.run_names()):
         return
     chosen = name if name in names else _first(names)
     with suppress(*KNOWN_TROUBLE):  # the page that opens it says so
-        load_ahead(Run.open(names[chosen].parent, chosen))
+        ui_data.load_ahead(Run.open(names[chosen].parent, chosen))
 
 
 def pages() -> dict[str, str]:
@@ -272,7 +221,7 @@ def facts(epochs: pd.DataFrame, epoch: int) -> None:
 
 
 def _choose_run() -> Run:
-    names = run_names()
+    names = ui_data.run_names()
     if not names:
         show_first_steps()
         st.stop()
@@ -280,12 +229,12 @@ def _choose_run() -> Run:
     name = asked if asked in names else _first(names)
     with st.sidebar:
         if asked and asked not in names:
-            refuse("run", asked, name, str)
+            ui_choose.refuse("run", asked, name, str)
         if st.session_state.get("chosen_run") != name:
             st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
         st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
-        if len(found := namesakes(name)) > 1:
+        if len(found := ui_data.namesakes(name)) > 1:
             others = ", ".join(map(str, found[1:]))
             text = f"{len(found)} folders hold a run {name}. This is {found[0]}; "
             st.warning(links.message(f"{text}to open {others} too, rename that folder."))

@@ -1,4 +1,4 @@
-"""How a chart is shown, `ui.show`: with its caption, "how to read", rows, alt text and a picture to keep."""
+"""How a chart is shown: with its caption, "how to read", rows, alt text and a picture to keep."""
 
 import io
 import pickle
@@ -23,7 +23,7 @@ CONFIG = {
 }
 
 
-def show(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
+def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
     """Draws a chart of the catalogue with caption, "how to read", its rows (CSV, Parquet), alt text and a picture.
 
     Args:
@@ -38,8 +38,8 @@ def show(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         drawing = chart.drawing_on_page(page, one)
         figure, options = chart.figure, drawing.options
         drawn = _drawn(
-            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options, is_dark(),
-            bool(chart.click), _figure=figure,
+            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options,
+            _figure=figure, dark=is_dark(), selectable=bool(chart.click),
         )  # fmt: skip
         select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
         st.plotly_chart(
@@ -50,10 +50,10 @@ def show(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         below(caption, chart.how_to_read, drawing.rows, key)
 
 
-def show_view(page: Page, name: str, view: str, choice: Choice, *, side: str = "") -> None:
+def view(page: Page, name: str, tab: str, choice: Choice, *, side: str = "") -> None:
     """Draws all charts in a tab of a page, by the page's name."""
-    for chart in catalogue.on(name, view):
-        show(page, chart.name, choice, side=side)
+    for each in catalogue.on(name, tab):
+        chart(page, each.name, choice, side=side)
 
 
 def _chooser(page: Page, chart: Chart, key: str) -> Callable[[], None]:
@@ -94,11 +94,12 @@ def _drawn(
     name: str,
     frames: tuple[pd.DataFrame, ...],
     options: dict[str, Any],
+    _figure: Callable[..., go.Figure],
+    *,
     dark: bool,
     selectable: bool,
-    _figure: Callable[..., go.Figure],
 ) -> theme.Drawn:
-    return theme.once(theme.themed(_figure(*frames, **options), dark), selectable)
+    return theme.once(theme.themed(_figure(*frames, **options), dark=dark), selectable=selectable)
 
 
 @st.fragment

@@ -15,7 +15,7 @@ from interdash.ui_data import Page
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
 
 
-def choose(
+def one(
     widget: Callable[..., Any],
     label: str,
     options: Sequence[Any],
@@ -44,7 +44,7 @@ def choose(
     return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
 
 
-def choose_epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
+def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
     """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
     need_labels(page, samples=False)
     labelled = page.ask(queries.labelled_epochs)
@@ -90,7 +90,7 @@ def need_labels(page: Page, *, samples: bool = True) -> None:
         st.stop()
 
 
-def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
+def epochs(page: Page, *, most: int = 6) -> list[int]:
     """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
     labelled = page.ask(queries.labelled_epochs)
     key = "epochs"
@@ -107,7 +107,7 @@ def choose_epochs(page: Page, *, most: int = 6) -> list[int]:
     return chosen
 
 
-def choose_several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
+def several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
     """Returns what is chosen of some names, none unless chosen; names in the link that are not there are named."""
     given = st.query_params.get_all(key)
     if wrong := [name for name in given if name not in options]:
@@ -117,42 +117,42 @@ def choose_several(label: str, options: Sequence[str], *, key: str, **settings: 
     return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)
 
 
-def choose_log() -> bool:
+def log() -> bool:
     """Returns whether the epoch axis is logarithmic."""
     about = "Log shows epoch + 1, so that epoch 0, the untrained network, has a place."
-    return choose(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
+    return one(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
 
 
-def choose_normalised() -> bool:
+def normalised() -> bool:
     """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
     about = "Normalised: divided by their mean over orders, so that weak early and strong late epochs compare."
-    return choose(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
+    return one(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
 
 
-def choose_split() -> str:
+def split() -> str:
     """Returns "all", "train" or "test"."""
     about = "The explained samples: a fixed number of each split, not the whole of it."
     shown = SPLITS.__getitem__
-    return choose(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
+    return one(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
 
 
-def choose_label(page: Page) -> int:
+def label(page: Page) -> int:
     """Returns a class number, −1 = all classes."""
     rows = page.ask(queries_sample.classes)
     names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
-    return choose(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
+    return one(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
 
 
-def choose_types() -> tuple[str, ...]:
+def types() -> tuple[str, ...]:
     """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
     about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
     shown = names.__getitem__
-    kind = choose(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
+    kind = one(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
     return ("and", "or") if kind == "apart" else (kind,)
 
 
-def choose_section(names: Sequence[str]) -> tuple[str, Any]:
+def section(names: Sequence[str]) -> tuple[str, Any]:
     """Returns name and container of the section that is open; only its charts are made, and drawn by the browser."""
     key = "view"
     given = st.query_params.get(key)
@@ -162,7 +162,7 @@ def choose_section(names: Sequence[str]) -> tuple[str, Any]:
     return next(((name, tab) for name, tab in tabs.items() if tab.open), (names[0], tabs[names[0]]))
 
 
-def choose_phases(page: Page, phases: pd.DataFrame, words: str) -> None:
+def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
     """Says where the phases meet, and lets the user move a boundary."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("  \n".join(map(links.message, words.splitlines())))

@@ -87,7 +87,7 @@ def load_ahead(run: Run) -> None:
 
 
 def read_ahead(read: Callable[[], Any]) -> None:
-    """Has what will probably be looked at next read into the caches in the background, unless that is under way."""
+    """Reads into the caches, in the background, what is likely to be asked for next, unless that is under way."""
     shared = _shared()
     if shared.ahead is None or not shared.ahead.is_alive():
         shared.ahead = threading.Thread(target=_try, args=(read,), daemon=False)  # ends whole

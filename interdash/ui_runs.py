@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import jobs, links, listing, ui
+from interdash import jobs, links, listing, ui, ui_choose, ui_data
 from interdash.files import check_name, is_writable, words
 from interdash.presets import PRESETS
 from interdash.runs import Run
@@ -28,11 +28,11 @@ def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
         text = st.text_input(
             "Search", key="q", bind="query-params", placeholder="name, purpose, tag, note …", max_chars=100
         )
-        datasets = ui.choose_several("Data", sorted(rows["dataset"].dropna().unique()), key="data")
-        states = ui.choose_several(
+        datasets = ui_choose.several("Data", sorted(rows["dataset"].dropna().unique()), key="data")
+        states = ui_choose.several(
             "State", sorted({listing.state_of(row) for row in rows.to_dict("records")}), key="state"
         )
-        sort = ui.choose(st.selectbox, "Sort by", list(listing.SORTS), key="sort")
+        sort = ui_choose.one(st.selectbox, "Sort by", list(listing.SORTS), key="sort")
     return listing.matching(rows, text=text, datasets=datasets, states=states, sort=sort)
 
 
@@ -100,7 +100,7 @@ def show_card(row: dict[Hashable, Any]) -> None:
             for stem in ("dynamics", "sample", "removal"):
                 ui.link(stem, {"run": row["run"]})
         if not is_writable(Path(row["root"])):
-            if Path(row["root"]) != ui.roots()[0]:  # else it stands below the list
+            if Path(row["root"]) != ui_data.roots()[0]:  # else it stands below the list
                 st.caption(links.message(READ_ONLY.format(row["root"])))
             st.text("\n".join(filter(None, (", ".join(row["tags"]), row["notes"]))))
             return
@@ -162,14 +162,14 @@ def show_jobs(roots: list[Path]) -> None:
         return
     st.subheader("Jobs", anchor=False)
     busy = any(job.is_running for job in found)
-    st.fragment(_jobs, run_every=POLL if busy else None)(roots, busy)
+    st.fragment(_jobs, run_every=POLL if busy else None)(roots, was_busy=busy)
 
 
 def _all_jobs(roots: list[Path]) -> list[jobs.Job]:
     return sorted((job for root in roots for job in jobs.jobs(root)), key=lambda job: job.id, reverse=True)
 
 
-def _jobs(roots: list[Path], was_busy: bool) -> None:
+def _jobs(roots: list[Path], *, was_busy: bool) -> None:
     found = _all_jobs(roots)
     if was_busy and not any(job.is_running for job in found):
         st.rerun()  # the list of runs has news

@@ -1,10 +1,12 @@
 """What our pages change of Streamlit's looks: room, contrast where its own is below 4.5 to 1 (WCAG AA), and a focus
 that shows wherever the keyboard is."""
 
+from interdash.figures import theme
 
-def style(dark: bool) -> str:
+
+def style(*, dark: bool) -> str:
     """Returns the <style> element of a light or a dark page."""
-    caption, on_primary, focus = ("#C3C6CC", "#0E1117", "#56B4E9") if dark else ("#55585F", "#FFFFFF", "#0072B2")
+    caption, on_primary, focus = theme.CAPTIONS[dark], theme.INKS[dark][1], theme.SKY if dark else theme.GENERALIZABLE
     return f"""<style>
 .block-container {{padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}}
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}

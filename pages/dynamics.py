@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from interdash import queries, ui
+from interdash import queries, ui, ui_charts, ui_choose
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
 from interdash.phase_words import phase_words
@@ -14,26 +14,26 @@ NORMALISED = ("Orders at one epoch", "Six epochs")  # tabs
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = ui.choose_split()
-        types = ui.choose_types()
-        log = ui.choose_log()
+        split = ui_choose.split()
+        types = ui_choose.types()
+        log = ui_choose.log()
         with st.container(width=200):
-            label = ui.choose_label(page)
+            label = ui_choose.label(page)
     epochs = page.ask(queries.epochs, split=split, label=label)
-    epoch = ui.choose_epoch(page) if page.ask(queries.labelled_epochs) else None
+    epoch = ui_choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log)
     if epoch is not None:
         ui.facts(epochs, epoch)
     st.subheader(dynamics.finding_text(epochs), anchor=False)
-    ui.show(page, "dynamics", choice)
-    ui.need_labels(page, samples=False)
+    ui_charts.chart(page, "dynamics", choice)
+    ui_choose.need_labels(page, samples=False)
     phases = page.ask(queries.phases)
-    ui.choose_phases(page, phases, dynamics.phase_text(phases))
+    ui_choose.phases(page, phases, dynamics.phase_text(phases))
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, split=split, label=label)))
 
     def show_view(view: str) -> None:
-        settings = {"normalised": ui.choose_normalised()} if view in NORMALISED else {}
-        settings |= {"epochs": tuple(ui.choose_epochs(page))} if view == "Six epochs" else {}
-        ui.show_view(page, "dynamics", view, replace(choice, **settings))
+        settings = {"normalised": ui_choose.normalised()} if view in NORMALISED else {}
+        settings |= {"epochs": tuple(ui_choose.epochs(page))} if view == "Six epochs" else {}
+        ui_charts.view(page, "dynamics", view, replace(choice, **settings))
 
     ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, handout, links, queries, queries_sample, ui
+from interdash import bundle, handout, links, queries, queries_sample, ui, ui_charts, ui_choose, ui_data
 from interdash.figures import catalogue, export, venues
 from interdash.figures.choice import ALIGNMENTS, DOSES, MOST_OTHERS, Choice
 
@@ -46,49 +46,49 @@ def choose_panels(known: list[str]) -> list[str]:
 def choose_looks() -> tuple[str, dict[str, Any]]:
     """Returns the venue, or a width, and what differs from its looks."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        venue = ui.choose(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue")
+        venue = ui_choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue")
         if venue == "custom":
             venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", bind="query-params")
         size = venues.venue(venue)
-        font = ui.choose(st.selectbox, "Font", FONTS, key="font")
+        font = ui_choose.one(st.selectbox, "Font", FONTS, key="font")
         label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
         tick = st.number_input("Numbers (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}")
-        numbers = ui.choose(st.selectbox, "Written", list(NUMBERS), key="numbers", format_func=NUMBERS.__getitem__)
-        colours = ui.choose(st.segmented_control, "Print", list(venues.COLOURS), key="print")
+        numbers = ui_choose.one(st.selectbox, "Written", list(NUMBERS), key="numbers", format_func=NUMBERS.__getitem__)
+        colours = ui_choose.one(st.segmented_control, "Print", list(venues.COLOURS), key="print")
     looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers}
     return venue, looks | ({} if font == FONTS[0] else {"font": font})
 
 
-def choose_choice(page: ui.Page) -> tuple[ui.Page, Choice]:
+def choose_choice(page: ui_data.Page) -> tuple[ui_data.Page, Choice]:
     """Returns what the figures are about, and the page beside the runs compared with."""
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split, types, normalised, log = (
-            ui.choose_split(),
-            ui.choose_types(),
-            ui.choose_normalised(),
-            ui.choose_log(),
+            ui_choose.split(),
+            ui_choose.types(),
+            ui_choose.normalised(),
+            ui_choose.log(),
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = ui.choose_label(page)
+        label = ui_choose.label(page)
         numbers = list(range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())))
-        sample = ui.choose(st.selectbox, "Sample", numbers, key="sample")
-        epoch = ui.choose_epoch(page, label="Epoch of figures at one epoch")
+        sample = ui_choose.one(st.selectbox, "Sample", numbers, key="sample")
+        epoch = ui_choose.epoch(page, label="Epoch of figures at one epoch")
         with st.popover("More choices", icon=":material/tune:"):
-            epochs = ui.choose_epochs(page)
+            epochs = ui_choose.epochs(page)
             interaction = choose_interaction(n)
-            top = ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
-            min_order = ui.choose(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
-            dose = ui.choose(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
-    names = [name for name in ui.run_names() if name != page.run.name]
+            top = ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
+            min_order = ui_choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
+            dose = ui_choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
+    names = [name for name in ui_data.run_names() if name != page.run.name]
     others = choose_known("Compared with", names, [], "with", "runs", MOST_OTHERS)
-    page = page.beside([ui.opened(ui.open_run(name)) for name in others])
+    page = page.beside([ui.opened(ui_data.open_run(name)) for name in others])
     by, other_epoch = ALIGNMENTS[0], None
     if others:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            by = ui.choose(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by")
+            by = ui_choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by")
             if len(others) == 1 and page.others[0].ask(queries.labelled_epochs):
-                other_epoch = ui.choose_epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
+                other_epoch = ui_choose.epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
     return page, Choice(
         epoch=epoch, split=split, label=label, types=types, normalised=normalised, log=log, sample=sample, top=top,
         runs=tuple(others), epochs=tuple(epochs), other_epoch=other_epoch, interaction=interaction,
@@ -123,10 +123,10 @@ def choose_formats() -> tuple[list[str], int]:
     return chosen, int(dpi)
 
 
-def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
+def show_files(page: ui_data.Page, settings: bundle.Settings, count: int) -> None:
     """Draws the buttons of what holds many figures: bundles, and the run as one HTML file."""
     everything = replace(settings, figures=("all",))
-    others = [ui.open_run(name) for name in settings.choice.runs]
+    others = [ui_data.open_run(name) for name in settings.choice.runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         for text, what in ((f"These {len(settings.figures)}", settings), (f"All {count}", everything)):
             st.download_button(
@@ -142,16 +142,16 @@ def show_files(page: ui.Page, settings: bundle.Settings, count: int) -> None:
         )  # fmt: skip
 
 
-def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
+def show_figure(page: ui_data.Page, name: str, settings: bundle.Settings) -> None:
     """Draws one figure at true size, and its files."""
     drawing = catalogue.drawing(page, name, settings.choice)
     name, figure = catalogue.file_name(name), bundle.printed(drawing, settings.size)
     st.subheader(name, anchor=False)
-    config = ui.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
-    key, alt = f"preview-{name}", ui.alt_text(drawing.caption, drawing.rows)
+    config = ui_charts.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
+    key, alt = f"preview-{name}", ui_charts.alt_text(drawing.caption, drawing.rows)
     st.plotly_chart(figure, theme=None, width="content", key=key, config=config, alt=alt)
     words = f"{settings.size.width:.3g} in wide, at true size. {drawing.caption}"
-    ui.below(words, drawing.how_to_read, drawing.rows, key)
+    ui_charts.below(words, drawing.how_to_read, drawing.rows, key)
     with st.container(horizontal=True):
         for form in settings.formats:
             st.download_button(
@@ -161,7 +161,7 @@ def show_figure(page: ui.Page, name: str, settings: bundle.Settings) -> None:
 
 
 with ui.page("Figures") as page:
-    ui.need_labels(page)
+    ui_choose.need_labels(page)
     page, choice = choose_choice(page)
     venue, looks = choose_looks()
     known = catalogue.offered(page, choice)

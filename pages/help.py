@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from interdash import manual, ui
+from interdash import manual, ui, ui_choose
 
 with ui.frame("Help"):
-    name = ui.choose(st.segmented_control, "Text", manual.TEXTS, key="text")
+    name = ui_choose.one(st.segmented_control, "Text", manual.TEXTS, key="text")
     with st.container(width=900):
         st.header(manual.title(name), anchor=False)
         for alt, content in manual.pieces(name):

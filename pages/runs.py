@@ -5,7 +5,7 @@ import streamlit as st
 from interdash import links, listing, ui, ui_data, ui_first, ui_runs
 
 with ui.frame("Runs"):
-    roots = ui.roots()
+    roots = ui_data.roots()
     rows = ui_data.overview()
     if rows.empty:
         ui_first.show_first_steps()
@@ -21,7 +21,7 @@ with ui.frame("Runs"):
         chosen = ui_runs.show_table(shown)
         st.caption(f"{len(shown)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
         if chosen is not None:
-            ui_runs.show_card(listing.opened(rows, chosen, ui.run_names()))
+            ui_runs.show_card(listing.opened(rows, chosen, ui_data.run_names()))
         ui.expect(chosen)
     ui_runs.show_new_run(roots[0])
     ui_runs.show_jobs(roots)

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import drilldown, links, listing, queries, queries_sample, subsets, ui, vectors
+from interdash import drilldown, links, listing, queries, queries_sample, ui, ui_charts, ui_choose, ui_data, vectors
 from interdash.figures import catalogue, inputs
 from interdash.figures.choice import Choice, lit_interaction, lit_name
+from interdash.subsets import members
+from interdash.ui_gallery import gallery
 
 LIMITS = {
     "loss": (0, 1000),
@@ -57,7 +59,7 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
     return {"key": key, "bind": "query-params"}
 
 
-def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
+def find_samples(page: ui_data.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
     """Draws the filters; returns the numbers of all samples that fit, in their order, and those on this page of them.
 
     The page is the one that the address names, or else the one with the sample that is asked for.
@@ -65,12 +67,12 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
     of = {key: bound(key, *limits) for key, limits in LIMITS.items()}  # here: what is wrong is not said in a popover
     given = asked("page", links.amount, 1, LAST_PAGE, "page")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = ui.choose_split()
-        right = ui.choose(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
+        split = ui_choose.split()
+        right = ui_choose.one(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
         with st.container(width=150):
-            label = ui.choose_label(page)
+            label = ui_choose.label(page)
         with st.container(width=195):
-            sort = ui.choose(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
+            sort = ui_choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
             loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
             share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
@@ -104,10 +106,10 @@ def find_samples(page: ui.Page, epoch: int, asked_for: int | None) -> tuple[list
     return found, shown
 
 
-def show_list(page: ui.Page, found: pd.DataFrame, number: int) -> None:
+def show_list(page: ui_data.Page, found: pd.DataFrame, number: int) -> None:
     """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
     if page.kind.picture:
-        ui.gallery(found, lambda clicked: go(sample=clicked), chosen=number)
+        gallery(found, lambda clicked: go(sample=clicked), chosen=number)
         return
     at = found["sample"].tolist().index(number) if number in found["sample"].tolist() else None
     if at is not None:  # the ticked row is the sample shown, also after previous and next
@@ -147,10 +149,10 @@ def choose_next(numbers: list[int], number: int, epoch: int, lit: Any, pinned: A
             st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
         light = "none" if lit != ("", 0) else None
         st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
-        return ui.choose(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
+        return ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
 
 
-def ask_all(page: ui.Page, choice: Choice) -> dict[str, Any]:
+def ask_all(page: ui_data.Page, choice: Choice) -> dict[str, Any]:
     """Returns what the page says of one sample at one epoch, by name; its charts then find their rows in the cache."""
     life = page.ask(queries_sample.sample_life, sample=choice.sample)
     lit = lit_interaction(page, choice)
@@ -164,7 +166,7 @@ def ask_all(page: ui.Page, choice: Choice) -> dict[str, Any]:
     }
 
 
-def show_sample(page: ui.Page, choice: Choice, side: str = "") -> None:
+def show_sample(page: ui_data.Page, choice: Choice, side: str = "") -> None:
     """Draws one sample at one epoch, but for the tabs below. `side` tells two on one page apart."""
     known = ask_all(page, choice)
     row, now, lit = (known[name] for name in ("row", "now", "lit"))
@@ -182,16 +184,16 @@ def show_sample(page: ui.Page, choice: Choice, side: str = "") -> None:
     with left:
         figure = inputs.drawing_of(page)
         if figure is not inputs.input_words:
-            ui.show(page, figure.__name__, choice, side=side)
+            ui_charts.chart(page, figure.__name__, choice, side=side)
         else:
-            st.html(inputs.input_html(row, subsets.members(lit[1]) if lit else ()))
+            st.html(inputs.input_html(row, members(lit[1]) if lit else ()))
             st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")
     with right:
-        ui.show(page, "interactions", choice, side=side)
+        ui_charts.chart(page, "interactions", choice, side=side)
     if lit:
         st.markdown(f"##### {links.plain(lit_name(page, choice))}")
         st.markdown(drilldown.story_text(drilldown.story(known["life of lit"])))
-        ui.show(page, "interaction_life", choice, side=side)
+        ui_charts.chart(page, "interaction_life", choice, side=side)
         ui.warn_of(known["life of lit"].attrs["problems"])
     ui.warn_of(known["every"].attrs["problems"])
 
@@ -217,20 +219,20 @@ def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
         st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
 
 
-def show_view(page: ui.Page, view: str, choices: list[Choice]) -> None:
+def show_view(page: ui_data.Page, view: str, choices: list[Choice]) -> None:
     """Draws the same tab of each sample shown."""
     sides = ["-left", "-right"] if len(choices) > 1 else [""]
     for column, choice, side in zip(st.columns(len(choices), gap="medium"), choices, sides, strict=True):
         with column:
-            ui.show_view(page, "sample", view, choice, side=side)
+            ui_charts.view(page, "sample", view, choice, side=side)
 
 
 with ui.page("Sample") as page:
     if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
         st.session_state["sample_of"] = page.run.name
         go(sample=None, interaction=None, pin=None, page=None)
-    ui.need_labels(page)
-    epoch = ui.choose_epoch(page)
+    ui_choose.need_labels(page)
+    epoch = ui_choose.epoch(page)
     every_number = range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum()))
     number = asked("sample", links.number, every_number, "sample")
     numbers, shown = find_samples(page, epoch, number)
@@ -252,4 +254,4 @@ with ui.page("Sample") as page:
                 show_sample(page, one, side)
     ui.sections({view: partial(show_view, page, view, choices) for view in catalogue.views("sample")})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
-    ui.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])
+    ui_data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])

@@ -20,7 +20,7 @@ def ask(small_store, labelled_run):
 
 
 def test_themed_is_light_and_dark():
-    light, dark = (theme.themed(go.Figure(), dark).layout.template.layout for dark in (False, True))
+    light, dark = (theme.themed(go.Figure(), dark=dark).layout.template.layout for dark in (False, True))
     assert light.paper_bgcolor == "#FFFFFF" and dark.paper_bgcolor == "#0E1117"
     assert light.colorway != dark.colorway
 
@@ -79,7 +79,7 @@ def test_dynamics_marks_the_gap_and_the_noise_floor(ask):
 @pytest.mark.parametrize("name", ["dynamics", "order_strength", "order_strength_row", "order_map"])
 def test_drawn_once_looks_as_with_a_template(name, ask):
     (drawing, *_) = catalogue.each(ask, name, Choice(types=("and", "or")))
-    drawn = theme.themed(drawing.figure(), True).update_layout(width=700)
+    drawn = theme.themed(drawing.figure(), dark=True).update_layout(width=700)
     for number, trace in enumerate(drawn.data):
         trace.uid = f"trace-{number}"
     before = drawn.to_json()
@@ -101,5 +101,5 @@ def in_order(svg):
 def test_theme_of_an_unchecked_figure(dark, monkeypatch):
     monkeypatch.setattr(sheet, "CHECKED", False)
     for drawn in (sheet.Sheet().figure(), theme.nothing("Nothing.", "x", "y")):
-        layout = json.loads(theme.themed(drawn, dark).to_json())["layout"]
+        layout = json.loads(theme.themed(drawn, dark=dark).to_json())["layout"]
         assert layout["template"]["layout"]["paper_bgcolor"] == ("#0E1117" if dark else "#FFFFFF")

@@ -3,10 +3,11 @@
 import hashlib
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
-from interdash import ui
+from interdash import ui, ui_choose, ui_runs
 
 HOSTILE = {
     "SQL": "tiny'; DROP TABLE samples; --",
@@ -21,7 +22,7 @@ HOSTILE = {
     "an image": "x\n\n![x](https://example.org/a.png)\r\r![x](https://example.org/b.png)",
     "nothing": "",
 }
-SOURCES = [ui.FOLDER.parent / "interdash" / name for name in ("ui.py", "ui_choose.py", "ui_runs.py")]
+SOURCES = [Path(module.__file__ or "") for module in (ui, ui_choose, ui_runs)]
 PAGES = sorted(ui.FOLDER.glob("*.py"))
 
 

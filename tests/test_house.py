@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from interdash.figures import theme
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("interdash/**/*.py")])
-FORMULAS = {  # numbers in, numbers out; the last three also make the tables of what they computed
-    *("subsets", "interactions", "projection", "sparsify", "generalization", "phases", "bootstrap"),
-    *("removal", "order_shape", "aggregation"),
+FORMULAS = {  # numbers in, numbers out
+    *("subsets", "interactions", "projection", "sparsify", "generalization", "phases", "bootstrap", "removal"),
+    *("order_shape", "spindle"),
 }
 PAPER = {"paper", "ink", "panels", "venues", "export"}  # of interdash/figures: how a figure becomes a file
 DASHBOARD = [
@@ -62,12 +64,10 @@ def test_module(path):
     assert "streamlit" not in found or where == "app.py" or "interdash/ui" in where or "pages/" in where
     assert not where.startswith("pages/") or len(path.read_text(encoding="utf-8").splitlines()) <= 320
     if path.stem in FORMULAS and path.parent.name == "interdash":
-        assert found <= {"numpy", "scipy", "torch", "pyarrow", "jaxtyping", "interdash"} | sys.stdlib_module_names
+        assert found <= {"numpy", "scipy", "torch", "jaxtyping", "interdash"} | sys.stdlib_module_names
         mine = re.findall(r"^from interdash(?:\.(\w+))? import (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         of = {module or each.strip() for module, names in mine for each in names.split(",")}
-        assert of <= {*FORMULAS, "config", "parts", "interaction_measures"}, (
-            "a formula reads no run, no table and no page"
-        )
+        assert of <= {*FORMULAS, "config"}, "a formula reads no run, no table and no page"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
@@ -80,6 +80,15 @@ def test_no_kind_of_input_is_asked_for_by_name(path):
             assert not kinds or not {"image", "text", "table"} & {
                 each.value for side in sides for each in ast.walk(side) if isinstance(each, ast.Constant)
             }, f"line {node.lineno}: make it a field of Kind"
+
+
+def test_colours_stand_in_the_theme():
+    greys = ROOT / "interdash/figures/ink.py"  # what print without colour has in place of each
+    text = {path: path.read_text(encoding="utf-8") for path in MODULES if path not in {Path(theme.__file__), greys}}
+    assert not {path for path in text if re.search(r'"[^"\n]*#[0-9A-F]{6}\b', text[path])} - {
+        ROOT / "interdash/figures/dynamics.py"
+    }
+    assert "#0072B2" in Path(theme.__file__).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("interdash/figures/*.py")), ids=name)

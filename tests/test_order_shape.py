@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from interdash import order_shape
-from interdash.order_shape import GroupMeans, fit, group_means, profiles, shape_tables, similarities, similarity
+from interdash.order_shape import GroupMeans, fit, group_means, profiles, similarities, similarity
+from interdash.shape_tables import shape_tables
 
 
 def means_of(effects, in_train):

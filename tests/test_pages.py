@@ -222,10 +222,10 @@ def test_runs_starts_a_job(visit, monkeypatch, labelled_run, tmp_path):
 
 def test_two_roots(visit, labelled_run, ready_run):
     page = visit("dynamics", labelled_run.path.parent, ready_run.path.parent)
-    assert ui.run_names() == {"tiny": labelled_run.path}
-    assert ui.open_run("tiny").path == labelled_run.path
+    assert ui_data.run_names() == {"tiny": labelled_run.path}
+    assert ui_data.open_run("tiny").path == labelled_run.path
     with pytest.raises(ValueError, match="there is no run 'other'; choose one of tiny"):
-        ui.open_run("other")
+        ui_data.open_run("other")
     (said,) = [box.value for box in page.warning]
     assert said.startswith("2 folders hold a run tiny. This is ") and "rename that folder" in said
     assert said.index(str(labelled_run.path)) < said.index(str(ready_run.path))

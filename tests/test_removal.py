@@ -8,6 +8,7 @@ from interdash import generalization, removal
 from interdash.interactions import matched_outputs
 from interdash.parts import read_part
 from interdash.plan import plan
+from interdash.removal_tables import removal_tables
 from interdash.sparsify import sparse_split
 
 # Two samples, n = 2, AND and OR; index = bitmask, orders 0, 1, 1, 2. Salient: all that are not 0.
@@ -32,7 +33,7 @@ def losses(v_full, effects, salient, general, n):
 def tables_of(salient, general, splits):
     """Returns the tables of the two samples, one after the other."""
     batches = [removal.interactions(EFFECTS[i : i + 1], salient[i : i + 1], general[i : i + 1]) for i in range(2)]
-    return removal.removal_tables(V_FULL, batches, splits, 2)
+    return removal_tables(V_FULL, batches, splits, 2)
 
 
 def test_every_dose_by_hand():
@@ -105,7 +106,7 @@ def test_tables_by_hand():
 
 
 def test_tables_of_a_baseline_and_of_one_split():
-    tables = removal.removal_tables(V_FULL, [], ["train", "test"], 2)
+    tables = removal_tables(V_FULL, [], ["train", "test"], 2)
     assert tables["removals"].num_rows == tables["sample_removals"].num_rows == 0
     alone = tables_of(SALIENT, GENERAL, ["train", "train"])
     assert alone["removals"].schema.equals(tables["removals"].schema)

@@ -1,6 +1,5 @@
 """What a figure is about: epoch, samples, types, runs compared; the same choices on the pages and in files."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -51,14 +50,13 @@ class Choice:
             raise ValueError(f"a dose of {self.dose} % is not computed; choose 0, 10, … 100")
         if self.top < 1:
             raise ValueError(f"{self.top} interactions cannot be listed; choose 1 or more")
-        if not re.fullmatch("|none|(and|or)-[0-9]{1,9}", self.interaction, re.ASCII):
+        if self.interaction not in ("", "none") and self.lit is None:
             raise ValueError(f"{self.interaction!r} names no interaction; write and-37, or-6 or none")
 
     @property
     def lit(self) -> tuple[str, int] | None:
         """Type and subset of the interaction that is asked for; None if it is the strongest, or none."""
-        kind, _, subset = self.interaction.partition("-")
-        return (kind, int(subset)) if subset else None
+        return subsets.interaction(self.interaction)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the choice as JSON."""

@@ -26,10 +26,10 @@ GREYS = {  # for print without colour, apart in lightness: told apart by dash, m
     theme.NON_GENERALIZABLE: "#707070",
     theme.TESTING: "#4B4B4B",
     theme.GAP: "#979797",
-    "#8A8F98": "#939393",
-    "#56B4E9": "#B7B7B7",
-    "#E69F00": "#D9D9D9",  # a chosen word is black on it, a chosen number stands in it on black
-    "#F0E442": "#DADADA",
+    theme.GREY: "#939393",
+    theme.SKY: "#B7B7B7",
+    theme.ORANGE: "#D9D9D9",  # a chosen word is black on it, a chosen number stands in it on black
+    theme.YELLOW: "#DADADA",
 }
 
 

@@ -59,9 +59,9 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])], hoverinfo="text",
     )  # fmt: skip
     numbers = [
-        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": "#000000", "borderpad": 2, "borderwidth": 1}
+        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": theme.BLACK, "borderpad": 2, "borderwidth": 1}
         | {"bordercolor": CHOSEN if variable in chosen else OUTLINE}  # read on light and on dark pixels alike
-        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else "#FFFFFF", "size": 13}}
+        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else theme.WHITE, "size": 13}}
         for variable, (y, x) in enumerate(centres)
     ]
     figure.update_layout(annotations=numbers)
@@ -161,7 +161,7 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         note["showarrow"] = False
         if variable >= 0:
             note |= {"bordercolor": OUTLINE, "borderwidth": 1.5, "bgcolor": CHOSEN if variable in chosen else None}
-        notes.append(note | ({"font": {"color": "#000000"}} if variable in chosen else {}))
+        notes.append(note | ({"font": {"color": theme.BLACK}} if variable in chosen else {}))
     figure: Any = go.Figure(layout={"annotations": notes, "margin": {"l": 16, "r": 8, "t": 8, "b": 8}})
     height = flow(figure.layout.annotations, 640, 13)
     figure.update_xaxes(visible=False, title_text="words")

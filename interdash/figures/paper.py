@@ -54,7 +54,7 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
     ink.pale_bars(drawn)
     _spell(drawn, venue)
     ink.large_powers(drawn, max(venue.tick, SMALLEST / 0.86) * POINT)
-    _set_panels(drawn, venue, legend)
+    _set_panels(drawn, venue, with_legend=legend)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
 
 
@@ -69,12 +69,12 @@ def template(venue: Venue) -> go.layout.Template:
     }
     return made.update(
         layout={
-            "font": {"family": font, "size": venue.label * POINT, "color": "#000000"},
-            "colorway": ["#000000"],
+            "font": {"family": font, "size": venue.label * POINT, "color": theme.BLACK},
+            "colorway": [theme.BLACK],
             "xaxis": axis,
             "yaxis": axis,
             "legend": {"font": {"size": venue.label * POINT}},
-            "annotationdefaults": {"font": {"family": font, "size": venue.label * POINT, "color": "#000000"}},
+            "annotationdefaults": {"font": {"family": font, "size": venue.label * POINT, "color": theme.BLACK}},
             "separators": NUMBERS[venue.numbers],
         }
     )
@@ -189,7 +189,7 @@ def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
     return in_column and note.yanchor == "bottom" and (panel.top <= note.y + 1e-6) and abs(note.y - top) < 1e-6
 
 
-def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
+def _set_panels(figure: Any, venue: Venue, *, with_legend: bool) -> None:
     """Gives every panel its place, title and ticks, and the figure its height, margins and legend."""
     panels = _panels(figure)
     layout = figure.layout
@@ -211,10 +211,10 @@ def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
     _shorten(figure, int(0.4 * width / (0.47 * tick)))
     left = _y_room(figure, [panel.y for panel in panels], label, tick)
     right = 8.0 + ink.BAR * len(bars) + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
-    columns = _columns(venue.width - (left + right) / 96, old_columns, shared)
+    columns = _columns(venue.width - (left + right) / 96, old_columns, shared=shared)
     moved = columns != old_columns
     sideways = not moved and any(panel.row_title for panel in panels)
-    titles = [_panel_title(panel, moved) for panel in panels]
+    titles = [_panel_title(panel, moved=moved) for panel in panels]
     rows = math.ceil(len(panels) / columns)
     across = 7.0 if shared else left + 4
     right += 1.4 * label if sideways else 0
@@ -229,7 +229,7 @@ def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
     below = 3 + 1.4 * tick + 6 + 1.4 * label * title_lines + 6
     numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
     down = (numbers if moved else below if each_x else 6.0) + (title_room if moved else 0.0) + 4
-    heights = _heights(figure, panels, rows, panel_width, tick, moved)
+    heights = _heights(figure, panels, rows, panel_width, tick, moved=moved)
     legend_rows = legend(figure, venue, plot_width)
     if not with_legend:
         legend_rows = 0
@@ -272,7 +272,7 @@ def _set_panels(figure: Any, venue: Venue, with_legend: bool) -> None:
     layout.annotations = notes
 
 
-def _panel_title(panel: _Panel, moved: bool) -> str:
+def _panel_title(panel: _Panel, *, moved: bool) -> str:
     if not moved:
         return panel.column_title
     return ", ".join(filter(None, (panel.row_title, panel.column_title)))
@@ -291,14 +291,14 @@ def _shorten_phases(figure: Any, width: float, tick: float) -> None:
         note.text = next(text for text in words if not text or _width(text, tick) + 0.5 * tick < room)
 
 
-def _columns(inches: float, old: int, shared: bool) -> int:
+def _columns(inches: float, old: int, *, shared: bool) -> int:
     """Returns how many panels stand side by side: as many as were, or fewer, so that all rows are full."""
     narrowest = NARROWEST_SHARED if shared else NARROWEST
     fits = [n for n in range(old, 0, -1) if old % n == 0 and inches / n >= narrowest]
     return fits[0] if fits else 1
 
 
-def _heights(figure: Any, panels: list[_Panel], rows: int, panel_width: float, tick: float, moved: bool) -> list[float]:
+def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: float, *, moved: bool) -> list[float]:
     """Returns the height of each row of panels in pixels."""
     layout = figure.layout
     y_axis = layout[panels[0].y]
@@ -306,8 +306,8 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, panel_width: float, t
         lines = max(text.count("<br>") + 1 for text in y_axis.ticktext)
         return [(0.2 + 1.25 * lines) * tick * len(y_axis.tickvals)] * rows
     if y_axis.scaleanchor:
-        return [min(panel_width, 330.0)] * rows
-    one = min(max(0.66 * panel_width, 96.0), 190.0)
+        return [min(width, 330.0)] * rows
+    one = min(max(0.66 * width, 96.0), 190.0)
     if moved or len(panels) == 1:
         return [min(one, 130.0) if rows > 2 else one] * rows
     shares = list(dict.fromkeys((panel.bottom, panel.top) for panel in panels))

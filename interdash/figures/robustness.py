@@ -16,7 +16,7 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
 
     How to read: one row a choice; left the share of labels that flip, among interactions salient both ways, right H.
     Large markers with 95% bootstrap intervals over samples: the measured epoch nearest to the pinned one; small ones:
-    the others. The ring is H by the run's own choices. Differences of H smaller than this are not about the network.
+    the others. The ring is H by the run's own choices. A difference in H below this says nothing about the network.
     """
     titles = ("labels G that flip (share)", "H (share)")
     if robustness.empty:

@@ -9,9 +9,9 @@ from interdash.figures.sheet import Sheet
 
 SOLVERS = {
     "certified": ("certified split", theme.GENERALIZABLE, "solid"),
-    "published": ("published SGD", "#D55E00", "dash"),
+    "published": ("published SGD", theme.NON_GENERALIZABLE, "dash"),
 }
-BOUNDARIES = {"1|2": ("circle", "#FFFFFF", theme.GAP), "2|3": ("diamond", theme.GAP, "#1A1C21")}
+BOUNDARIES = {"1|2": ("circle", theme.WHITE, theme.GAP), "2|3": ("diamond", theme.GAP, theme.INK)}
 
 
 def strengths(curves: pd.DataFrame) -> go.Figure:
@@ -27,7 +27,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
             first = column == 1 and bool(seed == curves["seed"].min())
             x = [position(epoch, True) for epoch in rows["epoch"]]
-            line = {"width": 1.5, "color": "#1A1C21"}
+            line = {"width": 1.5, "color": theme.INK}
             figure.add_scatter(
                 x=x, y=rows["power"].tolist(), mode="lines", line=line, name="H", showlegend=first, row=1, col=column
             )

@@ -20,7 +20,11 @@ TESTING = "#009E73"  # dashed; training is ink, solid
 GAP = "#CC79A7"  # dotted
 GREY = "#8A8F98"  # below τ, in both runs, a control, or nothing is known
 SKY, ORANGE = "#56B4E9", "#E69F00"  # outlines; what is lit
-OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", SKY, ORANGE)  # runs compared, in this order
+YELLOW = "#F0E442"  # phase 2
+BLACK, WHITE = "#000000", "#FFFFFF"  # print; words and numbers on a colour
+INK, FAINT, RULE = "#1A1C21", "#4A4E57", "#E3E5E9"  # on light: text, what stands below a chart, grids
+CAPTIONS = {False: "#55585F", True: "#C3C6CC"}  # on a light page, a dark one
+OTHERS = (GENERALIZABLE, NON_GENERALIZABLE, TESTING, GAP, SKY, ORANGE)  # runs compared, in this order
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # … with these
 SYMBOLS = {"and": "circle", "or": "diamond-open", "all": "circle"}  # markers by type of interaction
 TYPE_NAMES = {"and": "AND", "or": "OR", "all": "AND + OR"}
@@ -33,12 +37,12 @@ NATS = ".3~f"
 SHARE = ".0%"
 FONT = '"Source Sans", "Source Sans Pro", "Liberation Sans", Arial, sans-serif'
 
-_INKS = {False: ("#1A1C21", "#FFFFFF", "#E3E5E9", GREY), True: ("#ECEDF0", "#0E1117", "#2A2E37", GREY)}
+INKS = {False: (INK, WHITE, RULE, GREY), True: ("#ECEDF0", "#0E1117", "#2A2E37", GREY)}  # text, paper, grid, lines
 
 
-def template(dark: bool = False, *, automargin: bool = True) -> go.layout.Template:
+def template(*, dark: bool = False, automargin: bool = True) -> go.layout.Template:
     """Returns the template of every chart, for a light or a dark page; `automargin`: axes make room for labels."""
-    ink, paper, grid, line = _INKS[dark]
+    ink, paper, grid, line = INKS[dark]
     axis = {
         "gridcolor": grid,
         "linecolor": line,
@@ -73,7 +77,7 @@ def template(dark: bool = False, *, automargin: bool = True) -> go.layout.Templa
     )
 
 
-def themed(figure: go.Figure, dark: bool = False) -> go.Figure:
+def themed(figure: go.Figure, *, dark: bool = False) -> go.Figure:
     """Returns the same figure, in the colours of a light or a dark page.
 
     Only axes whose labels are words make room for them: a chart that looks for room is drawn twice, at twice the time.
@@ -94,7 +98,7 @@ class Drawn(BaseFigure):
         return self._properties
 
 
-def once(figure: go.Figure, selectable: bool) -> Drawn:
+def once(figure: go.Figure, *, selectable: bool) -> Drawn:
     """Returns a themed figure in a form that the browser draws once.
 
     Streamlit's page hands every figure to Plotly twice, the second time a copy, with clicks as it wants them. Plotly
@@ -180,4 +184,4 @@ def band(figure: Sheet, x: Sequence[Any], low: list[float], high: list[float], c
     )
 
 
-_TEMPLATES = {dark: template(dark, automargin=False) for dark in (False, True)}
+_TEMPLATES = {dark: template(dark=dark, automargin=False) for dark in (False, True)}

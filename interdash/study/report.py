@@ -69,17 +69,17 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
 
 
-def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
+def number(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
     """Returns a number, or a dash for none."""
     return "–" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
 
 
-def between(value: dict[str, Any], digits: int = 2, sign: bool = True) -> str:
+def between(value: dict[str, Any], digits: int = 2, *, sign: bool = True) -> str:
     """Returns "value (low … high)"."""
     if value["value"] is None:
         return "–"
-    said = number(value["value"], digits, sign)
-    return said if value["low"] is None else f"{said} ({value['low']:.{digits}f} … {value['high']:.{digits}f})"
+    text = number(value["value"], digits, sign=sign)
+    return text if value["low"] is None else f"{text} ({value['low']:.{digits}f} … {value['high']:.{digits}f})"
 
 
 def _runs(runs: Sequence[Measures], facts: dict[str, Any]) -> str:
