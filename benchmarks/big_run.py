@@ -20,16 +20,17 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from interdash import labelling, parts
-from interdash.aggregation import label_tables
-from interdash.find_boundaries import find_boundaries
-from interdash.loading import refresh
-from interdash.plan import Plan, plan
-from interdash.queries import epochs, sample_strengths
-from interdash.runs import Run
-from interdash.state import state, summarise
-from interdash.store import open_store
-from interdash.variables import Explained
+from interdash.labelling import label
+from interdash.labelling.aggregate import label_tables
+from interdash.labelling.boundaries import find_boundaries
+from interdash.masking.variables import Explained
+from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.runs import parts
+from interdash.runs.plan import Plan, plan
+from interdash.runs.run import Run
+from interdash.runs.state import state, summarise
+from interdash.store.database import open_store
+from interdash.store.loading import refresh
 
 NOISY = {"interactions": ("effect",), "sample_orders": ("positive", "negative")}  # rows differ from epoch to epoch
 NOISE = 0.05
@@ -70,7 +71,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         near = late if share > 0.5 else early
         tables = {name: _between(name, early[2][name], late[2][name], share, rng) for name in near[2]}
         _write(run, planned, "target", epoch, near[1], tables, near[0])
-    labelling.label_samples(run)
+    label.label_samples(run)
     store = open_store()
     refresh(store, run)
     word = state(run).word
@@ -173,7 +174,7 @@ def _write(run: Run, planned: Plan, network: str, epoch: int, columns: Columns, 
         "solved": [1.0] * n,
     }
     notes = {"network": network, "epoch": epoch}
-    labelling.write_folder(folder, {**tables, "units": pa.table(units)}, notes)
+    label.write_folder(folder, {**tables, "units": pa.table(units)}, notes)
 
 
 def main() -> None:

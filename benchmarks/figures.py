@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from interdash import bundle, tables
-from interdash.asking import Ask
-from interdash.figures import catalogue, export, venues
+from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.latex import PREAMBLE
-from interdash.loading import refresh
-from interdash.runs import Run
-from interdash.store import Store, open_store
+from interdash.paper import bundle, chromium, tables, venues
+from interdash.paper.latex import PREAMBLE
+from interdash.queries.asking import Ask
+from interdash.runs.run import Run
+from interdash.store.database import Store, open_store
+from interdash.store.loading import refresh
 
 RESULTS = Path(__file__).parent / "results" / "figures.json"
 PANELS = "order_strength_row/dynamics,interactions"
@@ -164,7 +164,7 @@ def times(store: Store, run: Run) -> dict[str, Any]:
     ask = Ask(run, store)
     names = catalogue.names(ask, settings.choice)[:12]
     start = time.perf_counter()
-    export.render(bundle.printed(catalogue.drawing(ask, names[0], settings.choice), settings.size))
+    chromium.render(bundle.printed(catalogue.drawing(ask, names[0], settings.choice), settings.size))
     first = time.perf_counter() - start
     start = time.perf_counter()
     drawn = {name: catalogue.drawing(ask, name, settings.choice) for name in names}
@@ -173,7 +173,7 @@ def times(store: Store, run: Run) -> dict[str, Any]:
     more = []
     for name in names:
         start = time.perf_counter()
-        export.render(bundle.printed(catalogue.drawing(ask, name, settings.choice), settings.size))
+        chromium.render(bundle.printed(catalogue.drawing(ask, name, settings.choice), settings.size))
         more.append(time.perf_counter() - start)
     return {
         "figures": len(names),
@@ -236,7 +236,7 @@ def main() -> None:
                     "pdflatex is missing; run `apt-get install texlive-latex-recommended`, or leave out --latex"
                 )
             result["latex"] = compiled(store, run, Path(scratch))
-    export.close()
+    chromium.close()
     print(json.dumps(result, indent=1))
     RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 

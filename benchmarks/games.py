@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from interdash import datasets
 from interdash.config import RunConfig
-from interdash.masking import masked_outputs
+from interdash.masking.outputs import masked_outputs
 from interdash.presets import PRESETS
-from interdash.spec import explained_samples
-from interdash.training import seeded, train
+from interdash.training import datasets
+from interdash.training.loop import seeded, train
+from interdash.training.spec import explained_samples
 
 CACHE = Path(__file__).parent / "cache"
 PRESET_OF = {"digits": "digits", "mnist": "mnist", "table": "census"}

@@ -21,15 +21,16 @@ import numpy as np
 import torch
 
 from benchmarks.scale import scaled_run, timed
-from interdash import builtin, labelling
-from interdash.computation import _one_thread
-from interdash.masking import masked_outputs
-from interdash.network_of_run import network_builder
-from interdash.parts import read_part
-from interdash.plan import plan
-from interdash.runs import Run
-from interdash.sparsify import sparse_split
-from interdash.tables_on_disk import read_table
+from interdash.extraction.unit import _one_thread
+from interdash.labelling import label
+from interdash.masking.outputs import masked_outputs
+from interdash.runs.parts import read_part
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.runs.tables import read_table
+from interdash.solver.sparsify import sparse_split
+from interdash.training import builtin
+from interdash.training.network_of_run import network_builder
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SIZES = {8: 50, 10: 50, 12: 50, 14: 10}  # n and samples
@@ -74,8 +75,8 @@ def compared(on_cpu: Run, on_gpu: Run) -> dict[str, float]:
         far["residual"].append(float(b["residual"].max()))
     salient = {}
     for run in (on_cpu, on_gpu):
-        labelling.label_samples(run)
-        folder = labelling.label_epoch(plan(run), "target", run.checkpoint_epochs("target")[-1])
+        label.label_samples(run)
+        folder = label.label_epoch(plan(run), "target", run.checkpoint_epochs("target")[-1])
         assert folder is not None
         keys = ("sample", "type", "subset", "generalizes")
         table = read_table(folder / "interactions.parquet").to_pydict()

@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from interdash import datasets
 from interdash.config import NetworkConfig
-from interdash.masking import masked_outputs
+from interdash.masking.outputs import masked_outputs
+from interdash.masking.variables import Variables, image_variables
 from interdash.presets import MNIST
-from interdash.sparsify import sparse_split
-from interdash.training import seeded
-from interdash.variables import Variables, image_variables
+from interdash.solver.sparsify import sparse_split
+from interdash.training import datasets
+from interdash.training.loop import seeded
 
 RESULTS = Path(__file__).parent / "results" / "inference.json"
 BATCHES = (64, 128, 256, 512, 1024, 2048, 4096)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.optimize import linprog
 
-from interdash.subsets import n_variables, orders
+from interdash.formulas.subsets import n_variables, orders
 
 
 class Optimum(NamedTuple):

@@ -29,17 +29,17 @@ import pyarrow.parquet as pq
 
 from benchmarks.big_run import drawn_run
 from benchmarks.dashboard import measure, verdict
-from interdash import queries
-from interdash.find_boundaries import find_boundaries
-from interdash.labelling import label_samples, write_folder
-from interdash.loading import refresh, seal
-from interdash.parts import Unit
-from interdash.plan import plan
-from interdash.queries import epochs, sample_strengths
-from interdash.runs import Run
-from interdash.state import summarise
-from interdash.store import FACTS, open_store
-from interdash.tables_on_disk import read_table
+from interdash.labelling.boundaries import find_boundaries
+from interdash.labelling.label import label_samples, write_folder
+from interdash.queries import dynamics
+from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.runs.parts import Unit
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.runs.state import summarise
+from interdash.runs.tables import read_table
+from interdash.store.database import FACTS, open_store
+from interdash.store.loading import refresh, seal
 
 RESULTS = Path(__file__).parent / "results" / "many_rows.json"
 BY_SAMPLE = ("sample_epochs", "interactions", "sample_orders", "sample_removals")
@@ -188,9 +188,9 @@ def readers(run: Run, folder: Path, rows: int = 10_000_000) -> dict[str, Any]:
         while not stop.is_set():
             start = time.perf_counter()
             try:
-                found = queries.order_strength(store, run.name, [7], types=("and", "or"))
+                found = dynamics.order_strength(store, run.name, [7], types=("and", "or"))
                 assert len(found) in (0, 2 * run.config.masking.n_variables), len(found)
-                queries.epochs(store, run.name)
+                dynamics.epochs(store, run.name)
             except Exception as error:
                 errors.append(repr(error))
             times.append(1000 * (time.perf_counter() - start))

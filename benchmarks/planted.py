@@ -19,10 +19,11 @@ import numpy as np
 import scipy
 
 from benchmarks.solver import Row, row
-from interdash import aggregation, removal
-from interdash.correlation import rank_correlation
-from interdash.generalization import loss
-from interdash.phases import Phases, find_phases
+from interdash.formulas import removal
+from interdash.formulas.correlation import rank_correlation
+from interdash.formulas.generalization import loss
+from interdash.formulas.phases import Phases, find_phases
+from interdash.labelling import aggregate
 
 RESULTS = Path(__file__).parent / "results" / "planted.json"
 STUDY = Path(__file__).parents[1] / "docs" / "study" / "study.json"
@@ -225,7 +226,7 @@ def power_draw(rng: np.random.Generator, count: int) -> tuple[float, float]:
     size = rng.lognormal(-(0.5**2) / 2, 0.5, count)
     parts = np.stack([3 * size * rng.gamma(2, 0.5, count), 2 * size * rng.gamma(1, 1, count)], -1)
     by_sample = np.concatenate([parts.sum(-1, keepdims=True), parts], -1)
-    low, high = aggregation.intervals(by_sample[:, None])[:, 0, 3]
+    low, high = aggregate.intervals(by_sample[:, None])[:, 0, 3]
     return float(low), float(high)
 
 

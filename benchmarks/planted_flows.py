@@ -24,11 +24,11 @@ import numpy as np
 import scipy
 
 from benchmarks.solver import Row, row
-from interdash import generalization
+from interdash.formulas import generalization
 from interdash.formulas.chance import chance
 from interdash.formulas.flow_phases import Phases, find_phases
 from interdash.formulas.flows import Labelled, flows
-from interdash.subsets import orders
+from interdash.formulas.subsets import orders
 
 RESULTS = Path(__file__).parent / "results" / "planted_flows.json"
 TABLES = 50  # of each course

@@ -40,12 +40,14 @@ from typing import Any
 
 import numpy as np
 
-from interdash import builtin, datasets, extraction, labelling
-from interdash.parts import part_path, read_seconds
-from interdash.plan import plan
-from interdash.runs import Run
-from interdash.spec import explained_samples
-from interdash.work import Work
+from interdash.extraction import extract
+from interdash.extraction.work import Work
+from interdash.labelling import label
+from interdash.runs.parts import part_path, read_seconds
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.training import builtin, datasets
+from interdash.training.spec import explained_samples
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIZES = {6: 50, 8: 50, 10: 50, 12: 50, 14: 24}  # n of the sweep, with samples: one at n = 14 takes a second
@@ -72,7 +74,7 @@ def timed(run: Run, **options: Any) -> float:
     """Returns the seconds of an extraction from nothing; the parts stay."""
     shutil.rmtree(run.parts_dir, ignore_errors=True)
     start = time.perf_counter()
-    outcome = extraction.extract(Work(run, **options))
+    outcome = extract.extract(Work(run, **options))
     seconds = time.perf_counter() - start
     assert len(outcome.computed) == len(plan(run).units), outcome.problems
     return seconds
@@ -119,9 +121,9 @@ def _size(run: Run, n: int) -> dict[str, float]:
     units = plan(run).units
     samples = sum(unit.stop - unit.first for unit in units)
     epoch = run.checkpoint_epochs("target")[0]
-    labelling.label_samples(run)
+    label.label_samples(run)
     start = time.perf_counter()
-    folder = labelling.label_epoch(plan(run), "target", epoch)
+    folder = label.label_epoch(plan(run), "target", epoch)
     assert folder is not None
     return {
         "n": n,
@@ -148,7 +150,7 @@ def engines(real: Run, root: Path, *, n: int, samples: int, epochs: int, rounds:
     start_s = starts(real, root, rounds)
     units = len(plan(run).units)
     start = time.perf_counter()
-    extraction.extract(Work(run, engine="local"))  # all parts are there: what the driver does with them alone
+    extract.extract(Work(run, engine="local"))  # all parts are there: what the driver does with them alone
     result = {
         "n": n,
         "rows": [

@@ -43,13 +43,13 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from interdash.parts import read_part
-from interdash.plan import plan
-from interdash.runs import Run
-from interdash.state import state
-from interdash.store import open_sealed
-from interdash.tables_on_disk import read_table
-from interdash.verification import verify
+from interdash.runs.parts import read_part
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.runs.state import state
+from interdash.runs.tables import read_table
+from interdash.store.database import open_sealed
+from interdash.upkeep.verify import verify
 
 HOME = Path(__file__).resolve().parent.parent
 RESULTS = HOME / "benchmarks" / "results" / "soak.json"

@@ -18,10 +18,10 @@ import torch
 
 from benchmarks import linear_program
 from benchmarks.games import CACHE, FAMILIES, games
-from interdash import published
-from interdash.generalization import order_strengths
-from interdash.interactions import matched_outputs
-from interdash.sparsify import Split, sparse_split
+from interdash.formulas.generalization import order_strengths
+from interdash.formulas.interactions import matched_outputs
+from interdash.solver import published
+from interdash.solver.sparsify import Split, sparse_split
 
 RESULTS = Path(__file__).parent / "results" / "solver.json"
 KAPPAS = (0.0, 0.02, 0.04)

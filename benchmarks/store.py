@@ -28,25 +28,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.big_run import drawn_run
-from interdash import (
-    aggregation,
-    bootstrap,
-    builtin,
-    network_of_run,
-    parts,
-    pipeline,
-    queries,
-    queries_compare,
-    queries_sample,
-    vectors,
-)
-from interdash.labelling import label_samples, write_folder
-from interdash.loading import refresh
-from interdash.plan import SAMPLES_PER_UNIT, plan
+from interdash import pipeline
+from interdash.formulas import bootstrap
+from interdash.labelling import aggregate
+from interdash.labelling.label import label_samples, write_folder
 from interdash.presets import PRESETS
-from interdash.runs import Run
-from interdash.state import overview
-from interdash.store import TABLES, Store, open_store
+from interdash.queries import compare, dynamics, vectors
+from interdash.queries import sample as queries_sample
+from interdash.runs import parts
+from interdash.runs.plan import SAMPLES_PER_UNIT, plan
+from interdash.runs.run import Run
+from interdash.runs.state import overview
+from interdash.store.database import TABLES, Store, open_store
+from interdash.store.loading import refresh
+from interdash.training import builtin, network_of_run
 
 RESULTS = Path(__file__).parent / "results" / "store.json"
 REPEATS = 40
@@ -104,7 +99,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         first = units[0]
         parts.write_part(run, first, {key: values[: first.stop] for key, values in columns.items()}, seconds=0.0)
         asked = [columns, read["baseline-0", last]] if network == "target" else [columns]
-        tables = aggregation.label_tables([asked], asked, rules, splits)
+        tables = aggregate.label_tables([asked], asked, rules, splits)
         tables["units"] = _units(units)
         write_folder(folder, tables, {"network": network, "epoch": epoch})
     (run.path / "done").touch()
@@ -142,14 +137,14 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
     strongest = queries_sample.interactions(store, name, n_epochs - 1, 0)
     kind, subset = str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])
     return {
-        "epochs": lambda: queries.epochs(store, name),
-        "chosen_epochs": lambda: queries.chosen_epochs(store, name),
-        "strength": lambda: queries.strength(store, name, types=("and", "or", "all")),
-        "strength of a class": lambda: queries.strength(store, name, label=3, split="test"),
-        "order_strength": lambda: queries.order_strength(store, name, [epoch()], types=("and", "or")),
-        "order_strength, six epochs": lambda: queries.order_strength(store, name, [epoch() for _ in range(6)]),
-        "order_strength, all epochs": lambda: queries.order_strength(store, name, normalised=True),
-        "order_map": lambda: queries.order_map(store, name, split="train"),
+        "epochs": lambda: dynamics.epochs(store, name),
+        "chosen_epochs": lambda: dynamics.chosen_epochs(store, name),
+        "strength": lambda: dynamics.strength(store, name, types=("and", "or", "all")),
+        "strength of a class": lambda: dynamics.strength(store, name, label=3, split="test"),
+        "order_strength": lambda: dynamics.order_strength(store, name, [epoch()], types=("and", "or")),
+        "order_strength, six epochs": lambda: dynamics.order_strength(store, name, [epoch() for _ in range(6)]),
+        "order_strength, all epochs": lambda: dynamics.order_strength(store, name, normalised=True),
+        "order_map": lambda: dynamics.order_map(store, name, split="train"),
         "classes": lambda: queries_sample.classes(store, name),
         "sample_numbers": lambda: queries_sample.sample_numbers(store, name, epoch(), sort="loss", min_share=0.1),
         "samples": lambda: queries_sample.samples(store, name, epoch(), range(60)),
@@ -157,7 +152,7 @@ def questions(store: Store, run: Run, rng: np.random.Generator) -> dict[str, Cal
         "sample_life": lambda: queries_sample.sample_life(store, name, sample()),
         "interactions": lambda: queries_sample.interactions(store, name, epoch(), sample()),
         "interaction_life, salient": lambda: queries_sample.interaction_life(store, name, sample(), kind, subset),
-        "difference": lambda: queries_compare.difference(store, name, epoch(), name, epoch(), sample()),
+        "difference": lambda: compare.difference(store, name, epoch(), name, epoch(), sample()),
         "vectors.interaction_life, first look at a sample": lambda: vectors.interaction_life(
             store, run, next(unseen), kind, subset
         ),
@@ -197,7 +192,7 @@ def beside_a_writer(store: Store, run: Run, seconds: float = 10.0) -> dict[str, 
         times, end = [], time.perf_counter() + seconds
         while time.perf_counter() < end:
             start = time.perf_counter()
-            rows = queries.order_strength(store, run.name, [7], types=("and", "or"))
+            rows = dynamics.order_strength(store, run.name, [7], types=("and", "or"))
             times.append(1000 * (time.perf_counter() - start))
             assert len(rows) == 2 * run.config.masking.n_variables
     finally:

@@ -13,11 +13,12 @@ from typing import Any
 
 import click
 
-from interdash import cli, ui
+from interdash.commands import main
+from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.chart import Chart
-from interdash.store import open_store
-from interdash.table_export import column_units
+from interdash.store.database import open_store
+from interdash.store.export import column_units
 
 FOLDER = Path(__file__).parent
 FIRST = (
@@ -82,7 +83,7 @@ def chart(each: Chart) -> str:
 
 def commands() -> str:
     """Returns usage, meaning, arguments and options of every command."""
-    every = cli.commands.commands
+    every = main.commands.commands
     text = COMMANDS
     for name in sorted(every, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)):
         command = every[name]

@@ -16,7 +16,7 @@ HOME = Path(__file__).resolve().parent.parent
 PAGE = HOME / "docs" / "scaling.md"
 RESULTS = HOME / "benchmarks" / "results"
 RUNS, EPOCHS, SAMPLES, N, WORKERS = 1000, 15, 10_000, 16, 64  # what is asked; 15 = checkpoints of a built-in run
-UNIT = 25  # samples, as in interdash/plan.py
+UNIT = 25  # samples, as in interdash/runs/plan.py
 VECTORS = 5  # that labelling reads: I_and and I_or of target and baseline, delta; float64
 GROUPS = 402  # of samples whose mean interactions are compared, AND and OR: splits and 200 random ones of each size
 LABEL_SAMPLE = 0.11e6  # more bytes for each sample: what label_epoch took for 800 samples less for 200, n = 13, made

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from interdash.figures.export import chromium
+from interdash.paper.chromium import chromium
 
 FOLDER = Path(__file__).with_name("images")
 WIDTH = 1280

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interdash.config import MaskingConfig as MaskingConfig
     from interdash.explanation import explain as explain
-    from interdash.recorder import Recorder as Recorder
-    from interdash.spec import Spec as Spec
+    from interdash.training.recorder import Recorder as Recorder
+    from interdash.training.spec import Spec as Spec
 
 _PUBLIC = {  # name: its module
     "MaskingConfig": "config",
-    "Recorder": "recorder",
-    "Spec": "spec",
+    "Recorder": "training.recorder",
+    "Spec": "training.spec",
     "explain": "explanation",
 }
 

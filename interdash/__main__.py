@@ -1,6 +1,6 @@
 """`python -m interdash`: the command line."""
 
-from interdash.cli import main
+from interdash.commands.main import main
 
 if __name__ == "__main__":
     main()

@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from interdash import generalization, subsets
-from interdash.interactions import matched_outputs
-from interdash.masking import masked_outputs
-from interdash.sparsify import sparse_split
-from interdash.variables import Variables, image_variables, table_variables
+from interdash.formulas import generalization, subsets
+from interdash.formulas.interactions import matched_outputs
+from interdash.masking.outputs import masked_outputs
+from interdash.masking.variables import Variables, image_variables, table_variables
+from interdash.solver.sparsify import sparse_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def explain(
         device: where the network runs; None = where its parameters are.
 
     Raises:
-        ValueError: variables and x do not fit together, or as `masking.masked_outputs` raises.
+        ValueError: variables and x do not fit together, or as `outputs.masked_outputs` raises.
     """
     described = _variables(variables, x)
     if baseline is not None:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from interdash import extraction, labelling, network_of_run
-from interdash.find_boundaries import find_boundaries
-from interdash.loading import refresh
-from interdash.plan import plan
-from interdash.queries import epochs, sample_strengths
-from interdash.runs import Run
-from interdash.state import state, summarise
-from interdash.store import open_store
-from interdash.work import Work
+from interdash.extraction import extract
+from interdash.extraction.work import Work
+from interdash.labelling import label
+from interdash.labelling.boundaries import find_boundaries
+from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.runs.state import state, summarise
+from interdash.store.database import open_store
+from interdash.store.loading import refresh
+from interdash.training import network_of_run
 
 Progress = Callable[[int, int], None]  # done, in all
 
@@ -22,7 +24,7 @@ def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | No
         network_of_run.train_baseline(run, index, device=device, spec=spec, progress=progress)
 
 
-def extract_and_label(run: Run, *, progress: Progress | None = None, **options: Any) -> extraction.Outcome:
+def extract_and_label(run: Run, *, progress: Progress | None = None, **options: Any) -> extract.Outcome:
     """Returns what extraction did, after labelling every epoch as soon as it is complete, for a dashboard to show.
 
     Of several shards each labels what is complete when it ends: the last one finds everything, and writes the summary.
@@ -34,15 +36,15 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
             builds the network of a run that was recorded in a notebook.
     """
     work, planned = Work(run, **options), plan(run)
-    labelling.label_samples(run)
+    label.label_samples(run)
 
     def on_epoch(network: str, epoch: int) -> None:
-        labelling.label_epoch(planned, network, epoch)
+        label.label_epoch(planned, network, epoch)
 
-    outcome = extraction.extract(work, planned, progress=progress, on_epoch=on_epoch)
+    outcome = extract.extract(work, planned, progress=progress, on_epoch=on_epoch)
     planned = plan(run)  # anew: another network may have been recorded meanwhile
-    outcome.problems += [problem for problem in labelling.label(planned) if problem not in outcome.problems]
-    extraction.remove_locks(planned)
+    outcome.problems += [problem for problem in label.label(planned) if problem not in outcome.problems]
+    extract.remove_locks(planned)
     is_ready = state(run).word == "ready"
     if work.shard is not None and not is_ready:
         return outcome

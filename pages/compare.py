@@ -4,16 +4,19 @@ from functools import partial
 
 import streamlit as st
 
-from interdash import links, queries_compare, queries_sample, ui, ui_charts, ui_choose, ui_data, ui_first
+from interdash.dashboard import choose, data, first_steps, links, show
+from interdash.dashboard import page as ui
 from interdash.figures import catalogue, compare, inputs
 from interdash.figures.choice import ALIGNMENTS, MOST_OTHERS, Choice
+from interdash.queries import compare as queries_compare
+from interdash.queries import sample
 
 MOST = 1 + MOST_OTHERS
 
 
 def choose_runs() -> list[str]:
     """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
-    names = list(ui_data.run_names())
+    names = list(data.run_names())
     given = st.query_params.get_all("runs")
     chosen = names[:2]
     try:
@@ -21,29 +24,29 @@ def choose_runs() -> list[str]:
             chosen = links.runs([] if given == [""] else given, names, MOST)  # "": all were taken out
     except ValueError as error:
         st.warning(str(error))
-    ui_choose.keep("runs", chosen)
+    choose.keep("runs", chosen)
     st.multiselect(
-        "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=ui_choose.write,
+        "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=choose.write,
         args=("runs",),
     )  # fmt: skip
     return chosen
 
 
-def compare_curves(pages: list[ui_data.Page]) -> None:
+def compare_curves(pages: list[data.Page]) -> None:
     """Draws the curves and what the runs end with."""
     page, names = pages[0].beside(pages[1:]), [page.run.name for page in pages]
     ends = page.about(queries_compare.endings, names)
     st.subheader(links.plain(compare.finding_text(ends)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "By phase: every run is stretched so that its boundaries 1|2 and 2|3 lie over those of the others."
-        by = ui_choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
-        split = ui_choose.split()
-        log = ui_choose.log() if by == "epoch" else False
+        by = choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
+        split = choose.split()
+        log = choose.log() if by == "epoch" else False
     choice = Choice(runs=tuple(names[1:]), split=split, by=by, log=log)
     with st.container():  # always there: what moves down on a page is drawn anew
         for name in compare.without_phases(page, choice):
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
-    ui_charts.chart(page, "curves", choice)
+    show.chart(page, "curves", choice)
     st.subheader("What they end with", anchor=False)
     st.dataframe(compare.ends_listed(ends), hide_index=True)
     st.subheader("Settings that differ", anchor=False)
@@ -54,20 +57,20 @@ def compare_curves(pages: list[ui_data.Page]) -> None:
         st.dataframe(settings.astype(str), hide_index=True)
 
 
-def choose_sides(pages: list[ui_data.Page]) -> tuple[ui_data.Page, int, ui_data.Page, int]:
+def choose_sides(pages: list[data.Page]) -> tuple[data.Page, int, data.Page, int]:
     """Returns the page about run A and its epoch, and those of run B."""
     of_name = {page.run.name: page for page in pages}
     left, right = st.columns(2)
     with left:
-        first = of_name[ui_choose.one(st.selectbox, "A", list(of_name), key="a")]
-        epoch = ui_choose.epoch(first, label="Epoch of A", key="epoch_a")
+        first = of_name[choose.one(st.selectbox, "A", list(of_name), key="a")]
+        epoch = choose.epoch(first, label="Epoch of A", key="epoch_a")
     with right:
-        second = of_name[ui_choose.one(st.selectbox, "B", list(of_name), key="b", default=pages[1].run.name)]
-        other_epoch = ui_choose.epoch(second, label="Epoch of B", key="epoch_b")
+        second = of_name[choose.one(st.selectbox, "B", list(of_name), key="b", default=pages[1].run.name)]
+        other_epoch = choose.epoch(second, label="Epoch of B", key="epoch_b")
     return first, epoch, second, other_epoch
 
 
-def compare_interactions(pages: list[ui_data.Page]) -> None:
+def compare_interactions(pages: list[data.Page]) -> None:
     """Draws the interactions of one run that another does not have."""
     st.subheader("Who learned what", anchor=False)
     first, epoch, second, other_epoch = choose_sides(pages)
@@ -81,8 +84,8 @@ def compare_interactions(pages: list[ui_data.Page]) -> None:
     numbers = list(range(page.run.n_explained()))
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=400):
-            number = ui_choose.one(st.select_slider, "Sample", numbers, key="number")
-        row = page.ask(queries_sample.sample, sample=number)
+            number = choose.one(st.select_slider, "Sample", numbers, key="number")
+        row = page.ask(sample.sample, sample=number)
         if page.kind.picture:
             st.image(bytes(row["image"].iloc[0]), width=72, alt=f"Input of sample {number}.")
         here, there = links.sample(a, epoch, number), links.sample(b, other_epoch, number)
@@ -97,7 +100,7 @@ def compare_interactions(pages: list[ui_data.Page]) -> None:
     columns = st.columns(2)
     for column, (chart, _, _) in zip(columns, sides, strict=True):
         with column:
-            ui_charts.chart(page, chart, choice)
+            show.chart(page, chart, choice)
     for column, (_, side, title) in zip(columns, sides, strict=True):
         with column:
             only = rows.loc[rows["where"] == side]
@@ -105,17 +108,17 @@ def compare_interactions(pages: list[ui_data.Page]) -> None:
             st.dataframe(compare.listed(only, side), hide_index=True, height=300)
     views = catalogue.views("compare")
     if views:
-        ui.sections({view: partial(ui_charts.view, page, "compare", view, choice) for view in views})
+        ui.sections({view: partial(show.view, page, "compare", view, choice) for view in views})
 
 
 with ui.frame("Compare"):
-    if not ui_data.run_names():
-        ui_first.show_first_steps()
+    if not data.run_names():
+        first_steps.show_first_steps()
         st.stop()
     chosen = choose_runs()
     if len(chosen) < 2:
         st.info("Choose at least two runs; `interdash demo --preset digits` makes a small one within seconds.")
         st.stop()
-    pages = [ui.opened(ui_data.open_run(name)) for name in chosen]
+    pages = [ui.opened(data.open_run(name)) for name in chosen]
     compare_curves(pages)
     compare_interactions(pages)

@@ -5,35 +5,37 @@ from functools import partial
 
 import streamlit as st
 
-from interdash import queries, ui, ui_charts, ui_choose
+from interdash.dashboard import choose, show
+from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
-from interdash.phase_words import phase_words
+from interdash.figures.phase_words import phase_words
+from interdash.queries import dynamics as queries
 
 NORMALISED = ("Orders at one epoch", "Six epochs")  # tabs
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = ui_choose.split()
-        types = ui_choose.types()
-        log = ui_choose.log()
+        split = choose.split()
+        types = choose.types()
+        log = choose.log()
         with st.container(width=200):
-            label = ui_choose.label(page)
+            label = choose.label(page)
     epochs = page.ask(queries.epochs, split=split, label=label)
-    epoch = ui_choose.epoch(page) if page.ask(queries.labelled_epochs) else None
+    epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log)
     if epoch is not None:
         ui.facts(epochs, epoch)
     st.subheader(dynamics.finding_text(epochs), anchor=False)
-    ui_charts.chart(page, "dynamics", choice)
-    ui_choose.need_labels(page, samples=False)
+    show.chart(page, "dynamics", choice)
+    choose.need_labels(page, samples=False)
     phases = page.ask(queries.phases)
-    ui_choose.phases(page, phases, dynamics.phase_text(phases))
+    choose.phases(page, phases, dynamics.phase_text(phases))
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, split=split, label=label)))
 
     def show_view(view: str) -> None:
-        settings = {"normalised": ui_choose.normalised()} if view in NORMALISED else {}
-        settings |= {"epochs": tuple(ui_choose.epochs(page))} if view == "Six epochs" else {}
-        ui_charts.view(page, "dynamics", view, replace(choice, **settings))
+        settings = {"normalised": choose.normalised()} if view in NORMALISED else {}
+        settings |= {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}
+        show.view(page, "dynamics", view, replace(choice, **settings))
 
     ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})

@@ -5,9 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from interdash import bundle, handout, links, queries, queries_sample, ui, ui_charts, ui_choose, ui_data
-from interdash.figures import catalogue, export, venues
+from interdash.dashboard import choose, data, links, show
+from interdash.dashboard import page as ui
+from interdash.figures import catalogue
 from interdash.figures.choice import ALIGNMENTS, DOSES, MOST_OTHERS, Choice
+from interdash.paper import bundle, chromium, handout, venues
+from interdash.queries import dynamics
+from interdash.queries import sample as queries_sample
 
 FIRST = ["dynamics", "order_strength_row"]  # unless chosen
 FONTS = ["the venue's", *venues.FONTS]
@@ -46,49 +50,49 @@ def choose_panels(known: list[str]) -> list[str]:
 def choose_looks() -> tuple[str, dict[str, Any]]:
     """Returns the venue, or a width, and what differs from its looks."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        venue = ui_choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue")
+        venue = choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue")
         if venue == "custom":
             venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", bind="query-params")
         size = venues.venue(venue)
-        font = ui_choose.one(st.selectbox, "Font", FONTS, key="font")
+        font = choose.one(st.selectbox, "Font", FONTS, key="font")
         label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
         tick = st.number_input("Numbers (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}")
-        numbers = ui_choose.one(st.selectbox, "Written", list(NUMBERS), key="numbers", format_func=NUMBERS.__getitem__)
-        colours = ui_choose.one(st.segmented_control, "Print", list(venues.COLOURS), key="print")
+        numbers = choose.one(st.selectbox, "Written", list(NUMBERS), key="numbers", format_func=NUMBERS.__getitem__)
+        colours = choose.one(st.segmented_control, "Print", list(venues.COLOURS), key="print")
     looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers}
     return venue, looks | ({} if font == FONTS[0] else {"font": font})
 
 
-def choose_choice(page: ui_data.Page) -> tuple[ui_data.Page, Choice]:
+def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
     """Returns what the figures are about, and the page beside the runs compared with."""
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split, types, normalised, log = (
-            ui_choose.split(),
-            ui_choose.types(),
-            ui_choose.normalised(),
-            ui_choose.log(),
+            choose.split(),
+            choose.types(),
+            choose.normalised(),
+            choose.log(),
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = ui_choose.label(page)
+        label = choose.label(page)
         numbers = list(range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())))
-        sample = ui_choose.one(st.selectbox, "Sample", numbers, key="sample")
-        epoch = ui_choose.epoch(page, label="Epoch of figures at one epoch")
+        sample = choose.one(st.selectbox, "Sample", numbers, key="sample")
+        epoch = choose.epoch(page, label="Epoch of figures at one epoch")
         with st.popover("More choices", icon=":material/tune:"):
-            epochs = ui_choose.epochs(page)
+            epochs = choose.epochs(page)
             interaction = choose_interaction(n)
-            top = ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
-            min_order = ui_choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
-            dose = ui_choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
-    names = [name for name in ui_data.run_names() if name != page.run.name]
+            top = choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top")
+            min_order = choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order")
+            dose = choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
+    names = [name for name in data.run_names() if name != page.run.name]
     others = choose_known("Compared with", names, [], "with", "runs", MOST_OTHERS)
-    page = page.beside([ui.opened(ui_data.open_run(name)) for name in others])
+    page = page.beside([ui.opened(data.open_run(name)) for name in others])
     by, other_epoch = ALIGNMENTS[0], None
     if others:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            by = ui_choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by")
-            if len(others) == 1 and page.others[0].ask(queries.labelled_epochs):
-                other_epoch = ui_choose.epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
+            by = choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by")
+            if len(others) == 1 and page.others[0].ask(dynamics.labelled_epochs):
+                other_epoch = choose.epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
     return page, Choice(
         epoch=epoch, split=split, label=label, types=types, normalised=normalised, log=log, sample=sample, top=top,
         runs=tuple(others), epochs=tuple(epochs), other_epoch=other_epoch, interaction=interaction,
@@ -111,10 +115,10 @@ def choose_interaction(n: int) -> str:
 
 def choose_formats() -> tuple[list[str], int]:
     """Returns the formats, of those that can be made here, and the dots per inch of PNG."""
-    formats = list(export.FORMATS)
+    formats = list(chromium.FORMATS)
     try:
-        export.chromium()
-    except export.NoBrowserError as error:
+        chromium.chromium()
+    except chromium.NoBrowserError as error:
         st.warning(f"{error} The camera in the corner of each figure saves it as SVG.")
         formats = ["html"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -123,10 +127,10 @@ def choose_formats() -> tuple[list[str], int]:
     return chosen, int(dpi)
 
 
-def show_files(page: ui_data.Page, settings: bundle.Settings, count: int) -> None:
+def show_files(page: data.Page, settings: bundle.Settings, count: int) -> None:
     """Draws the buttons of what holds many figures: bundles, and the run as one HTML file."""
     everything = replace(settings, figures=("all",))
-    others = [ui_data.open_run(name) for name in settings.choice.runs]
+    others = [data.open_run(name) for name in settings.choice.runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         for text, what in ((f"These {len(settings.figures)}", settings), (f"All {count}", everything)):
             st.download_button(
@@ -142,26 +146,26 @@ def show_files(page: ui_data.Page, settings: bundle.Settings, count: int) -> Non
         )  # fmt: skip
 
 
-def show_figure(page: ui_data.Page, name: str, settings: bundle.Settings) -> None:
+def show_figure(page: data.Page, name: str, settings: bundle.Settings) -> None:
     """Draws one figure at true size, and its files."""
     drawing = catalogue.drawing(page, name, settings.choice)
     name, figure = catalogue.file_name(name), bundle.printed(drawing, settings.size)
     st.subheader(name, anchor=False)
-    config = ui_charts.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
-    key, alt = f"preview-{name}", ui_charts.alt_text(drawing.caption, drawing.rows)
+    config = show.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
+    key, alt = f"preview-{name}", show.alt_text(drawing.caption, drawing.rows)
     st.plotly_chart(figure, theme=None, width="content", key=key, config=config, alt=alt)
     words = f"{settings.size.width:.3g} in wide, at true size. {drawing.caption}"
-    ui_charts.below(words, drawing.how_to_read, drawing.rows, key)
+    show.below(words, drawing.how_to_read, drawing.rows, key)
     with st.container(horizontal=True):
         for form in settings.formats:
             st.download_button(
-                form.upper(), lambda form=form: export.render(figure, form, dpi=settings.dpi),
+                form.upper(), lambda form=form: chromium.render(figure, form, dpi=settings.dpi),
                 f"{page.run.name}-{name}.{form}", TYPES["file"], key=f"{name}-{form}",
             )  # fmt: skip
 
 
 with ui.page("Figures") as page:
-    ui_choose.need_labels(page)
+    choose.need_labels(page)
     page, choice = choose_choice(page)
     venue, looks = choose_looks()
     known = catalogue.offered(page, choice)
@@ -169,7 +173,7 @@ with ui.page("Figures") as page:
     figures += choose_panels(known)
     formats, dpi = choose_formats()
     settings = bundle.Settings(tuple(figures), venue, tuple(formats), dpi, looks, choice)
-    if words := export.missing_font(settings.size.font):
+    if words := chromium.missing_font(settings.size.font):
         st.warning(words.capitalize())
     show_files(page, settings, len(known))
     for name in figures:

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from interdash import manual, ui, ui_choose
+from interdash.dashboard import choose, help, page
 
-with ui.frame("Help"):
-    name = ui_choose.one(st.segmented_control, "Text", manual.TEXTS, key="text")
+with page.frame("Help"):
+    name = choose.one(st.segmented_control, "Text", help.TEXTS, key="text")
     with st.container(width=900):
-        st.header(manual.title(name), anchor=False)
-        for alt, content in manual.pieces(name):
+        st.header(help.title(name), anchor=False)
+        for alt, content in help.pieces(name):
             if alt:
                 st.image(content, alt=alt)
             else:

@@ -6,19 +6,21 @@ from functools import partial
 
 import streamlit as st
 
-from interdash import links, queries_removal, ui, ui_charts, ui_choose, ui_data
+from interdash.dashboard import choose, data, links, show
+from interdash.dashboard import page as ui
 from interdash.figures import catalogue, removal
 from interdash.figures import order_shape as shapes
 from interdash.figures import robustness as floors
 from interdash.figures.choice import DOSES, MOST_OTHERS, Choice
+from interdash.queries import removal as queries_removal
 
 
-def show_samples(page: ui_data.Page, epoch: int, choice: Choice) -> None:
+def show_samples(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws who changes most."""
     st.markdown(f"Who changes most at epoch {epoch}, at full dose:")
     left, right = st.columns([2, 3])
     with left:
-        ui_charts.view(page, "removal", "Samples", choice)
+        show.view(page, "removal", "Samples", choice)
     with right:
         address = partial(links.sample, page.run.name, epoch, base=st.get_option("server.baseUrlPath"))
         st.dataframe(
@@ -33,27 +35,27 @@ def show_samples(page: ui_data.Page, epoch: int, choice: Choice) -> None:
         )
 
 
-def show_share(page: ui_data.Page, epoch: int, choice: Choice) -> None:
+def show_share(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws the non-generalizable share against the loss gap, of other runs too if they are chosen."""
-    names = [name for name in ui_data.run_names() if name != page.run.name]
+    names = [name for name in data.run_names() if name != page.run.name]
     about = "Their epochs are drawn too, and each run has a rank correlation of its own."
-    others = ui_choose.several("Other runs", names, key="with", help=about, max_selections=MOST_OTHERS)
-    page = page.beside([ui.opened(ui_data.open_run(name)) for name in others])
+    others = choose.several("Other runs", names, key="with", help=about, max_selections=MOST_OTHERS)
+    page = page.beside([ui.opened(data.open_run(name)) for name in others])
     choice = replace(choice, runs=tuple(others))
     st.markdown(removal.meaning_text(removal.share_and_correlations(page, choice)["correlations"]))
-    ui_charts.view(page, "removal", "Share and gap", choice)
+    show.view(page, "removal", "Share and gap", choice)
 
 
-def show_shape(page: ui_data.Page, epoch: int, choice: Choice) -> None:
+def show_shape(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws the fitted profiles over orders, and how alike training and testing samples are."""
     st.markdown(shapes.shape_text(page.ask(queries_removal.order_fits), epoch))
     charts = catalogue.on("removal", "Shape over orders")
     for column, chart in zip(st.columns([3, 2, *[2] * len(charts[2:])]), charts, strict=True):
         with column:
-            ui_charts.chart(page, chart.name, choice)
+            show.chart(page, chart.name, choice)
 
 
-def show_floor(page: ui_data.Page, epoch: int, choice: Choice) -> None:
+def show_floor(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws how far G can be trusted."""
     floor = page.ask(queries_removal.robustness)
     if floor.empty:
@@ -64,10 +66,10 @@ def show_floor(page: ui_data.Page, epoch: int, choice: Choice) -> None:
         )
         return
     st.dataframe(floors.list_of_floors(floor, floors.shown_epoch(floor, epoch)), hide_index=True)
-    ui_charts.view(page, "removal", "Noise floor", choice)
+    show.view(page, "removal", "Noise floor", choice)
 
 
-WITH_WORDS: dict[str, Callable[[ui_data.Page, int, Choice], None]] = {  # tabs that have more than their charts
+WITH_WORDS: dict[str, Callable[[data.Page, int, Choice], None]] = {  # tabs that have more than their charts
     "Samples": show_samples,
     "Share and gap": show_share,
     "Shape over orders": show_shape,
@@ -75,15 +77,15 @@ WITH_WORDS: dict[str, Callable[[ui_data.Page, int, Choice], None]] = {  # tabs t
 }
 
 with ui.page("Removal") as page:
-    ui_choose.need_labels(page)
+    choose.need_labels(page)
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "Interactions of this order (number of variables) and above are removed; at 1, those of every order."
-        min_order = ui_choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order", help=about)
+        min_order = choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order", help=about)
         about = "100: all non-generalizable interactions of a sample go; 50: the strongest, until half the strength is."
-        dose = ui_choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100, help=about)
-        log = ui_choose.log()
-    epoch = ui_choose.epoch(page)
+        dose = choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100, help=about)
+        log = choose.log()
+    epoch = choose.epoch(page)
     choice = Choice(epoch=epoch, min_order=min_order, dose=dose, log=log)
     after = page.ask(queries_removal.removals, min_order=min_order, dose=dose)
     if after.empty:
@@ -91,6 +93,6 @@ with ui.page("Removal") as page:
         st.stop()
     st.subheader(removal.finding_title(after, epoch), anchor=False)
     st.markdown(removal.finding_text(after, epoch))
-    ui_charts.chart(page, "removals", choice)
-    tabs = {view: partial(ui_charts.view, page, "removal", view, choice) for view in catalogue.views("removal")}
+    show.chart(page, "removals", choice)
+    tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}
     ui.sections(tabs | {view: partial(draw, page, epoch, choice) for view, draw in WITH_WORDS.items()})

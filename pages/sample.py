@@ -8,11 +8,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash import drilldown, links, listing, queries, queries_sample, ui, ui_charts, ui_choose, ui_data, vectors
+from interdash.dashboard import choose as ui_choose
+from interdash.dashboard import data, links, listing, show
+from interdash.dashboard import page as ui
+from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, inputs
 from interdash.figures.choice import Choice, lit_interaction, lit_name
-from interdash.subsets import members
-from interdash.ui_gallery import gallery
+from interdash.formulas.subsets import members
+from interdash.queries import drilldown, dynamics, vectors
+from interdash.queries import sample as queries_sample
 
 LIMITS = {
     "loss": (0, 1000),
@@ -59,7 +63,7 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
     return {"key": key, "bind": "query-params"}
 
 
-def find_samples(page: ui_data.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
+def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
     """Draws the filters; returns the numbers of all samples that fit, in their order, and those on this page of them.
 
     The page is the one that the address names, or else the one with the sample that is asked for.
@@ -106,7 +110,7 @@ def find_samples(page: ui_data.Page, epoch: int, asked_for: int | None) -> tuple
     return found, shown
 
 
-def show_list(page: ui_data.Page, found: pd.DataFrame, number: int) -> None:
+def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
     """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
     if page.kind.picture:
         gallery(found, lambda clicked: go(sample=clicked), chosen=number)
@@ -152,7 +156,7 @@ def choose_next(numbers: list[int], number: int, epoch: int, lit: Any, pinned: A
         return ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
 
 
-def ask_all(page: ui_data.Page, choice: Choice) -> dict[str, Any]:
+def ask_all(page: data.Page, choice: Choice) -> dict[str, Any]:
     """Returns what the page says of one sample at one epoch, by name; its charts then find their rows in the cache."""
     life = page.ask(queries_sample.sample_life, sample=choice.sample)
     lit = lit_interaction(page, choice)
@@ -166,7 +170,7 @@ def ask_all(page: ui_data.Page, choice: Choice) -> dict[str, Any]:
     }
 
 
-def show_sample(page: ui_data.Page, choice: Choice, side: str = "") -> None:
+def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
     """Draws one sample at one epoch, but for the tabs below. `side` tells two on one page apart."""
     known = ask_all(page, choice)
     row, now, lit = (known[name] for name in ("row", "now", "lit"))
@@ -184,16 +188,16 @@ def show_sample(page: ui_data.Page, choice: Choice, side: str = "") -> None:
     with left:
         figure = inputs.drawing_of(page)
         if figure is not inputs.input_words:
-            ui_charts.chart(page, figure.__name__, choice, side=side)
+            show.chart(page, figure.__name__, choice, side=side)
         else:
             st.html(inputs.input_html(row, members(lit[1]) if lit else ()))
             st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")
     with right:
-        ui_charts.chart(page, "interactions", choice, side=side)
+        show.chart(page, "interactions", choice, side=side)
     if lit:
         st.markdown(f"##### {links.plain(lit_name(page, choice))}")
         st.markdown(drilldown.story_text(drilldown.story(known["life of lit"])))
-        ui_charts.chart(page, "interaction_life", choice, side=side)
+        show.chart(page, "interaction_life", choice, side=side)
         ui.warn_of(known["life of lit"].attrs["problems"])
     ui.warn_of(known["every"].attrs["problems"])
 
@@ -219,12 +223,12 @@ def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
         st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
 
 
-def show_view(page: ui_data.Page, view: str, choices: list[Choice]) -> None:
+def show_view(page: data.Page, view: str, choices: list[Choice]) -> None:
     """Draws the same tab of each sample shown."""
     sides = ["-left", "-right"] if len(choices) > 1 else [""]
     for column, choice, side in zip(st.columns(len(choices), gap="medium"), choices, sides, strict=True):
         with column:
-            ui_charts.view(page, "sample", view, choice, side=side)
+            show.view(page, "sample", view, choice, side=side)
 
 
 with ui.page("Sample") as page:
@@ -240,7 +244,7 @@ with ui.page("Sample") as page:
     show_list(page, page.ask(queries_sample.samples, epoch=epoch, numbers=shown), number)
     n = len(page.ask(queries_sample.sample, sample=number)["names"].iloc[0])
     lit = asked("interaction", links.interaction, n)
-    pinned = asked("pin", links.pin, every_number, page.ask(queries.labelled_epochs))
+    pinned = asked("pin", links.pin, every_number, page.ask(dynamics.labelled_epochs))
     top = choose_next(numbers, number, epoch, lit, pinned)
     words = "" if lit is None else f"{lit[0]}-{lit[1]}" if lit[1] else "none"
     choice = Choice(epoch=epoch, sample=number, interaction=words, top=top)
@@ -254,4 +258,4 @@ with ui.page("Sample") as page:
                 show_sample(page, one, side)
     ui.sections({view: partial(show_view, page, view, choices) for view in catalogue.views("sample")})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
-    ui_data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])
+    data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])

@@ -12,7 +12,7 @@ import torch
 
 from interdash.figures import sheet
 from interdash.presets import PRESETS
-from interdash.runs import Run
+from interdash.runs.run import Run
 
 PATIENCE = 240  # seconds: how long a test waits for what comes soon on a quiet machine; costs nothing when it comes
 sheet.CHECKED = True
@@ -47,7 +47,7 @@ def components_are_found_once():
 def nothing_unforeseen(caplog):
     """Fails a test in which a page met an error that it said in words, for want of better ones."""
     yield
-    said = [each.getMessage() for each in caplog.get_records("call") if each.name == "interdash.ui"]
+    said = [each.getMessage() for each in caplog.get_records("call") if each.name == "interdash.dashboard.page"]
     assert not said
 
 
@@ -56,7 +56,7 @@ def visit(monkeypatch):
     """Returns a function that runs a page on folders of runs, with what its address says, and returns it."""
     from streamlit.testing.v1 import AppTest
 
-    from interdash import ui
+    from interdash.dashboard import page as ui
 
     def visited(stem, /, *roots, through_app=False, **query):
         monkeypatch.setenv("INTERDASH_ROOT", os.pathsep.join(map(str, roots)))
@@ -80,7 +80,7 @@ def tiny_config(name="tiny"):
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory) -> Run:
     """A run with target and baseline checkpoints, nothing extracted. Not to be written to."""
-    from interdash import builtin, network_of_run
+    from interdash.training import builtin, network_of_run
 
     run = builtin.create_run(tmp_path_factory.mktemp("trained"), tiny_config())
     builtin.train_run(run)
@@ -116,8 +116,8 @@ def ready_run(labelled_run, tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def small_store(labelled_run):
     """A store with the labelled run."""
-    from interdash.loading import refresh
-    from interdash.store import open_store
+    from interdash.store.database import open_store
+    from interdash.store.loading import refresh
 
     store = open_store()
     refresh(store, labelled_run)

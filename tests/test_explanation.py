@@ -7,7 +7,7 @@ from torch import nn
 
 import interdash
 from interdash.explanation import explain
-from interdash.variables import image_variables, table_variables, text_variables
+from interdash.masking.variables import image_variables, table_variables, text_variables
 
 
 class Game(nn.Module):

@@ -21,16 +21,16 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries
-from interdash.asking import Ask
 from interdash.figures.choice import Choice, in_words
+from interdash.queries import dynamics
+from interdash.queries.asking import Ask
 
 Settings = Callable[[Ask, Choice], dict[str, Any]]
 
 
 def is_labelled(ask: Ask, choice: Choice) -> bool:
     """Returns whether any epoch of the run has interactions."""
-    return bool(ask(queries.labelled_epochs))
+    return bool(ask(dynamics.labelled_epochs))
 
 
 def log_axis(ask: Ask, choice: Choice) -> dict[str, Any]:

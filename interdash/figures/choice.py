@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from interdash import queries, queries_sample, subsets
-from interdash.asking import Ask
 from interdash.figures import theme
+from interdash.formulas import subsets
+from interdash.queries import dynamics
+from interdash.queries import sample as queries_sample
+from interdash.queries.asking import Ask
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
 ALIGNMENTS = ("epoch", "phase")
@@ -75,7 +77,7 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
     Raises:
         ValueError: an epoch, order, class or interaction is not there.
     """
-    epochs = ask(queries.labelled_epochs)
+    epochs = ask(dynamics.labelled_epochs)
     for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs):
         _check_epoch(ask.run.name, epoch, epochs)
     n = ask.run.config.masking.n_variables
@@ -89,11 +91,11 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
     choice = replace(
         choice,
         epoch=choice.epoch if choice.epoch is not None or not epochs else epochs[-1],
-        epochs=tuple(sorted(choice.epochs)) or tuple(ask(queries.chosen_epochs)),
+        epochs=tuple(sorted(choice.epochs)) or tuple(ask(dynamics.chosen_epochs)),
     )
     if len(choice.runs) != 1:
         return choice
-    epochs = ask.about(queries.labelled_epochs, choice.runs[0])
+    epochs = ask.about(dynamics.labelled_epochs, choice.runs[0])
     if choice.other_epoch is not None:
         _check_epoch(choice.runs[0], choice.other_epoch, epochs)
     last = epochs[-1] if epochs else None

@@ -5,14 +5,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import drilldown, queries_compare
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GREY, escaped
+from interdash.queries import compare, drilldown
+from interdash.queries.asking import Ask
 
 PANELS = {  # curve: title with unit, number format
     "train_loss": ("training loss (nats)", theme.NATS),
@@ -40,7 +40,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     have no place, and no curve.
 
     Args:
-        curves: rows of `queries_compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
+        curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
         by: "epoch" or "phase".
         log: whether the axis of epochs is logarithmic.
     """
@@ -160,7 +160,7 @@ def finding_text(endings: pd.DataFrame) -> str:
 
 
 def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `queries_compare.endings` as a table for people; a boundary that was not found is named so."""
+    """Returns rows of `compare.endings` as a table for people; a boundary that was not found is named so."""
     numbers = {"train_loss": "training loss", "test_loss": "testing loss", "gap": "gap", "peak_power": "peak of H"}
     found = {"boundary_12": "boundary 1|2", "boundary_23": "boundary 2|3"}
     return pd.DataFrame(
@@ -190,19 +190,19 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
 
 def _curves(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     runs = [ask.run.name, *c.runs]
-    rows = ask.about(queries_compare.curves, runs, split=c.split)
+    rows = ask.about(compare.curves, runs, split=c.split)
     if c.by == "phase":
-        rows = queries_compare.aligned(rows, ask.about(queries_compare.phases_of, runs))
+        rows = compare.aligned(rows, ask.about(compare.phases_of, runs))
     return {"curves": rows}
 
 
 def without_phases(ask: Ask, c: Choice) -> list[str]:
     """Returns the runs that cannot be aligned by phase, if that is chosen: no boundary was found."""
-    return queries_compare.without_phases(_curves(ask, c)["curves"]) if c.by == "phase" else []
+    return compare.without_phases(_curves(ask, c)["curves"]) if c.by == "phase" else []
 
 
 def _difference(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    rows = ask(queries_compare.difference, **_sides(c), sample=c.sample)
+    rows = ask(compare.difference, **_sides(c), sample=c.sample)
     return {"difference": drilldown.numbered(rows) if ask.kind.numbered else rows}
 
 
@@ -215,7 +215,7 @@ def _titles(ask: Ask, c: Choice) -> dict[str, Any]:
 
 
 def _are_alike(ask: Ask, c: Choice) -> bool:
-    return len(c.runs) == 1 and is_labelled(ask, c) and ask(queries_compare.same_samples, other=c.runs[0])
+    return len(c.runs) == 1 and is_labelled(ask, c) and ask(compare.same_samples, other=c.runs[0])
 
 
 CHARTS = (
@@ -230,7 +230,7 @@ CHARTS = (
     Chart(difference, _difference, page="compare", options=_titles, when=_are_alike, says=("sample", "epochs")),
     Chart(
         difference_by_order,
-        lambda ask, c: {"difference by order": ask(queries_compare.difference_by_order, **_sides(c))},
+        lambda ask, c: {"difference by order": ask(compare.difference_by_order, **_sides(c))},
         page="compare",
         options=_titles,
         when=_are_alike,

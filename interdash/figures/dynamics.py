@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries, queries_removal
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
-from interdash.two_phase import gap_start
+from interdash.formulas.two_phase import gap_start
+from interdash.queries import dynamics as queries
+from interdash.queries import removal
+from interdash.queries.asking import Ask
 
 MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
 PARTS = {  # column: name, colour, dash
@@ -27,7 +28,7 @@ LOSSES = {
     "gap": ("gap", theme.GAP, "dot"),
 }
 
-FACTS = (  # numbers of one epoch: name, column of `queries.epochs`, format, unit, meaning
+FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, unit, meaning
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
     ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers to the baseline network."),
@@ -254,7 +255,7 @@ def _bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], lo
 
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    floor = ask(queries_removal.robustness)
+    floor = ask(removal.robustness)
     whole = (c.split, c.label, c.types) == ("all", -1, ("all",))  # what the floor is measured for
     return {
         "epochs": ask(queries.epochs, split=c.split, label=c.label),

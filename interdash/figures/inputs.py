@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries_sample, subsets
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.choice import Choice, lit_interaction
 from interdash.figures.sheet import Sheet
+from interdash.formulas import subsets
+from interdash.queries import sample as queries_sample
+from interdash.queries.asking import Ask
 
 CHOSEN = theme.ORANGE  # what a chosen interaction lights up: orange, of no other meaning
 OUTLINE = theme.SKY
@@ -33,7 +34,7 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     masked. With an interaction chosen, its patches are framed in orange and all else is darkened.
 
     Args:
-        sample: one row of `queries_sample.sample`.
+        sample: one row of `sample.sample`.
         chosen: variables of the chosen interaction.
     """
     if sample.empty or sample["image"].iloc[0] is None:
@@ -75,7 +76,7 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
 
 
 def drawable(samples: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `queries_sample.samples` with cells that can be hashed, so that their figure is kept."""
+    """Returns rows of `sample.samples` with cells that can be hashed, so that their figure is kept."""
     fixed = {}
     for name in ("names", "shape", "assignment", "image"):
         if name in samples:
@@ -139,7 +140,7 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     is never masked. The variables of the strongest interaction are filled in orange.
 
     Args:
-        sample: one row of `queries_sample.sample`.
+        sample: one row of `sample.sample`.
         chosen: variables of the chosen interaction.
     """
     if sample.empty or not sample["display"].iloc[0]:
@@ -216,7 +217,7 @@ def summary_text(display: str | None, length: int = 90) -> str:
 
 
 def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `queries_sample.samples` as a list for people: columns named in words, shares in per cent."""
+    """Returns rows of `sample.samples` as a list for people: columns named in words, shares in per cent."""
     return pd.DataFrame(
         {
             "sample": samples["sample"],

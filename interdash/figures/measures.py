@@ -3,11 +3,11 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries
 from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.queries import dynamics
 
 NUMBER = ".4~g"
 PANEL = 210  # pixels
@@ -20,7 +20,7 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
     own. Ribbons are 95% intervals: of interactions the bootstrap over samples, of a measure of your own what you gave.
 
     Args:
-        measures: rows of `queries.measures`.
+        measures: rows of `dynamics.measures`.
         log: whether the axis of epochs is logarithmic.
     """
     if measures.empty:
@@ -53,10 +53,10 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
 CHARTS = (
     Chart(
         measures,
-        lambda ask, c: {"measures": ask(queries.measures)},
+        lambda ask, c: {"measures": ask(dynamics.measures)},
         page="dynamics",
         view="Measures",
         options=lambda ask, c: {"log": c.log},
-        when=lambda ask, c: not ask(queries.measures).empty,
+        when=lambda ask, c: not ask(dynamics.measures).empty,
     ),
 )

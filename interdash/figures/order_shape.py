@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries_removal
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.queries import removal
 
 PARTS = {"generalizable": "generalizable", "non_generalizable": "non-generalizable"}
 SHAPES = {"decay": ("decay α<sup>k</sup>", theme.GENERALIZABLE, "solid", "circle")} | {
@@ -119,20 +119,20 @@ def shape_text(order_fits: pd.DataFrame, epoch: int) -> str:
 CHARTS = (
     Chart(
         order_fits,
-        lambda ask, c: {"fits": ask(queries_removal.order_fits)},
+        lambda ask, c: {"fits": ask(removal.order_fits)},
         page="removal",
         view="Shape over orders",
         options=log_axis,
         marks=pinned,
-        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.order_fits).empty,
+        when=lambda ask, c: is_labelled(ask, c) and not ask(removal.order_fits).empty,
     ),
     Chart(
         order_similarities,
-        lambda ask, c: {"similarities": ask(queries_removal.order_similarities)},
+        lambda ask, c: {"similarities": ask(removal.order_similarities)},
         page="removal",
         view="Shape over orders",
         options=pinned,
-        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.order_similarities).empty,
+        when=lambda ask, c: is_labelled(ask, c) and not ask(removal.order_similarities).empty,
         says=("epoch",),
     ),
 )

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import MARKERS, PARTS, epoch_axis, phase_lines, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, TYPE_NAMES
+from interdash.queries import dynamics
+from interdash.queries.asking import Ask
 
 ORDER = "order (variables in an interaction)"
 
@@ -334,15 +334,15 @@ def _about(c: Choice) -> dict[str, Any]:
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     return {
-        "orders": ask(queries.order_strength, **_about(c), normalised=c.normalised),
-        "spindle": ask(queries.expected_orders, **_about(c), normalised=c.normalised),
+        "orders": ask(dynamics.order_strength, **_about(c), normalised=c.normalised),
+        "spindle": ask(dynamics.expected_orders, **_about(c), normalised=c.normalised),
     }
 
 
 CHARTS = (
     Chart(
         order_strength,
-        lambda ask, c: _rows(ask, c) | {"strength": ask(queries.strength, **_about(c))},
+        lambda ask, c: _rows(ask, c) | {"strength": ask(dynamics.strength, **_about(c))},
         page="dynamics",
         view="Orders at one epoch",
         options=lambda ask, c: {"pinned": c.epoch, "normalised": c.normalised, "log": c.log},
@@ -361,8 +361,8 @@ CHARTS = (
     Chart(
         order_map,
         lambda ask, c: {
-            "map": ask(queries.order_map, split=c.split, label=c.label, type=c.types[0]),
-            "phases": ask(queries.phases),
+            "map": ask(dynamics.order_map, split=c.split, label=c.label, type=c.types[0]),
+            "phases": ask(dynamics.phases),
         },
         page="dynamics",
         view="Order × epoch",

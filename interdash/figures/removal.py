@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import correlation, queries_removal
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import data_uri, summary_text
 from interdash.figures.sheet import Sheet
-from interdash.figures.theme import NATS
+from interdash.formulas import correlation
+from interdash.queries import removal
+from interdash.queries.asking import Ask
 
 PANELS = {"train": "training loss", "test": "testing loss", "gap": "gap: testing − training"}
+NATS = theme.NATS
 MOST = 1_000  # samples drawn one by one: more make a browser slow
 KINDS = {  # what was removed: name, colour, dash, marker
     "non_generalizable": ("without the non-generalizable", theme.NON_GENERALIZABLE, "dash", "square"),
@@ -245,14 +246,12 @@ def _free_sides(every: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     points = every[["share", "gap"]].to_numpy()
     spread = np.maximum(np.ptp(points, axis=0), 1e-12) * (0.6, 1.0)  # the chart is wider than high, a label too
     away = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
-    found = []
+    sides = []
     for point in rows[["share", "gap"]].to_numpy():
         others = (points - point) / spread
-        room = {}
-        for side, direction in away.items():
-            room[side] = np.hypot(*(others - 0.09 * np.array(direction)).T).min(initial=1.0)
-        found.append(next((side for side in away if room[side] > 0.07), max(away, key=lambda side: room[side])))
-    return found
+        room = {side: np.hypot(*(others - 0.09 * np.array(at)).T).min(initial=1.0) for side, at in away.items()}
+        sides.append(next((side for side in away if room[side] > 0.07), max(away, key=lambda side: room[side])))
+    return sides
 
 
 def correlation_text(row: Any) -> str:
@@ -351,17 +350,17 @@ def _verb(row: Any, below: str, above: str, neither: str, column: str = "change"
 
 
 def _is_computed(ask: Ask, c: Choice) -> bool:
-    return is_labelled(ask, c) and not ask(queries_removal.removals).empty
+    return is_labelled(ask, c) and not ask(removal.removals).empty
 
 
 def changes(ask: Ask, c: Choice) -> pd.DataFrame:
-    """Returns the rows of `queries_removal.sample_removals` for a choice, with thumbnails."""
-    return ask(queries_removal.sample_removals, epoch=c.epoch, min_order=c.min_order)
+    """Returns the rows of `removal.sample_removals` for a choice, with thumbnails."""
+    return ask(removal.sample_removals, epoch=c.epoch, min_order=c.min_order)
 
 
 def share_and_correlations(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     """Returns what `share_and_gap` draws."""
-    points = ask(queries_removal.share_and_gap, runs=c.runs)
+    points = ask(removal.share_and_gap, runs=c.runs)
     return {"share and gap": points, "correlations": correlation.rank_correlations(points)}
 
 
@@ -369,7 +368,7 @@ OF_REMOVAL = partial(Chart, page="removal", when=_is_computed)
 CHARTS = (
     OF_REMOVAL(
         removals,
-        lambda ask, c: {"removals": ask(queries_removal.removals, min_order=c.min_order, dose=c.dose)},
+        lambda ask, c: {"removals": ask(removal.removals, min_order=c.min_order, dose=c.dose)},
         options=log_axis,
         marks=pinned,
         says=("min_order", "dose"),
@@ -378,14 +377,14 @@ CHARTS = (
     ),
     OF_REMOVAL(
         removal_doses,
-        lambda ask, c: {"doses": ask(queries_removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
+        lambda ask, c: {"doses": ask(removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
         view="By dose",
         says=("epoch", "min_order"),
         says_rule=True,
     ),
     OF_REMOVAL(
         removal_orders,
-        lambda ask, c: {"orders": ask(queries_removal.removal_orders, epoch=c.epoch, dose=c.dose)},
+        lambda ask, c: {"orders": ask(removal.removal_orders, epoch=c.epoch, dose=c.dose)},
         view="By order",
         says=("epoch", "dose"),
         says_rule=True,

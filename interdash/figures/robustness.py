@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import queries_removal
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.sheet import Sheet
+from interdash.queries import removal
 
 
 def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
@@ -101,11 +101,11 @@ def _share(row: Any, name: str) -> str:
 CHARTS = (
     Chart(
         robustness,
-        lambda ask, c: {"robustness": ask(queries_removal.robustness)},
+        lambda ask, c: {"robustness": ask(removal.robustness)},
         page="removal",
         view="Noise floor",
-        options=lambda ask, c: {"pinned": shown_epoch(ask(queries_removal.robustness), c.epoch)},
-        when=lambda ask, c: is_labelled(ask, c) and not ask(queries_removal.robustness).empty,
+        options=lambda ask, c: {"pinned": shown_epoch(ask(removal.robustness), c.epoch)},
+        when=lambda ask, c: is_labelled(ask, c) and not ask(removal.robustness).empty,
         says=("epoch",),
         says_rule=True,
     ),

@@ -7,8 +7,6 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash import drilldown, queries_sample, vectors
-from interdash.asking import Ask
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import FIRST, Choice, lit_interaction
@@ -16,6 +14,8 @@ from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import CHOSEN
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, GREY, NATS, NON_GENERALIZABLE, escaped
+from interdash.queries import drilldown, sample, vectors
+from interdash.queries.asking import Ask
 
 G_NAMES = {True: "generalizable", False: "non-generalizable", None: "no G known"}
 _G_COLOURS = {True: GENERALIZABLE, False: NON_GENERALIZABLE, None: GREY}
@@ -346,7 +346,7 @@ def _numbered(ask: Ask, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _strongest(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    rows = ask(queries_sample.interactions, epoch=c.epoch, sample=c.sample, limit=c.top)
+    rows = ask(sample.interactions, epoch=c.epoch, sample=c.sample, limit=c.top)
     return {"interactions": _numbered(ask, rows)}
 
 
@@ -355,7 +355,7 @@ def _all_interactions(ask: Ask, c: Choice) -> pd.DataFrame:
 
 
 def _now(ask: Ask, c: Choice) -> Any:
-    return ask(queries_sample.sample_life, sample=c.sample).set_index("epoch").loc[c.epoch]
+    return ask(sample.sample_life, sample=c.sample).set_index("epoch").loc[c.epoch]
 
 
 def _waterfall(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
@@ -364,7 +364,7 @@ def _waterfall(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
 
 
 def _life(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    return {"sample": ask(queries_sample.sample_life, sample=c.sample)}
+    return {"sample": ask(sample.sample_life, sample=c.sample)}
 
 
 def _lit_life(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:

@@ -1,1 +1,1 @@
-"""Numbers in, numbers out: each formula once, with its source. No run, no table, no page."""
+"""Numbers in, numbers out: no run, no table, no page."""

@@ -25,7 +25,7 @@ from typing import Literal
 
 import numpy as np
 
-from interdash.subsets import n_variables, orders
+from interdash.formulas.subsets import n_variables, orders
 
 
 def chance(

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from interdash.subsets import n_variables, orders
+from interdash.formulas.subsets import n_variables, orders
 
 QUANTITIES = (
     *("learned", "learned_generalizable", "learned_by_chance"),

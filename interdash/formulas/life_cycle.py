@@ -21,8 +21,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from interdash.formulas.chance import above_chance
-from interdash.generalization import generalization_power, loss
-from interdash.subsets import n_variables, orders
+from interdash.formulas.generalization import generalization_power, loss
+from interdash.formulas.subsets import n_variables, orders
 
 LEAVES = 0.5  # share of τ below which a present interaction is gone
 GROUPS = ("never present", "reliable", "forgotten", "withdrawn", "betraying", "fluctuating")  # codes of `life_lines`

@@ -13,18 +13,19 @@ import pandas as pd
 import scipy
 import torch
 
-from interdash import queries_removal
 from interdash.config import RunConfig
-from interdash.figures import export, theme
 from interdash.figures import study as figures
-from interdash.files import write_atomically
-from interdash.loading import refresh
+from interdash.figures import theme
+from interdash.labelling.noise_floor import noise_floor, store_noise_floor
+from interdash.paper import chromium
 from interdash.pipeline import extract_and_label, train_baselines
-from interdash.published import LEARNING_RATE
-from interdash.robustness import noise_floor, store_noise_floor
-from interdash.runs import Run
-from interdash.state import state
-from interdash.store import Store, open_store
+from interdash.queries import removal
+from interdash.runs.files import write_atomically
+from interdash.runs.run import Run
+from interdash.runs.state import state
+from interdash.solver.published import LEARNING_RATE
+from interdash.store.database import Store, open_store
+from interdash.store.loading import refresh
 from interdash.study.cases import CASES, SEEDS, make_runs
 from interdash.study.first_phase import SOLVERS, first_phase, name_of
 from interdash.study.measures import chance_of_rank_correlation, measure
@@ -110,15 +111,15 @@ def study(
     if compared:
         drawn["first-phase"] = figures.first_phase(_solver_curves(compared))
     for name, figure in drawn.items():
-        write_atomically(folder / f"{name}.svg", export.render(theme.themed(figure), "svg"))
-    export.close()
+        write_atomically(folder / f"{name}.svg", chromium.render(theme.themed(figure), "svg"))
+    chromium.close()
 
 
 def measure_floors(store: Store, runs: Iterable[Run]) -> None:
     """Measures the noise floor of runs where it is not yet, with a second baseline network."""
     for run in runs:
         refresh(store, run)
-        if queries_removal.robustness(store, run.name).empty:
+        if removal.robustness(store, run.name).empty:
             train_baselines(run, 2, progress=lambda done, total: None)
             extract_and_label(run, workers=0)
             store_noise_floor(run, *noise_floor(run, epochs=FLOOR_EPOCHS))

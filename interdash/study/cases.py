@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interdash.builtin import create_run, train_run
 from interdash.config import RunConfig
 from interdash.pipeline import extract_and_label, train_baselines
 from interdash.presets import PRESETS
-from interdash.runs import Run
-from interdash.state import state
+from interdash.runs.run import Run
+from interdash.runs.state import state
+from interdash.training.builtin import create_run, train_run
 
 SEEDS = (0, 10, 20)  # of weights and batches; ten apart: a baseline has its target's seed + 1
 NOISES = {"digits": (0.0, 0.05, 0.2), "mnist": (0.0, 0.05, 0.2), "census": (0.0, 0.2)}

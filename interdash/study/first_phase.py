@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from interdash import published
-from interdash.parts import digest
-from interdash.plan import plan
-from interdash.robustness import Choice, Games, stored_games
-from interdash.runs import Run
+from interdash.formulas.subsets import n_variables, orders
+from interdash.labelling.noise_floor import Choice, Games, stored_games
+from interdash.runs.parts import digest
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.solver import published
 from interdash.study.measures import HIGH, searched_fall
-from interdash.subsets import n_variables, orders
 
 LAST_EPOCH = 10
 SAMPLES_PER_SPLIT = 8

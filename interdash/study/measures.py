@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash import queries, queries_removal
-from interdash.bootstrap import percentile, sample_weights
-from interdash.correlation import rank_correlation
-from interdash.find_boundaries import find_boundaries
-from interdash.order_shape import PARTS, SHAPES, fit, profiles
-from interdash.store import Store
-from interdash.two_phase import gap_start
+from interdash.formulas.bootstrap import percentile, sample_weights
+from interdash.formulas.correlation import rank_correlation
+from interdash.formulas.order_shape import PARTS, SHAPES, fit, profiles
+from interdash.formulas.two_phase import gap_start
+from interdash.labelling.boundaries import find_boundaries
+from interdash.queries import dynamics, removal
+from interdash.store.database import Store
 
 LOW, HIGH = 2, 4  # orders: low are 1 and 2, high from 4 on
 MET = 0.99  # a control has the same strength from this share on
@@ -22,16 +22,16 @@ Value = dict[str, float | None]  # value, low, high
 
 def measure(store: Store, run: str) -> dict[str, Any]:
     """Returns every number of a labelled run that the study speaks of; None where there is none."""
-    losses = queries.epochs(store, run)
+    losses = dynamics.epochs(store, run)
     epochs = losses[losses["extracted"]]
-    strength = queries.strength(store, run).set_index("epoch")
+    strength = dynamics.strength(store, run).set_index("epoch")
     recorded: list[int] = strength.index.tolist()
     power = strength["generalization_power"].to_numpy(float)
     peak, last = recorded[int(np.nan_to_num(power).argmax())], recorded[-1]
     by_sample = _by_sample(store, run, sorted({0, peak, last} & set(recorded)))
-    shares = queries_removal.share_and_gap(store, run)
+    shares = removal.share_and_gap(store, run)
     rho, low, high = rank_correlation(shares["share"].to_numpy(float), shares["gap"].to_numpy(float))
-    found = {row["boundary"]: row for row in find_boundaries(queries.sample_strengths(store, run))}
+    found = {row["boundary"]: row for row in find_boundaries(dynamics.sample_strengths(store, run))}
     phases = {name: _value(row["found"], row["low"], row["high"]) for name, row in found.items()}
     return {
         "run": run,
@@ -44,7 +44,7 @@ def measure(store: Store, run: str) -> dict[str, Any]:
         "power": [_row(strength, epoch, "generalization_power") for epoch in recorded],
         "generalizable": _list(strength["generalizable"].to_numpy(float)),
         "non_generalizable": _list(strength["non_generalizable"].to_numpy(float)),
-        "first_fall": _first_fall(queries.sample_strengths(store, run), peak),
+        "first_fall": _first_fall(dynamics.sample_strengths(store, run), peak),
         "removal": _removal(store, run, last),
         "low_minus_high": _bootstrap(by_sample[last], _low_minus_high),
         "power_low": _bootstrap(by_sample[last][:, :LOW], _power),
@@ -160,7 +160,7 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     A sample may have fewer generalizable interactions than non-generalizable ones: `met` is the share of the strength
     that this control reaches at full dose, and its excess is taken at the largest `dose` where it reaches 99 %, if any.
     """
-    doses = queries_removal.removal_doses(store, run, epoch).set_index(["removed", "split", "dose"]).sort_index()
+    doses = removal.removal_doses(store, run, epoch).set_index(["removed", "split", "dose"]).sort_index()
     rows = doses.xs(100, level="dose")
     own = "non_generalizable"
     found: dict[str, Any] = {
@@ -181,7 +181,7 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
         found[control] = nothing
         if at is not None:
             found[control] = _value(*(doses.loc[(control, "gap", at), f"excess{end}"] for end in ("", "_low", "_high")))
-    samples = queries_removal.sample_removals(store, run, epoch)
+    samples = removal.sample_removals(store, run, epoch)
     changes = [samples.loc[samples["split"] == split, "change"].to_numpy(float) for split in ("train", "test")]
     return found | {
         "before": _number(rows.loc[(own, "gap"), "before"]),
@@ -222,7 +222,7 @@ def _similarity(store: Store, run: str, epoch: int) -> dict[str, float | None]:
     `reference` is the same of random groups of the same sizes; `least` the lower end of its 95 % range; `ratio` is
     index / reference. Orders without interactions are left out.
     """
-    found = queries_removal.order_similarities(store, run)
+    found = removal.order_similarities(store, run)
     rows = found.loc[found["epoch"] == epoch]
     made: dict[str, float | None] = {}
     for name, some in (("low", rows[rows["size"] <= LOW]), ("high", rows[rows["size"] >= HIGH])):
@@ -234,7 +234,7 @@ def _similarity(store: Store, run: str, epoch: int) -> dict[str, float | None]:
 
 def _flips(store: Store, run: str) -> Value:
     """Returns the share of labels that flip with another baseline network at the last measured epoch."""
-    rows = queries_removal.robustness(store, run)
+    rows = removal.robustness(store, run)
     rows = rows[rows["comparison"] == "baseline"]
     if rows.empty:
         return _value(None, None, None)

@@ -331,7 +331,8 @@ def _first_phase(first: Sequence[Measures], facts: dict[str, Any]) -> str:
         "## Does the published first phase survive an exact solver?\n\n"
         + _answer(first)
         + "The papers split outputs by gradient descent with an absolute learning rate. No code of theirs runs here: "
-        "the published solver is our own re-implementation from the papers' words, `interdash/published.py`, with "
+        "the published solver is our own re-implementation from the papers' words, `interdash/solver/published.py`, "
+        "with "
         f"10,000 steps and a learning rate of {facts['rate']:g}. Here the same games of the first epochs are split by "
         "both, target and baseline alike; the L1 ratio is Σ|I| over all interactions, which both minimise, published "
         "over certified, median over samples. “Removed” is as above.\n"

@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
-from interdash import generalization
+from interdash.formulas import generalization
 from interdash.formulas.chance import above_chance, chance
-from interdash.subsets import orders
+from interdash.formulas.subsets import orders
 
 N, SAMPLES = 6, 4000
 size = orders(N)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interdash.formulas.flows import QUANTITIES, Labelled, flows, from_rows, mean_order, only_salient
-from interdash.subsets import orders
+from interdash.formulas.subsets import orders
 
 
 def labelled(effects, tau=0.0, generalizes=True, chance=0.5):

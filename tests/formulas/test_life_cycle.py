@@ -1,15 +1,7 @@
 import numpy as np
 import pytest
 
-from interdash.formulas.life_cycle import (
-    GROUPS,
-    SUMS,
-    class_measures,
-    class_sums,
-    classes,
-    life_lines,
-    presence,
-)
+from interdash.formulas.life_cycle import GROUPS, SUMS, class_measures, class_sums, classes, life_lines, presence
 
 TAU = 1.0
 

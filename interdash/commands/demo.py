@@ -1,0 +1,69 @@
+"""The command `interdash demo`: the whole job on a built-in run, step by step."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from interdash.commands.extract import run_extraction
+from interdash.commands.options import (
+    device_option,
+    find_preset,
+    port_option,
+    root_option,
+    start_server,
+    train_baselines,
+    train_network,
+    workers_option,
+)
+from interdash.dashboard import server
+from interdash.presets import PRESETS
+from interdash.runs.files import words
+
+
+@click.command()
+@root_option
+@click.option("--preset", default="mnist", show_default=True, help=f"A built-in run: {', '.join(PRESETS)}.")
+@click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
+@port_option
+@workers_option
+@device_option
+def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
+    """The whole job on a built-in run: train, baseline, extract, load, dashboard. A step that is done is skipped."""
+    from interdash.extraction.work import Work
+
+    config = find_preset(preset)
+    click.echo(
+        f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
+    )
+    if serve:
+        server.check_port(port)  # now, and not after minutes of training
+    with _step("1 of 3, training the network"):
+        run = train_network(root, config, device)
+    with _step("2 of 3, training the baseline network on the testing split"):
+        train_baselines(run, config.generalization.baselines, device, None)
+    dashboard = start_server([root], port) if serve else None
+    try:
+        with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
+            run_extraction(Work(run, device, workers))
+        if dashboard is not None:
+            click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
+            sys.exit(dashboard.wait())
+    finally:
+        if dashboard is not None:
+            dashboard.terminate()
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    """Says a step of the demo before it begins, and what to do if it fails."""
+    click.echo(f"step {title}", err=True)
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        raise click.ClickException(
+            f"{words(error)}\nstep {title.partition(',')[0]} failed; `interdash doctor` says what this machine lacks. "
+            "The same command goes on from there."
+        ) from error

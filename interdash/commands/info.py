@@ -1,0 +1,90 @@
+"""What `interdash info` prints: how far a run is, and its numbers at each recorded epoch. No torch."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from interdash.queries.dynamics import epochs, order_strength
+from interdash.runs.run import Run, no_runs
+from interdash.runs.state import overview, state
+from interdash.store.database import open_store
+from interdash.store.loading import refresh
+
+STRENGTHS = ("strength", "generalizable", "non_generalizable")
+
+
+def run_report(run: Run) -> dict[str, Any]:
+    """Returns the state of a run and, for each recorded epoch of the target, losses, H, τ and strengths by order.
+
+    `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
+    generalizable and of the non-generalizable ones. What is not extracted yet is None.
+    """
+    store = open_store(lazy=True)
+    try:
+        refresh(store, run)
+        found = epochs(store, run.name).set_index("epoch")
+        orders = order_strength(store, run.name)
+        problems = store.problems[run.name]
+    finally:
+        store.close()
+    now = state(run)
+    rows = []
+    for epoch in run.checkpoint_epochs("target"):
+        row = found.loc[epoch] if epoch in found.index else {}
+        here = orders[orders["epoch"] == epoch]
+        rows.append(
+            {
+                "epoch": epoch,
+                **{name: _number(row.get(name)) for name in ("train_loss", "test_loss", "generalization_power", "tau")},
+                "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
+            }
+        )
+    return {
+        "run": run.name,
+        "purpose": run.config.purpose,
+        "state": now.word,
+        "missing": list(now.missing),
+        "problems": problems,
+        "samples_extracted": now.done,
+        "samples_in_all": now.total,
+        "epochs": rows,
+    }
+
+
+def run_text(run: Run, *, as_json: bool = False) -> str:
+    """Returns the report of a run, for people or as JSON."""
+    report = run_report(run)
+    if as_json:
+        return json.dumps(report, ensure_ascii=False)
+    head = [
+        f"{report['run']}: {report['purpose']}",
+        f"state: {report['state']}",
+        *report["missing"],
+        *report["problems"],
+    ]
+    lines = [
+        f"{'epoch':>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'tau':>9}   generalizable / all, nats, order 1 up"
+    ]
+    for row in report["epochs"]:
+        numbers = [row[name] for name in ("train_loss", "test_loss", "generalization_power", "tau")]
+        texts = ["–" if number is None else f"{number:.3f}" for number in numbers]
+        strengths = row["strengths"] or {"generalizable": [], "strength": []}
+        pairs = zip(strengths["generalizable"], strengths["strength"], strict=True)
+        shown = "  ".join(f"{general:.2f}/{strength:.2f}" for general, strength in pairs)
+        lines.append(f"{row['epoch']:>6}{texts[0]:>12}{texts[1]:>12}{texts[2]:>8}{texts[3]:>9}   {shown}")
+    return "\n".join(head + lines)
+
+
+def list_text(root: Path, *, as_json: bool = False) -> str:
+    """Returns the list of runs in a folder, for people or as JSON."""
+    found = overview([root]).drop(columns=["curves"])
+    if as_json:
+        return found.to_json(orient="records", force_ascii=False) or "[]"
+    if found.empty:
+        return no_runs(root)
+    return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in found.to_dict("records"))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)

@@ -1,0 +1,189 @@
+"""What is chosen on a page: each widget's key is its name in the URL, and what a link gets wrong is named."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from interdash.dashboard import links
+from interdash.dashboard.data import Page
+from interdash.queries import dynamics, sample
+from interdash.runs.boundaries import BOUNDARIES, move_boundary
+from interdash.runs.files import is_writable
+from interdash.runs.state import state
+
+SPLITS = {"all": "both", "train": "training", "test": "testing"}
+
+
+def one(
+    widget: Callable[..., Any],
+    label: str,
+    options: Sequence[Any],
+    *,
+    key: str,
+    default: Any = None,
+    format_func: Callable[[Any], str] = str,
+    **settings: Any,
+) -> Any:
+    """Returns the chosen option; it lies in the URL as `?key=…`, and one that the link gets wrong is named.
+
+    `widget` is `st.selectbox`, `st.segmented_control` or `st.select_slider`.
+    """
+    options = list(options)
+    default = options[0] if default is None else default
+    given = st.query_params.get(key)
+    if given is not None and given not in {format_func(option) for option in options}:
+        refuse(label, given, default, format_func)
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]  # chosen for another run
+    name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
+    settings[name] = options.index(default) if name == "index" else default
+    if widget is st.segmented_control:
+        settings["required"] = True
+    chosen = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
+    return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
+
+
+def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
+    """Returns the pinned epoch, one of the labelled ones; the last unless chosen. Stops the page if there is none."""
+    need_labels(page, samples=False)
+    labelled = page.ask(dynamics.labelled_epochs)
+    known = {str(epoch): epoch for epoch in labelled}
+    given = st.query_params.get(key)
+    if given is not None and given not in known:
+        refuse(label, given, labelled[-1], str)
+    epoch = known.get(given or "", labelled[-1])
+    keep(key, epoch)
+    if len(labelled) > 1:
+        st.select_slider(label, labelled, key=key, on_change=write, args=(key,))
+    return epoch
+
+
+def keep(key: str, value: Any) -> None:
+    """Gives a widget a value that the address decides, and writes it there even if it is the default.
+
+    A widget that is bound to the address leaves its default out: where the default moves, as the last epoch does while
+    a run goes on, the same link would later show something else. The widget takes `key` and `on_change=write`.
+    """
+    if st.session_state.get(key) != value:  # else what is typed meanwhile would be undone
+        st.session_state[key] = value
+    text = [str(each) for each in value] or [""] if isinstance(value, list) else [str(value)]
+    if st.query_params.get_all(key) != text:
+        st.query_params[key] = text
+
+
+def write(key: str) -> None:
+    """Writes what was just chosen in a widget into the address."""
+    value = st.session_state[key]
+    st.query_params[key] = ([str(each) for each in value] or [""]) if isinstance(value, list) else str(value)
+
+
+def need_labels(page: Page, *, samples: bool = True) -> None:
+    """Stops the page, in words, if no epoch of the run has interactions yet, or, with `samples`, none can be shown."""
+    if not page.ask(dynamics.labelled_epochs):
+        text = f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
+        st.info(links.message(f"{text}An extraction can be started on the page Runs, or in a terminal."))
+        st.stop()
+    if samples and page.ask(sample.classes).empty:
+        text = f"The list of the explained samples of {page.run.name} is missing or damaged, and this page needs it; "
+        st.info(links.message(f"{text}`interdash extract {page.run.name}` makes it again."))
+        st.stop()
+
+
+def epochs(page: Page, *, most: int = 6) -> list[int]:
+    """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
+    labelled = page.ask(dynamics.labelled_epochs)
+    key = "epochs"
+    given = st.query_params.get_all(key)
+    # another session may have loaded newer epochs since `labelled` was asked
+    chosen = [epoch for epoch in page.ask(dynamics.chosen_epochs, count=most) if epoch in labelled] or labelled[:most]
+    if wrong := [text for text in given if text not in map(str, labelled)]:
+        if wrong != [""]:  # all are taken out
+            refuse("epochs", ", ".join(wrong), "the automatic choice", str)
+    elif given:
+        chosen = sorted({int(text) for text in given})[:most]
+    keep(key, chosen)
+    st.multiselect("Epochs", labelled, key=key, max_selections=most, on_change=write, args=(key,))
+    return chosen
+
+
+def several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
+    """Returns what is chosen of some names, none unless chosen; names in the link that are not there are named."""
+    given = st.query_params.get_all(key)
+    if wrong := [name for name in given if name not in options]:
+        refuse(label, ", ".join(wrong), "the choice without it", str)
+    if any(name not in options for name in st.session_state.get(key, [])):
+        del st.session_state[key]
+    return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)
+
+
+def log() -> bool:
+    """Returns whether the epoch axis is logarithmic."""
+    about = "Log shows epoch + 1, so that epoch 0, the untrained network, has a place."
+    return one(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
+
+
+def normalised() -> bool:
+    """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
+    about = "Normalised: divided by their mean over orders, so that weak early and strong late epochs compare."
+    return one(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
+
+
+def split() -> str:
+    """Returns "all", "train" or "test"."""
+    about = "The explained samples: a fixed number of each split, not the whole of it."
+    shown = SPLITS.__getitem__
+    return one(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
+
+
+def label(page: Page) -> int:
+    """Returns a class number, −1 = all classes."""
+    rows = page.ask(sample.classes)
+    names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
+    return one(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
+
+
+def types() -> tuple[str, ...]:
+    """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
+    names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
+    about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
+    shown = names.__getitem__
+    kind = one(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
+    return ("and", "or") if kind == "apart" else (kind,)
+
+
+def section(names: Sequence[str]) -> tuple[str, Any]:
+    """Returns name and container of the section that is open; only its charts are made, and drawn by the browser."""
+    key = "view"
+    given = st.query_params.get(key)
+    if given is not None and given not in names:
+        refuse("view", given, names[0], str)
+    tabs = dict(zip(names, st.tabs(names, key=key, bind="query-params"), strict=True))
+    return next(((name, tab) for name, tab in tabs.items() if tab.open), (names[0], tabs[names[0]]))
+
+
+def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
+    """Says where the phases meet, and lets the user move a boundary."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("  \n".join(map(links.message, words.splitlines())))
+        if phases.empty or not is_writable(page.run.path):
+            return
+        with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
+            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
+            epoch = st.selectbox(
+                "Epoch",
+                ["as found", "none", *page.ask(dynamics.labelled_epochs)],
+                format_func=str,
+                key="boundary-epoch",
+            )
+            if st.form_submit_button("Set"):
+                place = float(epoch) if isinstance(epoch, int) else None
+                move_boundary(page.run, boundary, place, reset=epoch == "as found")
+                st.rerun()
+
+
+def refuse(label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
+    """Says that a link asks for what is not there, and what is shown instead."""
+    this = links.plain(format_func(default))
+    st.warning(f"The link asks for {label} {links.shown(given)}, which is not there; this is {this}.")

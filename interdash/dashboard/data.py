@@ -1,0 +1,186 @@
+"""Where the pages' data come from: the runs of all roots, one store for all sessions, cached answers.
+
+The store is filled from a run's labels when the run is first opened, and brought up to date when its files change. It
+holds the short tables; the salient interactions stay in their files until a page asks for a sample's (see `details`).
+The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from interdash.queries.asking import Ask
+from interdash.runs import state
+from interdash.runs.run import Run
+from interdash.store.database import Store, open_store
+from interdash.store.loading import refresh
+
+
+@dataclass(frozen=True)
+class Page(Ask):
+    """A page about one run: asks from the cache while the data of the run, and of others beside it, are the same."""
+
+    version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
+    others: tuple["Page", ...] = ()  # about the runs compared with
+
+    @property
+    def note(self) -> str:
+        """The choices of the split that its charts rest on, for `show`."""
+        split = self.run.config.split
+        ties = (
+            "low orders preferred"
+            if split.tie_break > 0
+            else "high orders preferred"
+            if split.tie_break < 0
+            else "none"
+        )
+        return f"Split: κ = {split.kappa:g}, tie-break {split.tie_break:g} ({ties})."
+
+    def __call__(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a query function about this run."""
+        return self.about(question, self.run.name, **settings)
+
+    def ask(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a query function about this run."""
+        return self(question, **settings)
+
+    def read(self, question: Callable[..., Any], /, **settings: Any) -> Any:
+        """Returns the answer of a function that reads the run's own files too."""
+        return self._cached(question, None, settings, lambda: question(self.store, self.run, **settings))
+
+    def about(self, question: Callable[..., Any], what: Any, /, **settings: Any) -> Any:
+        """Returns the answer of a query function about another run, or several, by name."""
+        return self._cached(question, what, settings, lambda: question(self.store, what, **settings))
+
+    def beside(self, others: Sequence["Page"]) -> "Page":
+        """Returns the page with other runs, so that it can ask about them too."""
+        return replace(self, others=tuple(others))
+
+    def _cached(self, question: Callable[..., Any], what: Any, settings: dict[str, Any], ask: Callable[[], Any]) -> Any:
+        runs = tuple((str(page.run.path), page.version) for page in (self, *self.others))
+        return _answer(f"{question.__module__}.{question.__qualname__}", runs, what, settings, _ask=ask)
+
+
+def roots() -> list[Path]:
+    """Returns the folders of runs: `INTERDASH_ROOT`, several of them divided as in PATH; default data/runs."""
+    text = os.environ.get("INTERDASH_ROOT") or str(Path("data/runs").absolute())
+    return [Path(part) for part in dict.fromkeys(text.split(os.pathsep)) if part]
+
+
+def load(run: Run) -> tuple[Store, tuple[int, ...]]:
+    """Returns the store with what the run has now, and the version of its data."""
+    return _load(_shared(), run)
+
+
+def load_ahead(run: Run) -> None:
+    """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
+    shared = _shared()
+    if shared.versions.get(str(run.path)) != data_version(run):
+        read_ahead(lambda: _load(shared, run))
+
+
+def read_ahead(read: Callable[[], Any]) -> None:
+    """Reads into the caches, in the background, what is likely to be asked for next, unless that is under way."""
+    shared = _shared()
+    if shared.ahead is None or not shared.ahead.is_alive():
+        shared.ahead = threading.Thread(target=_try, args=(read,), daemon=False)  # ends whole
+        shared.ahead.start()
+
+
+def _try(read: Callable[[], Any]) -> None:
+    with suppress(Exception):  # the page that needs it meets the same trouble, and can say so
+        read()
+
+
+def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:
+    version = data_version(run)
+    if shared.versions.get(str(run.path)) != version:  # a session on a run that is there waits for no other
+        with shared.lock:
+            if shared.versions.get(str(run.path)) != version:
+                refresh(shared.store, run)
+                # the store knows runs by name: a run of the same name in another folder is no longer what it holds
+                others = {path: seen for path, seen in shared.versions.items() if Path(path).name != run.name}
+                shared.versions = others | {str(run.path): version}
+    return shared.store, version
+
+
+def data_version(run: Run) -> tuple[int, ...]:
+    """Returns numbers that change whenever the dashboard's data of a run change."""
+    paths = (run.path / "run.json", run.path / "metrics.jsonl", run.labels_dir)
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+def run_names() -> dict[str, Path]:
+    """Returns the runs of all roots: name and folder, newest first; a name that comes twice is the first root's."""
+    found: dict[str, Path] = {}
+    for root in roots():
+        for path in sorted(root.glob("*/run.json"), key=lambda path: -path.stat().st_mtime_ns):
+            found.setdefault(path.parent.name, path.parent)
+    return found
+
+
+def namesakes(name: str) -> list[Path]:
+    """Returns the folders of all runs of one name, the one that pages open first."""
+    return [root / name for root in roots() if (root / name / "run.json").exists()]
+
+
+def overview() -> pd.DataFrame:
+    """Returns the rows of `state.overview` for all roots; at most five seconds old, younger if a manifest changed."""
+    stamps = [(str(path), path.stat().st_mtime_ns) for root in roots() for path in sorted(root.glob("*/run.json"))]
+    return _overview(tuple(map(str, roots())), hash(tuple(stamps)))
+
+
+@st.cache_data(max_entries=4, ttl=5, show_spinner=False)  # a thousand runs take 0.4 s
+def _overview(folders: tuple[str, ...], stamp: int) -> pd.DataFrame:
+    return state.overview(folders)
+
+
+def unfinished(run: Run) -> state.State | None:
+    """Returns how far a run is, at most five seconds old; None if it is ready."""
+    summary = run.manifest.get("summary")
+    return None if summary and summary["word"] == "ready" else _unfinished(str(run.path), data_version(run))
+
+
+@st.cache_data(max_entries=50, ttl=5, show_spinner=False)
+def _unfinished(folder: str, version: tuple[int, ...]) -> state.State | None:
+    found = state.state(Run(Path(folder)))
+    return None if found.word == "ready" else found
+
+
+def open_run(name: str) -> Run:
+    """Returns a run of any root by its name."""
+    found = run_names()
+    if name not in found:
+        raise ValueError(f"there is no run {name!r}; choose one of {', '.join(found) or 'none'}")
+    return Run.open(found[name].parent, name)
+
+
+@dataclass
+class _Shared:
+    store: Store
+    versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ahead: threading.Thread | None = None  # loads what will be opened next
+
+
+@st.cache_resource(show_spinner=False)
+def _shared() -> _Shared:
+    return _Shared(open_store(lazy=True))
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _answer(
+    name: str,
+    runs: tuple[tuple[str, tuple[int, ...]], ...],
+    what: Any,
+    settings: dict[str, Any],
+    _ask: Callable[[], Any],
+) -> Any:
+    return _ask()

@@ -1,0 +1,135 @@
+"""How a chart is shown: with its caption, "how to read", rows, alt text and a picture to keep."""
+
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from interdash.dashboard.data import Page
+from interdash.figures import catalogue, theme
+from interdash.figures.chart import Chart
+from interdash.figures.choice import Choice
+from interdash.queries import dynamics
+
+CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "responsive": True,
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+}
+
+
+def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
+    """Draws a chart of the catalogue with caption, "how to read", its rows (CSV, Parquet), alt text and a picture.
+
+    Args:
+        page: about the run; beside others if the chart compares runs.
+        name: the chart's, and of the downloaded files.
+        choice: what it is about.
+        side: tells two of one chart on a page apart.
+    """
+    chart = catalogue.chart(name)
+    for one in chart.choices(choice):
+        key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
+        drawing = chart.drawing_on_page(page, one)
+        figure, options = chart.figure, drawing.options
+        drawn = _drawn(
+            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options,
+            _figure=figure, dark=is_dark(), selectable=bool(chart.click),
+        )  # fmt: skip
+        select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
+        st.plotly_chart(
+            drawn, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
+            alt=alt_text(chart.caption, drawing.rows), **select if chart.click else {},
+        )  # fmt: skip
+        caption = f"{chart.caption} {page.note}" if chart.says_rule else chart.caption
+        below(caption, chart.how_to_read, drawing.rows, key)
+
+
+def view(page: Page, name: str, tab: str, choice: Choice, *, side: str = "") -> None:
+    """Draws all charts in a tab of a page, by the page's name."""
+    for each in catalogue.on(name, tab):
+        chart(page, each.name, choice, side=side)
+
+
+def _chooser(page: Page, chart: Chart, key: str) -> Callable[[], None]:
+    """Returns the callback that puts what is clicked in a chart into the address."""
+
+    def choose() -> None:
+        points = clicked(key)
+        if chart.click == "epoch":
+            points = [epoch for epoch in page.ask(dynamics.labelled_epochs) if epoch in points]
+        if points:
+            st.query_params[chart.click] = str(points[0])
+
+    return choose
+
+
+def alt_text(caption: str, frames: Mapping[str, pd.DataFrame]) -> str:
+    """Returns what a chart says to who cannot see it: its caption, and how many rows it shows."""
+    return f"{caption} {', '.join(f'{len(frame)} rows of {name}' for name, frame in frames.items())}."
+
+
+def clicked(key: str) -> list[Any]:
+    """Returns `customdata` of the points that were clicked in the chart of that key; in an `on_select` callback."""
+    event = st.session_state.get(key) or {}
+    return [point["customdata"] for point in event.get("selection", {}).get("points", []) if "customdata" in point]
+
+
+def is_dark() -> bool:
+    """Returns whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def _bytes(frame: pd.DataFrame) -> bytes:
+    return pickle.dumps(frame, protocol=5)  # twenty times as fast as Streamlit's own way
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs={pd.DataFrame: _bytes})
+def _drawn(
+    name: str,
+    frames: tuple[pd.DataFrame, ...],
+    options: dict[str, Any],
+    _figure: Callable[..., go.Figure],
+    *,
+    dark: bool,
+    selectable: bool,
+) -> theme.Drawn:
+    return theme.once(theme.themed(_figure(*frames, **options), dark=dark), selectable=selectable)
+
+
+@st.fragment
+def below(caption: str, how: str, frames: dict[str, pd.DataFrame], key: str) -> None:
+    """Draws what stands below a chart: its caption, "how to read", and the rows behind it."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"below-{key}"):
+        st.caption(caption, width="stretch")
+        if how:
+            with st.popover("How to read", type="tertiary", icon=":material/help:"):
+                st.markdown(how)
+        table = st.popover("Rows", type="tertiary", icon=":material/table:", on_change="rerun", key=f"rows-{key}")
+        if table.open:
+            with table:
+                for name, frame in frames.items():
+                    _table(name, frame, f"{key}-{name.replace(' ', '-')}" if len(frames) > 1 else key)
+
+
+def _table(name: str, frame: pd.DataFrame, file: str) -> None:
+    st.markdown(f"{name}: {len(frame)} rows")
+    st.dataframe(frame, hide_index=True, height=240, width=700)
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV", lambda: frame.to_csv(index=False).encode(), f"{file}.csv", "text/csv", key=f"csv-{file}"
+        )
+        st.download_button(
+            "Parquet", lambda: _parquet(frame), f"{file}.parquet", "application/octet-stream", key=f"parquet-{file}"
+        )
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""From a checkpoint to a part: one unit of work, and the engines that spread units."""

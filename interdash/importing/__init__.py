@@ -1,0 +1,1 @@
+"""Checkpoints and logs as tools write them, made into a run."""

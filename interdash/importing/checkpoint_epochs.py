@@ -1,0 +1,276 @@
+"""Which checkpoint is of which epoch: 0 is the untrained network, e the one after e whole epochs of training.
+
+Tools count otherwise: Lightning calls the first epoch 0, the Hugging Face Trainer counts steps. What a checkpoint says
+of itself counts for more than its name; where the two leave it open, it is refused.
+"""
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interdash.importing.checkpoint_files import WHOLE, Name
+from interdash.importing.inert_pickle import number
+
+EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "last_epoch")
+STEP_KEYS = ("global_step", "global_steps", "step", "steps", "iteration", "iter", "iter_num", "num_updates")
+INNER = ("meta", "trainer", "train_state", "training_state", "extra_state")  # dicts that hold them
+WHOLE_WITHIN = 0.01  # epochs; the Trainer's last epoch may lack a batch
+MANY = 50  # numbers in names that all are multiples of this, or of more, may be steps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the training was, as a checkpoint says itself.
+
+    Attributes:
+        done: epochs of training that are over, perhaps with a fraction; None if it does not say.
+        epoch: the number that the tool gives to the epoch, from 0 or from 1.
+        step: optimizer steps.
+    """
+
+    done: float | None = None
+    epoch: float | None = None
+    step: float | None = None
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The checkpoints by epoch, ascending.
+
+    Attributes:
+        names: the checkpoint of each epoch.
+        dropped: in words, those that were left out, each with the reason.
+        source: in words, where the epochs come from.
+        shift: what was added to the tool's own numbers; its log needs the same.
+        certain: whether the checkpoints themselves or the user say so, not the names alone.
+    """
+
+    names: dict[int, Name]
+    dropped: tuple[str, ...]
+    source: str
+    shift: int
+    certain: bool
+
+
+def progress_of(content: Any, path: Path) -> Progress:
+    """Returns how far the training was, from a checkpoint's content or the `trainer_state.json` beside it."""
+    folder = path if path.is_dir() else path.parent
+    if (folder / "trainer_state.json").exists() and (path.is_dir() or path.name in WHOLE):
+        try:
+            state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            return Progress(float(state["epoch"]), None, float(state["global_step"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{folder / 'trainer_state.json'} is damaged ({error}); expected epoch and global_step: copy the "
+                "folder again, or delete the file and add --steps-per-epoch N"
+            ) from error
+    if not isinstance(content, Mapping):
+        return Progress()
+    inner = [content, *(content[key] for key in INNER if isinstance(content.get(key), Mapping))]
+    epoch = next((value for each in inner for key in EPOCH_KEYS if (value := number(each.get(key))) is not None), None)
+    step = next((value for each in inner for key in STEP_KEYS if (value := number(each.get(key))) is not None), None)
+    step = step if step is not None else _optimizer_step(content)
+    if "pytorch-lightning_version" in content and epoch is not None:
+        return Progress(_finished_by_lightning(content, epoch, step), epoch, step)
+    return Progress(None, epoch, step)
+
+
+def _optimizer_step(content: Mapping[str, Any]) -> float | None:
+    """Returns the most steps that a weight has taken by the state of an optimizer such as Adam; None if none says."""
+    states = [value for key, value in content.items() if str(key).startswith("optim")]
+    states = [each for value in states for each in (value if isinstance(value, list | tuple) else [value])]
+    weights = [each["state"] for each in states if isinstance(each, Mapping) and isinstance(each.get("state"), Mapping)]
+    inner = [entry for weight in weights for entry in weight.values() if isinstance(entry, Mapping)]
+    return max((step for entry in inner if (step := number(entry.get("step"))) is not None), default=None)
+
+
+def _finished_by_lightning(content: Mapping[str, Any], epoch: float, step: float | None) -> float:
+    """Returns the epochs that are over; .5 within one. Lightning's own `epoch` starts at 0 in the first."""
+    try:
+        loop = content["loops"]["fit_loop"]
+        running = loop["epoch_progress"]["current"]
+        batches = loop["epoch_loop.batch_progress"]
+        if running["started"] == running["completed"] or batches["current"]["ready"] == 0:
+            return running["completed"]
+        return running["completed"] + (1 if batches["is_last_batch"] else 0.5)
+    except (KeyError, TypeError):
+        return epoch + 1 if step else epoch
+
+
+def epochs_of(
+    checkpoints: Sequence[tuple[Name, Progress]],
+    pattern: str,
+    *,
+    first_epoch: int | None = None,
+    steps_per_epoch: float | None = None,
+) -> Epochs:
+    """Returns which checkpoint is of which epoch.
+
+    Args:
+        checkpoints: the numbers in each one's name, and what it says of itself.
+        pattern: that they fit, for messages.
+        first_epoch: what the lowest number stands for; None = as the checkpoints say.
+        steps_per_epoch: where the numbers are steps.
+
+    Raises:
+        ValueError: an epoch is unclear or there twice, the numbers are steps, or none is of a whole epoch.
+    """
+    numbers = _numbers([name for name, _ in checkpoints])
+    if steps_per_epoch is not None:
+        raw, source = _by_steps(checkpoints, numbers, steps_per_epoch), f"steps / {steps_per_epoch:g}"
+        finished: dict[Path, float] = raw
+        certain = True
+    elif all(progress.done is not None for _, progress in checkpoints):
+        raw = {name.path: progress.epoch or 0 for name, progress in checkpoints if progress.epoch is not None}
+        finished = {name.path: progress.done for name, progress in checkpoints if progress.done is not None}
+        source, certain = "the checkpoints' own epochs", True
+    else:
+        raw, finished, source, certain = _by_numbers(checkpoints, numbers)
+    if first_epoch is not None and finished:
+        lowest = min(finished.values())
+        finished = {path: value - lowest + first_epoch for path, value in finished.items()}
+        source, certain = f"{source}, from --first-epoch {first_epoch}", True
+    shifts = {round(finished[path] - value) for path, value in raw.items() if path in finished}
+    names, dropped = _whole(checkpoints, finished, pattern)
+    return Epochs(names, dropped, source, shifts.pop() if len(shifts) == 1 else 0, certain)
+
+
+def _numbers(names: Sequence[Name]) -> dict[Path, int]:
+    """Returns the one number in each name that is not the same in all of them, where there is one such."""
+    counts = {len(name.numbers) for name in names if name.numbers}
+    numbered = [name for name in names if name.numbers]
+    if len(counts) != 1:
+        return {name.path: name.numbers[0] for name in numbered if len(name.numbers) == 1}
+    columns = [column for column in range(counts.pop()) if len({name.numbers[column] for name in numbered}) > 1]
+    if not columns and numbered and len(numbered[0].numbers) == 1:
+        columns = [0]
+    return {name.path: name.numbers[columns[0]] for name in numbered} if len(columns) == 1 else {}
+
+
+def _by_steps(
+    checkpoints: Sequence[tuple[Name, Progress]], numbers: Mapping[Path, int], steps_per_epoch: float
+) -> dict[Path, float]:
+    """Returns epochs that are over, from steps: the checkpoint's own, or those in its name."""
+    steps = {}
+    for name, progress in checkpoints:
+        known = (progress.step, name.step, numbers.get(name.path), name.epoch)
+        steps[name.path] = next((step for step in known if step is not None), None)
+    return {path: step / steps_per_epoch for path, step in steps.items() if step is not None}
+
+
+def _by_numbers(
+    checkpoints: Sequence[tuple[Name, Progress]], numbers: Mapping[Path, int]
+) -> tuple[dict[Path, float], dict[Path, float], str, bool]:
+    """Returns the tool's numbers, the epochs that are over, where both come from, and whether that is certain."""
+    own = {name.path: progress.epoch for name, progress in checkpoints if progress.epoch is not None}
+    steps = {name.path: progress.step for name, progress in checkpoints if progress.step is not None}
+    named = {name.path: float(name.epoch) for name, _ in checkpoints if name.epoch is not None}
+    bare = {path: float(value) for path, value in numbers.items() if path not in named}
+    are_steps = bool(bare) and all(steps.get(path) == value for path, value in bare.items()) and any(bare.values())
+    if are_steps and bare.keys() <= own.keys() and any(own[path] != steps[path] for path in bare):
+        bare = {}
+    elif are_steps or (not own and _look_like_steps(checkpoints, bare)):
+        path, value = max(bare.items(), key=lambda item: item[1])
+        raise ValueError(
+            f"{path} is of step {value:g}, not of an epoch; expected epochs: add --steps-per-epoch N (1 if these are "
+            "epochs)"
+        )
+    if not named and not bare and not own and (stepped := [name for name, _ in checkpoints if name.step is not None]):
+        raise ValueError(
+            f"{stepped[0].path} is of step {stepped[0].step}, not of an epoch; expected epochs: add --steps-per-epoch N"
+        )
+    raw = named | bare
+    apart = {own[path] - value for path, value in raw.items() if path in own}
+    if len(apart) > 1:
+        path = next(path for path, value in raw.items() if path in own and own[path] != value)
+        if len(set(own.values())) == len(own) and bare:
+            raw, apart = {}, set()  # the numbers in the names are something else
+        else:
+            raise ValueError(
+                f"{path} has {raw[path]:g} in its name and epoch {own[path]:g} inside; expected the same in all files: "
+                f"say what the lowest stands for with --first-epoch {raw[path]:g}"
+            )
+    source = "numbers in the names" if raw else "the checkpoints' own epochs"
+    raw = {path: value for path, value in own.items() if path not in raw} | raw
+    apart &= {0, 1, -1}  # of files that are all further apart, the names count
+    ahead = max([0.0, *apart])  # a file that says more than its name counts epochs that are over
+    finished = {path: value + ahead for path, value in raw.items()}
+    shift = _shift_by_steps(finished, steps)
+    if shift is not None:
+        source += ", checked by their steps"
+        finished = {path: value + shift for path, value in finished.items()}
+    return raw, finished, source, shift is not None or bool(apart - {0})
+
+
+def count_steps(checkpoints: Sequence[tuple[Name, Progress]]) -> bool:
+    """Returns whether checkpoints know their step, or have numbers in their names that look like steps."""
+    bare = {path: float(value) for path, value in _numbers([name for name, _ in checkpoints]).items()}
+    known = any(progress.step is not None or name.step is not None for name, progress in checkpoints)
+    return known or _look_like_steps(checkpoints, bare)
+
+
+def _look_like_steps(checkpoints: Sequence[tuple[Name, Progress]], bare: Mapping[Path, float]) -> bool:
+    folders = [name.path if name.path.is_dir() else name.path.parent for name, _ in checkpoints if name.path in bare]
+    if folders and all((folder / "config.json").exists() and "checkpoint-" in folder.name for folder in folders):
+        return True  # of the Hugging Face Trainer
+    above = [int(value) for value in bare.values() if value > 0]
+    return len(above) > 1 and math.gcd(*above) >= MANY
+
+
+def _shift_by_steps(epochs: Mapping[Path, float], steps: Mapping[Path, float]) -> int | None:
+    """Returns what to add so that steps are proportional to epochs, 0 or 1; None if steps do not tell."""
+    pairs = sorted((epochs[path], steps[path]) for path in epochs if path in steps)
+    slopes = {
+        (after[1] - before[1]) / (after[0] - before[0])
+        for before, after in itertools.pairwise(pairs)
+        if after[0] > before[0]
+    }
+    if len(slopes) != 1 or (slope := slopes.pop()) <= 0:
+        return None
+    shift = pairs[0][1] / slope - pairs[0][0]
+    return int(shift) if shift in (0, 1) else None
+
+
+def _whole(
+    checkpoints: Sequence[tuple[Name, Progress]], finished: Mapping[Path, float], pattern: str
+) -> tuple[dict[int, Name], tuple[str, ...]]:
+    """Returns the checkpoints of whole epochs, ascending, and in words those left out."""
+    names: dict[int, Name] = {}
+    dropped = []
+    numbered = sorted(checkpoints, key=lambda pair: (pair[0].epoch is None and not pair[0].numbers, pair[0].path))
+    for name, _ in numbered:
+        value = finished.get(name.path)
+        without = name.epoch is None and name.step is None and not name.numbers
+        if value is None:
+            dropped.append(f"{name.path} (no epoch)")
+            continue
+        epoch = round(value)
+        if abs(value - epoch) > WHOLE_WITHIN:
+            dropped.append(f"{name.path} (within epoch {math.floor(value) + 1})")
+        elif epoch in names and without:
+            dropped.append(f"{name.path} (epoch {epoch}, as {names[epoch].path.name})")
+        elif epoch in names:
+            raise ValueError(
+                f"{names[epoch].path} and {name.path} are both of epoch {epoch}; narrow the pattern {pattern!r}"
+            )
+        elif epoch < 0:
+            raise ValueError(f"{name.path} is of epoch {epoch}; expected 0 or more: --first-epoch 0 or higher")
+        else:
+            names[epoch] = name
+    if not names and any(name.path in finished for name, _ in numbered):
+        raise ValueError(
+            f"no checkpoint is of a whole epoch: {', '.join(dropped[:3])}; expected some after whole epochs: save "
+            "after each (save_strategy='epoch'), or say how many steps you call an epoch: --steps-per-epoch N"
+        )
+    if not names:
+        name = numbered[0][0]
+        count = len(name.numbers)
+        raise ValueError(
+            f"cannot tell the epoch of {name.path}: {name.wild!r} has {count} numbers; let * stand for one number, "
+            "as in 'ckpt_*.pt' for ckpt_12.pt"
+        )
+    return dict(sorted(names.items())), tuple(dropped)

@@ -1,0 +1,306 @@
+"""A folder of saved checkpoints, made into a run: all is read and tried first, then written.
+
+What is written is right or is not written: which epoch a checkpoint is of (`checkpoint_epochs`), the weights in it
+(`weights`), its losses (`logs`, `log_epochs`) and the network itself (`dry_run`) are settled before, or refused.
+"""
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from interdash.importing.checkpoint_epochs import Epochs, Progress, count_steps, epochs_of, progress_of
+from interdash.importing.checkpoint_files import Name, find_names, read_checkpoint
+from interdash.importing.inert_pickle import stubs
+from interdash.importing.log_epochs import aligned
+from interdash.importing.logs import Log, Losses, diverged, read_log
+from interdash.importing.weights import Weights, find_weights
+from interdash.runs.run import Run
+from interdash.training.dry_run import dry_run
+from interdash.training.logits import hook_logits
+from interdash.training.loop import evaluate
+from interdash.training.measures import measures_of
+from interdash.training.own import logits_builder, record_losses, run_spec
+from interdash.training.recorder import create_user_run
+from interdash.training.spec import Spec, load_spec
+
+SAMPLES = 500  # of each split, by which logs and "untrained" checkpoints are checked
+UNTRAINED = 16  # new networks that an "untrained" one is held against, fewer if that takes long
+SECONDS = 20  # that is, longer than this
+SPREAD = 3  # standard deviations below their loss, and a network is trained
+COMPARED = 6  # checkpoints that a log is held against
+QUIET = frozenset({"_codecs.encode", "numpy.dtype", "numpy._core.multiarray.scalar"})  # parts of a NumPy scalar
+
+
+@dataclass(frozen=True)
+class _Source:
+    """How checkpoint files are read."""
+
+    trust: bool
+    weights: str
+    ignored: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _File:
+    """What was found in a checkpoint; its tensors are read again when they are written."""
+
+    name: Name
+    progress: Progress
+    weights: Weights  # without tensors
+    batches: float  # that its batch norms have seen
+    finite: bool
+    objects: frozenset[str]  # of classes that are not loaded
+
+
+def import_checkpoints(
+    root: Path | str,
+    name: str,
+    pattern: str,
+    spec: str | Spec | Callable[[], Spec],
+    *,
+    network: str = "target",
+    losses: Path | str | None = None,
+    tags: Mapping[str, str] | None = None,
+    first_epoch: int | None = None,
+    first_logged_epoch: int | None = None,
+    steps_per_epoch: float | None = None,
+    weights: str = "",
+    ignored: Sequence[str] = (),
+    trust: bool = False,
+    samples_per_split: int = 50,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Run:
+    """Returns a run made of saved checkpoints; losses that are not given are computed from the spec's data.
+
+    Args:
+        root: the folder of runs.
+        name: the run's name.
+        pattern: of the files or folders, such as "out/ckpt_*.pt" or "out/checkpoint-*". The epoch is what the
+            checkpoint says of itself, or the number that * stands for; 0 = untrained.
+        spec: "my_run.py:spec", or as in `Recorder`.
+        network: "target", or "baseline-0", … to add a baseline, trained on the testing split, to a run that is there.
+        losses: the training's log, see `logs.read_log`.
+        tags: the column or scalar of a metric, such as {"train_loss": "loss/train"}; others are found by their names.
+        first_epoch: the epoch that the lowest number of the checkpoints stands for.
+        first_logged_epoch: the epoch that the lowest number in the log stands for.
+        steps_per_epoch: where checkpoints or log count optimizer steps.
+        weights: the key of the weights where a file holds several, such as "state_dict_ema".
+        ignored: starts of names in the files that are left out though they look like layers.
+        trust: read whole pickled modules, which runs code from the files.
+        samples_per_split: samples explained from each split.
+        seed: of their choice.
+        device: where losses are computed.
+        progress: called with files done and files in all.
+        say: called with three lines: what was dropped, stripped and chosen.
+
+    Raises:
+        FileNotFoundError: no file fits the pattern, or the losses or the spec are not there.
+        FileExistsError: a run of this name is finished, or has another configuration.
+        ValueError: a file is refused or does not fit, or an epoch is unclear; nothing is written then.
+    """
+    run = Run.open(root, name) if network != "target" else None
+    data = _spec(spec, run)
+    source = _Source(trust, weights, tuple(ignored))
+    names = find_names(pattern)
+    model = logits_builder(data.network)().to(device)
+    dry_run(data, samples_per_split, seed, model, device)
+    files = _read_all(names, model, source)
+    pairs = [(file.name, file.progress) for file in files.values()]
+    stepped = steps_per_epoch if losses is None or count_steps(pairs) else None  # else it is for the log alone
+    epochs = epochs_of(pairs, pattern, first_epoch=first_epoch, steps_per_epoch=stepped)
+    log = read_log(losses, tags, epochs=epochs.names, steps_per_epoch=steps_per_epoch) if losses is not None else None
+    doubtful = 0 in epochs.names and not epochs.certain
+    measured = _measure(data, epochs, source, device) if log or doubtful else {}
+    if doubtful:
+        _check_untrained(files[epochs.names[0].path], data, measured[0]["train_loss"], device)
+    logged: Losses = {}
+    log_shift = 0
+    if log is not None:
+        logged, log_shift = aligned(
+            log, Path(losses or ""), measured, epochs.names, shift=epochs.shift, first=first_logged_epoch
+        )
+
+    finite = {epoch: each for epoch, each in epochs.names.items() if files[each.path].finite}
+    if not finite:
+        raise ValueError(
+            f"{names[0].path} and all others hold NaN or infinite weights; expected finite ones: name checkpoints from "
+            "before the training diverged with --checkpoints"
+        )
+    last = finite[max(finite)]
+    model.load_state_dict(_weights(last, model, source).tensors)
+    there = (Path(root) / name).exists(), Path(root).exists()
+    if run is None:
+        run, data = create_user_run(
+            root,
+            name,
+            spec,
+            epochs=max(max(finite), 1),
+            checkpoints=tuple(finite),
+            samples_per_split=samples_per_split,
+            seed=seed,
+            purpose=f"imported from {len(finite)} saved checkpoints",
+            network=model,
+            device=device,
+        )
+    try:
+        for done, (epoch, each) in enumerate(finite.items(), start=1):
+            tensors = _weights(each, model, source).tensors
+            model.load_state_dict(tensors)
+            run.save_checkpoint(network, epoch, tensors)
+            measures = measures_of(model, *data.split("train")[:2]) if network == "target" else None
+            record_losses(run, network, epoch, model, data, measures, **logged.get(epoch, {}))
+            if progress is not None:
+                progress(done, len(finite))
+        for epoch in sorted(logged.keys() - finite.keys()):
+            run.record_metrics(network, epoch, measures=None, **logged[epoch])
+    except Exception:
+        _remove(run, network, there)
+        raise
+    run.finish(network)
+    if first := diverged(logged):
+        words = ", ".join(f"{metric} from epoch {epoch} on" for metric, epoch in first.items())
+        run.update(notes=f"{run.manifest['notes']}\nDiverged by its log: {words} NaN or infinite.".strip())
+    if say is not None:
+        for line in _lines(epochs, files, log, log_shift, first):
+            say(line)
+    return run
+
+
+def _spec(spec: str | Spec | Callable[[], Spec], run: Run | None) -> Spec:
+    if isinstance(spec, Spec):
+        return spec
+    if not isinstance(spec, str):
+        return spec()
+    return load_spec(spec) if run is None else run_spec(run, spec)
+
+
+def _weights(name: Name, model: nn.Module, source: _Source) -> Weights:
+    content = read_checkpoint(name.path, trust=source.trust)
+    return find_weights(content, model, str(name.path), choice=source.weights, ignored=source.ignored)
+
+
+def _read_all(names: Sequence[Name], model: nn.Module, source: _Source) -> dict[Path, _File]:
+    """Returns what is in each checkpoint, by its path; all are read before anything is written."""
+    files = {}
+    for name in names:
+        content = read_checkpoint(name.path, trust=source.trust)
+        weights = find_weights(content, model, str(name.path), choice=source.weights, ignored=source.ignored)
+        files[name.path] = _File(
+            name,
+            progress_of(content, name.path),
+            replace(weights, tensors={}),
+            _batches(weights.tensors),
+            all(bool(value.isfinite().all()) for value in weights.tensors.values()),
+            frozenset(stub.name for stub in stubs(content)),
+        )
+    return files
+
+
+def _batches(tensors: Mapping[str, Tensor]) -> float:
+    counters = [float(value) for name, value in tensors.items() if name.endswith("num_batches_tracked")]
+    return max(counters, default=0)
+
+
+def _measure(data: Spec, epochs: Epochs, source: _Source, device: torch.device | str) -> dict[int, dict[str, float]]:
+    """Returns losses on the spec's data, in nats, of some checkpoints by epoch, and of a new network as epoch 0."""
+    step = max(1, len(epochs.names) // COMPARED)
+    some = {epoch for i, epoch in enumerate(epochs.names) if i % step == 0} | {max(epochs.names)}
+    model = logits_builder(data.network)().to(device)
+    measured = {0: _losses(model, data)}
+    for epoch in sorted(some):
+        model.load_state_dict(_weights(epochs.names[epoch], model, source).tensors)
+        measured[epoch] = _losses(model, data)
+    return measured
+
+
+def _losses(model: nn.Module, data: Spec) -> dict[str, float]:
+    losses = {}
+    for split in ("train", "test"):
+        inputs, labels, _ = data.split(split)
+        losses[f"{split}_loss"] = evaluate(model, inputs[:SAMPLES], labels[:SAMPLES].long())[0]
+    return losses
+
+
+def _check_untrained(file: _File, data: Spec, loss: float, device: torch.device | str) -> None:
+    """Raises ValueError if a network that is to be the untrained one is trained, by its loss or its counters."""
+    fresh, batches = [], 0.0
+    start = time.monotonic()
+    for seed in range(UNTRAINED):
+        if seed > 2 and time.monotonic() - start > SECONDS:
+            break
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = data.network()
+        batches = max(batches, _batches(model.state_dict()))
+        fresh.append(_losses(hook_logits(model).to(device), data)["train_loss"])
+    lowest = statistics.mean(fresh) - SPREAD * statistics.stdev(fresh)
+    reasons = {
+        f"its loss is {loss:.3g}, that of untrained ones {statistics.mean(fresh):.3g}": loss < lowest - 1e-3,
+        f"its batch norms have seen {file.batches:g} batches": file.batches > batches,
+        f"it is of step {file.progress.step or 0:g}": bool(file.progress.step),
+    }
+    if reason := next((words for words, holds in reasons.items() if holds), None):
+        raise ValueError(
+            f"{file.name.path} would be epoch 0, the untrained network, but is trained: {reason}; expected epoch 1 "
+            "after the first epoch: add --first-epoch 1, or --first-epoch 0 if it is what the training started from"
+        )
+
+
+def _remove(run: Run, network: str, there: tuple[bool, bool]) -> None:
+    """Removes what a refused import has written: the run, or the network if the run was there before."""
+    run_was_there, root_was_there = there
+    shutil.rmtree(run.path / "checkpoints" / network if run_was_there else run.path, ignore_errors=True)
+    if not root_was_there and not any(run.path.parent.iterdir()):
+        run.path.parent.rmdir()
+
+
+def _lines(
+    epochs: Epochs, files: Mapping[Path, _File], log: Log | None, log_shift: int, first: Mapping[str, int]
+) -> list[str]:
+    """Returns what was dropped, stripped and chosen, a line each."""
+    of_all = [file.weights for file in files.values()]
+    entries = _once(entry for weights in of_all for entry in weights.dropped)
+    objects = sorted({name for file in files.values() for name in file.objects} - QUIET)
+    infinite = [f"{each.path} (epoch {epoch})" for epoch, each in epochs.names.items() if not files[each.path].finite]
+    dropped = [*epochs.dropped, *(f"{words}: NaN or infinite weights" for words in infinite)]
+    dropped += [f"entries {_some(entries)}"] if entries else []
+    dropped += [f"objects of {_some(objects)}, unread"] if objects else []
+    prefixes = _once(prefix for weights in of_all for prefix in weights.stripped)
+    stripped = [f"{prefix!r} from the names of weights" for prefix in prefixes]
+    stripped += [f"nothing, but {prefix!r} added" for prefix in _once(weights.added for weights in of_all) if prefix]
+    keys = " and ".join(repr(key) if key else "no key" for key in _once(weights.key for weights in of_all))
+    others = _once(other for weights in of_all for other in weights.others)
+    numbers = list(epochs.names)
+    chosen = [f"epochs {', '.join(map(str, numbers[:8]))}{', …' if len(numbers) > 8 else ''} from {epochs.source}"]
+    chosen[0] += f", {epochs.shift:+d}" if epochs.shift else ""
+    chosen += [f"weights under {keys}{f' (not {_some(others)})' if others else ''}"]
+    if log is None:
+        chosen.append("losses computed from the spec's data")
+    else:
+        columns = ", ".join(f"{metric} = {column}" for metric, column in log.columns.items())
+        missing = [metric for metric in ("train_loss", "test_loss") if metric not in log.columns]
+        chosen.append(f"losses {columns}{f', {log_shift:+d} epoch' if log_shift else ''}")
+        chosen += [f"{' and '.join(missing)} computed"] if missing else []
+        chosen += [f"diverged: {metric} is NaN or infinite at epoch {epoch}" for metric, epoch in first.items()]
+    return [
+        f"dropped: {'; '.join(dropped) or 'nothing'}",
+        f"stripped: {'; '.join(stripped) or 'nothing'}",
+        f"chosen: {'; '.join(chosen)}",
+    ]
+
+
+def _once(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,263 @@
+"""The weights of one network, found in what a checkpoint file holds: under any key, with any prefix."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interdash.importing.inert_pickle import Inert, as_tensor
+
+WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # of compile and FSDP, at any place
+NO_LAYER = re.compile(r"criterion|loss|metric|n_averaged|total_ops|total_params")
+DEPTH = 8  # of nested dicts
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a network out of one file, and what became of the rest.
+
+    Attributes:
+        tensors: by the names that the network has.
+        key: where they stood, such as "state_dict"; "" at the top.
+        stripped: prefixes that were removed from the names.
+        added: the prefix that was put before them.
+        dropped: entries beside them that the network does not have.
+        others: where other weights stand that fit as well, such as "state_dict_ema".
+    """
+
+    tensors: dict[str, Tensor]
+    key: str
+    stripped: tuple[str, ...] = ()
+    added: str = ""
+    dropped: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The tensors of a file by their path, dicts joined with dots, and the path of the dict that each stands in."""
+
+    tensors: dict[str, Tensor]
+    container: dict[str, str]
+    wrappers: tuple[str, ...]  # taken out of the names
+    modules: tuple[str, ...]  # classes of whole pickled modules
+
+
+def find_weights(
+    content: Any, network: nn.Module, source: str, *, choice: str = "", ignored: Sequence[str] = ()
+) -> Weights:
+    """Returns the weights of a network in what a checkpoint file holds, in the network's own data types.
+
+    Args:
+        content: see `inert_pickle.read_content`.
+        network: has the names and shapes; its own weights stay as they are.
+        source: the file, for messages.
+        choice: the key of the weights where several fit, such as "state_dict_ema".
+        ignored: starts of names that are left out though they look like layers of the network.
+
+    Raises:
+        ValueError: no weights fit, several do, or the file holds layers that the network lacks.
+    """
+    own = network.state_dict()
+    for wrappers in (WRAPPERS, (*WRAPPERS, "module.")):
+        file = _flat(content, wrappers)
+        names = {name: _bare(name, wrappers)[0] for name in own}
+        wanted = {bare: own[name] for name, bare in names.items()}
+        spare = {names[name] for name in _spare(network)}
+        places = _places(file.tensors, wanted, spare)
+        if places:
+            break
+    else:
+        raise ValueError(_misfit(source, _flat(content, WRAPPERS), own))
+    start, added = _one_of(places, file, wanted, choice, source)
+
+    entries = {bare: start + bare.removeprefix(added) for bare in wanted}
+    container = file.container[entries[max(wanted.keys() - spare, key=len)]]
+    rest = [name for name in file.tensors if file.container[name] == container and name not in entries.values()]
+    copies = tuple(other for other, _ in places if other != start and other.startswith(start))
+    _check_rest([name for name in rest if not name.startswith(copies)], file, start, container, ignored, source)
+    tensors = {
+        name: (file.tensors[entries[bare]] if entries[bare] in file.tensors else own[name])
+        .detach()
+        .cpu()
+        .to(own[name].dtype)
+        .clone()
+        .contiguous()
+        for name, bare in names.items()
+    }
+    prefix = start.removeprefix(container)
+    return Weights(
+        tensors=tensors,
+        key=container.rstrip("."),
+        stripped=(*file.wrappers, *([prefix] if prefix else [])),
+        added=added,
+        dropped=tuple(name.removeprefix(container) for name in rest),
+        others=tuple((other + more).rstrip(".") for other, more in places if (other, more) != (start, added)),
+    )
+
+
+def _flat(content: Any, wrappers: Sequence[str]) -> _Content:
+    tensors: dict[str, Tensor] = {}
+    container: dict[str, str] = {}
+    seen: set[int] = set()
+    cut: dict[str, None] = {}
+    modules: list[str] = []
+
+    def walk(value: Any, path: str, depth: int) -> None:
+        if isinstance(value, nn.Module):  # only where the file is trusted
+            value = value.state_dict()
+        elif isinstance(value, Inert):
+            if isinstance(value.state, dict) and "_parameters" in value.state:
+                modules.append(value.name)
+                return
+            value = value.mapping or value.state
+        if isinstance(value, list | tuple):
+            value = dict(enumerate(value))
+        if not isinstance(value, Mapping) or id(value) in seen or depth == 0:
+            return
+        seen.add(id(value))
+        for key, entry in value.items():
+            tensor = entry if isinstance(entry, Tensor) else as_tensor(entry)
+            if tensor is None:
+                walk(entry, f"{path}{key}.", depth - 1)
+                continue
+            name, removed = _bare(str(key), wrappers)
+            if path + name not in tensors:
+                tensors[path + name], container[path + name] = tensor, path
+                cut.update(dict.fromkeys(removed))
+
+    walk(content, "", DEPTH)
+    return _Content(tensors, container, tuple(cut), tuple(modules))
+
+
+def _bare(name: str, wrappers: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns a name without the wrappers in it, and those that were."""
+    removed = []
+    for wrapper in wrappers:
+        bare = re.sub(rf"(^|\.){re.escape(wrapper)}", r"\1", name)
+        removed += [wrapper] if bare != name else []
+        name = bare
+    return name, removed
+
+
+def _spare(network: nn.Module) -> set[str]:
+    """Returns the names that a file may lack: counters and positions, and the second name of shared weights."""
+    own = network.state_dict(keep_vars=True)
+    buffers = {name for name, value in network.named_buffers() if not value.is_floating_point()}
+    once = {id(value): name for name, value in reversed(own.items())}
+    shared = {name for name, value in own.items() if once[id(value)] != name}
+    return (buffers | shared) & own.keys() if len(buffers | shared) < len(own) else set()
+
+
+def _places(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], spare: set[str]) -> list[tuple[str, str]]:
+    """Returns the pairs (start, added) by which all wanted names fit: added + name stands in the file as start + name.
+
+    As little as possible is added: the first prefix of all wanted names with which any start fits.
+    """
+    needed = {name: value.shape for name, value in wanted.items() if name not in spare}
+    if not needed:
+        return []
+    first, last = min(needed), max(needed)  # what these two share, all names between them share too
+    shared = first[: next((i for i, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)]
+    for added in ("", *(shared[: match.end()] for match in re.finditer(r"\.", shared))):
+        names = {name.removeprefix(added): shape for name, shape in needed.items()}
+        longest = max(names, key=len)
+        starts = [name.removesuffix(longest) for name in tensors if name.endswith(longest)]
+        fitting = [
+            (start, added)
+            for start in starts
+            if all(start + name in tensors and tensors[start + name].shape == shape for name, shape in names.items())
+        ]
+        if fitting:
+            return fitting
+    return []
+
+
+def _one_of(
+    places: Sequence[tuple[str, str]], file: _Content, wanted: Mapping[str, Tensor], choice: str, source: str
+) -> tuple[str, str]:
+    """Returns the place that is meant: the only one, or the chosen one where an average or a copy stands beside it."""
+    labels = {place: (place[0] or "the top").rstrip(".") for place in places}
+    if choice:
+        chosen = [place for place in places if f"{place[0]}.".startswith(f"{choice.rstrip('.')}.")]
+        if not chosen:
+            raise ValueError(
+                f"{source} holds no weights under {choice!r}; weights that fit the spec's network stand under "
+                f"{', '.join(labels.values())}: name one of them with --weights, or leave it out"
+            )
+        places = chosen
+
+    def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
+        names = [name.removeprefix(one[1]) for name in wanted]
+        pairs = [(file.tensors.get(one[0] + name), file.tensors.get(other[0] + name)) for name in names]
+        return all(a is b or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
+
+    if not all(same(places[0], other) for other in places[1:]):
+        raise ValueError(
+            f"{source} holds several weights that fit the spec's network, under "
+            f"{' and '.join(labels[place] for place in places)}; name one: --weights {labels[places[0]]}"
+        )
+    return places[0]
+
+
+def _check_rest(
+    rest: Sequence[str], file: _Content, start: str, container: str, ignored: Sequence[str], source: str
+) -> None:
+    """Raises ValueError if entries that are left out look like layers between those of the network."""
+    layers: dict[str, list[str]] = {}
+    for name in rest:
+        inner = name.removeprefix(start)
+        if name.startswith(start) and not NO_LAYER.search(inner):
+            layers.setdefault(inner.rpartition(".")[0], []).append(name)
+    for layer, names in layers.items():
+        last = {name.rpartition(".")[2] for name in names}
+        weighty = any(file.tensors[name].ndim > 1 and file.tensors[name].is_floating_point() for name in names)
+        if (weighty or last >= {"weight", "bias"}) and not any(layer.startswith(each) for each in ignored):
+            raise ValueError(
+                f"{source} does not fit the spec's network: it has {_some(names, container)} besides, which looks like "
+                f"a layer that the network lacks; let the spec build the same one, or leave it out: --ignore {layer}"
+            )
+
+
+def _misfit(source: str, file: _Content, own: Mapping[str, Tensor]) -> str:
+    """Returns in words why no weights fit."""
+    if not file.tensors and file.modules:
+        return (
+            f"{source} holds a whole pickled module ({file.modules[0]}), and reading one runs code; expected a state "
+            "dict: where you trust the file, add --trust, or save model.state_dict()"
+        )
+    if not file.tensors:
+        return f"{source} holds no weights; expected a state dict: save model.state_dict() with torch.save"
+    if lora := [name for name in file.tensors if "lora_" in name]:
+        return (
+            f"{source} holds an adapter alone ({lora[0]}), not the network; expected all of its weights: save "
+            "model.merge_and_unload().state_dict()"
+        )
+    ends = {name: [entry for entry in file.tensors if f".{entry}".endswith(f".{name}")] for name in own}
+    missing = [name for name, entries in ends.items() if not entries]
+    if not missing:
+        for name, entries in ends.items():
+            shapes = [tuple(file.tensors[entry].shape) for entry in entries]
+            if tuple(own[name].shape) not in shapes:
+                return (
+                    f"{source} does not fit the spec's network: {entries[0]} is {_shape(shapes[0])}, {name} of the "
+                    f"network is {_shape(tuple(own[name].shape))}; let the spec build the network that was saved"
+                )
+    known = {name for entries in ends.values() for name in entries}
+    unknown = [name for name in file.tensors if name not in known]
+    return (
+        f"{source} does not fit the spec's network: it lacks {_some(missing or list(own))} and has "
+        f"{_some(unknown or list(file.tensors))} besides; let the spec build the network that was saved"
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _some(names: Sequence[str], prefix: str = "") -> str:
+    short = [name.removeprefix(prefix) for name in names]
+    return (", ".join(short[:3]) + (f" and {len(short) - 3} more" if len(short) > 3 else "")) or "nothing"

@@ -1,0 +1,1 @@
+"""From parts to label tables: τ, G, sums."""

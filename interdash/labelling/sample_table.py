@@ -1,0 +1,37 @@
+"""The explained samples as the dashboard shows them: thumbnail, words or values, and the variables' places."""
+
+import json
+
+import pyarrow as pa
+
+from interdash.masking.kinds import KINDS
+from interdash.masking.variables import Explained
+
+
+def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
+    """Returns one row a sample: split, row, label, names of the variables, display, image, shape, assignment.
+
+    Args:
+        explained: the samples.
+        class_names: by class number.
+    """
+    variables, count = explained.variables, len(explained.inputs)
+    labels = explained.labels.tolist()
+    assignment = variables.assignment if variables.per_sample else [variables.assignment] * count
+    picture, display = KINDS[variables.kind].picture, explained.display or [None] * count
+    shows = [None if picture or each is None else json.dumps(each, ensure_ascii=False) for each in display]
+    images = [picture(values.numpy()) if picture else None for values in explained.inputs]
+    return pa.table(
+        {
+            "sample": pa.array(range(count), pa.int32()),
+            "split": list(explained.split),
+            "row": pa.array(explained.index.tolist(), pa.int32()),
+            "label": pa.array(labels, pa.int32()),
+            "label_name": [class_names[label] if label < len(class_names) else str(label) for label in labels],
+            "names": pa.array([list(variables.names_of(i)) for i in range(count)], pa.list_(pa.string())),
+            "display": pa.array(shows, pa.string()),
+            "image": pa.array(images, pa.binary()),
+            "shape": pa.array([list(each.shape) for each in assignment], pa.list_(pa.int32())),
+            "assignment": pa.array([each.flatten().tolist() for each in assignment], pa.list_(pa.int16())),
+        }
+    )

@@ -1,0 +1,129 @@
+"""The kinds of input: `KINDS["image"]`. All that sets one apart stands here, its drawing in `figures.inputs.INPUTS`.
+
+A new kind is one entry here and one there. torch waits until variables are made: the dashboard asks about kinds.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interdash.config import MaskingConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from interdash.masking.variables import Variables
+
+
+def _names(inputs: Tensor, variables: Variables) -> list[Any]:
+    return [list(variables.names_of(i)) for i in range(len(inputs))]
+
+
+def _values(inputs: Tensor, variables: Variables) -> list[Any]:
+    """Returns {variable: its value, or the list of its features' values} of each sample."""
+    display = []
+    for i, row in enumerate(inputs):
+        of_feature = variables.assignment[i] if variables.per_sample else variables.assignment
+        values = [row[of_feature == variable].tolist() for variable in range(variables.n_variables)]
+        names = variables.names_of(i)
+        display.append({name: v[0] if len(v) == 1 else v for name, v in zip(names, values, strict=True)})
+    return display
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sets a kind of input apart.
+
+    Attributes:
+        rank: the axes of an input that variables divide up, its last ones: 2 = height and width.
+        same_variables: whether a variable means the same in every sample, so that samples can be averaged by variable.
+        numbered: whether a variable is called by its number in the drawing; else by its name, a word.
+        baselines: what `MaskingConfig.baseline` can be; "user" = the values come with the user's own `Variables`.
+        variables: `variables(config, spec)` makes the variables that a `MaskingConfig` describes; None = no
+            configuration can, a spec brings `Variables` or a function.
+        display: `display(inputs, variables)`: what the dashboard shows of each sample if the spec does not say.
+        picture: makes the PNG of an input; None = it is shown by what it displays.
+    """
+
+    rank: int
+    same_variables: bool = True
+    numbered: bool = False
+    baselines: tuple[str, ...] = ("user",)
+    variables: Callable[[MaskingConfig, Any], Variables] | None = None
+    display: Callable[[Tensor, Variables], list[Any]] = _names
+    picture: Callable[[np.ndarray], bytes] | None = None
+
+
+def kind_of(name: str) -> Kind:
+    """Returns the kind of that name; raises ValueError if there is none."""
+    if name not in KINDS:
+        raise ValueError(f"there is no kind of input {name!r}; choose one of {', '.join(KINDS)}, or add it to KINDS")
+    return KINDS[name]
+
+
+def check_baseline(config: MaskingConfig) -> None:
+    """Raises ValueError if inputs of this kind cannot be masked to that baseline."""
+    if config.baseline not in (rules := kind_of(config.kind).baselines):
+        raise ValueError(
+            f"masking.baseline is {config.baseline!r} for inputs of kind {config.kind!r}; "
+            f"use {' or '.join(map(repr, rules))}"
+        )
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Returns an image `[channels, height, width]` as a PNG, grey (from any but 3 channels: their mean) or RGB.
+
+    Values from 0 to 1 are shown as they are; an image with others (standardised, say) is stretched to its own range.
+    """
+    from PIL import Image
+
+    pixels = np.asarray(pixels, np.float64)
+    if pixels.shape[0] != 3:
+        pixels = pixels.mean(0, keepdims=True)
+    inside = pixels.min() >= 0 and pixels.max() <= 1
+    low, high = (0.0, 1.0) if inside else (pixels.min(), pixels.max())
+    data = np.round((pixels - low) / max(high - low, 1e-12) * 255).astype(np.uint8).transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(data.squeeze(2) if data.shape[2] == 1 else data).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _patches(config: MaskingConfig, spec: Any) -> Variables:
+    from interdash.masking.variables import baseline_values, image_variables
+
+    return image_variables(
+        *spec.train_inputs.shape[-2:],
+        n_variables=config.n_variables,
+        patch=config.patch,
+        layout=config.layout,
+        seed=config.seed,
+        baseline_image=baseline_values(config.baseline, spec.train_inputs),
+        at=config.at,
+    )
+
+
+def _columns(config: MaskingConfig, spec: Any) -> Variables:
+    from interdash.masking.variables import baseline_values, table_variables
+
+    column_of_feature = list(spec.column_of_feature) or list(range(spec.train_inputs.shape[1]))
+    columns = list(spec.columns) or [f"x{i}" for i in range(max(column_of_feature) + 1)]
+    return table_variables(column_of_feature, columns, baseline_values(config.baseline, spec.train_inputs))
+
+
+KINDS = {
+    "image": Kind(
+        rank=2,
+        numbered=True,
+        baselines=("mean", "zero"),
+        variables=_patches,
+        display=lambda inputs, variables: [None] * len(inputs),
+        picture=png,
+    ),
+    "text": Kind(rank=1, same_variables=False, baselines=("token",)),
+    "table": Kind(rank=1, baselines=("mean", "zero"), variables=_columns, display=_values),
+}

@@ -1,0 +1,154 @@
+"""Tables of runs for a paper: phases, losses, H, removal, with 95 % intervals; as booktabs LaTeX and Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from interdash.formulas.bootstrap import percentile
+from interdash.paper.latex import escaped
+from interdash.paper.venues import spelled
+from interdash.queries import compare, dynamics, sample
+from interdash.queries.removal import removals
+from interdash.store.database import Store
+
+REMOVED = {
+    "non_generalizable": "non-generalizable",
+    "random": "control, random",
+    "generalizable": "control, generalizable",
+}
+SPLITS = {"train": "training", "test": "testing", "gap": "gap"}
+RESAMPLES = 2000
+CAPTIONS = {
+    "phases": "Epochs at which the phases meet, with 95 % bootstrap intervals over samples.",
+    "gaps": "Losses in nats at the last epoch. The gap of the explained samples is between those of the testing and "
+    "those of the training split, with its 95 % bootstrap interval over samples.",
+    "power": "H, the generalizable share of the salient strength, at the last epoch with labels and at its peak. In "
+    "parentheses: 95 % bootstrap intervals over samples.",
+    "removal": "Loss of the explained samples in nats at the last epoch with labels, and its change by removing "
+    "interactions. The controls lose as much strength as the non-generalizable ones have, as far as that much is "
+    "there. In parentheses: 95 % intervals.",
+}
+
+
+def tables(store: Store, runs: Sequence[str], numbers: str = "point") -> dict[str, pd.DataFrame]:
+    """Returns the tables that the runs have, by name (those of `CAPTIONS`), all cells text; `numbers` as in `Venue`."""
+    endings = _records(compare.endings(store, list(runs)))
+    found = {
+        "phases": pd.DataFrame([_phases(store, run) for run in runs]),
+        "gaps": pd.DataFrame([_losses(store, row) for row in endings]),
+        "power": pd.DataFrame([row for run in runs for row in _power(store, run)]),
+        "removal": pd.DataFrame([row for run in runs for row in _removal(store, run)]),
+    }
+    for frame in found.values():
+        for column in frame.columns.difference(["run"]):
+            frame[column] = [spelled(cell, numbers) for cell in frame[column]]
+    return {name: frame for name, frame in found.items() if len(frame)}
+
+
+def booktabs(frame: pd.DataFrame, caption: str, label: str, *, wide: bool = False) -> str:
+    r"""Returns a LaTeX table, for a document that says `\usepackage{booktabs}`; `wide`: over both columns of a page."""
+    columns, table = "l" * len(frame.columns), "table*" if wide else "table"
+    lines = [rf"\begin{{{table}}}[t]", r"  \centering\small", rf"  \caption{{{escaped(caption)}}}"]
+    lines += [rf"  \label{{tab:{label}}}", rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"    \toprule"]
+    lines += [_line(frame.columns), r"    \midrule", *map(_line, frame.itertuples(index=False, name=None))]
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", rf"\end{{{table}}}"]) + "\n"
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Returns a Markdown table.
+
+    >>> print(markdown(pd.DataFrame({"run": ["a|b"]})), end="")
+    | run |
+    |---|
+    | a\\|b |
+    """
+    rows = [frame.columns, *frame.itertuples(index=False, name=None)]
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(frame.columns), *lines[1:]]) + "\n"
+
+
+def gap_interval(training: np.ndarray, testing: np.ndarray) -> tuple[float, float]:
+    """Returns the 95 % bootstrap interval of mean testing − mean training loss, arrays `[samples]` of nats; seeded.
+
+    Samples are drawn anew within each split, percentile method. NaN where a split has fewer than two samples.
+    """
+    if min(len(training), len(testing)) < 2:
+        return np.nan, np.nan
+    low, high = percentile(
+        lambda train, test: testing[test].mean(-1) - training[train].mean(-1),
+        *(len(training), len(testing)),
+        resamples=RESAMPLES,
+    )
+    return float(low), float(high)
+
+
+def _line(cells: Any) -> str:
+    return "    " + " & ".join(escaped(str(cell)) for cell in cells) + r" \\"
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _phases(store: Store, run: str) -> dict[str, str]:
+    found = {row["boundary"]: row for row in _records(dynamics.phases(store, run))}
+    cells = {"run": run}
+    for boundary in ("1|2", "2|3"):
+        row = found.get(boundary)
+        known = row is not None and not pd.isna(row["epoch"])
+        cells[f"phases {boundary} (epoch)"] = _between(row, "epoch", ".0f", "low", "high") if known else "not found"
+    return cells
+
+
+def _losses(store: Store, row: dict[str, Any]) -> dict[str, str]:
+    losses = {"train_loss": "training", "test_loss": "testing", "gap": "gap"}
+    cells = {name: "–" if pd.isna(row[column]) else f"{row[column]:.3f}" for column, name in losses.items()}
+    epoch = "–" if pd.isna(row["last_epoch"]) else f"{row['last_epoch']:.0f}"
+    return {"run": row["run"], "epoch": epoch, **cells, "gap, explained samples": _explained_gap(store, row)}
+
+
+def _explained_gap(store: Store, row: dict[str, Any]) -> str:
+    """Returns the gap between the explained samples of both splits at the last epoch, if that has labels."""
+    if pd.isna(row["last_epoch"]):
+        return "–"
+    run, epoch = row["run"], int(row["last_epoch"])
+    samples = sample.samples(store, run, epoch, sample.sample_numbers(store, run, epoch))
+    training, testing = (samples.loc[samples["split"] == split, "loss"].to_numpy(float) for split in ("train", "test"))
+    if not len(training) or not len(testing):
+        return "–"
+    low, high = gap_interval(training, testing)
+    return _between({"gap": testing.mean() - training.mean(), "gap_low": low, "gap_high": high}, "gap", ".3f")
+
+
+def _power(store: Store, run: str) -> list[dict[str, str]]:
+    strength = dynamics.strength(store, run).dropna(subset=["generalization_power"])
+    if strength.empty:
+        return []
+    rows = _records(strength)
+    peak = max(rows, key=lambda row: row["generalization_power"])
+    now, then = (_between(row, "generalization_power", ".3f") for row in (rows[-1], peak))
+    last = {"run": run, "epoch": f"{rows[-1]['epoch']}", "H": now}
+    return [last | {"peak of H": then, "at epoch": f"{peak['epoch']}"}]
+
+
+def _removal(store: Store, run: str) -> list[dict[str, str]]:
+    rows = removals(store, run)
+    rows = rows.loc[rows["epoch"] == rows["epoch"].max()] if len(rows) else rows
+    of = {(row["removed"], row["split"]): row for row in _records(rows)}
+    return [
+        {"run": run, "removed": REMOVED[kind], "loss": SPLITS[split]}
+        | {"before": f"{row['before']:.3f}".replace("-", "−"), "change": _between(row, "change", "+.3f")}
+        for kind in REMOVED
+        for split in SPLITS
+        if (row := of.get((kind, split))) is not None and not pd.isna(row["before"])
+    ]
+
+
+def _between(row: Any, column: str, form: str, low: str = "", high: str = "") -> str:
+    """Returns a number with its interval, as "0.365 (0.306 to 0.427)"."""
+    low, high = low or f"{column}_low", high or f"{column}_high"
+    number = f"{row[column]:{form}}"
+    text = number if pd.isna(row[low]) else f"{number} ({row[low]:{form}} to {row[high]:{form}})"
+    return text.replace("-", "−")

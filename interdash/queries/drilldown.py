@@ -1,0 +1,185 @@
+"""What one sample's interactions add up to: waterfall, outputs rebuilt from a few, story of one interaction. No torch.
+
+Formulas on the frames of `vectors` and `queries`: the dashboard draws their results as they are. Units: nats.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from interdash.formulas import subsets
+from interdash.queries import vectors
+from interdash.runs.files import DamagedFileError
+from interdash.runs.run import Run
+from interdash.store.database import Store
+
+
+def waterfall(interactions: pd.DataFrame, v_empty: float, v_full: float, *, top: int = 12) -> pd.DataFrame:
+    """Returns the steps from v(x_∅) to v(x): the `top` strongest salient ones one by one, then the others together.
+
+    On the unmasked sample every AND and OR interaction is triggered: v(x) = v(x_∅) + Σ I_and(S) + Σ I_or(S) + δ_N. One
+    row a step: `step` (text), `kind` (empty, interaction, salient, rest, noise or full), effect, start and end (nats),
+    and of single interactions type, subset and generalizes. `noise` is δ_N plus rounding, left out below 1e-6 nats.
+
+    Source: universal matching at T = N, emergence (arXiv 2305.01939); AND-OR form in primitives (arXiv 2401.16318).
+
+    Args:
+        interactions: all interactions of the sample, strongest first, as `vectors.all_interactions` gives them.
+        v_empty: v(x_∅), nats.
+        v_full: v(x), nats.
+        top: interactions shown one by one.
+    """
+    single = interactions.loc[interactions["salient"].astype(bool)].head(top)
+    others = interactions.drop(index=single.index)
+    salient = others["salient"].astype(bool)
+    groups = [("salient", "other salient", others[salient]), ("rest", "below τ", others[~salient])]
+    rows = [
+        {"step": f"{type.upper()} {names}", "kind": "interaction", "effect": effect, "type": type, "subset": subset}
+        | {"generalizes": generalizes}
+        for type, names, effect, subset, generalizes in zip(
+            *(single[name] for name in ("type", "names", "effect", "subset", "generalizes")), strict=True
+        )
+    ]
+    rows += [
+        {"step": f"{len(group)} {words}", "kind": kind, "effect": group["effect"].sum()}
+        for kind, words, group in groups
+        if len(group)
+    ]
+    noise = v_full - v_empty - sum(interactions["effect"].tolist())
+    if abs(noise) > 1e-6:
+        rows.append({"step": "noise δ", "kind": "noise", "effect": noise})
+    columns = ["step", "kind", "effect", "type", "subset", "generalizes"]
+    steps = pd.DataFrame([{"step": "v(x_∅)", "kind": "empty", "effect": v_empty}, *rows], columns=columns)
+    steps["end"] = steps["effect"].cumsum()
+    steps["start"] = steps["end"] - steps["effect"]
+    full = pd.DataFrame([{"step": "v(x)", "kind": "full", "effect": v_full, "start": 0.0, "end": v_full}])
+    return pd.concat([steps.astype({"subset": "Int64", "generalizes": "boolean"}), full], ignore_index=True)
+
+
+def rebuilt(outputs: pd.DataFrame, interactions: pd.DataFrame, counts: Sequence[int]) -> pd.DataFrame:
+    """Returns how well the k strongest interactions rebuild the outputs on all masked versions, one row for each k.
+
+    Columns: count (k), strength (share of Σ|I| that they make up), explained (share of the variance of v over the 2^n
+    masked versions that the rebuilt outputs explain, 1 − Σ(v − v̂)² / Σ(v − mean v)², below 0 if worse than the mean),
+    and largest_error (nats). v̂(x_T) = v(x_∅) + Σ I_and(S)·[S ⊆ T] + Σ I_or(S)·[S ∩ T ≠ ∅] over the k strongest.
+
+    Args:
+        outputs: as `vectors.outputs` gives them.
+        interactions: all of the sample, strongest first, as `vectors.strongest` gives them.
+        counts: values of k.
+    """
+    v = outputs["v"].to_numpy(dtype=np.float64)
+    spread = np.square(v - v.mean()).sum() if len(v) else 0.0
+    strength = interactions["strength"].to_numpy(dtype=np.float64)
+    masks, *of_each = _columns(outputs, interactions)
+    rows, done = [], 0
+    total = np.full(len(v), v[0] if len(v) else 0.0)
+    for count in sorted({min(count, len(interactions)) for count in counts}) if len(v) else []:
+        total += _triggered(masks, *(values[done:count] for values in of_each))
+        done = count
+        rows.append(
+            {
+                "count": count,
+                "strength": strength[:count].sum() / max(strength.sum(), 1e-300),
+                "explained": 1 - np.square(total - v).sum() / spread if spread > 0 else np.nan,
+                "largest_error": np.abs(total - v).max(),
+            }
+        )
+    return pd.DataFrame(rows, columns=["count", "strength", "explained", "largest_error"])
+
+
+def faithfulness(store: Store, run: Run, epoch: int, sample: int, counts: Sequence[int]) -> pd.DataFrame:
+    """Returns `rebuilt` of one sample at an epoch; no row if its part is damaged, as `strongest` says."""
+    every = vectors.strongest(store, run, epoch, sample)
+    try:
+        outputs = vectors.outputs(store, run, epoch, sample)
+    except (DamagedFileError, FileNotFoundError):
+        outputs = pd.DataFrame({"subset": [], "v": []})
+    return rebuilt(outputs, every, counts)
+
+
+def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
+    """Returns the sum of the given interactions on every masked version, float64 `(2**n,)`, nats, index = bitmask.
+
+    An AND is triggered if all of its variables are present, an OR if any is. With all interactions and v(x_∅) this is
+    `interactions.matched_outputs`, v − δ; here a few are summed one by one, which needs no torch.
+    """
+    return _triggered(*_columns(outputs, interactions))
+
+
+def _columns(outputs: pd.DataFrame, interactions: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Returns the masks, and of each interaction the subset, the effect, and whether it is an OR."""
+    masks, subsets = (rows["subset"].to_numpy(dtype=np.int64) for rows in (outputs, interactions))
+    return masks, subsets, interactions["effect"].to_numpy(dtype=np.float64), (interactions["type"] == "or").to_numpy()
+
+
+def _triggered(masks: np.ndarray, subsets: np.ndarray, effects: np.ndarray, is_or: np.ndarray) -> np.ndarray:
+    total = np.zeros(len(masks))
+    for subset, effect, any_is_enough in zip(subsets.tolist(), effects.tolist(), is_or.tolist(), strict=True):
+        present = masks & subset
+        total += effect * (present != 0 if any_is_enough else present == subset)
+    return total
+
+
+def shares(rebuilt: pd.DataFrame, count: int) -> str:
+    """Returns the shares of strength and of outputs that the `count` strongest explain, in words: "31 % · 62 %"."""
+    rows = rebuilt.loc[rebuilt["count"] <= count]
+    if rows.empty or not count:
+        return "–"
+    last = rows.iloc[-1]
+    explained = "–" if np.isnan(last["explained"]) else f"{max(last['explained'], 0):.0%}"
+    return f"{last['strength']:.0%} · {explained}"
+
+
+def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
+    """Returns when an interaction of the target was born, strongest and gone, and whether it transfers at its peak.
+
+    born: first epoch where it is salient. peak: epoch of its largest |effect| among those, effect there in `effect`.
+    gone: first epoch after its last salient one, None if it is salient at the last epoch. generalizes: G at the peak.
+    epochs: number of epochs where it is salient, of `recorded`. flips: sign changes between salient epochs.
+
+    Args:
+        life: as `vectors.interaction_life` gives it.
+    """
+    target = life.loc[life["network"] == "target"].sort_values("epoch", ignore_index=True)
+    salient = target.loc[target["salient"].astype(bool)]
+    told: dict[str, float | int | bool | None] = dict.fromkeys(("born", "peak", "gone", "effect", "generalizes"))
+    told |= {"epochs": len(salient), "recorded": len(target), "flips": 0}
+    if salient.empty:
+        return told
+    peak = salient.loc[salient["effect"].abs().idxmax()]
+    after = target["epoch"][salient.index[-1] + 1 :]
+    return told | {
+        "born": int(salient["epoch"].iloc[0]),
+        "peak": int(peak["epoch"]),
+        "gone": int(after.iloc[0]) if len(after) else None,
+        "effect": float(peak["effect"]),
+        "generalizes": None if pd.isna(peak["generalizes"]) else bool(peak["generalizes"]),
+        "flips": int((np.diff(np.sign(salient["effect"])) != 0).sum()),
+    }
+
+
+def story_text(told: dict[str, float | int | bool | None]) -> str:
+    """Returns what `story` tells, in words."""
+    if told["born"] is None:
+        return f"Salient at none of {told['recorded']} epochs."
+    effect = f"{told['effect']:+.3f}".replace("-", "−")
+    gone = "still there at the last epoch" if told["gone"] is None else f"gone at epoch {told['gone']}"
+    times = "once" if told["flips"] == 1 else f"{told['flips']} times"
+    flips = f"It changes its sign {times}. " if told["flips"] else ""
+    transfer = {
+        None: "Nothing is known about G.",
+        True: "At its peak it generalizes: the baseline has it too.",
+        False: "At its peak it does not generalize: the baseline lacks it, or has it with the other sign.",
+    }[told["generalizes"]]  # pyright: ignore[reportArgumentType]
+    return (
+        f"Born at epoch {told['born']}, strongest at epoch {told['peak']} ({effect} nats), {gone}; "
+        f"salient at {told['epochs']} of {told['recorded']} epochs. {flips}{transfer}"
+    )
+
+
+def numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows with `names` as "{0, 3}", by the variables' numbers in `members`, as they are drawn on an image."""
+    numbers = tuple(map(str, range(1 + max(map(max, filter(None, rows["members"])), default=-1))))
+    return rows.assign(names=[subsets.label(subset, numbers) for subset in rows["subset"]])

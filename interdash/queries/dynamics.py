@@ -1,0 +1,194 @@
+"""Questions about a run's epochs: one function, one question, one DataFrame. No torch, no formulas.
+
+Columns and their units are those of `schema.sql`. `split` is "train", "test" or "all"; `label` a class number or −1 for
+all classes; `types` any of "and", "or", "all" (both together).
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from interdash.formulas.spindle import spindle
+from interdash.store.database import Store
+
+SIX = 6  # epochs in a row of order distributions, as in the papers
+
+
+def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, network: str = "target") -> pd.DataFrame:
+    """Returns losses, accuracies, gap, τ and H with its interval for every epoch: with labels or with losses only.
+
+    `extracted` says which epochs have labels; the others have null τ and H.
+    """
+    return store.ask(
+        """
+        SELECT epoch, m.train_loss, m.test_loss, m.test_loss - m.train_loss AS gap, m.train_accuracy, m.test_accuracy,
+            n.tau, n.samples, n.baselines, n.flips, n.epoch IS NOT NULL AS extracted,
+            s.strength, s.generalizable, s.non_generalizable, s.generalization_power, s.generalization_power_low,
+            s.generalization_power_high, s.count_power, s.salient
+        FROM (FROM metrics WHERE run = $run AND network = $network) m
+        FULL JOIN (FROM networks WHERE run = $run AND network = $network) n USING (epoch)
+        LEFT JOIN (FROM strengths WHERE run = $run AND network = $network AND split = $split AND label = $label
+            AND type = 'all') s USING (epoch)
+        ORDER BY epoch
+        """,
+        {"run": run, "network": network, "split": split, "label": label},
+    )
+
+
+def labelled_epochs(store: Store, run: str, *, network: str = "target") -> list[int]:
+    """Returns the epochs of a network that have interactions."""
+    return [
+        epoch
+        for (epoch,) in store.fetch(
+            "SELECT epoch FROM networks WHERE run = ? AND network = ? ORDER BY epoch", [run, network]
+        )
+    ]
+
+
+def chosen_epochs(store: Store, run: str, count: int = SIX) -> list[int]:
+    """Returns up to `count` labelled epochs of the target: first, last, the peak of H, and others evenly in between."""
+    rows = store.fetch(
+        """
+        SELECT epoch, coalesce(generalization_power, 0) FROM strengths
+        WHERE run = ? AND network = 'target' AND split = 'all' AND label = -1 AND type = 'all' ORDER BY epoch
+        """,
+        [run],
+    )
+    if len(rows) <= count:
+        return [epoch for epoch, _ in rows]
+    picks = {0, len(rows) - 1, max(range(len(rows)), key=lambda i: rows[i][1])}
+    while len(picks) < count:  # the middle of the widest gap, in recorded epochs, which lie evenly in log time
+        low, high = max(itertools.pairwise(sorted(picks)), key=lambda pair: pair[1] - pair[0])
+        picks.add((low + high) // 2)
+    return [rows[i][0] for i in sorted(picks)]
+
+
+def strength(
+    store: Store,
+    run: str,
+    *,
+    split: str = "all",
+    label: int = -1,
+    types: Sequence[str] = ("all",),
+    network: str = "target",
+) -> pd.DataFrame:
+    """Returns total, generalizable and non-generalizable strength and H, each with its interval, by epoch and type."""
+    return store.ask(
+        """
+        SELECT * EXCLUDE (run, network, split, label) FROM strengths
+        WHERE run = $run AND network = $network AND split = $split AND label = $label AND list_contains($types, type)
+        ORDER BY type, epoch
+        """,
+        {"run": run, "network": network, "split": split, "label": label, "types": list(types)},
+    )
+
+
+def order_strength(
+    store: Store,
+    run: str,
+    epochs: Sequence[int] | None = None,
+    *,
+    split: str = "all",
+    label: int = -1,
+    types: Sequence[str] = ("all",),
+    normalised: bool = False,
+    network: str = "target",
+) -> pd.DataFrame:
+    """Returns the distribution over orders at some epochs (None = all): signed and total strengths, H, counts.
+
+    One row for each epoch, type and order (`size`). `normalised` divides every strength by the mean over orders of the
+    salient strength of its epoch and type, so that epochs compare (it then sums to n over the orders).
+    """
+    return store.ask(
+        """
+        WITH picked AS (
+            SELECT * EXCLUDE (run, network, split, label), avg(strength) OVER (PARTITION BY epoch, type) AS mean
+            FROM order_strengths
+            WHERE run = $run AND network = $network AND split = $split AND label = $label
+                AND list_contains($types, type) AND ($epochs IS NULL OR list_contains($epochs, epoch))),
+        scaled AS (SELECT *, CASE WHEN $normalised THEN nullif(mean, 0) ELSE 1 END AS scale FROM picked)
+        SELECT epoch, type, size, positive / scale AS positive, negative / scale AS negative,
+            generalizable_positive / scale AS generalizable_positive,
+            generalizable_negative / scale AS generalizable_negative,
+            non_generalizable_positive / scale AS non_generalizable_positive,
+            non_generalizable_negative / scale AS non_generalizable_negative,
+            strength / scale AS strength, generalizable / scale AS generalizable,
+            non_generalizable / scale AS non_generalizable, generalization_power, salient, generalizable_count
+        FROM scaled ORDER BY epoch, type, size
+        """,
+        {
+            "run": run,
+            "network": network,
+            "split": split,
+            "label": label,
+            "types": list(types),
+            "epochs": None if epochs is None else [int(epoch) for epoch in epochs],
+            "normalised": normalised,
+        },
+    )
+
+
+def expected_orders(
+    store: Store,
+    run: str,
+    *,
+    split: str = "all",
+    label: int = -1,
+    types: Sequence[str] = ("all",),
+    normalised: bool = False,
+) -> pd.DataFrame:
+    """Returns the spindle at epoch 0: type, size, and half of its strength as `positive`, half as `negative`.
+
+    It has the total strength that was measured at epoch 0 (in nats, or summing to n when normalised). Random outputs
+    have both signs alike. No row if epoch 0 is not extracted.
+    """
+    measured = order_strength(store, run, [0], split=split, label=label, types=types, normalised=normalised)
+    halves = [spindle(len(rows)) * rows["strength"].sum() / 2 for _, rows in measured.groupby("type", sort=False)]
+    half = np.concatenate(halves) if halves else np.zeros(0)
+    return measured[["type", "size"]].assign(positive=half, negative=-half)
+
+
+def order_map(
+    store: Store, run: str, *, split: str = "all", label: int = -1, type: str = "all", network: str = "target"
+) -> pd.DataFrame:
+    """Returns the order × epoch map: strength, its generalizable and non-generalizable parts, and H of every order."""
+    return store.ask(
+        """
+        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power FROM order_strengths
+        WHERE run = $run AND network = $network AND split = $split AND label = $label AND type = $type
+        ORDER BY epoch, size
+        """,
+        {"run": run, "network": network, "split": split, "label": label, "type": type},
+    )
+
+
+def measures(store: Store, run: str, names: Sequence[str] | None = None, *, network: str = "target") -> pd.DataFrame:
+    """Returns measures of a network and of its interactions by epoch (None = all): value, low, high, unit, source."""
+    return store.ask(
+        """
+        SELECT epoch, measure, value, low, high, unit, source FROM measures
+        WHERE run = $run AND network = $network AND ($names IS NULL OR list_contains($names, measure))
+            AND value IS NOT NULL
+        ORDER BY source DESC, measure, epoch
+        """,
+        {"run": run, "network": network, "names": None if names is None else list(names)},
+    )
+
+
+def phases(store: Store, run: str) -> pd.DataFrame:
+    """Returns the boundaries of the phases: boundary, epoch (null if none), low, high, found, moved_by_user, reason."""
+    return store.ask("SELECT * EXCLUDE (run) FROM phases WHERE run = ? ORDER BY boundary", [run])
+
+
+def sample_strengths(store: Store, run: str) -> pd.DataFrame:
+    """Returns generalizable and non-generalizable strength of every sample at every labelled epoch of the target."""
+    return store.ask(
+        """
+        SELECT epoch, sample, generalizable, non_generalizable FROM sample_epochs
+        WHERE run = $run AND network = $network ORDER BY sample, epoch
+        """,
+        {"run": run, "network": "target"},
+        details=("sample_epochs",),
+    )

@@ -1,0 +1,106 @@
+"""Questions about the removal experiment and the noise floor: one function, one question, one DataFrame. No torch.
+
+Columns and their units are those of `schema.sql`; the numbers are made by `removal` and `robustness`.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from interdash.store.database import Store
+
+# splits in the order of the panels, and the loss over the whole split, which is not that of the explained samples
+_ROWS = """
+    SELECT r.* EXCLUDE (run, network),
+        CASE split WHEN 'train' THEN m.train_loss WHEN 'test' THEN m.test_loss
+            ELSE m.test_loss - m.train_loss END AS whole
+    FROM (FROM removals WHERE run = $run AND network = $network) r
+    LEFT JOIN (FROM metrics WHERE run = $run AND network = $network) m USING (epoch)
+"""
+_ORDER = "ORDER BY list_position(['train', 'test', 'gap'], split), removed"
+
+
+def removals(store: Store, run: str, *, min_order: int = 1, dose: int = 100, network: str = "target") -> pd.DataFrame:
+    """Returns losses before and after removals at every epoch: one row an epoch, kind of removal and split.
+
+    Args:
+        store: the store.
+        run: a run in it.
+        min_order: only interactions of this order or above are removed.
+        dose: percent of the strength of the non-generalizable ones, in tens.
+        network: "target".
+    """
+    return store.ask(
+        f"SELECT * FROM ({_ROWS}) WHERE min_order = $min_order AND dose = $dose {_ORDER}, epoch",
+        {"run": run, "network": network, "min_order": min_order, "dose": dose},
+    )
+
+
+def removal_doses(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
+    """Returns losses after removals of every dose at an epoch; see `removals`."""
+    return store.ask(
+        f"SELECT * FROM ({_ROWS}) WHERE epoch = $epoch AND min_order = $min_order {_ORDER}, dose",
+        {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
+    )
+
+
+def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100, network: str = "target") -> pd.DataFrame:
+    """Returns losses after removals of only the orders ≥ `min_order`, for each of them, at an epoch; see `removals`."""
+    return store.ask(
+        f"SELECT * FROM ({_ROWS}) WHERE epoch = $epoch AND dose = $dose {_ORDER}, min_order",
+        {"run": run, "network": network, "epoch": epoch, "dose": dose},
+    )
+
+
+def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
+    """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
+    return store.ask(
+        """
+        SELECT s.* EXCLUDE (run, assignment, shape, names), e.predicted, e.correct, e.loss AS before, r.after,
+            r.random_after, r.after - e.loss AS change, r.random_after - e.loss AS random_change, r.strength
+        FROM (FROM sample_removals WHERE run = $run AND network = $network AND epoch = $epoch
+            AND min_order = $min_order AND dose = 100) r
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
+        JOIN (FROM samples WHERE run = $run) s USING (sample)
+        ORDER BY abs(change) DESC, sample
+        """,
+        {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
+        details=("sample_removals", "sample_epochs"),
+    )
+
+
+def share_and_gap(store: Store, run: str, runs: Sequence[str] = (), *, network: str = "target") -> pd.DataFrame:
+    """Returns the non-generalizable share of the strength, 1 − H, and the gap of the whole splits, by run and epoch."""
+    return store.ask(
+        """
+        SELECT s.run, s.epoch, non_generalizable / strength AS share, test_loss - train_loss AS gap
+        FROM strengths s JOIN metrics m USING (run, network, epoch)
+        WHERE list_contains($runs, s.run) AND network = $network AND split = 'all' AND label = -1 AND type = 'all'
+            AND strength > 0 AND non_generalizable IS NOT NULL AND test_loss IS NOT NULL AND train_loss IS NOT NULL
+        ORDER BY list_position($runs, s.run), s.epoch
+        """,
+        {"runs": list(dict.fromkeys([run, *runs])), "network": network},
+    )
+
+
+def robustness(store: Store, run: str) -> pd.DataFrame:
+    """Returns the noise floor: for each comparison and epoch the share of labels G that flip, and H on both sides."""
+    return store.ask(
+        "SELECT * EXCLUDE (run) FROM robustness WHERE run = ? ORDER BY comparison, alternative, epoch", [run]
+    )
+
+
+def order_similarities(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+    """Returns how alike training and testing samples are: index and reference by epoch and order (`size`)."""
+    return store.ask(
+        "SELECT * EXCLUDE (run, network) FROM order_similarities WHERE run = ? AND network = ? ORDER BY epoch, size",
+        [run, network],
+    )
+
+
+def order_fits(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+    """Returns the profiles fitted to generalizable and non-generalizable strengths: by epoch, part and shape."""
+    return store.ask(
+        "SELECT * EXCLUDE (run, network) FROM order_fits WHERE run = ? AND network = ? ORDER BY part, shape, epoch",
+        [run, network],
+    )

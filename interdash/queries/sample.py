@@ -1,0 +1,175 @@
+"""Questions about single samples and their salient interactions: one function, one question, one DataFrame. No torch.
+
+Columns and their units are those of `schema.sql`. Questions that need the full vectors are in `vectors`.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from interdash.formulas import subsets
+from interdash.store.database import Store
+
+
+def classes(store: Store, run: str) -> pd.DataFrame:
+    """Returns the classes among the explained samples: label, label_name, samples in training, samples in testing."""
+    return store.ask(
+        """
+        SELECT label, any_value(label_name) AS label_name, count(*) FILTER (split = 'train') AS train,
+            count(*) FILTER (split = 'test') AS test
+        FROM samples WHERE run = ? GROUP BY label ORDER BY label
+        """,
+        [run],
+    )
+
+
+SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, chosen by name
+    "sample": "sample",
+    "loss": "loss DESC",
+    "non_generalizable_share": "non_generalizable_share DESC",
+    "highest_order": "highest_order DESC",
+    "gap": "gap DESC",
+    "strength": "salient_strength DESC",
+}
+
+
+def sample_numbers(
+    store: Store,
+    run: str,
+    epoch: int,
+    *,
+    split: str = "all",
+    label: int = -1,
+    correct: bool | None = None,
+    min_loss: float = 0.0,
+    min_share: float = 0.0,
+    min_order: int = 0,
+    min_gap: float = 0.0,
+    sort: str = "sample",
+    network: str = "target",
+) -> list[int]:
+    """Returns the numbers of the samples that fit at an epoch, in the order asked for.
+
+    Args:
+        store: the store.
+        run: a run in it.
+        epoch: a labelled epoch.
+        split: "train", "test" or "all".
+        label: class number, −1 = all.
+        correct: only those classified right (or wrong) at the epoch; None = both.
+        min_loss: nats at the epoch.
+        min_share: lowest share of non-generalizable strength among salient strength.
+        min_order: lowest order that the largest salient interaction must have.
+        min_gap: lowest certified gap.
+        sort: one of `SAMPLE_SORTS`.
+        network: "target" or a baseline.
+
+    Raises:
+        ValueError: the sort order is unknown.
+    """
+    if sort not in SAMPLE_SORTS:
+        raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
+    rows = store.ask(
+        f"""
+        SELECT sample, non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        FROM (FROM samples WHERE run = $run)
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
+        WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
+            AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
+            AND gap >= $min_gap AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
+        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample
+        """,
+        {
+            "run": run,
+            "network": network,
+            "epoch": epoch,
+            "split": split,
+            "label": label,
+            "correct": correct,
+            "min_loss": min_loss,
+            "min_share": min_share,
+            "min_order": min_order,
+            "min_gap": min_gap,
+        },
+        details=("sample_epochs",),
+    )
+    return rows["sample"].tolist()
+
+
+def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
+    """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch."""
+    return store.ask(
+        """
+        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample),
+            non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        FROM (FROM samples WHERE run = $run AND list_contains($numbers, sample)) s
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
+        ORDER BY list_position($numbers, sample)
+        """,
+        {"run": run, "network": network, "epoch": epoch, "numbers": list(numbers)},
+        details=("sample_epochs",),
+    )
+
+
+def sample(store: Store, run: str, sample: int) -> pd.DataFrame:
+    """Returns one sample with its input: image, words or values, names and places of variables; no row if unknown."""
+    return store.ask("SELECT * FROM samples WHERE run = ? AND sample = ?", [run, sample])
+
+
+def sample_life(store: Store, run: str, sample: int, *, network: str = "target") -> pd.DataFrame:
+    """Returns one sample by epoch: v(x_∅), v(x), loss, strengths, highest order, certificate, largest |δ|, residual."""
+    return store.ask(
+        """
+        SELECT * EXCLUDE (run, network, sample) FROM sample_epochs
+        WHERE run = $run AND network = $network AND sample = $sample ORDER BY epoch
+        """,
+        {"run": run, "network": network, "sample": sample},
+        details=("sample_epochs",),
+    )
+
+
+def interactions(
+    store: Store, run: str, epoch: int, sample: int, *, limit: int | None = None, network: str = "target"
+) -> pd.DataFrame:
+    """Returns the salient interactions of one sample at an epoch, strongest first, with the names of their variables.
+
+    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect, votes, generalizes.
+    """
+    rows = store.ask(
+        """
+        SELECT rank, type, subset, size, effect, baseline_effect, votes, generalizes FROM interactions
+        WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample ORDER BY rank LIMIT $limit
+        """,
+        {"run": run, "network": network, "epoch": epoch, "sample": sample, "limit": 2**31 if limit is None else limit},
+        details=("interactions",),
+    )
+    return named(store, run, sample, rows)
+
+
+def interaction_life(
+    store: Store, run: str, sample: int, type: str, subset: int, *, network: str = "target"
+) -> pd.DataFrame:
+    """Returns when one interaction of a sample is salient: epoch, effect, baseline_effect, generalizes, rank.
+
+    Epochs where it is below τ have no row; `vectors.interaction_life` has its effect there too.
+    """
+    return store.ask(
+        """
+        SELECT epoch, effect, baseline_effect, generalizes, rank FROM interactions
+        WHERE run = $run AND network = $network AND sample = $sample AND type = $type AND subset = $subset
+        ORDER BY epoch
+        """,
+        {"run": run, "network": network, "sample": sample, "type": type, "subset": subset},
+        details=("interactions",),
+    )
+
+
+def named(store: Store, run: str, sample: int, rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows with a `subset` column plus `members`, the numbers of its variables, and `names`, as "{a, b}"."""
+    of_sample = store.fetch("SELECT names FROM samples WHERE run = ? AND sample = ?", [run, sample])
+    names = of_sample[0][0] if of_sample else []
+    of_subset = rows["subset"].tolist()
+    return rows.assign(
+        members=[subsets.members(subset) for subset in of_subset],
+        names=[subsets.label(subset, names) if names else str(subset) for subset in of_subset],
+    )

@@ -1,0 +1,1 @@
+"""A run on disk: its files, samples, parts and how far it is."""

@@ -1,0 +1,95 @@
+"""The explained samples as two files: samples.safetensors for the tensors, samples.json for the words.
+
+torch is imported inside the functions that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interdash.runs.files import (
+    DamagedFileError,
+    checksum_holds,
+    read_tensors,
+    tensor_bytes,
+    with_checksum,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from interdash.masking.variables import Explained
+
+_REMEDY = "copy it again from where the run was made"
+
+
+def save(folder: Path, explained: Explained) -> None:
+    """Writes the explained samples into a run's folder; the tensors' SHA-256 goes into the description."""
+    variables = explained.variables
+    content = tensor_bytes(
+        {
+            "inputs": explained.inputs,
+            "labels": explained.labels,
+            "index": explained.index,
+            "assignment": variables.assignment,
+            "baseline": variables.baseline,
+        }
+    )
+    words = {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "split": list(explained.split),
+        "display": list(explained.display),
+        "kind": variables.kind,
+        "names": variables.names,
+        "at": variables.at,
+    }
+    (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
+    write_atomically(folder / "samples.safetensors", content)
+    write_atomically(folder / "samples.json", json.dumps(with_checksum(words), ensure_ascii=False).encode())
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """Returns what samples.json holds: sha256, split and display of each sample; kind, names and place of masking.
+
+    Raises:
+        FileNotFoundError: the samples were not written yet.
+        DamagedFileError: the file is not readable.
+    """
+    path = folder / "samples.json"
+    if not path.exists():
+        hint = f"train it with `interdash train {folder.name}`, or record it again"
+        raise FileNotFoundError(f"run {folder.name!r} has no explained samples yet; {hint}")
+    try:
+        words = json.loads(path.read_bytes())
+        _ = [words[key] for key in ("sha256", "split", "display", "kind", "names", "at")]
+        if checksum_holds(words) is False:
+            raise ValueError("its checksum does not hold")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{path} is damaged ({error}); {_REMEDY}") from error
+    return words
+
+
+def load(folder: Path) -> Explained:
+    """Returns the explained samples of a run's folder.
+
+    Raises:
+        FileNotFoundError: the samples were not written yet.
+        DamagedFileError: a file is truncated or altered.
+    """
+    from interdash.masking.variables import Explained, Variables
+
+    words = description(folder)
+    tensors = read_tensors(folder / "samples.safetensors", words["sha256"], _REMEDY)
+    # text: the words of each sample, else one list for all
+    names = tuple(tuple(each) if isinstance(each, list) else each for each in words["names"])
+    variables = Variables(words["kind"], names, tensors["assignment"], tensors["baseline"], words["at"])
+    return Explained(
+        inputs=tensors["inputs"],
+        labels=tensors["labels"],
+        split=tuple(words["split"]),
+        index=tensors["index"],
+        variables=variables,
+        display=words["display"],
+    )

@@ -1,0 +1,1 @@
+"""The sparse split into AND and OR interactions, with its certificate."""

@@ -1,0 +1,327 @@
+"""The sparse AND-OR split: few interactions that reproduce a network's outputs, with a proof of how few.
+
+For one sample with outputs u = v − v(x_∅) the split solves the convex problem
+
+    minimise  Σ_{S≠∅} w_S (|I_and(S)| + |I_or(S)|)   subject to   A I_and + O I_or + δ = u,  |δ_T| ≤ ζ,  δ_∅ = δ_N = 0
+
+with A and O the maps from AND and OR interactions to outputs, ζ = κ·|v(x) − v(x_∅)| and w_S = 1 + ε(|S| − 1).
+Source: symbolic-dynamics (arXiv 2407.19198) for the objective, δ and κ; the weights are ours: the optimum is not unique
+without them, and ε > 0 prefers the simplest of the optima.
+
+It is solved by ADMM (Douglas–Rachford): an exact projection onto the equality (`projection`) alternates with the soft
+threshold. The multiplier of that projection is a point of the dual problem; scaled until it is feasible it bounds the
+optimum from below by weak duality, whatever the solver did. A sample is done when its certified gap is small enough.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from interdash.formulas.interactions import (
+    Array,
+    and_interactions,
+    check_outputs,
+    merge_first_order,
+    or_interactions,
+    settle_pairs,
+)
+from interdash.formulas.subsets import n_variables, orders
+from interdash.solver.projection import Projector, projector, subset_sums_, superset_sums_, touching_sums
+
+CERTIFIED_GAPS = {"default": 0.02, "tight": 0.001}  # a sample is done when its certified gap is at most this
+SOLVED_GAP = 0.05  # a sample above it is marked unsolved
+OVER_RELAXATION = 1.7
+FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
+ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
+CHECK_AT = (
+    *range(60, 130, 10),
+    *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000),
+)
+FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
+CHUNK_ENTRIES = 2**17  # entries of one [2^n, batch] array of the samples that advance together: it stays in the cache
+GROUP_ENTRIES = 2**24  # … and of the samples whose state is kept at once
+HEAD_START, HEAD_STEPS = 40, 70  # the tie-break starts 41 times as strong and falls to its value by step 70
+TINY = 1e-30
+
+Kind = TypeVar("Kind", np.ndarray, torch.Tensor)
+State = dict[str, Tensor]  # of some samples, see `_start`
+DOUBLE = frozenset({"z", "dual", "x"})  # what holds [a | o]: two columns a sample
+
+
+@dataclass(frozen=True)
+class Split(Generic[Kind]):
+    """AND and OR interactions of a batch of samples, with their certificate. All in float64 and in nats.
+
+    `objective`, `lower_bound` and `gap` speak of the problem that was solved, tie-break weights included: the objective
+    is at most `gap` (relative) above the optimal value.
+    """
+
+    i_and: Kind  # [batch, 2^n], entry ∅ is 0
+    i_or: Kind  # [batch, 2^n], entries of ∅ and of single variables are 0
+    delta: Kind  # [batch, 2^n], v(x_T) − δ_T is what the interactions reproduce
+    objective: Kind  # [batch]
+    lower_bound: Kind  # [batch], never above the optimal value
+    gap: Kind  # [batch], objective / lower_bound − 1
+    solved: Kind  # [batch], bool: gap ≤ SOLVED_GAP
+
+    def numpy(self) -> "Split[np.ndarray]":
+        """Returns the same split as numpy arrays."""
+        return Split(*(np.asarray(torch.as_tensor(value).cpu()) for value in vars(self).values()))
+
+
+FIELDS = tuple(Split.__dataclass_fields__)
+
+
+def sparse_split(
+    v: Array,
+    kappa: float = 0.02,
+    *,
+    tie_break: float = 0.01,
+    tolerance: Literal["default", "tight"] = "default",
+    zeta: Literal["sample", "mean"] = "sample",
+    sparse: bool = True,
+    max_steps: int = CHECK_AT[-1],
+) -> "Split[Array]":
+    """Returns the sparsest AND and OR interactions of outputs `v` `[batch, 2^n]`, each sample with its certificate.
+
+    Args:
+        v: outputs of the network in nats, row index = bitmask, v(x_∅) included; numpy, or torch on any device.
+        kappa: bound of the noise term δ as a share of |v(x) − v(x_∅)|; 0 switches δ off.
+        tie_break: ε in the weights w_S = 1 + ε(|S| − 1); 0 gives the plain L1 norm, below 0 prefers high orders.
+        tolerance: the certified gap to reach: "default" 2 %, "tight" 0.1 %.
+        zeta: scale of δ's bound: |v(x) − v(x_∅)| of the sample, or its mean over the batch.
+        sparse: False gives the Harsanyi interactions: all AND, no OR, no δ, nothing to optimise.
+        max_steps: iteration limit; samples above `SOLVED_GAP` by then come back with `solved` False.
+
+    Raises:
+        ValueError: v is no [batch, 2^n] array, is empty or not finite, or an option is out of its range.
+    """
+    if v.ndim != 2:
+        raise ValueError(f"outputs have shape {tuple(v.shape)}; expected [batch, 2^n]")
+    check_outputs(v)
+    n = n_variables(v.shape[1])
+    if not 0 <= kappa < 1:
+        raise ValueError(f"kappa is {kappa}; it must be at least 0 and below 1 (the literature uses 0.02 and 0.04)")
+    if not abs(tie_break) * max(n - 1, 1) < 1:
+        raise ValueError(f"tie_break is {tie_break}; for {n} variables it must be between ±{1 / max(n - 1, 1):.3g}")
+    if tolerance not in CERTIFIED_GAPS:
+        raise ValueError(f"tolerance is {tolerance!r}; choose one of {', '.join(CERTIFIED_GAPS)}")
+    if zeta not in ("sample", "mean"):
+        raise ValueError(f"zeta is {zeta!r}; choose sample or mean")
+    if max_steps < 1:
+        raise ValueError(f"max_steps is {max_steps}; at least one step is needed")
+
+    outputs = torch.as_tensor(v if isinstance(v, Tensor) else np.array(v, dtype=np.float64)).to(torch.float64)
+    u = (outputs - outputs[:, :1]).T.contiguous()  # [2^n, batch]
+    if not sparse or n < 2:
+        split = _harsanyi(u)
+    else:
+        weights = 1 + tie_break * (torch.tensor(orders(n), dtype=torch.float64, device=u.device) - 1)
+        scale = u[-1].abs() if zeta == "sample" else u[-1].abs().mean().expand(u.shape[1])
+        group = max(1, GROUP_ENTRIES >> n)
+        parts = [
+            _solve(u[:, i : i + group].contiguous(), kappa * scale[i : i + group], weights, tolerance, max_steps)
+            for i in range(0, u.shape[1], group)
+        ]
+        split = Split(*(torch.cat([getattr(part, key) for part in parts]) for key in FIELDS))
+    return split if isinstance(v, Tensor) else split.numpy()  # pyright: ignore[reportReturnType]
+
+
+def _harsanyi(u: Float64[Tensor, "subsets batch"]) -> Split[Tensor]:
+    """Returns the pure AND interactions; there is one solution, so the objective is its own lower bound."""
+    i_and = and_interactions(u.T.contiguous())
+    objective = i_and.abs().sum(1)
+    zero = torch.zeros_like(i_and)
+    return Split(i_and, zero, zero.clone(), objective, objective, 0 * objective, torch.ones_like(objective).bool())
+
+
+def _outputs(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
+    """Returns A a + O o for x = [a | o]; overwrites x."""
+    batch = x.shape[1] // 2
+    total = x[:, batch:].sum(0)
+    sums = subset_sums_(x)
+    return sums[:, :batch].add_(total).sub_(sums[:, batch:].flip(0))
+
+
+def _adjoint(y: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets two_batch"]:
+    """Returns [Aᵀy | Oᵀy]; OR has no interaction of the empty set."""
+    touching = touching_sums(y)
+    touching[0] = 0
+    return torch.cat([superset_sums_(y.clone()), touching], 1)
+
+
+def _lower_bound(u: Tensor, zeta: Tensor, weights: Tensor, y: Tensor) -> Tensor:
+    """Returns a lower bound `[batch]` of the optimal value from any y, by weak duality.
+
+    For every y with |Aᵀy| ≤ w and |Oᵀy| ≤ w on S ≠ ∅: ⟨u, y⟩ − ζ Σ_{T≠∅,N} |y_T| ≤ optimum. y is scaled to fit.
+    """
+    y = y.clone()
+    y[0] = 0  # u and δ are 0 there
+    excess = (_adjoint(y)[1:].abs() / weights[1:, None]).amax(0).view(2, -1).amax(0).clamp_min(1)
+    return (((u * y).sum(0) - zeta * y[1:-1].abs().sum(0)) / excess).clamp_min(0)
+
+
+def _objective(weights: Tensor, x: Tensor) -> Tensor:
+    """Returns Σ_{S≠∅} w_S (|a_S| + |o_S|) of x = [a | o], `[batch]`."""
+    return (weights[1:] @ x[1:].abs()).view(2, -1).sum(0)
+
+
+def _gap(objective: Tensor, lower_bound: Tensor) -> Tensor:
+    """Returns objective / lower_bound − 1, and 0 where both vanish (a sample whose outputs are all alike)."""
+    return torch.where(objective <= TINY, 0.0, objective / lower_bound - 1).clamp_min(0)
+
+
+def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, y: Tensor) -> Split[Tensor]:
+    """Returns the split nearest to the iterate that meets every constraint, in float64.
+
+    The ties known in closed form are settled here: a variable's OR is its AND, and a pair's AND plus OR are its two
+    variables, unless the weights prefer the higher order.
+    """
+    n = n_variables(len(u))
+    exact = projector(n, torch.float64, u.device)
+    x, bound = x.double(), zeta.expand(len(u) - 2, -1)
+    kept = torch.zeros_like(u)
+    kept[1:-1] = torch.clamp(delta[1:-1].double(), -bound, bound)
+    for _ in range(2):  # the second pass takes the first one's rounding away
+        x += _adjoint(exact.solve(u - kept - _outputs(x.clone()), torch.zeros_like(zeta)))
+        x[0] = 0
+    batch = u.shape[1]
+    merged = merge_first_order(x[:, :batch].T.contiguous(), x[:, batch:].T.contiguous())
+    if weights[3] >= 1:  # subset 3 is the pair {0, 1}
+        merged = settle_pairs(*merged)
+    objective = _objective(weights, torch.cat(merged).T)
+    lower = _lower_bound(u, zeta, weights, y.double())
+    gap = _gap(objective, lower)
+    return Split(*merged, kept.T.contiguous(), objective, lower, gap, gap <= SOLVED_GAP)
+
+
+def _norm(x: Tensor, batch: int) -> Tensor:
+    """Returns the Euclidean norm a sample, `[batch]`, of x `[2^n, k·batch]`."""
+    return x.square().sum(0).view(-1, batch).sum(0).sqrt_() + TINY
+
+
+def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
+    """Returns the state of the solver before its first step; u is `[2^n, batch]` in float64.
+
+    x = [a | o] and δ are the point on the equality; `z` is x after the soft threshold, `dual` the scaled multiplier of
+    x = z, `threshold` its scale, `sigma` the weight of δ against x in the projection. Both step sizes follow the
+    residuals of each sample, so that neither the scale of u nor its batch matters.
+    """
+    size, batch = u.shape
+    # a power of two: the same steps, bit for bit, for 2·v
+    scale = torch.exp2(torch.floor(torch.log2(u.abs().amax(0).clamp_min(TINY))))
+    half = (u / scale / 2).T.contiguous()
+    l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
+    new = {"dtype": dtype, "device": u.device}
+    return {
+        "index": torch.arange(batch, device=u.device),
+        "scale": scale,
+        "u": (u / scale).to(dtype),
+        "zeta": (zeta / scale).to(dtype),
+        "threshold": (FIRST_THRESHOLD / 2 * l1 / size**0.5).clamp_min(TINY).to(dtype),
+        "sigma": torch.ones(batch, **new),
+        "z": torch.zeros(size, 2 * batch, **new),
+        "dual": torch.zeros(size, 2 * batch, **new),
+        "z_delta": torch.zeros(size, batch, **new),
+        "dual_delta": torch.zeros(size, batch, **new),
+    }
+
+
+def _advance(s: State, steps: range, weights: Tensor, solver: Projector, noisy: bool) -> State:
+    """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
+    s, batch = dict(s), s["u"].shape[1]
+    no_shift = torch.zeros_like(s["sigma"])
+    for step in steps:
+        # projection onto the equality
+        x = s["z"] - s["dual"]
+        r = s["u"] - _outputs(x.clone())
+        shift, delta = no_shift, s["z_delta"]
+        if noisy:
+            shift, delta = 1 / s["sigma"], s["z_delta"] - s["dual_delta"]
+            r -= delta
+        multiplier = solver.solve(r, shift)
+        x += _adjoint(multiplier)
+        if noisy:
+            delta += multiplier * shift
+        if step == steps[-1]:
+            s |= {"x": x, "delta": delta, "y": multiplier / s["threshold"]}
+        # soft threshold, with the tie-break from the side that it prefers
+        before, before_delta = s["z"], s["z_delta"]
+        moved = s["dual"].add_(x, alpha=OVER_RELAXATION).add_(before, alpha=1 - OVER_RELAXATION)
+        head = 1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS)
+        limit = ((1 + head * (weights - 1)).clamp_min(0.1)[:, None] * s["threshold"]).repeat(1, 2)
+        s["dual"] = torch.clamp(moved, -limit, limit)
+        s["dual"][0] = moved[0]
+        s["z"] = moved - s["dual"]
+        if noisy:  # the bound of δ is approached from inside, about as fast as the iterate settles
+            moved = s["dual_delta"].add_(delta, alpha=OVER_RELAXATION).add_(before_delta, alpha=1 - OVER_RELAXATION)
+            inside = s["zeta"] * (1 - min(0.02, 2 / step))
+            s["z_delta"] = torch.clamp(moved, -inside, inside)
+            s["z_delta"][0] = s["z_delta"][-1] = 0
+            s["dual_delta"] = moved - s["z_delta"]
+        if step in ADAPT_AT:
+            change = (_norm(x - s["z"], batch) / _norm(s["z"] - before, batch)).sqrt().clamp(0.2, 5)
+            s["threshold"] = s["threshold"] / change
+            s["dual"] /= change.repeat(2)
+            if noisy:
+                moved_delta = _norm(s["z_delta"] - before_delta, batch)
+                change_delta = (_norm(delta - s["z_delta"], batch) / moved_delta).sqrt().clamp(0.2, 5)
+                s["sigma"] = s["sigma"] * change_delta / change
+                s["dual_delta"] /= change_delta
+    return s
+
+
+def _pick(s: State, samples: Tensor) -> State:
+    """Returns the state of some samples (positions in the batch)."""
+    batch = s["u"].shape[1]
+    both = torch.cat([samples, samples + batch])
+    return {key: value[..., both if key in DOUBLE else samples] for key, value in s.items()}
+
+
+def _join(states: list[State]) -> State:
+    """Returns one state with the samples of several."""
+    halves = {
+        key: [part for i in (0, 1) for part in (s[key].chunk(2, 1)[i] for s in states)]
+        for key in DOUBLE & set(states[0])
+    }
+    return {key: torch.cat(halves.get(key, [s[key] for s in states]), -1) for key in states[0]}
+
+
+def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: int) -> Split[Tensor]:
+    """Returns the split of a group of samples; u is `[2^n, batch]` in float64.
+
+    Chunks of samples advance from check to check; those that are done leave, the others are packed together again.
+    """
+    n, target = n_variables(len(u)), CERTIFIED_GAPS[tolerance]
+    dtype = torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
+    solver, w, noisy = projector(n, dtype, u.device), weights.to(dtype), bool((zeta > 0).any())
+    chunk = max(1, CHUNK_ENTRIES >> n)
+    checks = [*(step for step in CHECK_AT if step < max_steps), max_steps]
+    finished: list[tuple[Tensor, Split[Tensor]]] = []
+    rest, step = _start(u, zeta, dtype), 0
+    for check in checks:
+        pending = []
+        for samples in torch.arange(len(rest["index"]), device=u.device).split(chunk):
+            s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy)
+            estimate = _gap(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
+            done = (estimate <= target) | (check == max_steps)
+            if done.any():
+                t = _pick(s, done.nonzero()[:, 0])
+                at = t["index"]
+                made = _finish(
+                    u[:, at], zeta[at], weights, t["x"] * t["scale"].repeat(2), t["delta"] * t["scale"], t["y"]
+                )
+                settled = (made.gap <= target) | (check == max_steps)
+                finished.append((at[settled], Split(*(value[settled] for value in vars(made).values()))))
+                done[done.clone()] = settled
+            if not done.all():
+                pending.append(_pick(s, (~done).nonzero()[:, 0]))
+        if not pending:
+            break
+        rest, step = _join(pending), check
+    order = torch.cat([at for at, _ in finished]).argsort()
+    return Split(*(torch.cat([getattr(made, key) for _, made in finished])[order] for key in FIELDS))

@@ -1,0 +1,1 @@
+"""From labels to DuckDB; the only package that opens it."""

@@ -1,0 +1,97 @@
+"""The long tables, read from a run's labels when a question asks for some of their rows. No torch, no DuckDB.
+
+A run of 200 epochs and 1,000 samples has 13 million salient interactions, and a page looks at one sample, or one epoch.
+The dashboard's store (`open_store(lazy=True)`) therefore holds only the short tables, from which every curve and map is
+drawn; the tables of `DETAILS` stay in their Parquet files. A query says which of them it reads, and its parameters say
+which rows (`Store.ask(…, details=…)`): the row groups that can hold them are read and given to that one query under the
+table's name; a query that does not say so meets no such table, and raises. How many salient rows lie on the disk thus
+matters neither to the server's memory nor to the time until the first chart. Of a run with a sealed file (see `store`),
+these rows, and those of `sample_epochs`, come from that file.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from interdash.runs.tables import read_table
+
+DETAILS = ("interactions", "sample_orders", "sample_removals")
+SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `store`): there only
+LONG = (*DETAILS, SAMPLE_EPOCHS)  # what a question must ask for
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a long table a question needs; None = all networks, epochs or samples."""
+
+    table: str
+    run: str
+    network: str | None = None
+    epoch: int | None = None
+    sample: int | None = None
+
+    def within(self, network: str, epoch: int) -> bool:
+        """Returns whether the labels of a network and epoch can hold such rows."""
+        return self.network in (None, network) and self.epoch in (None, epoch)
+
+
+def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
+    """Returns the rows of a long table that a question's parameters ask for: by run, network, epoch and sample.
+
+    >>> rows_of("interactions", {"run": "mnist", "sample": 7, "limit": 20})
+    Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7)
+
+    Raises:
+        ValueError: the table is none of `LONG`, or there is no parameter named run.
+    """
+    if table not in LONG:
+        raise ValueError(f"{table!r} is no long table; details are of {', '.join(LONG)}")
+    if not isinstance(parameters, dict) or "run" not in parameters:
+        raise ValueError(f"rows of {table} are those of a run; name the parameters ($run), run among them")
+    names = ("run", "network", "epoch", "sample")
+    return Rows(table, **{name: parameters[name] for name in names if name in parameters})
+
+
+def read_details(folder: Path, rows: Rows) -> pa.Table:
+    """Returns the rows asked for from one folder of labels, with the columns run, network and epoch.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered; the message names it.
+        FileNotFoundError: it is gone, replaced by newer labels perhaps.
+    """
+    if rows.sample is None:  # a whole epoch: too large to keep
+        return _read(folder, rows.table, rows.run, None)
+    return _kept(folder, rows.table, rows.run, rows.sample)
+
+
+def split_name(what: str) -> tuple[str, int]:
+    """Returns network and epoch of a label unit.
+
+    >>> split_name("baseline-0-00064")
+    ('baseline-0', 64)
+    """
+    network, _, epoch = what.rpartition("-")
+    return network, int(epoch)
+
+
+def together(tables: Iterable[pa.Table]) -> pa.Table:
+    """Returns tables of the same columns as one; a column may have no value at all in some of them."""
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _read(folder: Path, table: str, run: str, sample: int | None) -> pa.Table:
+    network, epoch = split_name(folder.name.rpartition("-")[0])
+    where = None if sample is None else ("sample", sample)
+    rows = read_table(folder / f"{table}.parquet", where=where)
+    if sample is not None:
+        rows = rows.filter(pa.array(rows["sample"].to_numpy() == sample))
+    for name, value in (("epoch", pa.scalar(epoch, pa.int32())), ("network", network), ("run", run)):
+        rows = rows.add_column(0, name, pa.repeat(value, rows.num_rows))
+    return rows
+
+
+_kept = lru_cache(maxsize=2048)(_read)  # all epochs of the last samples looked at; no folder changes under its name

@@ -1,0 +1,138 @@
+"""Recording from Lightning and from the Hugging Face Trainer: one callback each, around a `Recorder`.
+
+Both libraries are optional and are imported only when their callback is made.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from interdash.training.recorder import Recorder
+from interdash.training.spec import Spec
+
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+    from transformers import TrainerCallback
+
+
+def lightning_callback(
+    name: str,
+    spec: Spec | Callable[[], Spec] | str,
+    *,
+    network: Callable[[Any], nn.Module] = lambda module: module,
+    train_loss: str | None = None,
+    test_loss: str | None = None,
+    **options: Any,
+) -> "Callback":
+    """Returns a Lightning callback that records a training: `L.Trainer(callbacks=[lightning_callback("run", spec)])`.
+
+    Args:
+        name: the run's name.
+        spec: see `Recorder`.
+        network: the part of the LightningModule that the spec builds, such as `lambda module: module.net`. Not needed
+            if it is the whole module, or its only part with weights, called `model`.
+        train_loss: name of the logged metric; computed from the spec's data if None, not logged yet, or at epoch 0.
+        test_loss: the same for the testing split.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's `max_epochs` unless given.
+
+    Raises:
+        ImportError: lightning is not installed.
+    """
+    try:
+        from lightning.pytorch import Callback
+    except ImportError as error:
+        raise ImportError("the Lightning callback needs lightning: `pip install 'interdash[lightning]'`") from error
+
+    class InterdashCallback(Callback):
+        recorder: Recorder | None = None
+        validated = False  # since the last epoch; else the Trainer still has the metrics of an earlier one
+
+        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+            self.validated = not trainer.sanity_checking
+
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            if not trainer.is_global_zero:
+                return
+            epochs = options.get("epochs", trainer.max_epochs)
+            if epochs is None or epochs < 1:
+                raise ValueError(f"max_epochs is {epochs}; give the planned number of epochs as epochs=…")
+            self.recorder = Recorder(name, spec, **{**options, "epochs": epochs})
+            if trainer.current_epoch == 0:  # else resumed
+                self.recorder.record(0, network(pl_module))
+
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            if self.recorder is not None:
+                logged = trainer.callback_metrics
+                stale = bool(trainer.val_dataloaders) and not self.validated
+                losses = [_logged(logged, train_loss), None if stale else _logged(logged, test_loss)]
+                self.validated = False
+                self.recorder.record(trainer.current_epoch + 1, network(pl_module), *losses)
+
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            if self.recorder is not None:
+                self.recorder.close()
+
+    return InterdashCallback()
+
+
+def _logged(metrics: dict[str, Any], name: str | None) -> Any:
+    """Returns a logged metric; None, so that it is computed instead, if none is named or it was not logged yet."""
+    if name is not None and name not in metrics:
+        logger.warning(
+            "no metric %r was logged yet, so that it is computed from the spec's data; there are %s",
+            name,
+            ", ".join(metrics) or "none",
+        )
+    return None if name is None else metrics.get(name)
+
+
+def trainer_callback(
+    name: str,
+    spec: Spec | Callable[[], Spec] | str,
+    *,
+    network: Callable[[Any], nn.Module] = lambda model: model,
+    **options: Any,
+) -> "TrainerCallback":
+    """Returns a callback for the Hugging Face Trainer: `Trainer(…, callbacks=[trainer_callback("run", spec)])`.
+
+    Losses are computed from the spec's data, since the Trainer logs its own by steps.
+
+    Args:
+        name: the run's name.
+        spec: see `Recorder`.
+        network: the part of the model that the spec builds, if that is not the whole.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's number of epochs unless given.
+
+    Raises:
+        ImportError: transformers is not installed.
+    """
+    try:
+        from transformers import TrainerCallback
+    except ImportError as error:
+        raise ImportError("the Trainer callback needs transformers: `pip install 'interdash[hf]'`") from error
+
+    class InterdashCallback(TrainerCallback):
+        recorder: Recorder | None = None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if not state.is_world_process_zero:
+                return
+            epochs = options.get("epochs", math.ceil(state.num_train_epochs))
+            self.recorder = Recorder(name, spec, **{**options, "epochs": epochs})
+            if state.global_step == 0:  # else resumed
+                self.recorder.record(0, network(kwargs["model"]))
+
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if self.recorder is not None:  # a fraction: training ended within the epoch
+                self.recorder.record(math.ceil(state.epoch - 1e-3), network(kwargs["model"]))
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if self.recorder is not None:
+                self.recorder.close()
+
+    return InterdashCallback()

@@ -1,0 +1,233 @@
+"""What a run is made from: the function that builds the network, the data and the variables. A user's is a Python file.
+
+Code runs only from a file that the user names (`my_run.py:spec`), or from the file recorded with a run while it still
+has the recorded SHA-256. Nothing is ever run from inside a folder of runs: a run copied from somebody else is data.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor, nn
+
+from interdash.config import MaskingConfig
+from interdash.masking.kinds import check_baseline, kind_of
+from interdash.masking.variables import Explained, Variables
+
+DEFAULT_FUNCTION = "spec"
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """What interdash must know of a run. A user's is made by the function that `my_run.py:spec` names.
+
+    Attributes:
+        network: builds the network, untrained; it maps inputs to class logits `[batch, classes]` (an output with a
+            `.logits` attribute is fine too).
+        train_inputs: `[samples, *input_shape]`, as the network reads them.
+        train_labels: the classes trained on, `[samples]`.
+        test_inputs: the same for the testing split.
+        test_labels: the same for the testing split.
+        variables: what is masked. A `MaskingConfig` for images `[..., height, width]` and tables `[features]`;
+            `Variables` that fit every sample; or, for texts, a function from the explained inputs to `Variables` (a
+            sample for which it raises ValueError, such as a short text, is passed over).
+        class_names: one for each logit; the numbers if left out.
+        train: `train(network, inputs, labels, seed)` trains a network in place to convergence. Only needed for
+            `interdash baseline`, which calls it with the testing split. If it has a parameter `on_epoch`, it must call
+            `on_epoch(epoch, network)` after each epoch, which records the losses and returns that on the testing split
+            in nats, and return the epoch whose weights the network has at the end.
+        columns: names of a table's columns.
+        column_of_feature: the column of each input feature, if some (one-hot groups) share one.
+        train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
+        test_display: the same for the testing split.
+        maskable: `maskable(inputs)` gives the rows of a split's inputs to draw from; all by default.
+
+    Raises:
+        ValueError: a split is empty, or inputs and labels do not belong together.
+        TypeError: inputs or labels are no tensors.
+    """
+
+    network: Callable[[], nn.Module]
+    train_inputs: Shaped[Tensor, "train ..."]
+    train_labels: Int[Tensor, " train"]
+    test_inputs: Shaped[Tensor, "test ..."]
+    test_labels: Int[Tensor, " test"]
+    variables: MaskingConfig | Variables | Callable[[Tensor], Variables]
+    class_names: Sequence[str] = ()
+    train: Callable[..., object] | None = None
+    columns: Sequence[str] = ()
+    column_of_feature: Sequence[int] = ()
+    train_display: Sequence[Any] = ()
+    test_display: Sequence[Any] = ()
+    maskable: Callable[[Tensor], Sequence[int] | Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        for split in ("train", "test"):
+            inputs, labels, display = (getattr(self, f"{split}_{what}") for what in ("inputs", "labels", "display"))
+            for what, value in (("inputs", inputs), ("labels", labels)):
+                if not isinstance(value, Tensor):
+                    raise TypeError(
+                        f"{split}_{what} is a {type(value).__name__}; pass a torch.Tensor, such as torch.as_tensor(…)"
+                    )
+            if labels.ndim != 1 or labels.is_floating_point() or len(labels) != len(inputs) or len(inputs) == 0:
+                raise ValueError(
+                    f"{split}_labels is {labels.dtype} of shape {tuple(labels.shape)} for {len(inputs)} inputs; "
+                    "pass one class number (an integer) for each input, and at least one"
+                )
+            if len(display) not in (0, len(inputs)):
+                raise ValueError(f"{split}_display has {len(display)} entries for {len(inputs)} inputs; pass one each")
+
+    def names_of_classes(self) -> list[str]:
+        """Returns the names of the classes, their numbers if none are given."""
+        if self.class_names:
+            return [str(name) for name in self.class_names]
+        return [str(i) for i in range(int(max(self.train_labels.max(), self.test_labels.max())) + 1)]
+
+    def split(self, name: str) -> tuple[Tensor, Tensor, Sequence[Any]]:
+        """Returns inputs, labels and what to display of the split "train" or "test"."""
+        if name == "train":
+            return self.train_inputs, self.train_labels, self.train_display
+        return self.test_inputs, self.test_labels, self.test_display
+
+
+def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) -> Explained:
+    """Returns the samples to explain, drawn once from both splits, with their variables and baseline values.
+
+    The first half comes from the training split, with the labels trained on; fewer where a split has no more.
+
+    Raises:
+        ValueError: the variables do not fit the data, or none of a split's samples can be masked.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = {split: _draw(spec, spec.split(split)[0], samples_per_split, generator) for split in ("train", "test")}
+    inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
+    variables = _variables(spec, inputs)
+    if spec.train_display and spec.test_display:
+        display = [spec.split(split)[2][row] for split in rows for row in rows[split]]
+    else:
+        display = kind_of(variables.kind).display(inputs, variables)
+    return Explained(
+        inputs=inputs,
+        labels=torch.cat([spec.split(split)[1][rows[split]] for split in rows]).long(),
+        split=tuple(split for split in rows for _ in rows[split]),
+        index=torch.tensor([row for split in rows for row in rows[split]]),
+        variables=variables,
+        display=display,
+    )
+
+
+def _draw(spec: Spec, inputs: Tensor, count: int, generator: torch.Generator) -> list[int]:
+    """Returns at most `count` rows of a split, drawn from those for which variables can be made."""
+    every = torch.as_tensor(torch.arange(len(inputs)) if spec.maskable is None else spec.maskable(inputs))
+    rows, refusal = [], ValueError("there is none to draw from")
+    for row in every[torch.randperm(len(every), generator=generator)].tolist():
+        if len(rows) == count:
+            break
+        try:
+            if callable(spec.variables):
+                spec.variables(inputs[row : row + 1])
+            rows.append(row)
+        except ValueError as error:
+            refusal = error
+    if not rows:
+        raise ValueError(f"none of {len(inputs)} samples can be masked: {refusal}") from refusal
+    return rows
+
+
+def _variables(spec: Spec, inputs: Tensor) -> Variables:
+    """Returns the variables of the explained inputs."""
+    if not isinstance(spec.variables, MaskingConfig):
+        return spec.variables(inputs) if callable(spec.variables) else spec.variables
+    if (make := kind_of(spec.variables.kind).variables) is None:
+        raise ValueError(
+            f"a MaskingConfig of kind {spec.variables.kind!r} cannot make the variables of your own data; pass a "
+            "function from the inputs to Variables, such as interdash.masking.variables.text_variables(…), instead"
+        )
+    check_baseline(spec.variables)
+    return make(spec.variables, spec)
+
+
+def masking_config(spec: Spec, explained: Explained, samples_per_split: int, seed: int) -> MaskingConfig:
+    """Returns the masking as it is recorded with the run; baseline "user" where the spec brings its own values."""
+    config, variables = spec.variables, explained.variables
+    if not isinstance(config, MaskingConfig):
+        kind = kind_of(variables.kind)
+        baseline: Any = "user" if kind.variables else kind.baselines[0]  # of a text the mask token
+        config = MaskingConfig(variables.kind, baseline=baseline, seed=seed)
+    n = variables.n_variables
+    return replace(config, n_variables=n, at=variables.at, samples_per_split=samples_per_split)
+
+
+def spec_text(function: Callable[[], Spec]) -> str:
+    """Returns "path/my_run.py:function" for a function of a Python file; "" for one of a notebook or inside another."""
+    file = inspect.getsourcefile(function) if inspect.isfunction(function) else None
+    named = getattr(function, "__qualname__", "").isidentifier()
+    return f"{Path(file).resolve()}:{function.__name__}" if file and named and Path(file).is_file() else ""
+
+
+def split_text(text: str) -> tuple[Path, str]:
+    """Returns the file and the function that "my_run.py:spec" names; the function is `spec` if left out.
+
+    Raises:
+        ValueError: it names no Python file and function.
+        FileNotFoundError: there is no such file.
+    """
+    file, colon, function = text.rpartition(":")
+    if not colon or function.endswith(".py"):
+        file, function = text, DEFAULT_FUNCTION
+    if not file.endswith(".py") or not function.isidentifier():
+        raise ValueError(f"{text!r} names no spec; write it as my_run.py:spec, a Python file and a function in it")
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no spec file {path}; pass its path as in --spec path/my_run.py:{function}")
+    return path, function
+
+
+def file_hash(path: Path) -> str:
+    """Returns the SHA-256 of a file, as hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_spec(text: str) -> Spec:
+    """Returns the spec that "my_run.py:spec" names. Runs that file and that function, with global seeds restored.
+
+    Raises:
+        ValueError: the text names no function of a Python file, the file fails, or it returns something else.
+        FileNotFoundError: there is no such file.
+    """
+    path, function = split_text(text)
+    return _loaded(path, function, file_hash(path))
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, function: str, sha256: str) -> Spec:
+    name = f"interdash_spec_{sha256[:12]}"
+    source = importlib.util.spec_from_file_location(name, path)
+    assert source is not None and source.loader is not None
+    module = importlib.util.module_from_spec(source)
+    sys.modules[name] = module  # dataclasses and pickling look there
+    sys.path.insert(0, str(path.parent))  # as if it were run as a script
+    try:
+        with torch.random.fork_rng(devices=[]):
+            source.loader.exec_module(module)
+            spec = getattr(module, function)()
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise ValueError(
+            f"{path}:{function} failed with {type(error).__name__}: {error}; run it to see where"
+        ) from error
+    finally:  # at the end it shadows nothing, and what the spec's functions import later is still found
+        sys.path.remove(str(path.parent))
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+    if not isinstance(spec, Spec):
+        raise ValueError(f"{path}:{function} returned a {type(spec).__name__}; it must return an interdash.Spec")
+    return spec

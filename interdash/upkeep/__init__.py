@@ -1,0 +1,1 @@
+"""Verification, retention and archives of runs."""

@@ -1,0 +1,296 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from interdash.commands import main as cli
+from interdash.dashboard import server
+from interdash.presets import PRESETS, Preset
+from interdash.runs.parts import part_path
+from interdash.runs.plan import plan
+from interdash.runs.run import Run
+from interdash.runs.state import overview, state
+from tests.conftest import PATIENCE, tiny_config
+
+
+def run_command(*arguments):
+    """Returns the result of a command in this process; an error of the package is raised."""
+    return CliRunner().invoke(cli.commands, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def main(monkeypatch, capsys, *arguments):
+    """Returns exit code and stderr of `main`, which turns errors into one line."""
+    monkeypatch.setattr(sys, "argv", ["interdash", *[str(argument) for argument in arguments]])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code, capsys.readouterr().err
+    return 0, capsys.readouterr().err
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch):
+    monkeypatch.setitem(PRESETS, "digits", Preset(tiny_config(name="digits"), seconds=1))
+
+
+def test_help_is_light():
+    heavy = "{'torch','pandas','duckdb','numpy'} & set(sys.modules)"
+    code = f"import sys; from interdash.commands import main; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_every_command_has_help():
+    for name in cli.commands.commands:
+        shown = run_command(name, "--help")
+        assert shown.exit_code == 0 and "--root" in shown.output, name
+
+
+def test_demo_makes_everything_and_ends_early_the_next_time(tiny_preset, tmp_path):
+    first = run_command("demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert first.exit_code == 0 and "digits is ready" in first.stderr and "12 units" in first.stderr
+    assert first.stderr.startswith("interdash demo: run 'digits'")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "digits").rglob("*.parquet")}
+    second = run_command("demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert second.exit_code == 0 and "to extract: nothing, all units are there" in second.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "digits").rglob("*.parquet")}
+    shown = json.loads(run_command("info", "--json", "--root", tmp_path).output)
+    assert [(row["run"], row["state"], row["problem"]) for row in shown] == [("digits", "ready", None)]
+
+
+def test_train_baseline_extract_step_by_step(tiny_preset, tmp_path):
+    options = ("--root", tmp_path)
+    made = run_command("train", "digits", "--name", "mine", "--epochs", 4, "--label-noise", 0.5, "--seed", 3, *options)
+    run = Run.open(tmp_path, "mine")
+    assert made.exit_code == 0 and (run.config.training.epochs, run.config.data.label_noise) == (4, 0.5)
+    assert run.config.training.seed == 3 and state(run).text.startswith("partial: 0 of 1 baseline networks")
+    assert run_command("train", "mine", *options).exit_code == 0
+    undone = run_command("extract", "mine", "--workers", 0, *options)
+    assert undone.exit_code == 1 and "`interdash baseline mine --count 1` trains them" in undone.stderr
+    assert run_command("baseline", "mine", "--count", 2, *options).exit_code == 0
+    done = run_command("extract", "mine", "--workers", 0, "--json", *options)
+    assert done.exit_code == 0 and json.loads(done.stdout)["computed"] == 6
+    assert state(run).text == "ready"
+
+
+def test_info_json(labelled_run):
+    shown = run_command("info", "tiny", "--json", "--root", labelled_run.path.parent)
+    report = json.loads(shown.output)
+    assert report["state"] == "ready" and report["missing"] == [] and report["problems"] == []
+    assert [row["epoch"] for row in report["epochs"]] == [0, 1, 3]
+    for row in report["epochs"]:
+        assert row["tau"] > 0 and row["train_loss"] > 0 and row["test_loss"] > 0
+        total = sum(row["strengths"]["strength"])
+        assert row["generalization_power"] == pytest.approx(sum(row["strengths"]["generalizable"]) / total)
+        assert all(len(values) == 4 for values in row["strengths"].values())
+    text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
+    assert "state: ready" in text and len(text.splitlines()) == 6
+
+
+def test_info_of_a_run_that_is_not_extracted(trained_run):
+    report = json.loads(run_command("info", "tiny", "--json", "--root", trained_run.path.parent).output)
+    assert report["state"] == "partial" and report["missing"] == [
+        "100 % of the units; `interdash extract tiny` goes on"
+    ]
+    assert [row["strengths"] for row in report["epochs"]] == [None] * 3
+    assert report["epochs"][0]["train_loss"] > 0 and report["epochs"][0]["tau"] is None
+
+
+def test_state_of_a_run_without_labels(ready_run):
+    shutil.rmtree(ready_run.labels_dir)
+    assert state(ready_run).text == "partial: labels of 4 epochs; `interdash extract tiny` makes them"
+    part_path(ready_run, plan(ready_run).units[0]).unlink()
+    assert state(ready_run).text == "partial: 10 % of the units; `interdash extract tiny` goes on"
+
+
+def test_overview_lists_runs_and_broken_folders(ready_run, tmp_path):
+    root = ready_run.path.parent
+    (root / "broken").mkdir()
+    (root / "broken" / "run.json").write_text("{")
+    (root / "bad name").mkdir()
+    found = overview([root, tmp_path / "none"]).set_index("run")
+    assert found.loc["tiny", "text"] == "ready" and found.loc["tiny", "samples"] == 60
+    assert 0 < found.loc["tiny", "peak_generalization_power"] <= 1
+    assert found.loc["tiny", "curves"]["epoch"] == [0, 1, 2, 3]
+    assert "broken" in found.loc["broken", "problem"] and "cannot name a run" in found.loc["bad name", "problem"]
+
+
+def test_load_writes_a_file_that_duckdb_reads(labelled_run, tmp_path):
+    path = tmp_path / "tiny.duckdb"
+    shown = run_command("load", "tiny", "--root", labelled_run.path.parent, "--output", path)
+    assert shown.output.strip() == str(path)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM sample_epochs").fetchall() == [(240,)]
+
+
+def test_export_data(labelled_run, tmp_path):
+    folder = tmp_path / "data"
+    shown = run_command("export-data", "tiny", "--root", labelled_run.path.parent, "--output", folder)
+    assert shown.exit_code == 0 and (folder / "strengths.csv").exists() and (folder / "columns.csv").exists()
+    assert shown.output.splitlines()[-1] == str(folder / "columns.csv")
+
+
+def test_extract_estimate_computes_nothing(fresh_run):
+    root = fresh_run.path.parent
+    shown = run_command("extract", "tiny", "--estimate", "--json", "--root", root)
+    assert json.loads(shown.stdout)["forward_passes"] == 3840
+    assert not list(fresh_run.parts_dir.glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["info", "none"], 1, "no run 'none' in .* make a run with `interdash demo`"),
+        (["info", "../x"], 1, "cannot name a run"),
+        (["info", "a'; DROP"], 1, "cannot name a run"),
+        (["info", "🐟"], 1, "cannot name a run"),
+        (["info", "x" * 300], 1, "300 characters"),
+        (["demo", "--preset", "none"], 2, "there is no preset 'none'; choose one of mnist"),
+        (["extract"], 2, "Missing argument 'RUN'"),
+        (["extract", "none", "--workers", "-1"], 2, "Invalid value for '--workers'"),
+        (["import", "a", "--checkpoints", "*.pt", "--spec", "x.py", "--tag", "odd"], 2, "'odd' is not METRIC=TAG"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(monkeypatch, capsys, tmp_path, arguments, code, message):
+    found, err = main(monkeypatch, capsys, *arguments, *(["--root", tmp_path] if len(arguments) > 1 else []))
+    assert found == code
+    assert re.search(message, err), err
+    assert "Traceback" not in err
+
+
+def test_newer_run_names_the_command(monkeypatch, capsys, ready_run):
+    ready_run.update(format=99)
+    code, err = main(monkeypatch, capsys, "info", "tiny", "--root", ready_run.path.parent)
+    assert code == 1 and "has format 99" in err and "pip install --upgrade interdash" in err
+
+
+def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(server, "APP", tmp_path / "app.py")
+    code, err = main(monkeypatch, capsys, "serve", "--root", tmp_path)
+    assert code == 1 and "app.py, which comes with interdash; install it again" in err
+
+
+def test_a_failed_step_of_the_demo_names_the_remedy(monkeypatch, capsys, tmp_path):
+    def fail(*_):
+        raise OSError(28, "No space left on device", "weights")
+
+    monkeypatch.setattr("interdash.commands.demo.train_network", fail)
+    code, err = main(monkeypatch, capsys, "demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
+    assert code == 1 and "No space left on device" in err
+    assert "step 1 of 3 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err
+
+
+def test_info_lists_and_verify_says_that_there_is_no_run(monkeypatch, capsys, labelled_run, tmp_path):
+    shown = run_command("info", "--root", labelled_run.path.parent)
+    assert shown.exit_code == 0 and re.search(r"^tiny +ready", shown.stdout, re.MULTILINE)
+    assert f"there is no run in {tmp_path}" in run_command("verify", "--root", tmp_path).stderr
+
+
+def test_serve_shows_several_folders(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(cli, "start_server", lambda roots, port: started.append(roots) or sys.exit(0))
+    run_command("serve", "--root", tmp_path / "a", "--root", tmp_path / "b")
+    monkeypatch.setenv("INTERDASH_ROOT", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
+    run_command("serve")
+    assert [[root.name for root in roots] for roots in started] == [["a", "b"], ["c", "d"]]
+
+
+def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
+    started = {}
+
+    class Server:
+        def __init__(self, command, env, cwd):
+            started.update(command=command, env=env)
+
+        def wait(self):
+            return 0
+
+        def terminate(self):
+            started["ended"] = True
+
+    (tmp_path / "app.py").write_text("")
+    monkeypatch.setattr(server, "APP", tmp_path / "app.py")
+    monkeypatch.setattr(server.subprocess, "Popen", Server)
+    shown = run_command("serve", "--root", tmp_path, "--root", tmp_path / "more", "--port", 8765)
+    assert "http://127.0.0.1:8765" in shown.stderr and started["ended"]
+    command = started["command"]
+    assert command[command.index("--server.address") + 1] == "127.0.0.1"
+    assert started["env"]["INTERDASH_ROOT"].split(os.pathsep) == [str(tmp_path.resolve()), str(tmp_path / "more")]
+
+
+@pytest.mark.parametrize("engine", ["processes", "dask"])
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_extraction_ends_cleanly_and_the_rerun_goes_on(fresh_run, sent, code, engine):
+    """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone."""
+    root = fresh_run.path.parent
+    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "2"]
+    command += ["--root", str(root)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + PATIENCE
+    while not list(fresh_run.parts_dir.glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+    _, err = process.communicate(timeout=PATIENCE)
+    if process.returncode != 0:  # else it was faster than the signal
+        assert process.returncode == code and "Traceback" not in err
+        assert sent != signal.SIGINT or "interrupted; what was finished is safe" in err
+    assert not list(fresh_run.parts_dir.glob(".*.draft"))
+    assert run_command("extract", "tiny", "--workers", 0, "--root", root).exit_code == 0
+
+
+SPEC = """
+import torch
+from torch import nn
+
+from interdash import MaskingConfig, Spec
+
+
+def spec():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(60, 5, generator=generator)
+    labels = (inputs[:, 0] * inputs[:, 1] > 0).long()
+
+    def train(network, inputs, labels, seed):
+        optimizer = torch.optim.Adam(network.parameters(), 0.05)
+        for _ in range(30):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(inputs), labels).backward()
+            optimizer.step()
+
+    return Spec(
+        network=lambda: nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)),
+        train_inputs=inputs[:30], train_labels=labels[:30], test_inputs=inputs[30:], test_labels=labels[30:],
+        variables=MaskingConfig("table", n_variables=5), train=train,
+    )
+"""
+
+
+def test_a_users_checkpoints_from_import_to_ready(tmp_path):
+    import torch
+
+    (tmp_path / "my_run.py").write_text(SPEC)
+    spec, options = f"{tmp_path}/my_run.py:spec", ("--root", tmp_path / "runs")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    for epoch in (0, 1, 5):
+        with torch.no_grad():
+            network[0].weight.add_(0.3 * epoch)
+        torch.save(network.state_dict(), tmp_path / f"ckpt_{epoch}.pt")
+    made = run_command(
+        "import", "mine", "--checkpoints", tmp_path / "ckpt_*.pt", "--spec", spec, "--samples", 6, *options
+    )
+    assert made.exit_code == 0 and "next: interdash baseline mine" in made.stderr
+    assert run_command("baseline", "mine", *options).exit_code == 0
+    done = run_command("extract", "mine", "--workers", 0, *options)
+    assert done.exit_code == 0 and "mine is ready" in done.stderr
+    report = json.loads(run_command("info", "mine", "--json", *options).output)
+    assert [row["epoch"] for row in report["epochs"]] == [0, 1, 5]
+    assert all(row["generalization_power"] is not None for row in report["epochs"])

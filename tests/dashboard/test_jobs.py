@@ -1,0 +1,97 @@
+import json
+import time
+
+import pytest
+
+from interdash.dashboard import jobs, listing
+from interdash.runs.run import Run
+from tests.conftest import PATIENCE
+
+
+def wait(root, job, states=("done", "failed", "cancelled", "lost")):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        job = jobs.open_job(root, job.id)
+        if job.state in states:
+            return job
+        time.sleep(0.05)
+    raise AssertionError(f"still {job.state}: {jobs.log(job)}")
+
+
+def test_job_runs_its_commands_in_turn(tmp_path):
+    job = jobs.start(tmp_path, "two looks", "a", [["info"], ["info", "--json"]])
+    assert job.is_running and jobs.jobs(tmp_path) == [job]
+    job = wait(tmp_path, job)
+    assert job.state == "done"
+    said = jobs.log(job)
+    assert "$ interdash info --json" in said and "there are no runs in" in said and said.endswith("[]")
+
+
+def test_failure_stops_the_rest(tmp_path):
+    job = wait(tmp_path, jobs.start(tmp_path, "nothing there", "a", [["extract", "a"], ["info"]]))
+    assert job.state == "failed"
+    assert "no run 'a'" in jobs.progress(job).last and "$ interdash info" not in jobs.log(job)
+
+
+def test_only_one_job_a_run(tmp_path):
+    first = jobs.start(tmp_path, "one", "a", [["info"]])
+    with pytest.raises(ValueError, match=r"a job of run 'a' is at work \(one\); wait for it, or cancel it"):
+        jobs.start(tmp_path, "two", "a", [["info"]])
+    wait(tmp_path, first)
+
+
+@pytest.mark.parametrize("name", ["../x", "-rf", "a b", "a;b", ""])
+def test_unsafe_names_start_nothing(tmp_path, name):
+    for make in (listing.extraction, lambda name: listing.baselines(name, 1)):
+        with pytest.raises(ValueError, match="cannot name a run"):
+            make(name)
+    with pytest.raises(ValueError, match="cannot name a run"):
+        jobs.start(tmp_path, "x", name, [["info"]])
+    with pytest.raises(ValueError, match="there is no job"):
+        jobs.open_job(tmp_path, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_command(tmp_path):
+    with pytest.raises(ValueError, match="a job needs a command"):
+        jobs.start(tmp_path, "x", "a", [])
+
+
+def test_cancel_and_go_on(fresh_run):
+    root = fresh_run.path.parent
+    job = jobs.start(root, "extraction of tiny", "tiny", listing.extraction("tiny"))
+    cancelled = jobs.cancel(root, job.id)
+    assert cancelled.state == "cancelled" and not cancelled.is_running
+    assert jobs.cancel(root, job.id) == cancelled  # once is enough
+    resumed = wait(root, jobs.again(root, job.id))
+    assert resumed.state == "done" and resumed.commands == job.commands
+    assert "tiny is ready" in jobs.log(resumed)
+    assert jobs.progress(resumed).share == 1 and jobs.progress(resumed).what == "extracting"
+    assert [found.id for found in jobs.jobs(root)] == sorted((resumed.id, job.id), reverse=True)
+    assert Run(fresh_run.path).labels_dir.exists()
+
+
+def test_a_killed_job_is_lost(tmp_path):
+    folder = tmp_path / ".jobs" / "20260101-000000-abcdef"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"title": "old", "run": "a", "commands": [["info"]]}))
+    (folder / "process.json").write_text(json.dumps({"pid": 1, "started": 0.0}))  # the id belongs to another one now
+    (folder / "log").write_text("extracting:  37%|###7  | 37/100 [00:10<00:17, 3.6 sample/s]\r")
+    (job,) = jobs.jobs(tmp_path)
+    assert job.state == "lost"
+    found = jobs.progress(job)
+    assert (found.what, found.share, found.remaining) == ("extracting", 0.37, "00:17")
+    with open(folder / "log", "a") as log:
+        log.write("\n$ interdash info\n")
+    assert jobs.progress(job).what == ""  # a bar of the command before does not count
+
+
+def test_whole_run():
+    commands = listing.whole_run("digits", "mine", epochs=3, label_noise=0.5, seed=1)
+    assert [command[0] for command in commands] == ["train", "baseline", "extract"]
+    with pytest.raises(ValueError, match="there is no preset 'nope'; choose one of mnist"):
+        listing.whole_run("nope", "mine", epochs=3, label_noise=0.5, seed=1)
+    with pytest.raises(ValueError, match=r"epochs 0, label noise 0\.5 or seed 1 is out of range"):
+        listing.whole_run("digits", "mine", epochs=0, label_noise=0.5, seed=1)
+    with pytest.raises(ValueError, match="0 baselines are out of range; choose 1 to 20"):
+        listing.baselines("mine", 0)

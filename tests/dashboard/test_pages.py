@@ -1,0 +1,282 @@
+"""Every page, alone and through app.py, on a ready run, an empty folder, a partial and a damaged run."""
+
+import json
+import re
+import shutil
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from interdash.dashboard import data, help
+from interdash.dashboard import page as ui
+from tests.conftest import PATIENCE
+
+PAGES = sorted(ui.pages())
+NEED_LABELS = ("dynamics", "sample", "removal", "figures")
+HOSTILE = (
+    {"run": "'; DROP TABLE runs; --", "epoch": "1 OR 1=1"},
+    {"run": "<script>alert(1)</script>", "label": "<img src=x onerror=alert(1)>"},
+    {"run": "../../etc/passwd", "job": "../../etc/passwd"},
+    {"run": "tiny", "epoch": "9" * 400, "sample": "-1", "split": "neither", "type": "xor", "epochs": "77"},
+    {"run": "x\n\n![x](https://example.org/a.png)", "epochs": "\r\r![x](https://example.org/a.png)"},
+    {"run": "tiny", "epoch": "", "sample": "1e999", "sort": "); --", "q": "%" * 200},
+)
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches():
+    yield
+    if data._shared.__wrapped__ is not None:
+        st.cache_data.clear()
+        if (ahead := data._shared().ahead) is not None:
+            ahead.join()
+        data._shared().store.close()
+        st.cache_resource.clear()
+
+
+def words(page):
+    return " ".join(str(box.value) for kind in (page.info, page.warning, page.error) for box in kind)
+
+
+@pytest.mark.parametrize("through_app", [False, True])
+@pytest.mark.parametrize("stem", PAGES)
+def test_ready(visit, labelled_run, stem, through_app):
+    page = visit(stem, labelled_run.path.parent, through_app=through_app)
+    assert not page.exception and not page.error
+    assert page.title[0].value == ui.PAGES[stem][0]
+    page.run()
+    assert not page.exception
+
+
+@pytest.mark.parametrize("through_app", [False, True])
+@pytest.mark.parametrize("stem", PAGES)
+def test_empty(visit, tmp_path, stem, through_app):
+    page = visit(stem, tmp_path / "nothing", through_app=through_app)
+    assert not page.exception and not page.error
+    if stem != "help":  # which needs no run
+        assert "interdash demo" in words(page)
+
+
+def nothing_extracted(run):
+    return "No epoch of tiny has interactions yet: it is partial"
+
+
+def some_epochs_labelled(run):
+    shutil.rmtree(next(run.labels_dir.glob("target-00001-*")))
+    run.update(summary=None)
+    return "tiny is partial: labels of 1 epochs; `interdash extract tiny` makes them."
+
+
+def recording(run):
+    (run.path / "metrics.jsonl").unlink()
+    run.update(networks={})
+    return "No epoch of tiny has interactions yet: it is recording"
+
+
+@pytest.mark.parametrize("through_app", [False, True])
+@pytest.mark.parametrize("stem", PAGES)
+@pytest.mark.parametrize(
+    "fixture, spoil",
+    [("fresh_run", nothing_extracted), ("ready_run", some_epochs_labelled), ("fresh_run", recording)],
+)
+def test_partial(visit, request, fixture, spoil, stem, through_app):
+    run = request.getfixturevalue(fixture)
+    says = spoil(run)
+    page = visit(stem, run.path.parent, through_app=through_app)
+    assert not page.exception and not page.error
+    if stem in NEED_LABELS:
+        assert says in words(page)
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_damaged_list_of_samples(visit, ready_run, stem):
+    for path in next(ready_run.labels_dir.glob("samples-*")).iterdir():
+        path.write_bytes(b"nothing of the sort")
+    page = visit(stem, ready_run.path.parent, run="tiny")
+    assert not page.exception and not page.error
+    if stem in NEED_LABELS:
+        assert "damaged" in words(page)
+        assert ("`interdash extract tiny` makes it again" in words(page)) == (stem != "dynamics")
+
+
+def test_an_open_page_says_that_there_are_newer_data(visit, monkeypatch, ready_run):
+    page = visit("dynamics", ready_run.path.parent)
+    assert "newer data" not in words(page)
+    stale = data.data_version(ready_run)
+    monkeypatch.setattr(ui, "load", lambda run: (data.load(run)[0], stale))
+    ready_run.update(notes="meanwhile")
+    page.run()
+    assert "tiny has newer data than this page shows" in words(page)
+
+
+def test_what_nobody_foresaw_is_said_in_words(visit, monkeypatch, labelled_run, caplog):
+    monkeypatch.setattr("interdash.queries.dynamics.epochs", lambda *_, **__: {}["nothing"])
+    page = visit("dynamics", labelled_run.path.parent)
+    assert not page.exception
+    assert "has failed in a way that nobody foresaw (KeyError)" in words(page)
+    assert "nothing" in str(caplog.records[-1].exc_info)
+    caplog.clear()
+
+
+@pytest.mark.parametrize("stem", PAGES)
+def test_damaged(visit, ready_run, stem):
+    folder = next(ready_run.labels_dir.glob("target-*"))
+    for path in folder.iterdir():
+        path.write_bytes(b"nothing of the sort")
+    page = visit(stem, ready_run.path.parent, run="tiny")
+    assert not page.exception
+    (ready_run.path / "run.json").write_text("{")
+    page = visit(stem, ready_run.path.parent, run="tiny")
+    assert not page.exception
+
+
+@pytest.mark.parametrize("query", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("stem", PAGES)
+def test_hostile_links(visit, labelled_run, stem, query):
+    before = {path: path.read_bytes() for path in labelled_run.path.rglob("*") if path.is_file()}
+    page = visit(stem, labelled_run.path.parent, **query)
+    assert not page.exception
+    if query["run"] != "tiny" and stem not in ("compare", "help"):  # which has runs of its own, and none
+        assert "there" in words(page) or "not in this list" in words(page)
+    shown = json.dumps([str(element.value) for element in page.markdown])
+    assert "<script" not in shown and "onerror" not in shown and "![x](" not in shown
+    assert "![x](" not in re.sub("`[^`]*`", "", words(page)) and "\n" not in words(page)
+    assert before == {path: path.read_bytes() for path in labelled_run.path.rglob("*") if path.is_file()}
+
+
+def test_dynamics_pins_and_filters(visit, labelled_run):
+    page = visit("dynamics", labelled_run.path.parent, epoch="1", split="training", type="apart")
+    assert page.get("plotly_chart")[0].proto.alt.startswith("Losses, strength of")
+    traces = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    assert [trace["name"] for trace in traces if trace.get("name", "").startswith("H")] == ["H, AND", "H, OR"]
+    page.select_slider(key="epoch").set_value(0).run()
+    page.segmented_control(key="axis").set_value("linear").run()
+    assert not page.exception
+    frames = json.loads(page.get("plotly_chart")[1].proto.spec)["frames"]
+    assert [frame["name"] for frame in frames] == ["0", "1", "3"]
+
+
+def test_dynamics_moves_a_boundary(visit, ready_run):
+    page = visit("dynamics", ready_run.path.parent, run="tiny")
+    page.selectbox(key="boundary-epoch").set_value(1)
+    next(button for button in page.button if button.label == "Set").click().run()
+    assert not page.exception
+    assert ready_run.manifest["moved_boundaries"] == {"1|2": 1.0}
+    said = " ".join(text.value for text in page.markdown)
+    assert "set by hand" in said and "**Phase 1, epochs 0–1:** generalizable strength" in said
+
+
+def test_the_address_keeps_what_has_a_moving_default(visit, labelled_run):
+    page = visit("dynamics", labelled_run.path.parent, view="Six epochs")
+    assert (page.query_params["epoch"], page.query_params["epochs"]) == ("3", ["0", "1", "3"])
+    page.multiselect(key="epochs").set_value([3, 1]).run()
+    assert page.query_params["epochs"] == ["1", "3"]
+    page.multiselect(key="epochs").set_value([]).run()
+    assert page.multiselect(key="epochs").value == [0, 1, 3]  # the automatic ones again
+
+
+@pytest.mark.parametrize("view", ["Orders at one epoch", "Six epochs", "Order × epoch"])
+def test_sections_of_dynamics(visit, labelled_run, view):
+    page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
+    assert not page.exception and not page.error and not page.warning
+    assert len(page.get("plotly_chart")) == (3 if view == "Order × epoch" else 2)
+
+
+def test_another_run_without_the_pinned_epoch(visit, labelled_run, ready_run):
+    shutil.copytree(ready_run.path, ready_run.path.with_name("twin"))
+    shutil.rmtree(next((ready_run.path.with_name("twin") / "labels").glob("target-00001-*")))
+    page = visit("dynamics", ready_run.path.parent, run="tiny", epoch="1")
+    page.selectbox(key="chosen_run").select("twin").run()
+    assert not any("The link asks" in box.value for box in page.warning)
+    assert page.query_params["epoch"] == "3"
+
+
+def test_runs_keeps_tags_and_notes(visit, ready_run):
+    page = visit("runs", ready_run.path.parent, run="tiny")
+    page.text_input(key="tags-tiny").set_value("paper, noise")
+    page.text_area(key="notes-tiny").set_value("<b>mine</b>")
+    next(button for button in page.button if button.label == "Keep").click().run()
+    assert not page.exception
+    assert ready_run.manifest["tags"] == ["paper", "noise"] and ready_run.manifest["notes"] == "<b>mine</b>"
+
+
+def test_runs_starts_a_job(visit, monkeypatch, labelled_run, tmp_path):
+    asked = []
+
+    def start(*arguments):
+        asked.append(arguments)
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("interdash.dashboard.jobs.start", start)
+    page = visit("runs", labelled_run.path.parent)
+    assert not asked  # nothing starts by itself
+    page.text_input(key="new-name").set_value("../x")
+    next(button for button in page.button if button.label == "Start").click().run()
+    assert "cannot name a run" in words(page) and not asked
+    page.text_input(key="new-name").set_value("mine")
+    next(button for button in page.button if button.label == "Start").click().run()
+    ((root, title, run, commands),) = asked
+    assert (root, run) == (labelled_run.path.parent, "mine") and "mine" in title
+    assert commands[0][:4] == ["train", "mnist", "--name", "mine"]
+
+
+def test_two_roots(visit, labelled_run, ready_run):
+    page = visit("dynamics", labelled_run.path.parent, ready_run.path.parent)
+    assert data.run_names() == {"tiny": labelled_run.path}
+    assert data.open_run("tiny").path == labelled_run.path
+    with pytest.raises(ValueError, match="there is no run 'other'; choose one of tiny"):
+        data.open_run("other")
+    (said,) = [box.value for box in page.warning]
+    assert said.startswith("2 folders hold a run tiny. This is ") and "rename that folder" in said
+    assert said.index(str(labelled_run.path)) < said.index(str(ready_run.path))
+
+
+def test_one_card_of_two_runs_of_one_name(visit, labelled_run, ready_run):
+    ready_run.update(notes="the second one")
+    for first, second, notes in ((labelled_run, ready_run, ""), (ready_run, labelled_run, "the second one")):
+        page = visit("runs", first.path.parent, second.path.parent, run="tiny")
+        assert not page.exception and [area.value for area in page.text_area] == [notes]
+
+
+def test_a_job_of_any_folder_is_found(visit, labelled_run, ready_run):
+    name = "20260101-000000-abcdef"
+    folder = ready_run.path.parent / ".jobs" / name
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"title": "![x](u)", "run": "tiny", "commands": [["info"]]}))
+    (folder / "log").write_text("3 units, 60 samples, about 1 MB and 2 s")
+    (folder / "exit").write_text("0")
+    page = visit("runs", labelled_run.path.parent, ready_run.path.parent, job=name)
+    assert "a job that is not there" not in words(page)
+    assert any(r"\!\[x\]\(u\)" in text.value for text in page.markdown)
+    assert any("about 1 MB and 2 s" in text.value for text in page.text)  # an estimate is shown, not only logged
+    page.query_params["job"] = "20260101-000000-000000"
+    page.run()
+    assert words(page).count("a job that is not there") == 1
+
+
+def test_login_where_one_is_set_up(monkeypatch, labelled_run):
+    monkeypatch.setenv("INTERDASH_ROOT", str(labelled_run.path.parent))
+    page = AppTest.from_file(ui.FOLDER / "dynamics.py", default_timeout=PATIENCE)
+    page.user = {"is_logged_in": False}
+    page.run()
+    assert [button.label for button in page.button] == ["Log in"] and not page.get("plotly_chart")
+    page.user = {"is_logged_in": True, "email": "a@example.org"}
+    page.run()
+    assert "Log out" in [button.label for button in page.button] and page.get("plotly_chart")
+
+
+def test_runs_loads_what_will_be_opened_next(visit, labelled_run):
+    page = visit("runs", labelled_run.path.parent)
+    shared = data._shared()
+    shared.ahead.join()
+    assert not page.exception and str(labelled_run.path) in shared.versions
+    assert shared.store.fetch("SELECT DISTINCT run FROM strengths") == [("tiny",)]
+
+
+def test_help_shows_every_text(visit, tmp_path):
+    for name in help.TEXTS:
+        page = visit("help", tmp_path, text=name)
+        assert not page.exception and page.header[0].value == help.title(name)
+        shown = " ".join(text.value for text in page.markdown)
+        assert all(content.strip() in shown for alt, content in help.pieces(name) if not alt)

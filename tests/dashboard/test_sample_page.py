@@ -1,0 +1,236 @@
+"""The page Sample, its figures and its list."""
+
+import json
+import re
+import shutil
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from interdash.figures import inputs
+from interdash.figures import sample as charts
+from interdash.queries import drilldown
+from interdash.queries import sample as queries_sample
+
+
+@pytest.fixture(scope="module")
+def answers(small_store):
+    """What the figures of the page draw, from the tiny run."""
+    return {
+        "input_image": inputs.drawable(queries_sample.sample(small_store, "tiny", 0)),
+        "interactions": drilldown.numbered(queries_sample.interactions(small_store, "tiny", 3, 0, limit=20)),
+    }
+
+
+SECTIONS = ["Waterfall", "All strengths", "Faithfulness", "Life"]
+
+
+def test_a_chosen_interaction_is_framed(answers):
+    rows = answers["interactions"]
+    name = f"{rows['type'].iloc[0]}-{rows['subset'].iloc[0]}"
+    drawn = charts.interactions(rows, chosen=name)
+    framed = [
+        key
+        for bars in drawn.data
+        if bars.type == "bar"
+        for key, width in zip(bars.customdata, bars.marker.line.width, strict=True)
+        if width
+    ]
+    assert framed == [name]
+    lit = inputs.input_image(answers["input_image"], chosen=rows["members"].iloc[0])
+    assert len(lit.data) == len(inputs.input_image(answers["input_image"]).data) + 1  # the dark sheet over all else
+    assert sum(trace.type == "scatter" and trace.line.color == inputs.CHOSEN for trace in lit.data) == len(
+        rows["members"].iloc[0]
+    )
+
+
+def test_a_baseline_effect_far_outside_is_at_the_edge():
+    row = {"type": "and", "subset": 1, "names": "{a}", "effect": 0.001, "baseline_effect": 5.0, "generalizes": False}
+    drawn = charts.interactions(pd.DataFrame([row]))
+    baseline = drawn.data[-1]
+    assert baseline.marker.symbol == ("triangle-right",)
+    assert baseline.x[0] == pytest.approx(0.0012)
+    assert baseline.hovertext == ("in the baseline +5.000 nats",)
+
+
+def test_outline_of_a_pixel():
+    x, y = inputs._outline(pd.DataFrame([[False, True]]).to_numpy())
+    edges = {frozenset(zip(x[i : i + 2], y[i : i + 2], strict=True)) for i in range(0, len(x), 3)}
+    corners = [(0.5, -0.5), (1.5, -0.5), (1.5, 0.5), (0.5, 0.5)]
+    assert edges == {frozenset((corners[i], corners[(i + 1) % 4])) for i in range(4)}
+
+
+def row(names, display, assignment):
+    return pd.DataFrame([{"names": names, "display": json.dumps(display), "assignment": assignment}])
+
+
+def test_words_are_outlined_numbered_and_escaped():
+    sample = row(["<b>good</b>", "film"], ["a", "<b>good</b>", "film", "a"], [-1, 0, 1, -1])
+    html = inputs.input_html(sample, [1])
+    assert "&lt;b&gt;good&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert html.count(inputs.OUTLINE) == 2
+    assert html.count(inputs.CHOSEN) == 1
+    assert html.index("good") < html.index("film")
+
+
+def test_words_that_are_not_tokens():
+    """Subwords move the places: words that come once are found by name, others are shown without their sentence."""
+    once = inputs.input_html(row(["film"], ["un", "good", "film"], [-1, -1, -1, 0]))
+    assert once.count(inputs.OUTLINE) == 1
+    assert "good" in once
+    twice = inputs.input_html(row(["film"], ["film", "film"], [-1, -1, -1, 0]))
+    assert twice.count("film") == 1
+
+
+def test_columns_of_a_table():
+    html = inputs.input_html(row(["age", "sex"], {"age": 47, "sex": "<i>", "id": 3}, [0, 1]), [0])
+    assert html.count(inputs.OUTLINE) == 2
+    assert html.count(inputs.CHOSEN) == 1
+    assert "&lt;i&gt;" in html
+    assert inputs.summary_text('{"age": 47, "sex": "f"}') == "age: 47 · sex: f"
+    assert inputs.summary_text('["a", "b"]') == "a b"
+    assert inputs.summary_text(None) == ""
+    assert len(inputs.summary_text(json.dumps(["word"] * 100))) == 90
+
+
+def test_list_of_texts(small_store):
+    rows = inputs.list_of_texts(
+        queries_sample.samples(small_store, "tiny", 3, range(60)).assign(display='["good", "film"]', gap=0.02)
+    )
+    assert rows["input"].unique().tolist() == ["good film"]
+    assert rows["gap (%)"].unique().tolist() == [2.0]
+
+
+@pytest.fixture
+def page(visit, labelled_run):
+    """Returns a function that runs the page with query parameters."""
+    return partial(visit, "sample", labelled_run.path.parent)
+
+
+def test_page(page):
+    test = page(run="tiny")
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    sections = [page(run="tiny", view=view) for view in SECTIONS]
+    assert not any(section.exception or section.warning for section in sections)
+    drawn = {chart.key for shown in sections for chart in shown.get("plotly_chart")}
+    assert len(drawn) == 1 + len(charts.CHARTS)  # and the input
+    assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
+    assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
+
+
+def test_deep_link(page):
+    test = page(run="tiny", epoch="1", sample="7", interaction="or-3")
+    assert not test.warning
+    assert test.subheader[0].value == "Sample 7 at epoch 1"
+    assert any(text.value == "##### OR \\{0, 1\\}" for text in test.markdown)
+
+
+def test_next_and_previous(page):
+    test = page(run="tiny", sample="1")
+    test.button(key="Next").click().run()
+    assert test.query_params["sample"] == "2"
+    test.button(key="Previous").click().run().button(key="Previous").click().run()
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert test.button(key="Previous").disabled
+
+
+def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
+    monkeypatch.setattr("interdash.dashboard.listing.SAMPLES_ON_A_PAGE", 20)
+    test = page(run="tiny", sample="39")
+    assert any("Page 2 of 3: 20 of 60 samples." in text.value for text in test.caption)  # the page of the sample
+    test.button(key="Next").click().run()
+    assert test.subheader[0].value == "Sample 40 at epoch 3"
+    assert any("Page 3 of 3" in text.value for text in test.caption)
+    test.number_input(key="page").set_value(1).run()
+    assert test.query_params["page"] == "1" and test.subheader[0].value == "Sample 40 at epoch 3"
+    assert any("Page 1 of 3" in text.value for text in test.caption)
+    test.button(key="Previous").click().run()
+    assert test.subheader[0].value == "Sample 39 at epoch 3" and "page" not in test.query_params
+    left_out = page(run="tiny", sample="39", split="training")
+    left_out.button(key="Next").click().run()
+    assert left_out.subheader[0].value == "Sample 0 at epoch 3"
+
+
+def test_many_missing_parts_are_one_warning_each(visit, labelled_run, tmp_path):
+    shutil.copytree(labelled_run.path, tmp_path / "tiny")
+    for part in (tmp_path / "tiny" / "parts").glob("*.parquet"):
+        part.unlink()
+    test = visit("sample", tmp_path, run="tiny", interaction="or-3")
+    said = [warning.value for warning in test.warning]
+    assert not test.exception and sum("there is no" in text for text in said) == 2  # of this epoch, of all
+    assert any("such problems in all)" in text for text in said)
+
+
+@pytest.mark.parametrize("view", SECTIONS)
+def test_sections(page, view):
+    test = page(run="tiny", view=view)
+    assert not test.exception and not test.warning
+    assert len(test.get("plotly_chart")) == 4  # input, interactions, life of the chosen one, and the section's
+
+
+def test_pin(page):
+    test = page(run="tiny", sample="1")
+    test.button(key="pin-it").click().run()
+    assert test.query_params["pin"] == "1-3"
+    assert [heading.value for heading in test.subheader] == ["Sample 1 at epoch 3"] * 2
+    both = page(run="tiny", sample="1", pin="4-0")
+    assert not both.exception
+    assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
+    both.button(key="unpin").click().run()
+    assert "pin" not in both.query_params
+
+
+def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):
+    for name in ("tiny", "twin"):
+        shutil.copytree(labelled_run.path, tmp_path / name)
+    test = page(run="tiny", sample="7", interaction="or-3", pin="4-0")
+    monkeypatch.setenv("INTERDASH_ROOT", str(tmp_path))
+    test.run()
+    test.selectbox(key="chosen_run").select("twin").run()
+    assert [heading.value for heading in test.subheader] == ["Sample 0 at epoch 3"]
+    assert not {"sample", "interaction", "pin"} & test.query_params.keys()
+
+
+def test_filters(page, small_store):
+    test = page(run="tiny", split="testing", answer="wrong", sort="highest loss")
+    assert not test.warning
+    numbers = queries_sample.sample_numbers(small_store, "tiny", 3, split="test", correct=False, sort="loss")
+    assert test.subheader[0].value == f"Sample {numbers[0]} at epoch 3"
+    assert "There is no page 9 of this list" in page(run="tiny", page="9").info[0].value
+    nothing = page(run="tiny", loss="999")
+    assert not nothing.exception
+    assert any("No image fits" in text.value for text in nothing.caption)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sample", "60", "sample `60`, which is not there"),
+        ("sample", "1; DROP TABLE samples", "sample `1; DROP TABLE samples`, which is not there"),
+        ("sample", "9" * 500, r"\(500 characters\)"),
+        ("interaction", "<script>alert(1)</script>", "one is written as and-37"),
+        ("interaction", "and-99999999", "there are 1 to 15"),
+        ("pin", "../../etc/passwd", "the pinned sample"),
+        ("pin", "1-77", "the pinned epoch `77`"),
+        ("loss", "much", "loss `much`; it is a number from 0 to 1000"),
+    ],
+)
+def test_hostile_link(page, key, value, message):
+    test = page(run="tiny", **{key: value})
+    assert not test.exception
+    assert re.search(message, test.warning[0].value)
+    assert test.subheader[0].value == "Sample 0 at epoch 3"
+
+
+def test_damaged_part(ready_run, visit):
+    for part in ready_run.parts_dir.glob("*.parquet"):
+        part.write_bytes(part.read_bytes()[:200])
+    test = visit("sample", ready_run.path.parent)
+    assert not test.exception
+    assert any("damaged" in text.value for text in test.warning)
+    assert test.subheader[0].value == "Sample 0 at epoch 3"

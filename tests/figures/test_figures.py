@@ -1,0 +1,107 @@
+"""How figures look and what they say in words; what all of them have in common is in test_charts."""
+
+import json
+import re
+
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
+import pytest
+
+from interdash.figures import catalogue, dynamics, sheet, theme
+from interdash.figures.choice import Choice
+from interdash.formulas import spindle
+from interdash.paper import chromium
+from interdash.queries import dynamics as queries
+from interdash.queries.asking import Ask
+
+
+@pytest.fixture
+def ask(small_store, labelled_run):
+    return Ask(labelled_run, small_store)
+
+
+def test_themed_is_light_and_dark():
+    light, dark = (theme.themed(go.Figure(), dark=dark).layout.template.layout for dark in (False, True))
+    assert light.paper_bgcolor == "#FFFFFF" and dark.paper_bgcolor == "#0E1117"
+    assert light.colorway != dark.colorway
+
+
+def test_phases_are_bands_and_words():
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "train_loss": 1.0, "test_loss": 1.0, "gap": 0.0})
+    phases = pd.DataFrame(
+        {"boundary": ["1|2", "2|3"], "epoch": [4.0, None], "reason": ["epoch 4", "no third phase found"]}
+    )
+    strength = pd.DataFrame(columns=["type", "epoch"])
+    drawn = dynamics.dynamics(epochs, strength, phases, log=False)
+    assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(0, 4.0), (4.0, 8)]
+    assert [text.text for text in drawn.layout.annotations] == ["phase 1", "phase 2–3"]
+    assert "Phases 2|3: no third phase found." in dynamics.phase_text(phases)
+    assert "looked for" in dynamics.phase_text(phases.iloc[:0])
+
+
+@pytest.mark.parametrize(
+    "power, title",
+    [
+        ([0.1, 0.62, 0.28], "H peaks at epoch 4, at 62%, and ends at 28%"),
+        ([0.1, 0.2, 0.3], "H is highest at the last epoch, 8: 30%"),
+        ([None, None, 0.3], "Losses, strengths and H"),
+    ],
+)
+def test_finding(power, title):
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power})
+    assert dynamics.finding_text(epochs) == title
+
+
+def test_spindle():
+    assert spindle.spindle(10).argmax() == 5 and spindle.spindle(10).sum() == pytest.approx(1)
+
+
+def test_expected_orders(small_store):
+    expected = queries.expected_orders(small_store, "tiny", normalised=True)
+    assert expected["size"].tolist() == [1, 2, 3, 4]
+    assert expected["positive"].sum() - expected["negative"].sum() == pytest.approx(4)
+    assert queries.expected_orders(small_store, "unknown").empty
+
+
+def test_dynamics_marks_the_gap_and_the_noise_floor(ask):
+    rows = list(catalogue.chart("dynamics").rows(ask, Choice(types=("and", "or"))).values())[:3]
+    floor = pd.DataFrame({"epoch": [1, 1, 3], "power": [0.5, 0.5, 0.4], "other_power": [0.3, 0.6, 0.4]})
+    drawn = dynamics.dynamics(*rows, floor, gap_start=1, log=False)
+    bars = next(trace for trace in drawn.data if "noise floor" in (trace.name or ""))
+    assert list(bars.x) == [1, 1, None, 3, 3, None] and list(bars.y) == [0.3, 0.6, None, 0.4, 0.4, None]
+    line = drawn.layout.shapes[0]
+    assert (line.x0, line.x1, line.yref) == (1, 1, "y domain")
+    assert any("published two-phase" in note.text for note in drawn.layout.annotations)
+    plain = dynamics.dynamics(*rows, log=False)
+    assert not any("noise floor" in (trace.name or "") for trace in plain.data)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["dynamics", "order_strength", "order_strength_row", "order_map"])
+def test_drawn_once_looks_as_with_a_template(name, ask):
+    (drawing, *_) = catalogue.each(ask, name, Choice(types=("and", "or")))
+    drawn = theme.themed(drawing.figure(), dark=True).update_layout(width=700)
+    for number, trace in enumerate(drawn.data):
+        trace.uid = f"trace-{number}"
+    before = drawn.to_json()
+    once = theme.once(drawn, selectable=False).to_dict()
+    text = plotly.io.to_json(once, validate=False, remove_uids=False)
+    assert "template" not in once["layout"] and "bdata" not in text and drawn.to_json() == before
+    as_sent = go.Figure(json.loads(text), _validate=False).update_layout(template=None)
+    svgs = [chromium.render(made, "svg").decode() for made in (drawn, as_sent)]
+    with_template, without = (svg.replace(re.findall('id="defs-(.*?)"', svg)[0], "") for svg in svgs)
+    assert in_order(with_template) == in_order(without)
+
+
+def in_order(svg):
+    """The tags of an SVG with their attributes sorted: Plotly sets them in the order in which texts were measured."""
+    return [sorted(re.findall(r'[\w:-]+="[^"]*"|[^\s"]+', tag)) for tag in re.split("(?=<)", svg)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_theme_of_an_unchecked_figure(dark, monkeypatch):
+    monkeypatch.setattr(sheet, "CHECKED", False)
+    for drawn in (sheet.Sheet().figure(), theme.nothing("Nothing.", "x", "y")):
+        layout = json.loads(theme.themed(drawn, dark=dark).to_json())["layout"]
+        assert layout["template"]["layout"]["paper_bgcolor"] == ("#0E1117" if dark else "#FFFFFF")

@@ -1,0 +1,103 @@
+"""Several charts as one figure: one legend, plot areas aligned, axes of one title and scale alike."""
+
+import re
+
+import pytest
+
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice
+from interdash.paper import bundle, chromium, venues
+from interdash.queries.asking import Ask
+
+SPEC = "order_strength_row/dynamics,interactions"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_browser_left():
+    yield
+    chromium.close()
+
+
+def composed(store, run, spec, venue="neurips", **looks):
+    drawing = catalogue.drawing(Ask(run, store), spec, Choice(sample=1))
+    return bundle.printed(drawing, venues.venue(venue, **looks))
+
+
+def plots(figure):
+    """Returns left, right, bottom and top of each part's plot area, by number of the part."""
+    found = {}
+    for letter in "xy":
+        for key, axis in figure.layout.to_plotly_json().items():
+            if re.fullmatch(f"{letter}axis[0-9]+", key):
+                low, high = found.setdefault((int(key[5:]) // 100, letter), (1.0, 0.0))
+                found[int(key[5:]) // 100, letter] = min(low, axis["domain"][0]), max(high, axis["domain"][1])
+    return found
+
+
+def test_panels_have_letters_one_legend_and_aligned_plots(small_store, labelled_run):
+    made = composed(small_store, labelled_run, SPEC)
+    assert made.layout.width == 528
+    letters = [note.text for note in made.layout.annotations if re.fullmatch(r"<b>\([a-z]\)</b>", note.text)]
+    assert letters == ["<b>(a)</b>", "<b>(b)</b>", "<b>(c)</b>"]
+    names = [trace.name for trace in made.data if trace.showlegend]
+    assert len(names) == len(set(names)) and {"generalizable", "non-generalizable", "testing loss", "gap"} <= set(names)
+    place = plots(made)
+    assert place[2, "y"] == pytest.approx(place[3, "y"])
+    assert place[1, "y"][0] > place[2, "y"][1]  # above
+    assert place[2, "x"][1] < place[3, "x"][0]  # beside
+    assert all(0 <= low < high <= 1 for low, high in place.values())
+
+
+def test_panels_below_each_other_share_edges_and_the_range_of_epochs(small_store, labelled_run):
+    made = composed(small_store, labelled_run, "dynamics/interaction_life", "icml-column")
+    place = plots(made)
+    assert place[1, "x"] == pytest.approx(place[2, "x"])
+    assert made.layout.xaxis201.matches == "x103"  # the last axis of the dynamics, to which its others are matched
+
+
+def test_panels_too_narrow_for_two_stand_below_each_other(small_store, labelled_run):
+    place = plots(composed(small_store, labelled_run, "rebuilt,sorted_strengths", "acl-column"))
+    assert place[1, "y"][0] > place[2, "y"][1] and place[1, "x"] == pytest.approx(place[2, "x"])
+
+
+def test_what_lies_on_an_axis_of_a_panel_stays_on_it(small_store, labelled_run):
+    made = composed(small_store, labelled_run, "dynamics,input_image")
+    numbers = [note for note in made.layout.annotations if note.xref == "x201"]
+    assert [note.text for note in numbers] == [f"<b>{i}</b>" for i in range(4)]
+    assert all(note.yref == "y201" for note in numbers)
+
+
+def test_panels_in_grey_show_lines_and_bars_in_the_legend(small_store, labelled_run):
+    made = composed(small_store, labelled_run, SPEC, colours="grey")
+    kinds = [trace.type for trace in made.data if trace.showlegend and trace.name == "generalizable"]
+    assert sorted(kinds) == ["bar", "scatter"]
+
+
+def test_panels_are_drawn_and_bundled_under_one_name(small_store, labelled_run):
+    made = composed(small_store, labelled_run, SPEC)
+    assert ">(c)<" in chromium.render(made, "svg").decode()
+    settings = bundle.Settings((SPEC,), choice=Choice(sample=1))
+    drawn = bundle.chosen(small_store, labelled_run, settings)
+    assert list(drawn) == ["order_strength_row+dynamics+interactions"]
+    assert {"a orders", "b epochs", "c interactions"} <= set(drawn["order_strength_row+dynamics+interactions"].rows)
+    text = bundle.latex(labelled_run, drawn, settings)
+    assert "(a) Distribution over orders" in text and "(c) The strongest" in text
+    assert r"\label{fig:tiny-order-strength-row-dynamics-interactions}" in text
+
+
+def test_charts_beside_each_other_share_the_range_of_what_they_both_show(small_store, labelled_run):
+    made = composed(small_store, labelled_run, "removal_doses,removal_orders", "icml")
+    pairs = [(axis.matches, key) for key, axis in made.layout.to_plotly_json().items() if key.startswith("yaxis")
+             for axis in [made.layout[key]] if axis.matches]  # fmt: skip
+    assert all(int(leader[1:]) // 100 == 1 and int(key[5:]) // 100 == 2 for leader, key in pairs)
+    titles = {made.layout[f"yaxis{leader[1:]}"].title.text for leader, _ in pairs}
+    assert titles and titles <= {"loss (nats)", "gap (nats)"}
+    below = composed(small_store, labelled_run, "removal_doses/removal_orders", "icml")
+    assert not any(axis.matches for axis in below.select_yaxes())
+
+
+def test_wrong_panels_are_named(small_store, labelled_run):
+    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
+        composed(small_store, labelled_run, "dynamics,pie")
+    with pytest.raises(ValueError, match="13 panels cannot be one figure; choose 12 at most"):
+        composed(small_store, labelled_run, ",".join(["dynamics"] * 13))

@@ -1,0 +1,485 @@
+"""The dashboard in a real Chromium: pages, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from playwright.sync_api import TimeoutError
+
+from interdash.dashboard import page as ui
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice
+from interdash.paper import handout
+from interdash.queries.asking import Ask
+from interdash.runs.run import Run
+from tests.conftest import PATIENCE
+
+pytestmark = pytest.mark.browser
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+HARMLESS = ("/_stcore/health", "/_stcore/host-config")  # 404 below a page's address, asked for again at the top
+
+
+@contextlib.contextmanager
+def serving(root, python=sys.executable, environment=None):
+    """Yields the address of a dashboard on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(python), "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health") as answer:
+                if answer.status == 200:
+                    break
+            assert process.poll() is None, "the dashboard ended"
+            time.sleep(0.1)
+        yield address
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """What starts Chromium, and how."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail(
+            "no Chromium; install it with `apt-get install -y --no-install-recommends chromium fonts-liberation`"
+        )
+    with sync_playwright() as playwright:
+        yield playwright.chromium, {"executable_path": path, "args": ARGUMENTS}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    started = chromium[0].launch(**chromium[1])
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def root(labelled_run, tmp_path_factory):
+    """A folder with two ready runs on the same samples, one with damaged labels and parts, and a broken one."""
+    root = tmp_path_factory.mktemp("root")
+    for name in ("tiny", "twin", "spoilt"):
+        shutil.copytree(labelled_run.path, root / name)
+    for path in [
+        *next((root / "spoilt" / "labels").glob("target-00000-*")).iterdir(),
+        *(root / "spoilt").glob("parts/*.p*"),
+    ]:
+        path.write_bytes(path.read_bytes()[:100])
+    (root / "broken").mkdir()
+    (root / "broken" / "run.json").write_text("{")
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(root):
+    with serving(root) as found:
+        yield found
+
+
+WINDOW = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
+
+
+@pytest.fixture(scope="module")
+def window(chromium, tmp_path_factory):
+    """A browser that keeps the dashboard's code, read and compiled, from one test to the next, as a user's does."""
+    context = chromium[0].launch_persistent_context(tmp_path_factory.mktemp("profile"), **chromium[1], **WINDOW)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(window):
+    """A new tab; see `watched`."""
+    with watched(window) as page:
+        yield page
+
+
+@pytest.fixture
+def fresh_tab(browser):
+    """The tab of a fresh browser, which knows nothing of the dashboard; see `watched`."""
+    with browser.new_context(**WINDOW) as context, watched(context) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def watched(context):
+    """Yields a new tab; at its end nothing has left the machine and the console has no error."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
+    errors, away = [], []
+    page.on("console", lambda said: said.type == "error" and errors.append((said.text, said.location["url"])))
+    page.on("pageerror", lambda error: errors.append((str(error), "")))
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith(("http://127.0.0.1", "data:", "blob:")) else away.append(asked.url),
+    )
+    yield page
+    page.close()
+    assert not away
+    assert [error for error in errors if not error[1].endswith(HARMLESS)] == []
+
+
+def opened(tab, url, title):
+    tab.goto(url)
+    tab.wait_for_selector(f"h1:has-text('{title}')")
+    settled(tab)
+
+
+def settled(tab):
+    """Waits until the script has ended and the page says no error."""
+    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    assert tab.locator("[data-testid=stException]").count() == 0
+
+
+def wait_for_address(tab, text, **options):
+    tab.wait_for_function("text => location.href.includes(text)", arg=text, **options)
+
+
+ORDERS = "document.querySelector('.st-key-orders .js-plotly-plot')"
+LAST_BAR = """() => {
+    const graph = document.querySelector('CHART .js-plotly-plot'), layout = graph._fullLayout;
+    graph.scrollIntoView({block: 'center'});
+    const bars = graph._fullData.filter(trace => trace.type === 'bar' && trace.customdata).pop();
+    const box = graph.getBoundingClientRect(), i = bars.customdata.length - 1;
+    const middle = (bars.base?.[i] ?? 0) + bars.x[i] / 2, row = layout.yaxis._categories.indexOf(bars.y[i]);
+    return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(middle),
+            y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
+}"""  # where the last of a chart's bars is on the screen, and the name it carries
+
+
+@contextlib.contextmanager
+def first_trace_changes(tab, chart):
+    """Waits, at its end, until the first trace of a chart (JavaScript) has other values than before."""
+    values = f"() => JSON.stringify(Array.from(({chart})._fullData[0].y))"
+    before = tab.evaluate(values)
+    yield
+    tab.wait_for_function(f"before => ({values})() !== before", arg=before)
+
+
+def click_in_chart(tab, place, expected):
+    """Clicks a point of a chart until the address holds what is expected: the page may still move while it is drawn.
+
+    `place` is JavaScript that returns x, y and, where `expected` needs it, a name.
+    """
+    for _ in range(6):
+        at = tab.evaluate(place)
+        tab.mouse.move(at["x"], at["y"])
+        tab.wait_for_timeout(200)
+        if tab.evaluate(place) != at:
+            continue  # it moved meanwhile
+        tab.mouse.click(at["x"], at["y"])
+        with contextlib.suppress(TimeoutError):
+            wait_for_address(tab, expected.format(**at), timeout=20_000)
+            return at
+    raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
+
+
+@pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4)])
+def test_a_chart_is_drawn_once(tab, address, stem, charts):
+    """Of the changes that the browser makes in one go inside a chart, one is large: the drawing."""
+    tab.add_init_script(
+        """window.drawn = {}
+        new MutationObserver(changes => {
+            const inside = changes.map(change => change.target.closest?.('[data-testid=stPlotlyChart]')?.parentElement)
+            for (const chart of new Set(inside.filter(Boolean)))
+                if (inside.filter(each => each === chart).length > 40) {
+                    const name = chart.closest('[class*=st-key-]').className
+                    drawn[name] = (drawn[name] ?? 0) + 1
+                }
+        }).observe(document, {subtree: true, childList: true})"""
+    )
+    for _ in range(3):  # a page that learns late of its theme draws anew, with good reason
+        opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
+        tab.wait_for_function("charts => Object.keys(drawn).length >= charts", arg=charts)
+        tab.wait_for_timeout(1000)  # for a second time
+        drawn = tab.evaluate("drawn")
+        if set(drawn.values()) == {1}:
+            break
+    assert set(drawn.values()) == {1} and len(drawn) == charts, drawn
+
+
+def test_first_page_and_walk(tab, address):
+    opened(tab, f"{address}/", "Runs")
+    for stem, title in ui.pages().items():
+        tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).click()
+        tab.wait_for_selector(f"h1:has-text('{title}')")
+        wait_for_address(tab, f"/{stem}")
+        settled(tab)
+
+
+def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
+    opened(tab, f"{address}/runs", "Runs")
+    tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
+
+
+def test_deep_link(fresh_tab, address):
+    tab = fresh_tab
+    opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=apart", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    assert "run=twin" in tab.url and "epoch=1" in tab.url
+    names = tab.evaluate("document.querySelector('.js-plotly-plot').data.map(trace => trace.name)")
+    assert "H, OR" in names
+    pinned = tab.evaluate("document.querySelector('.js-plotly-plot').layout.shapes.at(-1).x0")
+    assert pinned == 2  # the axis shows epoch + 1
+
+
+def test_unknown_run_in_a_link(tab, address):
+    opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
+    body = tab.inner_text("body")
+    assert "The link asks for run" in body and "The link asks for Pinned epoch" in body
+
+
+@pytest.mark.parametrize("stem", ["runs", "dynamics", "sample", "compare"])
+def test_a_link_fetches_nothing(tab, address, root, stem):
+    image = "x%0A%0A![x](https://example.org/a.png)%0D%0D![x](https://example.org/b.png)"
+    folder = root / "![x](u) <img src=c.png>"
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text("{")
+    opened(
+        tab, f"{address}/{stem}?run={image}&epoch={image}&sample={image}&runs={image}&data={image}", ui.PAGES[stem][0]
+    )
+    assert "The link asks for" in tab.inner_text("body")
+    opened(tab, f"{address}/{stem}?run=![x](u)%20%3Cimg%20src=c.png%3E", ui.PAGES[stem][0])
+    assert tab.locator("[data-testid=stMain] img[src*='example'], [data-testid=stMain] img[alt=x]").count() == 0
+    shutil.rmtree(folder)  # the fixture asserts that no request has left
+
+
+def test_damaged_labels_and_parts_are_named(tab, address):
+    opened(tab, f"{address}/dynamics?run=spoilt", "Dynamics")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
+    opened(tab, f"{address}/sample?run=spoilt", "Sample")
+    tab.wait_for_selector("h3:has-text('Sample 0 at epoch 3')")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
+
+
+@pytest.mark.parametrize(
+    "link, shown",
+    [
+        ("sample?run=twin&epoch=1&sample=7&interaction=or-3&view=Faithfulness", "Sample 7 at epoch 1"),
+        ("compare?runs=twin&runs=tiny&a=tiny&b=twin&epoch_a=1&number=5&by=phase", "H peaks in twin"),
+        ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
+    ],
+)
+def test_deep_links_keep_what_they_say(fresh_tab, address, link, shown):
+    tab = fresh_tab
+    stem, _, query = link.partition("?")
+    opened(tab, f"{address}/{link}", ui.PAGES[stem][0])
+    tab.wait_for_selector(f"h3:has-text('{shown}')")
+    assert set(query.split("&")) <= set(tab.url.partition("?")[2].split("&"))
+    assert "The link asks" not in tab.inner_text("body")
+
+
+def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
+    opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
+    rows = tab.locator(".st-key-list-of-runs .dvn-scroller").first
+    rows.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
+    wait_for_address(tab, "run=tiny")
+    tab.wait_for_selector("h3:has-text('tiny')")
+    settled(tab)
+    tab.locator(".st-key-q input").fill("twin")
+    tab.locator(".st-key-q input").press("Enter")
+    tab.wait_for_selector("text=The run that the link asks for is not in this list.")
+    rows.click(position={"x": 16, "y": 35 + 17})
+    wait_for_address(tab, "run=twin")
+    tab.wait_for_selector("h3:has-text('twin')")
+
+
+def test_play_goes_through_the_epochs(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny&epoch=0", "Dynamics")
+    button = tab.locator(".st-key-order_strength .updatemenu-button").first
+    button.scroll_into_view_if_needed()
+    settled(tab)
+    with first_trace_changes(tab, ORDERS):
+        button.click()
+
+
+def test_click_pins_an_epoch(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    place = """() => {
+        const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'end'});
+        const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
+        return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
+                y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
+    }"""
+    click_in_chart(tab, place, "epoch=1")
+    settled(tab)
+
+
+def test_slider_scrubs_in_the_browser(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    chart = tab.locator(".st-key-order_strength .js-plotly-plot")
+    chart.scroll_into_view_if_needed()
+    tab.wait_for_selector(".st-key-order_strength .slider-rail-touch-rect")
+    settled(tab)
+    chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
+    rail = chart.locator(".slider-rail-touch-rect").bounding_box()
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    with first_trace_changes(tab, ORDERS):
+        tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
+    assert not asked and "epoch=3" in tab.url
+
+
+@pytest.mark.parametrize("kind", ["CSV", "Parquet"])
+def test_download(tab, address, kind, tmp_path):
+    import pandas as pd
+
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.get_by_role("tab", name="Six epochs").click()
+    tab.wait_for_url("**view=Six*")
+    tab.locator(".st-key-below-order_strength_row").get_by_text("Rows").click()
+    with tab.expect_download() as waiting:
+        tab.locator(f".st-key-{kind.lower()}-order_strength_row-orders button").click()
+    waiting.value.save_as(tmp_path / "rows")
+    rows = pd.read_csv(tmp_path / "rows") if kind == "CSV" else pd.read_parquet(tmp_path / "rows")
+    assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
+
+
+def test_svg_download(tab, address, tmp_path):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    tab.locator(".st-key-dynamics .js-plotly-plot").hover()
+    with tab.expect_download() as waiting:
+        tab.locator(".st-key-dynamics .modebar-btn[data-title*='Download']").first.click()
+    waiting.value.save_as(tmp_path / "chart.svg")
+    assert "<svg" in (tmp_path / "chart.svg").read_text()[:300] and waiting.value.suggested_filename == "dynamics.svg"
+
+
+def test_list_names_what_is_broken(tab, address):
+    opened(tab, f"{address}/runs?run=broken", "Runs")
+    assert "run.json is damaged" in tab.inner_text("body")
+    opened(tab, f"{address}/dynamics?run=broken", "Dynamics")
+    assert "run.json is damaged" in tab.inner_text("body")
+
+
+def test_job_survives_a_reload(tab, address, root):
+    opened(tab, f"{address}/runs", "Runs")
+    tab.get_by_text("Start a built-in run").click()
+    tab.locator(".st-key-new-name input").fill("fromform")
+    tab.locator(".st-key-new-preset input").click()
+    tab.keyboard.type("digits:")
+    tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
+    tab.keyboard.press("Enter")
+    tab.get_by_label("Epochs (0 = the preset's)").fill("2")
+    tab.get_by_role("button", name="Start", exact=True).click()
+    wait_for_address(tab, "job=")
+    tab.reload()
+    tab.wait_for_selector("text=built-in run fromform")
+    tab.wait_for_function("() => document.body.innerText.includes('· done')")
+    settled(tab)
+    run = Run.open(root, "fromform")
+    assert run.config.training.epochs == 2 and run.labels_dir.exists()
+    shutil.rmtree(run.path)
+
+
+def test_cancel_and_go_on(tab, address):
+    opened(tab, f"{address}/runs?run=twin", "Runs")
+    tab.get_by_role("button", name="Extract what is missing").click()
+    wait_for_address(tab, "job=")
+    tab.get_by_role("button", name="Cancel").click()
+    tab.wait_for_selector("text=· cancelled")
+    settled(tab)
+    tab.get_by_role("button", name="Go on").click()
+    tab.wait_for_function("() => document.body.innerText.includes('· done')")
+
+
+def test_click_in_the_gallery(tab, address):
+    opened(tab, f"{address}/sample?run=tiny", "Sample")
+    images = tab.locator(".st-key-gallery button")
+    images.nth(59).wait_for()
+    assert images.nth(0).get_attribute("aria-pressed") == "true"
+    images.nth(5).click()
+    wait_for_address(tab, "sample=5")
+    tab.wait_for_selector("h3:has-text('Sample 5 at epoch 3')")
+    assert [i for i in range(60) if images.nth(i).get_attribute("aria-pressed") == "true"] == [5]
+    images.nth(6).focus()  # also by keyboard
+    images.nth(6).press("Enter")
+    tab.wait_for_selector("h3:has-text('Sample 6 at epoch 3')")
+    assert "wrong" in {images.nth(i).get_attribute("class") for i in range(60)}
+    assert "label" in (images.nth(0).get_attribute("aria-label") or "")
+
+
+def test_click_in_the_waterfall(tab, address):
+    opened(tab, f"{address}/sample?run=tiny&sample=2", "Sample")
+    tab.wait_for_selector(".st-key-waterfall .js-plotly-plot .main-svg")
+    click_in_chart(tab, LAST_BAR.replace("CHART", ".st-key-waterfall"), "interaction={name}")
+    settled(tab)
+
+
+def test_click_lights_an_interaction_and_keys_go_on(tab, address):
+    opened(tab, f"{address}/sample?run=tiny&epoch=3", "Sample")
+    tab.wait_for_selector(".st-key-interactions .js-plotly-plot .main-svg")
+    place = click_in_chart(tab, LAST_BAR.replace("CHART", ".st-key-interactions"), "interaction={name}")
+    settled(tab)
+    tab.keyboard.press("n")
+    wait_for_address(tab, "sample=1")
+    tab.wait_for_selector("h3:has-text('Sample 1 at epoch 3')")
+    assert f"interaction={place['name']}" in tab.url
+
+
+def test_figures_are_seen_and_saved_at_true_size(tab, address, tmp_path):
+    opened(tab, f"{address}/figures?run=tiny&venue=icml-column&figure=waterfall", "Figures")
+    chart = tab.locator("[class*=st-key-preview-waterfall] .js-plotly-plot .main-svg").first
+    chart.wait_for()
+    assert round(chart.bounding_box()["width"]) == 312  # 3.25 inches
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="PDF", exact=True).click()
+    path = tmp_path / "waterfall.pdf"
+    download.value.save_as(path)
+    assert download.value.suggested_filename == "tiny-waterfall.pdf"
+    said = subprocess.run(["pdfinfo", str(path)], check=True, capture_output=True, text=True).stdout
+    width = float(said.partition("Page size:")[2].split()[0])
+    assert abs(width - 3.25 * 72) <= 0.5
+
+
+def test_report_of_a_run_opens_without_network(browser, small_store, labelled_run, tmp_path):
+    path = tmp_path / "tiny.html"
+    path.write_bytes(handout.handout(small_store, labelled_run))
+    context = browser.new_context(offline=True)
+    context.set_default_timeout(PATIENCE * 1000)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_function(
+        "count => document.querySelectorAll('.js-plotly-plot .main-svg:first-child').length >= count",
+        arg=len(catalogue.names(Ask(labelled_run, small_store), Choice())), timeout=PATIENCE,
+    )  # fmt: skip
+    chart = page.locator(".js-plotly-plot", has=page.locator(".slider-rail-touch-rect")).first
+    rail = chart.locator(".slider-rail-touch-rect")
+    rail.scroll_into_view_if_needed()
+    box, charts = rail.bounding_box(), "[...document.querySelectorAll('.js-plotly-plot')]"
+    with first_trace_changes(page, f"{charts}.find(chart => chart.querySelector('.slider-rail-touch-rect'))"):
+        page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+    context.close()
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()] and not errors
