@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interdash.config import MaskingConfig as MaskingConfig
     from interdash.explanation import explain as explain
+    from interdash.formulas.interactions import and_interactions as and_interactions
+    from interdash.formulas.interactions import or_interactions as or_interactions
+    from interdash.formulas.phases import find_phases as find_phases
+    from interdash.importing.checkpoints import import_checkpoints as import_checkpoints
+    from interdash.masking.variables import Variables as Variables
+    from interdash.masking.variables import image_variables as image_variables
+    from interdash.masking.variables import table_variables as table_variables
+    from interdash.masking.variables import text_variables as text_variables
+    from interdash.pipeline import extract_and_label as extract_and_label
+    from interdash.solver.sparsify import sparse_split as sparse_split
+    from interdash.store.database import open_store as open_store
+    from interdash.training.callbacks import lightning_callback as lightning_callback
+    from interdash.training.callbacks import trainer_callback as trainer_callback
     from interdash.training.recorder import Recorder as Recorder
     from interdash.training.spec import Spec as Spec
 
@@ -16,7 +29,20 @@ _PUBLIC = {  # name: its module
     "MaskingConfig": "config",
     "Recorder": "training.recorder",
     "Spec": "training.spec",
+    "Variables": "masking.variables",
+    "and_interactions": "formulas.interactions",
     "explain": "explanation",
+    "extract_and_label": "pipeline",
+    "find_phases": "formulas.phases",
+    "image_variables": "masking.variables",
+    "import_checkpoints": "importing.checkpoints",
+    "lightning_callback": "training.callbacks",
+    "open_store": "store.database",
+    "or_interactions": "formulas.interactions",
+    "sparse_split": "solver.sparsify",
+    "table_variables": "masking.variables",
+    "text_variables": "masking.variables",
+    "trainer_callback": "training.callbacks",
 }
 
 
