@@ -67,12 +67,7 @@ def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
     """Returns what the figures are about, and the page beside the runs compared with."""
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split, types, normalised, log = (
-            choose.split(),
-            choose.types(),
-            choose.normalised(),
-            choose.log(),
-        )
+        split, types, normalised, log = (choose.split(), choose.types(), choose.normalised(), choose.log())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = choose.label(page)
         numbers = list(range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())))

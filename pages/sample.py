@@ -18,12 +18,7 @@ from interdash.formulas.subsets import members
 from interdash.queries import drilldown, dynamics, vectors
 from interdash.queries import sample as queries_sample
 
-LIMITS = {
-    "loss": (0, 1000),
-    "share": (0, 100),
-    "order": (0, 20),
-    "gap": (0, 100),
-}  # of the filters
+LIMITS = {"loss": (0, 1000), "share": (0, 100), "order": (0, 20), "gap": (0, 100)}  # of the filters
 LAST_PAGE = 10_000
 SORTS = {
     "sample": "number",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -53,7 +54,7 @@ def nothing_unforeseen(caplog):
 
 @pytest.fixture
 def visit(monkeypatch):
-    """Returns a function that runs a page on folders of runs, with what its address says, and returns it."""
+    """Returns a function that runs a page on folders of runs at an address and returns it, never with a stack trace."""
     from streamlit.testing.v1 import AppTest
 
     from interdash.dashboard import page as ui
@@ -64,7 +65,9 @@ def visit(monkeypatch):
         page = AppTest.from_file(script, default_timeout=PATIENCE)
         page.query_params.update(query)
         page.run()
-        return page.switch_page(f"pages/{stem}.py").run() if through_app else page
+        page = page.switch_page(f"pages/{stem}.py").run() if through_app else page
+        assert not page.exception, (stem, query)
+        return page
 
     return visited
 
@@ -113,13 +116,39 @@ def ready_run(labelled_run, tmp_path: Path) -> Run:
     return Run(tmp_path / "runs" / "tiny")
 
 
-@pytest.fixture(scope="session")
-def small_store(labelled_run):
-    """A store with the labelled run."""
+@contextmanager
+def store_of(*runs: Run):
+    """Yields a store in memory with some runs."""
     from interdash.store.database import open_store
     from interdash.store.loading import refresh
 
-    store = open_store()
-    refresh(store, labelled_run)
-    yield store
-    store.close()
+    with closing(open_store()) as store:
+        for run in runs:
+            refresh(store, run)
+        yield store
+
+
+@pytest.fixture(scope="session")
+def small_store(labelled_run):
+    """A store with the labelled run."""
+    with store_of(labelled_run) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def two_runs(labelled_run, tmp_path_factory) -> Path:
+    """A folder with two runs on the same samples, tiny (with its noise floor) and twin. Not to be written to."""
+    from interdash.labelling import noise_floor
+
+    root = tmp_path_factory.mktemp("two")
+    for name in ("twin", "tiny"):
+        shutil.copytree(labelled_run.path, root / name)
+    noise_floor.store_noise_floor(Run(root / "tiny"), *noise_floor.noise_floor(Run(root / "tiny"), samples_per_split=5))
+    return root
+
+
+@pytest.fixture(scope="session")
+def two_store(two_runs):
+    """A store with the two runs."""
+    with store_of(Run(two_runs / "tiny"), Run(two_runs / "twin")) as store:
+        yield store

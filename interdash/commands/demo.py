@@ -7,44 +7,35 @@ from pathlib import Path
 
 import click
 
+from interdash.commands import options
 from interdash.commands.extract import run_extraction
-from interdash.commands.options import (
-    device_option,
-    find_preset,
-    port_option,
-    root_option,
-    start_server,
-    train_baselines,
-    train_network,
-    workers_option,
-)
 from interdash.dashboard import server
 from interdash.presets import PRESETS
 from interdash.runs.files import words
 
 
 @click.command()
-@root_option
+@options.root_option
 @click.option("--preset", default="mnist", show_default=True, help=f"A built-in run: {', '.join(PRESETS)}.")
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard, already while extraction goes on.")
-@port_option
-@workers_option
-@device_option
+@options.port_option
+@options.workers_option
+@options.device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
     """The whole job on a built-in run: train, baseline, extract, load, dashboard. A step that is done is skipped."""
     from interdash.extraction.work import Work
 
-    config = find_preset(preset)
+    config = options.find_preset(preset)
     click.echo(
         f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
     )
     if serve:
         server.check_port(port)  # now, and not after minutes of training
     with _step("1 of 3, training the network"):
-        run = train_network(root, config, device)
+        run = options.train_network(root, config, device)
     with _step("2 of 3, training the baseline network on the testing split"):
-        train_baselines(run, config.generalization.baselines, device, None)
-    dashboard = start_server([root], port) if serve else None
+        options.train_baselines(run, config.generalization.baselines, device, None)
+    dashboard = options.start_server([root], port) if serve else None
     try:
         with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
             run_extraction(Work(run, device, workers))

@@ -155,8 +155,7 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     margin = 0.06 * max(high - low, 1e-9)
     figure.update_xaxes(title="v (nats)", zeroline=True, range=[low - margin, high + margin])
     figure.update_yaxes(
-        title="step",
-        **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]]),
+        title="step", **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]])
     )
     return figure.figure(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 

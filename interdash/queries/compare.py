@@ -156,14 +156,7 @@ def difference(
             USING (type, subset)
         ORDER BY greatest(abs(coalesce(a.effect, 0)), abs(coalesce(b.effect, 0))) DESC, type, subset
         """,
-        {
-            "run": run,
-            "epoch": epoch,
-            "other": other,
-            "other_epoch": other_epoch,
-            "sample": sample,
-            "network": network,
-        },
+        {"run": run, "epoch": epoch, "other": other, "other_epoch": other_epoch, "sample": sample, "network": network},
         details=[
             Rows("interactions", *which, sample) for which in ((run, network, epoch), (other, network, other_epoch))
         ],

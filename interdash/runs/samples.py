@@ -10,14 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interdash.runs.files import (
-    DamagedFileError,
-    checksum_holds,
-    read_tensors,
-    tensor_bytes,
-    with_checksum,
-    write_atomically,
-)
+from interdash.runs import files
 
 if TYPE_CHECKING:
     from interdash.masking.variables import Explained
@@ -28,7 +21,7 @@ _REMEDY = "copy it again from where the run was made"
 def save(folder: Path, explained: Explained) -> None:
     """Writes the explained samples into a run's folder; the tensors' SHA-256 goes into the description."""
     variables = explained.variables
-    content = tensor_bytes(
+    content = files.tensor_bytes(
         {
             "inputs": explained.inputs,
             "labels": explained.labels,
@@ -46,8 +39,8 @@ def save(folder: Path, explained: Explained) -> None:
         "at": variables.at,
     }
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
-    write_atomically(folder / "samples.safetensors", content)
-    write_atomically(folder / "samples.json", json.dumps(with_checksum(words), ensure_ascii=False).encode())
+    files.write_atomically(folder / "samples.safetensors", content)
+    files.write_atomically(folder / "samples.json", json.dumps(files.with_checksum(words), ensure_ascii=False).encode())
 
 
 def description(folder: Path) -> dict[str, Any]:
@@ -64,10 +57,10 @@ def description(folder: Path) -> dict[str, Any]:
     try:
         words = json.loads(path.read_bytes())
         _ = [words[key] for key in ("sha256", "split", "display", "kind", "names", "at")]
-        if checksum_holds(words) is False:
+        if files.checksum_holds(words) is False:
             raise ValueError("its checksum does not hold")
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{path} is damaged ({error}); {_REMEDY}") from error
+        raise files.DamagedFileError(f"{path} is damaged ({error}); {_REMEDY}") from error
     return words
 
 
@@ -81,7 +74,7 @@ def load(folder: Path) -> Explained:
     from interdash.masking.variables import Explained, Variables
 
     words = description(folder)
-    tensors = read_tensors(folder / "samples.safetensors", words["sha256"], _REMEDY)
+    tensors = files.read_tensors(folder / "samples.safetensors", words["sha256"], _REMEDY)
     # text: the words of each sample, else one list for all
     names = tuple(tuple(each) if isinstance(each, list) else each for each in words["names"])
     variables = Variables(words["kind"], names, tensors["assignment"], tensors["baseline"], words["at"])

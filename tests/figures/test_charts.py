@@ -2,48 +2,29 @@
 
 import importlib.util
 import json
-import shutil
 
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io
 import pytest
 from click.testing import CliRunner
-from streamlit.testing.v1 import AppTest
 
 from interdash.commands.main import commands
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice, resolved
-from interdash.labelling import noise_floor
 from interdash.queries import dynamics, sample
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
-from interdash.store.database import open_store
-from interdash.store.loading import refresh
 
 CHARTS = pytest.mark.parametrize("chart", catalogue.CHARTS, ids=lambda chart: chart.name)
 TABS = sorted({(chart.page, chart.view) for chart in catalogue.CHARTS if chart.page})
 
 
 @pytest.fixture(scope="module")
-def root(labelled_run, tmp_path_factory):
-    """A folder with two runs on the same samples, the noise floor of the first measured."""
-    root = tmp_path_factory.mktemp("root")
-    for name in ("twin", "tiny"):
-        shutil.copytree(labelled_run.path, root / name)
-    noise_floor.store_noise_floor(Run(root / "tiny"), *noise_floor.noise_floor(Run(root / "tiny"), samples_per_split=5))
-    return root
-
-
-@pytest.fixture(scope="module")
-def ask(root):
-    store = open_store()
-    for name in ("tiny", "twin"):
-        refresh(store, Run(root / name))
-    yield Ask(Run(root / "tiny"), store)
-    store.close()
+def ask(two_runs, two_store):
+    return Ask(Run(two_runs / "tiny"), two_store)
 
 
 @pytest.fixture(scope="module")
@@ -97,21 +78,20 @@ def test_names_are_unique():
         catalogue.chart("pie")
 
 
-def opened(monkeypatch, root, stem, /, **query):
-    """Returns a page of the run tiny that ran."""
-    monkeypatch.setenv("INTERDASH_ROOT", str(root))
-    page = AppTest.from_file(ui.FOLDER / f"{stem}.py", default_timeout=60)
-    for key, value in ({"run": "tiny", "runs": ["tiny", "twin"]} | query).items():
-        page.query_params[key] = value
-    page.run()
-    assert not page.exception and not page.error and not page.warning
+def opened(visit, root, stem, **query):
+    """Returns a page of the run tiny that has nothing to complain of."""
+    page = visit(stem, root, **({"run": "tiny", "runs": ["tiny", "twin"]} | query))
+    assert not page.error and not page.warning
     return page
 
 
 @pytest.mark.parametrize("stem, view", TABS)
-def test_charts_are_on_their_page_and_files_are_drawn_from_the_same(monkeypatch, root, ask, stem, view):
-    page = opened(monkeypatch, root, stem, **{"view": view} if view else {})
+def test_charts_are_on_their_page_and_files_are_drawn_from_the_same(visit, two_runs, ask, stem, view):
+    page = opened(visit, two_runs, stem, **{"view": view} if view else {})
     drawn = {chart.key: json.loads(chart.proto.spec)["data"] for chart in page.get("plotly_chart")}
+    first = view or next(iter(catalogue.views(stem)), "")
+    on_page = {chart.name for tab in ("", first) for chart in catalogue.on(stem, tab)}
+    assert {key.removesuffix("-all") for key in drawn} == on_page
     # as the page has it unless the user says otherwise
     choice = Choice(runs=("twin",) if stem == "compare" else (), top=20 if stem == "sample" else 10)
     for chart in catalogue.on(stem, view):
@@ -123,7 +103,7 @@ def test_charts_are_on_their_page_and_files_are_drawn_from_the_same(monkeypatch,
         assert chart.name in catalogue.names(ask, choice)
 
 
-def test_a_chart_of_ones_own_is_one_record(monkeypatch, root, ask, tmp_path):
+def test_a_chart_of_ones_own_is_one_record(monkeypatch, visit, two_runs, ask, tmp_path):
     """It is on its page, in export and in the docs, although no other file knows of it."""
 
     def toy(epochs: pd.DataFrame) -> go.Figure:
@@ -138,15 +118,15 @@ def test_a_chart_of_ones_own_is_one_record(monkeypatch, root, ask, tmp_path):
         toy, lambda ask, c: {"epochs": ask(dynamics.epochs, split=c.split)}, page="removal", view="Toy", says=("split",)
     )
     monkeypatch.setattr(catalogue, "CHARTS", (*catalogue.CHARTS, record))
-    page = opened(monkeypatch, root, "removal", view="Toy")
+    page = opened(visit, two_runs, "removal", view="Toy")
     assert [tab.label for tab in page.tabs][-1] == "Toy"
     assert [chart.key for chart in page.get("plotly_chart")] == ["removals", "toy"]
     assert any(caption.value.startswith("Accuracy of the training split") for caption in page.caption)
 
-    figures = opened(monkeypatch, root, "figures", figure=["toy"], split="testing")
+    figures = opened(visit, two_runs, "figures", figure=["toy"], split="testing")
     assert any(caption.value.endswith("a chart of a test. Testing samples.") for caption in figures.caption)
 
-    arguments = ("--root", str(root), "--figure", "toy", "--format", "html", "--out", str(tmp_path))
+    arguments = ("--root", str(two_runs), "--figure", "toy", "--format", "html", "--out", str(tmp_path))
     said = CliRunner().invoke(commands, ["export", "tiny", *arguments], catch_exceptions=False)
     assert said.exit_code == 0 and "Plotly.newPlot" in (tmp_path / "toy.html").read_text()
 

@@ -12,8 +12,8 @@ from interdash.labelling import noise_floor as robustness
 from interdash.labelling.noise_floor import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
 from interdash.queries import removal
 from interdash.runs.plan import plan
-from interdash.store.database import open_store
 from interdash.store.loading import refresh
+from tests.conftest import store_of
 
 
 def labels(strength, salient, general):
@@ -174,16 +174,14 @@ def test_noise_floor_is_stored_loaded_and_discarded_when_outdated(ready_run):
     assert store_noise_floor(ready_run, *found) == folder
     newer = store_noise_floor(ready_run, *noise_floor(ready_run, samples_per_split=4, epochs=1))
     assert not folder.exists()
-    store = open_store()
-    refresh(store, ready_run)
-    assert removal.robustness(store, "tiny")["samples"].unique().tolist() == [8]
-    assert label.label(plan(ready_run)) == [] and newer.exists()
-    rules = replace(ready_run.config.generalization, tau_factor=0.1)
-    ready_run.update(config=replace(ready_run.config, generalization=rules).to_json())
-    assert label.label(plan(ready_run)) == [] and not newer.exists()
-    refresh(store, ready_run)
-    assert removal.robustness(store, "tiny").empty
-    store.close()
+    with store_of(ready_run) as store:
+        assert removal.robustness(store, "tiny")["samples"].unique().tolist() == [8]
+        assert label.label(plan(ready_run)) == [] and newer.exists()
+        rules = replace(ready_run.config.generalization, tau_factor=0.1)
+        ready_run.update(config=replace(ready_run.config, generalization=rules).to_json())
+        assert label.label(plan(ready_run)) == [] and not newer.exists()
+        refresh(store, ready_run)
+        assert removal.robustness(store, "tiny").empty
 
 
 def test_damaged_noise_floor_is_discarded(ready_run):
@@ -218,11 +216,9 @@ def test_command_trains_the_baselines_that_are_missing(ready_run):
     options = ["tiny", "--root", str(ready_run.path.parent), "--baselines", "2", "--samples", "3", "--epochs", "1"]
     found = CliRunner().invoke(main.commands, ["robustness", *options], catch_exceptions=False)
     assert found.exit_code == 0 and "the noise floor is on the page Removal, and beside H" in found.stderr
-    store = open_store()
-    refresh(store, ready_run)
-    rows = removal.robustness(store, "tiny")
-    assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 6
-    store.close()
+    with store_of(ready_run) as store:
+        rows = removal.robustness(store, "tiny")
+        assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 6
 
 
 def test_command_compares_what_is_there_without_the_code(ready_run, monkeypatch):

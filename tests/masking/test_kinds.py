@@ -15,10 +15,9 @@ from interdash.masking.variables import Variables
 from interdash.pipeline import extract_and_label
 from interdash.queries import dynamics
 from interdash.queries import sample as queries_sample
-from interdash.store.database import open_store
-from interdash.store.loading import refresh
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec
+from tests.conftest import store_of
 
 
 def test_every_kind_is_drawn():
@@ -55,10 +54,8 @@ def test_a_new_kind_is_two_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         recorder.record(1, spec.network())
         recorder.record_baseline(spec.network())
     assert extract_and_label(recorder.run, workers=0, network=spec.network).problems == []
-    store = open_store()
-    refresh(store, recorder.run)
-    sample = queries_sample.sample(store, "waves", 0)
-    trace: Any = INPUTS["signal"](sample).data[0]
-    assert list(trace.y) == [0, 0, 1, 1, 2, 2] and sample["names"].iloc[0].tolist() == ["a", "b", "c"]
-    assert not dynamics.strength(store, "waves").empty
-    store.close()
+    with store_of(recorder.run) as store:
+        sample = queries_sample.sample(store, "waves", 0)
+        trace: Any = INPUTS["signal"](sample).data[0]
+        assert list(trace.y) == [0, 0, 1, 1, 2, 2] and sample["names"].iloc[0].tolist() == ["a", "b", "c"]
+        assert not dynamics.strength(store, "waves").empty

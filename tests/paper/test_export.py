@@ -15,6 +15,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,6 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from benchmarks.figures import page_problems, svg_problems
 from interdash.commands.main import commands
@@ -38,9 +38,7 @@ from interdash.queries.asking import Ask
 from interdash.runs import parts
 from interdash.runs import tables as tables_on_disk
 from interdash.runs.run import Run
-from interdash.store.database import open_store
-from interdash.store.loading import refresh
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, store_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,12 +72,6 @@ def figures(small_store, labelled_run):
     """Every figure of the tiny run."""
     ask, choice = Ask(labelled_run, small_store), Choice(sample=1)
     return {name: catalogue.drawing(ask, name, choice) for name in catalogue.names(ask, choice)}
-
-
-def test_every_figure_has_a_name(figures):
-    assert list(figures)[:4] == ["dynamics", "order_strength", "order_strength_row", "order_map"]
-    assert {"removals", "input_image", "interactions", "waterfall"} <= set(figures)
-    assert all(drawing.chart.name == name for name, drawing in figures.items())
 
 
 def test_unknown_choices_are_named(small_store, labelled_run):
@@ -414,10 +406,10 @@ def worded_run(request, tmp_path_factory):
 
 
 def test_interactions_of_a_text_or_a_row_as_a_figure(worded_run, tmp_path, chromium):
-    store, path = open_store(), tmp_path / "sample.pdf"
-    refresh(store, worded_run)
-    drawn = catalogue.drawing(Ask(worded_run, store), "sample_interactions", Choice(sample=1, top=5))
-    names = sample.sample(store, worded_run.name, 1)["names"].iloc[0]
+    path = tmp_path / "sample.pdf"
+    with store_of(worded_run) as store:
+        drawn = catalogue.drawing(Ask(worded_run, store), "sample_interactions", Choice(sample=1, top=5))
+        names = sample.sample(store, worded_run.name, 1)["names"].iloc[0]
     for name in ("neurips", "icml-column"):
         path.write_bytes(export.render(bundle.printed(drawn, venues.venue(name)), "pdf"))
         assert page_problems(path, venues.venue(name).width * 72) == []
@@ -426,7 +418,6 @@ def test_interactions_of_a_text_or_a_row_as_a_figure(worded_run, tmp_path, chrom
             words.split()
         )
         assert b"/Subtype /Image" not in path.read_bytes()
-    store.close()
 
 
 def test_captions_for_latex(labelled_run, figures):
@@ -523,26 +514,22 @@ def test_a_changed_pixel_changes_the_rows():
     assert bundle.csv(frame) != bundle.csv(frame.assign(image=[b"One pixel"]))
 
 
-def test_provenance_says_what_everything_was_made_from(labelled_run, tmp_path):
-    other, store = Run(tmp_path / "other"), open_store()
-    shutil.copytree(labelled_run.path, other.path)
-    refresh(store, labelled_run)
-    refresh(store, other)
-    settings = bundle.Settings(("dynamics", "curves"), formats=("html",), choice=Choice(runs=("other",)))
-    _, said = bundle.bundle(store, labelled_run, settings, others=[other])
+def test_provenance_says_what_everything_was_made_from(two_runs, two_store):
+    tiny, twin = (Run(two_runs / name) for name in ("tiny", "twin"))
+    settings = bundle.Settings(("dynamics", "curves"), formats=("html",), choice=Choice(runs=("twin",)))
+    _, said = bundle.bundle(two_store, tiny, settings, others=[twin])
     assert said["settings"]["choice"]["epoch"] == 3 and said["settings"]["choice"]["other_epoch"] == 3
     assert said["settings"]["choice"]["epochs"] == (0, 1, 3)
     assert said["data_versions"] == {
         "format": tables_on_disk.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING
     }  # fmt: skip
-    assert set(said["runs"]) == {"tiny", "other"}
-    for name, run in (("tiny", labelled_run), ("other", other)):
+    assert set(said["runs"]) == {"tiny", "twin"}
+    for name, run in (("tiny", tiny), ("twin", twin)):
         made = said["runs"][name]
         assert made["config"] == run.manifest["config"] and made["explained_sha256"] == run.explained_hash()
         assert made["checkpoints_sha256"]["target"]["3"] == run.checkpoint_hash("target", 3)
-    everything = bundle.resolved(store, labelled_run, bundle.Settings())
-    assert list(everything.figures) == catalogue.offered(Ask(labelled_run, store), Choice())
-    store.close()
+    everything = bundle.resolved(two_store, tiny, bundle.Settings())
+    assert list(everything.figures) == catalogue.offered(Ask(tiny, two_store), Choice())
 
 
 def test_all_is_the_bundle_and_from_takes_no_other_choice(labelled_run, tmp_path):
@@ -565,34 +552,23 @@ def test_provenance_of_something_else(labelled_run, tmp_path):
     assert said.exit_code == 2 and "which run? give its name, or --from provenance.json" in said.output
 
 
-def test_compared_runs(labelled_run, tmp_path):
-    other = Run(tmp_path / "other")
-    shutil.copytree(labelled_run.path, other.path)
-    store = open_store()
-    refresh(store, labelled_run)
-    refresh(store, other)
-    choice = Choice(runs=("other",))
-    ask = Ask(labelled_run, store)
+def test_compared_runs(two_runs, two_store):
+    ask, choice = Ask(Run(two_runs / "tiny"), two_store), Choice(runs=("twin",))
     found = catalogue.names(ask, choice)
     assert found[-3:] == ["curves", "difference", "difference_by_order"]
     for name in found[-3:]:
         made = bundle.printed(catalogue.drawing(ask, name, choice), venues.venue("cvpr-column"))
         assert made.data and made.layout.width == 312
-    store.close()
 
 
-def opened(monkeypatch, root, /, **query):
-    monkeypatch.setenv("INTERDASH_ROOT", str(root))
-    page = AppTest.from_file(ui.FOLDER / "figures.py", default_timeout=PATIENCE)
-    for key, value in query.items():
-        page.query_params[key] = value
-    page.run()
-    assert not page.exception
-    return page
+@pytest.fixture
+def opened(visit):
+    """Returns a function that runs the page with query parameters."""
+    return partial(visit, "figures")
 
 
-def test_page_shows_figures_at_true_size(monkeypatch, labelled_run):
-    page = opened(monkeypatch, labelled_run.path.parent, run="tiny", venue="icml-column", figure=["waterfall", "pie"])
+def test_page_shows_figures_at_true_size(opened, labelled_run):
+    page = opened(labelled_run.path.parent, run="tiny", venue="icml-column", figure=["waterfall", "pie"])
     assert "asks for 1 figures that are not there" in page.warning[0].value
     (chart,) = page.get("plotly_chart")
     assert json.loads(chart.proto.spec)["layout"]["width"] == 312
@@ -601,12 +577,10 @@ def test_page_shows_figures_at_true_size(monkeypatch, labelled_run):
     assert "there is no venue '3 feet'" in page.error[0].value
 
 
-def test_page_compares_runs_and_sets_panels(monkeypatch, labelled_run, tmp_path):
-    for name in ("tiny", "other"):
-        shutil.copytree(labelled_run.path, tmp_path / name)
+def test_page_compares_runs_and_sets_panels(opened, two_runs):
     page = opened(
-        monkeypatch, tmp_path, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
-        **{"with": ["other", "gone"]},
+        two_runs, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
+        **{"with": ["twin", "gone"]},
     )  # fmt: skip
     assert "asks for 1 runs that are not there" in page.warning[0].value
     specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
@@ -617,9 +591,9 @@ def test_page_compares_runs_and_sets_panels(monkeypatch, labelled_run, tmp_path)
     assert "has no figure 'pie'" in page.error[0].value
 
 
-def test_page_takes_the_dots_per_inch_and_what_its_link_carries(monkeypatch, labelled_run):
+def test_page_takes_the_dots_per_inch_and_what_its_link_carries(opened, labelled_run):
     page = opened(
-        monkeypatch, labelled_run.path.parent, run="tiny", figure=["order_strength_row", "input_image"], unit="nats",
+        labelled_run.path.parent, run="tiny", figure=["order_strength_row", "input_image"], unit="nats",
         epochs=["0", "3"], interaction="or-6", sample="2",
     )  # fmt: skip
     assert not page.error and not page.warning
@@ -636,10 +610,10 @@ def test_page_takes_the_dots_per_inch_and_what_its_link_carries(monkeypatch, lab
     assert not page.exception and page.number_input(key="dpi").max == 2400
 
 
-def test_page_names_a_wrong_interaction_and_too_many_runs(monkeypatch, labelled_run, tmp_path):
+def test_page_names_a_wrong_interaction_and_too_many_runs(opened, labelled_run, tmp_path):
     for name in ("tiny", *"abcdef"):
         shutil.copytree(labelled_run.path, tmp_path / name)
-    page = opened(monkeypatch, tmp_path, run="tiny", figure=["dynamics"], interaction="xor-1", **{"with": [*"abcdef"]})
+    page = opened(tmp_path, run="tiny", figure=["dynamics"], interaction="xor-1", **{"with": [*"abcdef"]})
     said = " ".join(box.value for box in page.warning)
     assert "asks for interaction `xor-1`" in said and "asks for 6 runs; these are the first 5" in said
     assert page.multiselect(key="with").value == [*"abcde"]
@@ -665,12 +639,12 @@ def test_missing_font_is_named():
     assert export.missing_font(venues.SERIF) == ""
 
 
-def test_page_without_chromium(monkeypatch, labelled_run):
+def test_page_without_chromium(opened, monkeypatch, labelled_run):
     def missing():
         raise export.NoBrowserError("install it")
 
     monkeypatch.setattr(export, "chromium", missing)
-    page = opened(monkeypatch, labelled_run.path.parent, run="tiny")
+    page = opened(labelled_run.path.parent, run="tiny")
     assert "install it" in page.warning[0].value and "as SVG" in page.warning[0].value
     assert page.multiselect(key="formats").options == ["html"]
     assert page.get("plotly_chart")

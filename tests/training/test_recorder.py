@@ -123,10 +123,7 @@ def test_training_that_ends_early_keeps_its_last_epoch(tmp_path: Path) -> None:
     with Recorder("mine", spec, epochs=100, checkpoints=(0, 50, 100), root=tmp_path) as recorder:
         for epoch in range(8):
             recorder.record(epoch, spec.network(), 1.0, 1.0)
-    assert recorder.run.checkpoint_epochs("target") == [
-        0,
-        7,
-    ]
+    assert recorder.run.checkpoint_epochs("target") == [0, 7]
     with Recorder("all", spec, epochs=30, checkpoints="all", root=tmp_path) as recorder:
         for epoch in range(5):
             recorder.record(epoch, spec.network(), 1.0, 1.0)

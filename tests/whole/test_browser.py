@@ -38,12 +38,7 @@ def serving(root, python=sys.executable, environment=None):
         port = free.getsockname()[1]
     command = [str(python), "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
     process = subprocess.Popen(
-        command,
-        cwd=root,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     address = f"http://127.0.0.1:{port}"
     try:

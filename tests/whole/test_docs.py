@@ -1,4 +1,4 @@
-"""The texts are complete and true: charts, commands, options, variables, pages, venues; links lead on, code runs."""
+"""The texts are complete and true: charts, commands, options, variables, pages; links lead on, code runs."""
 
 import ast
 import importlib
@@ -19,7 +19,6 @@ from interdash.dashboard import help
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.labelling import noise_floor
-from interdash.paper import venues
 from interdash.runs.run import Run
 from interdash.store.loading import seal
 from interdash.upkeep import retention
@@ -132,13 +131,6 @@ def test_pictures_show_what_there_is():
         known = [*headings, *catalogue.views(stem)]
         assert not heading or any(each.startswith(heading) for each in known), f"{name}: no {heading!r}"
         assert all(f'key="{part.partition("=")[0]}"' in source for part in query.split("&") if part), f"{name}: {query}"
-
-
-def test_every_venue_is_there():
-    text = read("docs/figures.md")
-    for venue in venues.VENUES:
-        size = venues.venue(venue)
-        assert f"| {venue} | {size.width:.4g} | {size.font} | {size.label:g}, {size.tick:g} |" in text
 
 
 def test_every_text_is_in_the_help():
