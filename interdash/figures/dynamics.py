@@ -129,7 +129,7 @@ def epoch_axis(figure: Sheet, epochs: Sequence[int], log: bool, row: int | None 
 def phase_lines(figure: Sheet, phases: pd.DataFrame | None, log: bool) -> None:
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
-        figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": "#FFFFFF"})
+        figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
 
 
 def finding_text(epochs: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,14 @@ def test_no_kind_of_input_is_asked_for_by_name(path):
             assert not kinds or not {"image", "text", "table"} & {
                 each.value for side in sides for each in ast.walk(side) if isinstance(each, ast.Constant)
             }, f"line {node.lineno}: make it a field of Kind"
+
+
+def test_colours_stand_in_the_theme():
+    theme, greys = "interdash/figures/theme.py", "interdash/paper/ink.py"  # greys: what print has in place of each
+    coloured = {
+        name(path) for path in MODULES if re.search(r'"[^"\n]*#[0-9A-F]{6}\b', path.read_text(encoding="utf-8"))
+    }
+    assert theme in coloured and coloured <= {theme, greys}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("interdash/figures/*.py")), ids=name)
