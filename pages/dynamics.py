@@ -24,6 +24,8 @@ with ui.page("Dynamics") as page:
     epochs = page.ask(queries.epochs, split=split, label=label)
     epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log)
+    if nothing := dynamics.chance_text(epochs):
+        st.warning(nothing)
     if epoch is not None:
         ui.facts(epochs, epoch)
     st.subheader(dynamics.finding_text(epochs), anchor=False)

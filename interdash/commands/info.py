@@ -12,13 +12,15 @@ from interdash.store.database import open_store
 from interdash.store.loading import refresh
 
 STRENGTHS = ("strength", "generalizable", "non_generalizable")
+NUMBERS = ("train_loss", "test_loss", "generalization_power", "chance", "above_chance", "tau")
 
 
 def run_report(run: Run) -> dict[str, Any]:
     """Returns the state of a run and, for each recorded epoch of the target, losses, H, τ and strengths by order.
 
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
-    generalizable and of the non-generalizable ones. What is not extracted yet is None.
+    generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it.
+    What is not extracted yet is None.
     """
     store = open_store(lazy=True)
     try:
@@ -36,7 +38,7 @@ def run_report(run: Run) -> dict[str, Any]:
         rows.append(
             {
                 "epoch": epoch,
-                **{name: _number(row.get(name)) for name in ("train_loss", "test_loss", "generalization_power", "tau")},
+                **{name: _number(row.get(name)) for name in NUMBERS},
                 "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
             }
         )
@@ -64,15 +66,17 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
         *report["problems"],
     ]
     lines = [
-        f"{'epoch':>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'tau':>9}   generalizable / all, nats, order 1 up"
+        f"{'epoch':>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'by chance':>11}{'above':>8}{'tau':>9}"
+        "   generalizable / all, nats, order 1 up"
     ]
     for row in report["epochs"]:
-        numbers = [row[name] for name in ("train_loss", "test_loss", "generalization_power", "tau")]
+        numbers = [row[name] for name in NUMBERS]
         texts = ["–" if number is None else f"{number:.3f}" for number in numbers]
+        columns = "".join(f"{text:>{width}}" for text, width in zip(texts, (12, 12, 8, 11, 8, 9), strict=True))
         strengths = row["strengths"] or {"generalizable": [], "strength": []}
         pairs = zip(strengths["generalizable"], strengths["strength"], strict=True)
         shown = "  ".join(f"{general:.2f}/{strength:.2f}" for general, strength in pairs)
-        lines.append(f"{row['epoch']:>6}{texts[0]:>12}{texts[1]:>12}{texts[2]:>8}{texts[3]:>9}   {shown}")
+        lines.append(f"{row['epoch']:>6}{columns}   {shown}")
     return "\n".join(head + lines)
 
 

@@ -106,6 +106,8 @@ TABLE = {  # columns of the list of runs: heading
     "power_curve": "H by epoch",
     "peak_generalization_power": "peak H",
     "peak_epoch": "at epoch",
+    "chance": "by chance",
+    "above_chance": "above chance",
     "loss_curve": "testing loss by epoch",
     "train_loss": "training loss",
     "test_loss": "testing loss",
@@ -122,6 +124,9 @@ TABLE = {  # columns of the list of runs: heading
 }
 
 
+SHARES = ("peak_generalization_power", "chance", "above_chance", "label_noise")
+
+
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of `state.overview` as the list shows them: `TABLE`'s columns, shares in per cent."""
     records = rows.to_dict("records")
@@ -129,8 +134,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     shown = rows.assign(
         shown_state=[row["text"] if isinstance(row["text"], str) else row["problem"] for row in records],
         power_curve=[_points(curve, "generalization_power") for curve in curves],
-        peak_generalization_power=rows["peak_generalization_power"].astype(float) * 100,
-        label_noise=rows["label_noise"].astype(float) * 100,
+        **{name: rows[name].astype(float) * 100 for name in SHARES},
         loss_curve=[_points(curve, "test_loss") for curve in curves],
     )
     one_root = len({row["root"] for row in records}) <= 1

@@ -62,6 +62,9 @@ def show_table(rows: pd.DataFrame) -> str | None:
     columns |= {
         "label_noise": share | {"label": "label noise"},
         "peak_generalization_power": share | {"label": "peak H", "help": "the largest H of all epochs"},
+        "chance": share | {"label": "by chance", "help": "H that other interactions would have there by chance"},
+        "above_chance": share
+        | {"label": "above chance", "help": "(H − by chance) / (1 − by chance), at the peak of H"},
         "shown_state": st.column_config.TextColumn("state", width=150, help="how far it is, and what is missing"),
         "boundary_12": number("phase 2 from", help="the epoch at which H peaks clearly"),
         "boundary_23": number("phase 3 from", help="from here on non-generalizable strength outgrows the other"),

@@ -35,9 +35,9 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     """Losses, strengths and H of several runs, overlaid.
 
     How to read: one colour and dash a run, the same in all six panels; ribbons are 95% bootstrap intervals over
-    samples. Aligned by phase, every run starts at the untrained network, and the boundaries 1|2 and 2|3 and the last
-    epoch lie over each other, so that fast and slow runs compare; phases that meet at a boundary which was not found
-    have no place, and no curve.
+    samples; thin below H: its chance level. Aligned by phase, every run starts at the untrained network, and the
+    boundaries 1|2 and 2|3 and the last epoch lie over each other, so that fast and slow runs compare; phases that meet
+    at a boundary which was not found have no place, and no curve.
 
     Args:
         curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
@@ -71,6 +71,14 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
                 customdata=rows["epoch"].to_numpy(),
                 hovertemplate=f"{escaped(run)}, epoch %{{customdata}}<br>%{{y:{number}}}<extra></extra>", **place,
             )  # fmt: skip
+            chance = curves.loc[(curves["run"] == run) & (curves["curve"] == "chance")]
+            if curve == "generalization_power" and len(chance):
+                x = chance["position"].tolist() if by == "phase" else [position(e, log) for e in chance["epoch"]]
+                figure.add_scatter(
+                    x=x, y=chance["value"].to_numpy(), mode="lines", name=escaped(run), legendgroup=run,
+                    line={"color": colour, "dash": dash, "width": 1}, showlegend=False,
+                    hovertemplate=f"{escaped(run)}, H by chance<br>%{{y:{number}}}<extra></extra>", **place,
+                )  # fmt: skip
         figure.update_yaxes(title=title, rangemode="tozero", **place)
         if number == theme.SHARE:
             figure.update_yaxes(tickformat=number, range=[0, 1.02], **place)
@@ -167,6 +175,7 @@ def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
         {"run": endings["run"], "last epoch": endings["last_epoch"]}
         | {name: endings[column].round(3) for column, name in numbers.items()}
         | {"at epoch": endings["peak_epoch"]}
+        | {"by chance": endings["chance"].round(3), "above chance": endings["above_chance"].round(3)}
         | {
             name: ["not found" if pd.isna(epoch) else f"epoch {epoch:g}" for epoch in endings[column]]
             for column, name in found.items()

@@ -32,6 +32,7 @@ FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, un
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
     ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers to the baseline network."),
+    ("By chance", "chance", ".0%", "", "H if the baseline network's interactions of each order were any others."),
     ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
     ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
     ("Salient a sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
@@ -56,7 +57,8 @@ def dynamics(
     total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the
     three phases, the vertical line is the pinned epoch; click a point to pin another. Dotted among the losses: where
     the gap begins to rise, the start of the second of the *two* phases published before; random training labels make
-    the gap negative at first, as the clean testing labels are fitted better. Grey bars at H: its range under other
+    the gap negative at first, as the clean testing labels are fitted better. Dashed below H: its chance level, what H
+    would be if the baseline network's interactions of each order were any others. Grey bars at H: its range under other
     choices of the method, where the noise floor is measured.
     """
     if epochs.empty:
@@ -75,6 +77,9 @@ def dynamics(
         column = "generalization_power"
         _ribbon(figure, 3, rows, column, theme.GREY, log)
         _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "", named=bool(suffix))
+        chance = f"H by chance{suffix}"
+        if rows["chance"].notna().to_numpy().any():  # labels of an older version have none
+            _line(figure, 3, rows, "chance", chance, theme.GREY, "dash", symbol, log, theme.SHARE, "", small=True)
     if noise_floor is not None and not noise_floor.empty:
         _floor(figure, noise_floor, log)
     if gap_start is not None:
@@ -145,6 +150,12 @@ def finding_text(epochs: pd.DataFrame) -> str:
     return f"H peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
 
 
+def chance_text(epochs: pd.DataFrame) -> str:
+    """Returns that nothing transfers beyond chance, if the interval of H above chance reaches 0 at every epoch; ""."""
+    low = epochs["above_chance_low"].dropna().tolist()
+    return "Nothing here transfers beyond chance." if low and max(low) <= 0 else ""
+
+
 def phase_text(phases: pd.DataFrame) -> str:
     """Returns in words where the phases meet, or why not."""
     if phases.empty:
@@ -185,7 +196,7 @@ def _line(
         name=name,
         showlegend=named,
         mode="lines+markers",
-        line={"color": colour, "dash": dash, "width": 1 if column == "strength" else 2},
+        line={"color": colour, "dash": dash, "width": 1 if column in ("strength", "chance") else 2},
         marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},
         unselected={"marker": {"opacity": 1}},
         hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",

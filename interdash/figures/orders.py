@@ -33,8 +33,9 @@ def order_strength(
 
     How to read: one bar an order, which is the number of variables in an interaction; plain blue transfers to the
     baseline network (generalizable), hatched vermillion does not. The slider and the play button go through all epochs
-    in the browser and start at the pinned one; the line on the right shows where in training the bars are. At epoch 0
-    the dotted line is the spindle that random outputs would show, scaled to the same total.
+    in the browser and start at the pinned one; the line on the right shows where in training the bars are. A tick on
+    each bar is how much of it would be plain blue by chance. At epoch 0 the dotted line is the spindle that random
+    outputs would show, scaled to the same total.
     """
     if order_strength.empty:
         return theme.nothing("No interactions are extracted for this choice.", ORDER, _unit(normalised))
@@ -52,7 +53,7 @@ def order_strength(
         figure.update_yaxes(title=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column)
         for trace in _traces(groups, expected_orders, kind, pinned, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
-    moving = len(kinds) * (4 + (expected_orders is not None and not expected_orders.empty))
+    moving = len(kinds) * (5 + (expected_orders is not None and not expected_orders.empty))
     figure.add_trace(_cursor(pinned, log, top), row=1, col=len(widths))
     for curve in curves:
         figure.add_trace(curve, row=1, col=len(widths))
@@ -88,7 +89,7 @@ def order_strength_row(
 
     How to read: left to right is training time. Early, strength lies in middle orders without meaning (the dotted
     spindle of random outputs); then in low orders that generalize; late, if the network overfits, in higher ones that
-    do not.
+    do not. A tick on each bar is how much of it would be generalizable by chance.
     """
     rows = order_strength.loc[order_strength["epoch"].isin(list(epochs))] if len(epochs) else order_strength
     if rows.empty:
@@ -125,7 +126,8 @@ def order_map(
     """Map of order × epoch: generalizable strength, non-generalizable strength, and H.
 
     How to read: bright means strong; the first two maps share one colour scale. In the third, bright means that most of
-    the strength of that order generalizes; an empty cell has no salient interaction. Dashed lines part the phases.
+    the strength of that order generalizes; an empty cell has no salient interaction, and the cursor on another says its
+    chance level. Dashed lines part the phases.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
@@ -143,6 +145,8 @@ def order_map(
         table = order_map.pivot(index="size", columns="epoch", values=value)
         share = column == 3
         form, unit = (theme.SHARE, "") if share else (NATS, " nats")
+        level = order_map.pivot(index="size", columns="epoch", values="chance").to_numpy()
+        hover = f"epoch %{{customdata}}, order %{{y}}<br>%{{z:{form}}}{unit}"
         figure.add_heatmap(
             x=edges,
             y=table.index.to_numpy(),
@@ -160,7 +164,10 @@ def order_map(
                 "thickness": 10,
                 "tickformat": ".0%" if share else None,
             },
-            hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>%{{z:{form}}}{unit}<extra></extra>",
+            text=level if share else None,
+            hovertemplate=f"{hover}<br>by chance %{{text:{theme.SHARE}}}<extra></extra>"
+            if share
+            else f"{hover}<extra></extra>",
             row=1,
             col=column,
         )
@@ -180,7 +187,12 @@ Groups = dict[tuple[str, int], dict[str, list[Any]]]  # columns by type and epoc
 
 
 def _groups(rows: pd.DataFrame) -> Groups:
-    columns = ["size", *(f"{part}_{sign}" for part in PARTS for sign in ("positive", "negative"))]
+    columns = [
+        "size",
+        "chance_positive",
+        "chance_negative",
+        *(f"{part}_{sign}" for part in PARTS for sign in ("positive", "negative")),
+    ]
     groups: Groups = {}
     for kind, epoch, *values in zip(*(rows[name].tolist() for name in ("type", "epoch", *columns)), strict=True):
         here = groups.setdefault((kind, epoch), {name: [] for name in columns})
@@ -190,7 +202,7 @@ def _groups(rows: pd.DataFrame) -> Groups:
 
 
 def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int) -> list[dict[str, Any]]:
-    """What changes from epoch to epoch, trace by trace: four bars an order and the spindle, if there is one."""
+    """What changes from epoch to epoch, trace by trace: four bars an order, ticks, and the spindle, if there is one."""
     here = groups.get((kind, epoch), {})
     bars = [
         {
@@ -202,6 +214,9 @@ def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int
         for part in PARTS
         for sign in ("positive", "negative")
     ]
+    size = here.get("size", [])
+    ticks = [*here.get("chance_positive", []), *here.get("chance_negative", [])]
+    bars.append({"type": "scatter", "x": [*size, *size], "y": ticks, "meta": epoch})
     if expected is None or expected.empty:
         return bars
     if epoch > 0:
@@ -226,6 +241,15 @@ def _traces(
         for part, (name, colour, _) in PARTS.items()
         for sign in ("positive", "negative")
     ]
+    looks.append(
+        {
+            "mode": "markers",
+            "marker": {"symbol": "line-ew", "size": 9, "line": {"width": 1.5}},
+            "name": "generalizable by chance",
+            "showlegend": first,
+            "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>by chance %{{y:{NATS}}}<extra></extra>",
+        }
+    )
     looks.append(
         {
             "mode": "lines",

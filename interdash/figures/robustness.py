@@ -8,15 +8,16 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.sheet import Sheet
-from interdash.queries import removal
+from interdash.queries import dynamics, removal
 
 
-def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
+def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, pinned: int | None = None) -> go.Figure:
     """Noise floor: how many labels G flip when one choice is made otherwise, and H by that choice.
 
     How to read: one row a choice; left the share of labels that flip, among interactions salient both ways, right H.
     Large markers with 95% bootstrap intervals over samples: the measured epoch nearest to the pinned one; small ones:
-    the others. The ring is H by the run's own choices. A difference in H below this says nothing about the network.
+    the others. The ring is H by the run's own choices, the dashed line its chance level there. A difference in H below
+    this says nothing about the network.
     """
     titles = ("labels G that flip (share)", "H (share)")
     if robustness.empty:
@@ -51,6 +52,12 @@ def robustness(robustness: pd.DataFrame, *, pinned: int | None = None) -> go.Fig
                 row=1,
                 col=column,
             )
+    level = None if epochs is None else epochs.loc[epochs["epoch"] == shown, "chance"].dropna()
+    if level is not None and len(level):
+        figure.add_shape(
+            **{"type": "line", "xref": "x2", "yref": "y2 domain", "y0": 0, "y1": 1},
+            **{"x0": level.iloc[0], "x1": level.iloc[0], "line": {"width": 1, "dash": "dash", "color": theme.GREY}},
+        )
     figure.update_xaxes(title=titles[0], tickformat=theme.SHARE, rangemode="tozero", row=1, col=1)
     figure.update_xaxes(title=titles[1], tickformat=theme.SHARE, rangemode="tozero", row=1, col=2)
     choices = [*dict.fromkeys(choice_names(robustness))]  # the first on top
@@ -101,7 +108,7 @@ def _share(row: Any, name: str) -> str:
 CHARTS = (
     Chart(
         robustness,
-        lambda ask, c: {"robustness": ask(removal.robustness)},
+        lambda ask, c: {"robustness": ask(removal.robustness), "epochs": ask(dynamics.epochs)},
         page="removal",
         view="Noise floor",
         options=lambda ask, c: {"pinned": shown_epoch(ask(removal.robustness), c.epoch)},

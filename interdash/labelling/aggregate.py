@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from interdash.config import GeneralizationConfig
-from interdash.formulas import bootstrap, generalization, order_shape, removal
+from interdash.formulas import bootstrap, chance, generalization, order_shape, removal
 from interdash.formulas.subsets import n_variables, orders
 from interdash.labelling import removals, shapes
 from interdash.labelling.measures import by_sample, measure_table
@@ -36,6 +36,7 @@ class Batch(NamedTuple):
     salient: np.ndarray  # bool, shaped like effects
     general: np.ndarray | None  # G, of the same shape; None without a baseline network
     votes: list[np.ndarray]  # of each baseline network by itself, of the same shape
+    chance: np.ndarray | None  # that it generalizes by chance, 0–1, of the same shape; None without a baseline network
 
 
 def label_tables(
@@ -57,17 +58,17 @@ def label_tables(
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
     """
     rows: dict[str, list[pa.Table]] = {}
-    taus, labels, sums, counts, removable, measures = [], [], [], [], [], []
+    taus, labels, sums, counts, by_chance, removable, measures = [], [], [], [], [], [], []
     groups = order_shape.group_means(splits, same_variables=same_variables)
     known, disagreements, first = len(scalars) > 1, 0, 0
     for columns in batches:
         here = slice(first, first + len(columns[0]["label"]))
         batch = _labelled(columns, here, scalars, rules)
-        by_order, count = _sums(batch)
+        by_order, count, level = _sums(batch)
         for name, table in {
             "sample_epochs": _sample_epochs(columns[0], batch, by_order),
             "interactions": _interactions(batch, first),
-            "sample_orders": _sample_orders(by_order, count, known, first),
+            "sample_orders": _sample_orders(by_order, count, level, known, first),
         }.items():
             rows.setdefault(name, []).append(table)
         measures.append(by_sample(batch.effects, batch.salient, batch.general, batch.tau))
@@ -77,11 +78,14 @@ def label_tables(
             disagreements += int((batch.votes[0] != batch.votes[1])[batch.salient].sum())
         if groups is not None:
             groups.add(first, batch.effects)
-        for found, value in ((taus, batch.tau), (labels, columns[0]["label"]), (sums, by_order), (counts, count)):
-            found.append(value)
+        for rows_of_all, of_batch in (
+            *((taus, batch.tau), (labels, columns[0]["label"])),
+            *((sums, by_order), (counts, count), (by_chance, level)),
+        ):
+            rows_of_all.append(of_batch)
         first = here.stop
         del columns, batch  # before the next ones are read
-    tau, sums, counts = np.concatenate(taus), np.concatenate(sums), np.concatenate(counts)
+    tau, sums, counts, by_chance = (np.concatenate(values) for values in (taus, sums, counts, by_chance))
     of_samples = _groups(splits, np.concatenate(labels))
     salient = counts[..., 0].sum()
     flips = disagreements / salient if len(scalars) > 2 and salient else None
@@ -95,8 +99,8 @@ def label_tables(
             }
         ),
         **{name: pa.concat_tables(tables).combine_chunks() for name, tables in rows.items()},
-        "order_strengths": _order_strengths(sums, counts, of_samples, known),
-        "strengths": _strengths(sums, counts, of_samples, known),
+        "order_strengths": _order_strengths(sums, counts, by_chance, of_samples, known),
+        "strengths": _strengths(sums, counts, by_chance, of_samples, known),
         **removals.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
         **shapes.shape_tables(groups, _by_part(sums) if known else None),
         "measures": measure_table(measures),
@@ -114,6 +118,7 @@ def _labelled(
         asked, thresholds = bases[which], taus[which]
         return generalization.generalizes(effects, asked, tau, thresholds, sign_test=rules.sign_test, vote=rules.vote)
 
+    salient_bases = [np.where(generalization.salient(i, tau), i, 0) for i, tau in zip(bases, taus, strict=True)]
     return Batch(
         effects=effects,
         base=bases[0] if bases else None,
@@ -121,6 +126,7 @@ def _labelled(
         salient=generalization.salient(effects, tau),
         general=generalizes(slice(None)) if bases else None,
         votes=[generalizes(slice(i, i + 1)) for i in range(len(bases))],
+        chance=chance.chance(effects, salient_bases, sign_test=rules.sign_test, vote=rules.vote) if bases else None,
     )
 
 
@@ -132,8 +138,8 @@ def _tau(columns: Columns, here: slice, scalars: Columns, rules: GeneralizationC
     return found[here].copy() if of_all else found  # no view, which would keep those of all samples
 
 
-def _sums(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Returns sums `[samples, 2, n, 6]` (last axis: `SUMS`) and counts `[samples, 2, n, 2]` over each order from 1."""
+def _sums(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns sums over each order from 1: `[samples, 2, n, 6]` (`SUMS`), counts `[…, 2]`, and Σ|I|·c `[…]`, nats."""
     salient = batch.salient
     general = np.zeros_like(salient) if batch.general is None else batch.general
     parts = []
@@ -141,7 +147,9 @@ def _sums(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         positive, negative = generalization.signed_order_strengths(batch.effects, chosen)
         parts += [positive, -negative]
     counts = [generalization.order_counts(chosen) for chosen in (salient, general)]
-    return np.stack(parts, axis=-1)[..., 1:, :] + 0.0, np.stack(counts, axis=-1)[..., 1:, :]  # + 0: no −0
+    level = generalization.order_strengths(batch.effects, salient * (0.0 if batch.chance is None else batch.chance))
+    # + 0: no −0
+    return np.stack(parts, axis=-1)[..., 1:, :] + 0.0, np.stack(counts, axis=-1)[..., 1:, :], level[..., 1:]
 
 
 def _by_part(sums: np.ndarray) -> np.ndarray:
@@ -220,11 +228,12 @@ def _interactions(batch: Batch, first: int) -> pa.Table:
         "baseline_effect": _column((effects if base is None else base)[where].astype(np.float32), None, known),
         "votes": _column(np.sum(votes, axis=0)[where] if votes else subset, pa.int8(), known),
         "generalizes": _column(salient[where] if general is None else general[where], None, known),
+        "chance": _column((effects if batch.chance is None else batch.chance)[where].astype(np.float32), None, known),
     }
     return pa.table(made)
 
 
-def _sample_orders(sums: np.ndarray, counts: np.ndarray, known: bool, first: int) -> pa.Table:
+def _sample_orders(sums: np.ndarray, counts: np.ndarray, by_chance: np.ndarray, known: bool, first: int) -> pa.Table:
     where = np.nonzero(counts[..., 0])
     sample, kind, size = where
     made = {
@@ -236,11 +245,16 @@ def _sample_orders(sums: np.ndarray, counts: np.ndarray, known: bool, first: int
         made[name] = _column(sums[..., i][where].astype(np.float32), None, known or i < 2)
     made["salient"] = _column(counts[..., 0][where].astype(np.int32))
     made["generalizable_count"] = _column(counts[..., 1][where].astype(np.int32), None, known)
+    made["by_chance"] = _column(by_chance[where].astype(np.float32), None, known)
     return pa.table(made)
 
 
 def _order_strengths(
-    sums: np.ndarray, counts: np.ndarray, groups: dict[tuple[str, int], np.ndarray], known: bool
+    sums: np.ndarray,
+    counts: np.ndarray,
+    by_chance: np.ndarray,
+    groups: dict[tuple[str, int], np.ndarray],
+    known: bool,
 ) -> pa.Table:
     mean = np.stack([_with_both(sums[rows].mean(0), 0) for rows in groups.values()])  # [groups, 3, n, 6]
     count = np.stack([_with_both(counts[rows].mean(0), 0) for rows in groups.values()])  # [groups, 3, n, 2]
@@ -254,17 +268,24 @@ def _order_strengths(
     made["generalization_power"] = _column(generalization.generalization_power(general, strength), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
+    level = np.stack([_with_both(by_chance[rows].mean(0), 0) for rows in groups.values()])  # [groups, 3, n]
+    made |= _chance_columns(np.stack([strength, general, level], axis=-1), known)
     return pa.table(made)
 
 
 def _strengths(
-    sums: np.ndarray, counts: np.ndarray, groups: dict[tuple[str, int], np.ndarray], known: bool
+    sums: np.ndarray,
+    counts: np.ndarray,
+    by_chance: np.ndarray,
+    groups: dict[tuple[str, int], np.ndarray],
+    known: bool,
 ) -> pa.Table:
     total = sums.sum(2)  # [samples, 2, 6]
     by_sample = _with_both(np.stack([total[..., i] - total[..., i + 1] for i in (0, 2, 4)], axis=-1))  # [S, 3, 3]
     count = np.stack([_with_both(counts[rows].sum(2).mean(0), 0) for rows in groups.values()])  # [groups, 3, 2]
     mean = np.stack([by_sample[rows].mean(0) for rows in groups.values()])  # [groups, 3 types, 3]
     bounds = np.stack([intervals(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
+    level = np.stack([*np.moveaxis(by_sample[..., :2], -1, 0), _with_both(by_chance.sum(2))], axis=-1)  # [S, 3, 3]
     made = _group_columns(groups, None)
     made["samples"] = _column(np.repeat([len(rows) for rows in groups.values()], 3), pa.int32())
     values = np.concatenate([mean, generalization.generalization_power(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
@@ -275,7 +296,42 @@ def _strengths(
     made["count_power"] = _column(generalization.generalization_power(count[..., 1], count[..., 0]), None, known)
     made["salient"] = _column(count[..., 0])
     made["generalizable_count"] = _column(count[..., 1], None, known)
+    made |= _chance_columns(np.stack([level[rows].mean(0) for rows in groups.values()]), known)
+    for name, ends in _chance_bounds([level[rows] for rows in groups.values()]).items():
+        made[f"{name}_low"], made[f"{name}_high"] = (_column(end, None, known) for end in ends)
     return pa.table(made)
+
+
+def _above(strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns H by chance and how far H is above it, `[...]`, shares; `[..., 3]`: strength, with G = 1, by chance."""
+    whole, general, level = np.moveaxis(strengths, -1, 0)
+    power, by_chance = (generalization.generalization_power(part, whole) for part in (general, level))
+    return by_chance, chance.above_chance(power, by_chance)
+
+
+def _chance_columns(strengths: np.ndarray, known: bool) -> dict[str, pa.Array]:
+    level, above = _above(strengths)
+    columns = {"by_chance": strengths[..., 2], "chance": level, "above_chance": above}
+    return {name: _column(values, None, known) for name, values in columns.items()}
+
+
+def _chance_bounds(groups: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns low and high ends `[2, groups, 3 types]` of H by chance and above it, of `[samples, 3 types, 3]` each.
+
+    The resamples are those of `intervals`.
+    """
+
+    def bounds(strengths: np.ndarray) -> np.ndarray:  # [2 ends, 2 quantities, 3 types]
+        def values(drawn: np.ndarray) -> np.ndarray:
+            means = np.tensordot(bootstrap.sample_weights(drawn), strengths, 1)
+            return np.moveaxis(np.stack(_above(means)), 1, -1)
+
+        if len(strengths) == 1:  # nothing to draw from
+            return np.stack(2 * [np.stack(_above(strengths[0]))])
+        return bootstrap.ends(bootstrap.distribution(values, len(strengths)))
+
+    ends = np.stack([bounds(strengths) for strengths in groups], axis=2)  # [2, 2, groups, 3]
+    return {"chance": ends[:, 0], "above_chance": ends[:, 1]}
 
 
 def _group_columns(groups: dict[tuple[str, int], np.ndarray], n: int | None) -> dict[str, pa.Array]:

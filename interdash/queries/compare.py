@@ -17,7 +17,8 @@ def curves(store: Store, runs: Sequence[str], *, split: str = "all", label: int 
     """Returns the curves of some runs, one row for each run, epoch and curve: value, low, high.
 
     Curves: train_loss, test_loss, gap (nats; of the whole splits, whatever `split` and `label` are), generalizable and
-    non_generalizable (nats), generalization_power (share), the last three with their 95 % bootstrap intervals.
+    non_generalizable (nats), generalization_power (share), the last three with their 95 % bootstrap intervals, and
+    chance (share), what H would be by chance.
     """
     return store.ask(
         """
@@ -37,7 +38,8 @@ def curves(store: Store, runs: Sequence[str], *, split: str = "all", label: int 
             UNION ALL SELECT run, epoch, 'non_generalizable', non_generalizable, non_generalizable_low,
                 non_generalizable_high FROM strong
             UNION ALL SELECT run, epoch, 'generalization_power', generalization_power, generalization_power_low,
-                generalization_power_high FROM strong)
+                generalization_power_high FROM strong
+            UNION ALL SELECT run, epoch, 'chance', chance, NULL, NULL FROM strong)
         WHERE value IS NOT NULL ORDER BY curve, list_position($runs, run), epoch
         """,
         {"runs": list(runs), "split": split, "label": label},
@@ -53,16 +55,18 @@ def phases_of(store: Store, runs: Sequence[str]) -> pd.DataFrame:
 
 
 def endings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
-    """Returns one row a run: last epoch and losses there, the largest H and its epoch, the boundaries of the phases."""
+    """Returns one row a run: last epoch and its losses, the largest H, its epoch and chance level, the boundaries."""
     return store.ask(
         """
         SELECT r.run, r.dataset, r.architecture, r.label_noise, m.epoch AS last_epoch, m.train_loss, m.test_loss,
-            m.test_loss - m.train_loss AS gap, s.peak_power, s.peak_epoch, p.boundary_12, p.boundary_23
+            m.test_loss - m.train_loss AS gap, s.peak_power, s.peak_epoch, p.boundary_12, p.boundary_23, s.chance,
+            s.above_chance
         FROM (FROM runs WHERE list_contains($runs, run)) r
         LEFT JOIN (SELECT run, max(epoch) AS epoch, arg_max(train_loss, epoch) AS train_loss,
                 arg_max(test_loss, epoch) AS test_loss FROM metrics WHERE network = 'target' GROUP BY run) m USING (run)
         LEFT JOIN (SELECT run, max(generalization_power) AS peak_power,
-                arg_max(epoch, generalization_power) AS peak_epoch FROM strengths
+                arg_max(epoch, generalization_power) AS peak_epoch, arg_max(chance, generalization_power) AS chance,
+                arg_max(above_chance, generalization_power) AS above_chance FROM strengths
             WHERE network = 'target' AND split = 'all' AND label = -1 AND type = 'all' GROUP BY run) s USING (run)
         LEFT JOIN (SELECT run, max(epoch) FILTER (boundary = '1|2') AS boundary_12,
                 max(epoch) FILTER (boundary = '2|3') AS boundary_23 FROM phases GROUP BY run) p USING (run)

@@ -17,7 +17,7 @@ SIX = 6  # epochs in a row of order distributions, as in the papers
 
 
 def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, network: str = "target") -> pd.DataFrame:
-    """Returns losses, accuracies, gap, τ and H with its interval for every epoch: with labels or with losses only.
+    """Returns losses, accuracies, gap, τ, H and its chance level, with intervals, for every epoch, labelled or not.
 
     `extracted` says which epochs have labels; the others have null τ and H.
     """
@@ -26,7 +26,8 @@ def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, netwo
         SELECT epoch, m.train_loss, m.test_loss, m.test_loss - m.train_loss AS gap, m.train_accuracy, m.test_accuracy,
             n.tau, n.samples, n.baselines, n.flips, n.epoch IS NOT NULL AS extracted,
             s.strength, s.generalizable, s.non_generalizable, s.generalization_power, s.generalization_power_low,
-            s.generalization_power_high, s.count_power, s.salient
+            s.generalization_power_high, s.count_power, s.salient, s.chance, s.chance_low, s.chance_high,
+            s.above_chance, s.above_chance_low, s.above_chance_high
         FROM (FROM metrics WHERE run = $run AND network = $network) m
         FULL JOIN (FROM networks WHERE run = $run AND network = $network) n USING (epoch)
         LEFT JOIN (FROM strengths WHERE run = $run AND network = $network AND split = $split AND label = $label
@@ -99,7 +100,8 @@ def order_strength(
     """Returns the distribution over orders at some epochs (None = all): signed and total strengths, H, counts.
 
     One row for each epoch, type and order (`size`). `normalised` divides every strength by the mean over orders of the
-    salient strength of its epoch and type, so that epochs compare (it then sums to n over the orders).
+    salient strength of its epoch and type, so that epochs compare (it then sums to n over the orders). `by_chance` is
+    drawn as `chance_positive` and `chance_negative`: divided as the strength is.
     """
     return store.ask(
         """
@@ -115,7 +117,9 @@ def order_strength(
             non_generalizable_positive / scale AS non_generalizable_positive,
             non_generalizable_negative / scale AS non_generalizable_negative,
             strength / scale AS strength, generalizable / scale AS generalizable,
-            non_generalizable / scale AS non_generalizable, generalization_power, salient, generalizable_count
+            non_generalizable / scale AS non_generalizable, generalization_power, salient, generalizable_count,
+            by_chance / scale AS by_chance, chance, above_chance,
+            chance * positive / scale AS chance_positive, chance * negative / scale AS chance_negative
         FROM scaled ORDER BY epoch, type, size
         """,
         {
@@ -156,7 +160,8 @@ def order_map(
     """Returns the order × epoch map: strength, its generalizable and non-generalizable parts, and H of every order."""
     return store.ask(
         """
-        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power FROM order_strengths
+        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power, chance, above_chance
+        FROM order_strengths
         WHERE run = $run AND network = $network AND split = $split AND label = $label AND type = $type
         ORDER BY epoch, size
         """,

@@ -116,6 +116,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
         (value, epoch) for value, epoch in zip(curves["generalization_power"], curves["epoch"], strict=True) if value
     ]
     peak, peak_epoch = max(power, default=(None, None), key=lambda pair: pair[0])
+    at_peak = epochs.loc[epochs["epoch"] == peak_epoch, ["chance", "above_chance"]].to_dict("records")
     summary: dict[str, Any] = {
         **asdict(now),
         "text": now.text,
@@ -124,6 +125,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
         "test_loss": next(reversed(curves["test_loss"]), None),
         "peak_generalization_power": peak,
         "peak_epoch": peak_epoch,
+        **{name: None if pd.isna(value) else value for row in at_peak for name, value in row.items()},
         "curves": curves,
         "phases": list(phases),
     }
@@ -171,6 +173,7 @@ COLUMNS = (
     *("run", "root", "purpose", "dataset", "architecture", "kind", "n_variables", "label_noise", "epochs", "samples"),
     *("state", "text", "missing", "done", "total", "train_loss", "test_loss", "gap", "peak_generalization_power"),
     *("peak_epoch", "boundary_12", "boundary_23", "curves", "tags", "notes", "created", "problem"),
+    *("chance", "above_chance"),
 )
 
 
@@ -203,6 +206,8 @@ def _row(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
         "gap": None if train_loss is None or test_loss is None else test_loss - train_loss,
         "peak_generalization_power": summary.get("peak_generalization_power"),
         "peak_epoch": summary.get("peak_epoch"),
+        "chance": summary.get("chance"),
+        "above_chance": summary.get("above_chance"),
         "boundary_12": places.get("1|2"),
         "boundary_23": places.get("2|3"),
         "curves": summary.get("curves"),

@@ -26,7 +26,7 @@ import pyarrow as pa
 from interdash.runs.files import DamagedFileError
 from interdash.store.long_tables import DETAILS, LONG, SAMPLE_EPOCHS, Rows, read_details, rows_of, split_name, together
 
-SCHEMA = 4  # raised when schema.sql changes
+SCHEMA = 5  # raised when schema.sql changes
 FACTS = (
     *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
     *("removals", "sample_removals", "order_similarities", "order_fits", "measures"),
@@ -118,9 +118,10 @@ class Store:
                 return error
 
         ahead = rows.sample is not None and len(keys) > 1  # whole epochs are too large to hold several of them
+        columns = cursor.sql(f"FROM {self.place(rows.table)} LIMIT 0").to_arrow_table().schema
         for part in _readers.map(read, keys) if ahead else map(read, keys):
             if isinstance(part, pa.Table):
-                yield part
+                yield _completed(part, columns)
             elif len(keys) == 1:
                 raise part
             elif str(part) not in self.problems[rows.run]:
@@ -231,6 +232,14 @@ def open_sealed(path: Path) -> Store:
         )
     name = connection.execute("SELECT current_database()").fetchall()[0][0]
     return Store(connection, f'"{name}"')
+
+
+def _completed(rows: pa.Table, columns: pa.Schema) -> pa.Table:
+    """Returns rows with null in the columns that labels of an older version lack."""
+    for column in columns:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, column.type))
+    return rows
 
 
 _readers = ThreadPoolExecutor(READERS)

@@ -118,7 +118,7 @@ COMMENT ON COLUMN sample_epochs.noise IS 'nats, largest |delta| over all subsets
 
 CREATE TABLE interactions (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, subset INTEGER, size TINYINT,
-  rank INTEGER, effect FLOAT, baseline_effect FLOAT, votes TINYINT, generalizes BOOLEAN);
+  rank INTEGER, effect FLOAT, baseline_effect FLOAT, votes TINYINT, generalizes BOOLEAN, chance FLOAT);
 COMMENT ON TABLE interactions IS 'The salient interactions; all others are in the parts.';
 COMMENT ON COLUMN interactions.type IS 'and, or';
 COMMENT ON COLUMN interactions.subset IS 'bitmask, bit i = variable i';
@@ -128,11 +128,13 @@ COMMENT ON COLUMN interactions.effect IS 'nats, signed';
 COMMENT ON COLUMN interactions.baseline_effect IS 'nats, signed: the same interaction in baseline-0, salient there or not';
 COMMENT ON COLUMN interactions.votes IS 'baselines that it transfers to';
 COMMENT ON COLUMN interactions.generalizes IS 'G';
+COMMENT ON COLUMN interactions.chance IS 'share, 0 to 1: c, the chance that it generalizes (see interdash/formulas/chance.py)';
 
 CREATE TABLE sample_orders (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, size TINYINT,
   positive FLOAT, negative FLOAT, generalizable_positive FLOAT, generalizable_negative FLOAT,
-  non_generalizable_positive FLOAT, non_generalizable_negative FLOAT, salient INTEGER, generalizable_count INTEGER);
+  non_generalizable_positive FLOAT, non_generalizable_negative FLOAT, salient INTEGER, generalizable_count INTEGER,
+  by_chance FLOAT);
 COMMENT ON TABLE sample_orders IS 'Sums over the salient interactions of one sample; rows without any are left out.';
 COMMENT ON COLUMN sample_orders.type IS 'and, or';
 COMMENT ON COLUMN sample_orders.size IS 'order';
@@ -144,12 +146,14 @@ COMMENT ON COLUMN sample_orders.non_generalizable_positive IS 'nats';
 COMMENT ON COLUMN sample_orders.non_generalizable_negative IS 'nats (≤ 0)';
 COMMENT ON COLUMN sample_orders.salient IS 'number of salient interactions';
 COMMENT ON COLUMN sample_orders.generalizable_count IS 'number of those with G = 1';
+COMMENT ON COLUMN sample_orders.by_chance IS 'nats, Σ|I|·c: what would generalize by chance';
 
 CREATE TABLE order_strengths (
   run VARCHAR, network VARCHAR, epoch INTEGER, split VARCHAR, label INTEGER, type VARCHAR, size TINYINT,
   positive DOUBLE, negative DOUBLE, generalizable_positive DOUBLE, generalizable_negative DOUBLE,
   non_generalizable_positive DOUBLE, non_generalizable_negative DOUBLE, strength DOUBLE, generalizable DOUBLE,
-  non_generalizable DOUBLE, generalization_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE);
+  non_generalizable DOUBLE, generalization_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE,
+  by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE);
 COMMENT ON TABLE order_strengths IS 'Means over samples of the sums in sample_orders, for every split, class and type.';
 COMMENT ON COLUMN order_strengths.split IS 'train, test, or all: both';
 COMMENT ON COLUMN order_strengths.label IS 'class number; -1 = all classes';
@@ -167,6 +171,9 @@ COMMENT ON COLUMN order_strengths.non_generalizable IS 'nats, the part of streng
 COMMENT ON COLUMN order_strengths.generalization_power IS 'share H = generalizable / strength; null without salient interactions';
 COMMENT ON COLUMN order_strengths.salient IS 'salient interactions a sample';
 COMMENT ON COLUMN order_strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
+COMMENT ON COLUMN order_strengths.by_chance IS 'nats, the part of strength that would generalize by chance, Σ|I|·c';
+COMMENT ON COLUMN order_strengths.chance IS 'share, H by chance = by_chance / strength';
+COMMENT ON COLUMN order_strengths.above_chance IS 'share, (H - chance) / (1 - chance): 1 if all generalizes, 0 at chance, below 0 under it';
 
 CREATE TABLE strengths (
   run VARCHAR, network VARCHAR, epoch INTEGER, split VARCHAR, label INTEGER, type VARCHAR, samples INTEGER,
@@ -174,7 +181,9 @@ CREATE TABLE strengths (
   generalizable DOUBLE, generalizable_low DOUBLE, generalizable_high DOUBLE,
   non_generalizable DOUBLE, non_generalizable_low DOUBLE, non_generalizable_high DOUBLE,
   generalization_power DOUBLE, generalization_power_low DOUBLE, generalization_power_high DOUBLE,
-  count_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE);
+  count_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE,
+  by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE,
+  chance_low DOUBLE, chance_high DOUBLE, above_chance_low DOUBLE, above_chance_high DOUBLE);
 COMMENT ON TABLE strengths IS 'Totals over all orders with 95 % bootstrap intervals over samples, for every split, class and type.';
 COMMENT ON COLUMN strengths.split IS 'train, test, or all: both';
 COMMENT ON COLUMN strengths.label IS 'class number; -1 = all classes';
@@ -195,6 +204,13 @@ COMMENT ON COLUMN strengths.generalization_power_high IS 'share, 97.5 % quantile
 COMMENT ON COLUMN strengths.count_power IS 'share of the salient interactions with G = 1, by number';
 COMMENT ON COLUMN strengths.salient IS 'salient interactions a sample';
 COMMENT ON COLUMN strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
+COMMENT ON COLUMN strengths.by_chance IS 'nats, the part of strength that would generalize by chance, Σ|I|·c';
+COMMENT ON COLUMN strengths.chance IS 'share, H by chance = by_chance / strength';
+COMMENT ON COLUMN strengths.above_chance IS 'share, (H - chance) / (1 - chance): 1 if all generalizes, 0 at chance, below 0 under it';
+COMMENT ON COLUMN strengths.chance_low IS 'share, 2.5 % quantile, the resamples of H';
+COMMENT ON COLUMN strengths.chance_high IS 'share, 97.5 % quantile';
+COMMENT ON COLUMN strengths.above_chance_low IS 'share, 2.5 % quantile, the resamples of H';
+COMMENT ON COLUMN strengths.above_chance_high IS 'share, 97.5 % quantile';
 
 CREATE TABLE removals (
   run VARCHAR, network VARCHAR, epoch INTEGER, removed VARCHAR, split VARCHAR, min_order TINYINT, dose TINYINT,

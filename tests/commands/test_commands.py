@@ -88,7 +88,9 @@ def test_info_json(labelled_run):
     for row in report["epochs"]:
         assert row["tau"] > 0 and row["train_loss"] > 0 and row["test_loss"] > 0
         total = sum(row["strengths"]["strength"])
-        assert row["generalization_power"] == pytest.approx(sum(row["strengths"]["generalizable"]) / total)
+        power = sum(row["strengths"]["generalizable"]) / total
+        assert row["generalization_power"] == pytest.approx(power) and 0 < row["chance"] < 1
+        assert row["above_chance"] == pytest.approx((power - row["chance"]) / (1 - row["chance"]))
         assert all(len(values) == 4 for values in row["strengths"].values())
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
     assert "state: ready" in text and len(text.splitlines()) == 6
@@ -117,7 +119,8 @@ def test_overview_lists_runs_and_broken_folders(ready_run, tmp_path):
     (root / "bad name").mkdir()
     found = overview([root, tmp_path / "none"]).set_index("run")
     assert found.loc["tiny", "text"] == "ready" and found.loc["tiny", "samples"] == 60
-    assert 0 < found.loc["tiny", "peak_generalization_power"] <= 1
+    peak, level, above = found.loc["tiny", ["peak_generalization_power", "chance", "above_chance"]]
+    assert 0 < level < 1 and peak <= 1 and above == pytest.approx((peak - level) / (1 - level))
     assert found.loc["tiny", "curves"]["epoch"] == [0, 1, 2, 3]
     assert "broken" in found.loc["broken", "problem"] and "cannot name a run" in found.loc["bad name", "problem"]
 

@@ -43,10 +43,10 @@ def test_difference_by_order(hand_made):
 def test_curves(two_store):
     rows = compare.curves(two_store, ["twin", "tiny"])
     assert rows["run"].drop_duplicates().tolist() == ["twin", "tiny"]
-    assert set(rows["curve"]) == set(charts.PANELS)
+    assert set(rows["curve"]) == {*charts.PANELS, "chance"}
     of_run = rows.loc[rows["run"] == "tiny"]
     epochs = dynamics.epochs(two_store, "tiny")
-    for curve in ("gap", "generalizable", "generalization_power"):
+    for curve in ("gap", "generalizable", "generalization_power", "chance"):
         expected = epochs[curve].dropna().tolist()
         assert of_run.loc[of_run["curve"] == curve, "value"].tolist() == pytest.approx(expected)
     assert (of_run.loc[of_run["curve"] == "generalizable"].eval("low <= value <= high")).all()

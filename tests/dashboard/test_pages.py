@@ -122,7 +122,10 @@ def test_dynamics_pins_and_filters(visit, labelled_run):
     page = visit("dynamics", labelled_run.path.parent, epoch="1", split="training", type="apart")
     assert page.get("plotly_chart")[0].proto.alt.startswith("Losses, strength of")
     traces = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
-    assert [trace["name"] for trace in traces if trace.get("name", "").startswith("H")] == ["H, AND", "H, OR"]
+    assert [trace["name"] for trace in traces if trace.get("name", "").startswith("H")] == [
+        *("H, AND", "H by chance, AND"),
+        *("H, OR", "H by chance, OR"),
+    ]
     page.select_slider(key="epoch").set_value(0).run()
     page.segmented_control(key="axis").set_value("linear").run()
     assert not page.exception

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io
@@ -51,6 +52,38 @@ def test_phases_are_bands_and_words():
 def test_finding(power, title):
     epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power})
     assert dynamics.finding_text(epochs) == title
+
+
+@pytest.mark.parametrize(
+    "low, text",
+    [([-0.1, 0.0, None], "Nothing here transfers beyond chance."), ([-0.1, 0.01], ""), ([None, None], "")],
+)
+def test_chance_in_words(low, text):
+    assert dynamics.chance_text(pd.DataFrame({"above_chance_low": low}, dtype=float)) == text
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_chance_is_a_dashed_line_under_h(ask, known):
+    rows = list(catalogue.chart("dynamics").rows(ask, Choice()).values())
+    if not known:  # labels of an older version
+        rows[1] = rows[1].assign(chance=None)
+    lines = {trace.name: trace for trace in dynamics.dynamics(*rows, log=False).data}
+    assert ("H by chance" in lines) == known
+    if known:
+        line = lines["H by chance"]
+        assert line.line.dash == "dash" and line.yaxis == lines["H"].yaxis
+        assert list(line.y) == rows[1]["chance"].dropna().tolist() and (line.y > 0).all()
+
+
+def test_chance_is_a_tick_on_each_bar(ask):
+    (drawing,) = catalogue.each(ask, "order_strength", Choice(normalised=False))
+    made = drawing.figure()
+    (ticks,) = (trace for trace in made.data if trace.name == "generalizable by chance")
+    rows = drawing.rows["orders"]
+    last = rows.loc[rows["epoch"] == 3]
+    above, below = np.nan_to_num(np.array(ticks.y, float)).reshape(2, -1)  # an order without strength has no tick
+    assert above - below == pytest.approx(last["by_chance"].to_numpy())
+    assert ticks.marker.symbol == "line-ew"
 
 
 def test_spindle():

@@ -184,6 +184,41 @@ def test_strengths_add_up_with_intervals():
     assert nothing["generalization_power"] == 1.0
 
 
+def test_chance_by_sample_order_and_split():
+    """Of the baseline's first-order AND ones of sample 0 both are positive, of sample 1 one of two."""
+    tables = tables_of(TARGET, [BASE])
+    salient = rows(tables, "interactions").set_index(["sample", "type", "subset"])["chance"]
+    assert salient.to_dict() == {
+        **{(0, "and", 1): 1.0, (0, "and", 2): 0.0, (0, "or", 3): 1.0},
+        **{(1, "and", 2): 0.5, (1, "or", 3): 0.0},
+    }
+    by_order = rows(tables, "sample_orders").set_index(["sample", "type", "size"])["by_chance"]
+    assert by_order.to_dict() == {(0, "and", 1): 4.0, (0, "or", 2): 6.0, (1, "and", 1): 1.5, (1, "or", 2): 0.0}
+    orders = rows(tables, "order_strengths", split="all", label=-1, type="all").to_dict("list")
+    assert orders["by_chance"] == [2.75, 3.0] and orders["chance"] == [2.75 / 4.5, 0.75]
+    assert orders["above_chance"] == [(3.5 - 2.75) / (4.5 - 2.75), 0.0]
+    both = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
+    assert both["by_chance"] == 5.75 and both["chance"] == 5.75 / 8.5
+    assert both["above_chance"] == pytest.approx((6.5 - 5.75) / (8.5 - 5.75))
+    assert (both["chance_low"], both["chance_high"]) == pytest.approx((1.5 / 5, 10 / 12))  # either sample alone
+    one = rows(tables, "strengths", split="test", label=-1, type="all").to_dict("records")[0]
+    assert one["above_chance_low"] == one["above_chance"] == one["above_chance_high"] == pytest.approx(1.5 / 3.5)
+    alone = rows(tables_of(BASE, []), "strengths")
+    assert alone[["by_chance", "chance", "above_chance", "chance_low"]].isna().to_numpy().all()
+
+
+def test_independent_networks_are_at_chance():
+    """Sets drawn apart agree as often as chance says, at every order; with itself a network is above it by 1."""
+    rng = np.random.default_rng(5)
+    first, second = (made_columns(rng.integers(99), count=300, n=6, present=12) for _ in range(2))
+    tables = tables_of(first, [second], splits=["train"] * 300, size=100)
+    both = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
+    assert both["chance"] > 0.02 and both["above_chance"] == pytest.approx(0, abs=0.02)
+    assert both["above_chance_low"] < 0 < both["above_chance_high"]
+    same = rows(tables_of(first, [first], splits=["train"] * 300, size=100), "strengths", type="all")
+    assert same["above_chance"].tolist() == pytest.approx([1.0] * len(same))
+
+
 def test_baseline_has_strengths_but_no_g():
     tables = tables_of(BASE, [])
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]

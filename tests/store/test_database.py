@@ -13,8 +13,10 @@ from interdash.runs.files import DamagedFileError
 from interdash.runs.parts import part_path
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
-from interdash.runs.tables import read_table, write_table
-from interdash.store import database, loading, long_tables
+from interdash.runs.state import state
+from interdash.runs.tables import read_notes, read_table, write_table
+from interdash.store import database as store
+from interdash.store import loading, long_tables
 from interdash.store.database import TABLES, open_sealed, open_store
 from interdash.store.export import column_units, export_tables
 from interdash.store.loading import drop, refresh, seal
@@ -144,12 +146,12 @@ def test_seal_refuses_damaged_labels_and_keeps_the_old_file(ready_run, tmp_path)
 def test_open_sealed_names_the_command_for_other_schemas(labelled_run, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="make it with `interdash load RUN`"):
         open_sealed(tmp_path / "none.duckdb")
-    for schema, other in (("newer", database.SCHEMA + 1), ("older", database.SCHEMA - 1)):
+    for schema, other in (("newer", store.SCHEMA + 1), ("older", store.SCHEMA - 1)):
         path = tmp_path / f"{schema}.duckdb"
         with monkeypatch.context() as patch:
-            patch.setattr(database, "SCHEMA", other)
+            patch.setattr(store, "SCHEMA", other)
             seal(labelled_run, path)
-        message = rf"has schema {other}, .* reads schema {database.SCHEMA}; make it again with `interdash load RUN`"
+        message = rf"has schema {other}, .* reads schema {store.SCHEMA}; make it again with `interdash load RUN`"
         with pytest.raises(DamagedFileError, match=message):
             open_sealed(path)
     (tmp_path / "broken.duckdb").write_bytes(b"DUCK" * 9000)
@@ -420,3 +422,29 @@ def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(ready_run):
     pd.testing.assert_frame_equal(sample.interaction_life(some, "tiny", 7, "and", 1), whole[whole["epoch"] < 3])
     assert [str(path) in problem for problem in some.problems["tiny"]] == [True]
     some.close()
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_labels_without_chance_open_and_are_made_anew_by_extract(ready_run, tmp_path, lazy):
+    """Those of the version before: their columns are null, all others as they were."""
+    for path in ready_run.labels_dir.glob("*/*.parquet"):
+        rows, notes = read_table(path), read_notes(path)
+        kept = [name for name in rows.column_names if "chance" not in name]
+        write_table(path, rows.select(kept), notes)
+    for folder in list(ready_run.labels_dir.iterdir()):  # the key of the version before
+        folder.rename(folder.with_name(f"{folder.name.rpartition('-')[0]}-0123456789abcdef"))
+    assert "`interdash extract tiny` makes them" in state(ready_run).text
+    store = open_store(lazy=lazy)
+    refresh(store, ready_run)
+    assert store.problems["tiny"] == []
+    epochs = dynamics.epochs(store, "tiny").dropna(subset="generalization_power")
+    assert len(epochs) == 3 and epochs[["chance", "above_chance_low"]].isna().to_numpy().all()
+    assert len(sample.interactions(store, "tiny", 3, 7))
+    export_tables(store, tmp_path / "data")
+    assert pd.read_parquet(tmp_path / "data" / "interactions.parquet")["chance"].isna().all()
+    store.close()
+    assert label.label(plan(ready_run)) == []
+    store = open_store(lazy=lazy)
+    refresh(store, ready_run)
+    assert dynamics.epochs(store, "tiny")["chance"].notna().sum() == 3
+    store.close()
