@@ -12,23 +12,24 @@ from interdash.figures.choice import Choice
 from interdash.figures.phase_words import phase_words
 from interdash.queries import dynamics as queries
 
-NORMALISED = ("Orders at one epoch", "Six epochs")  # tabs
-
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = choose.split()
         types = choose.types()
         log = choose.log()
+        normalised = choose.normalised()
         with st.container(width=200):
             label = choose.label(page)
     epochs = page.ask(queries.epochs, split=split, label=label)
     epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
-    choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log)
+    choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log, normalised=normalised)
     if nothing := dynamics.chance_text(epochs):
         st.warning(nothing)
     if epoch is not None:
         ui.facts(epochs, epoch)
     st.subheader(dynamics.finding_text(epochs), anchor=False)
+    if not page.ask(queries.flows).empty:
+        show.chart(page, "flows", choice)
     show.chart(page, "dynamics", choice)
     choose.need_labels(page, samples=False)
     phases = page.ask(queries.phases)
@@ -36,8 +37,7 @@ with ui.page("Dynamics") as page:
     st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, split=split, label=label)))
 
     def show_view(view: str) -> None:
-        settings = {"normalised": choose.normalised()} if view in NORMALISED else {}
-        settings |= {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}
+        settings = {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}
         show.view(page, "dynamics", view, replace(choice, **settings))
 
     ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})

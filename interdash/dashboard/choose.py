@@ -125,8 +125,8 @@ def log() -> bool:
 
 
 def normalised() -> bool:
-    """Returns whether strengths are divided by their mean over orders, so that early and late epochs compare."""
-    about = "Normalised: divided by their mean over orders, so that weak early and strong late epochs compare."
+    """Returns whether strengths are divided by those of their own epoch, so that early and late epochs compare."""
+    about = "Normalised: by order divided by their mean over orders, learned and removed as shares of both together."
     return one(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
 
 

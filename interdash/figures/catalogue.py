@@ -6,12 +6,23 @@ from string import ascii_lowercase
 
 import pandas as pd
 
-from interdash.figures import compare, dynamics, inputs, measures, order_shape, orders, removal, robustness, sample
+from interdash.figures import (
+    compare,
+    dynamics,
+    flows,
+    inputs,
+    measures,
+    order_shape,
+    orders,
+    removal,
+    robustness,
+    sample,
+)
 from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
 from interdash.queries.asking import Ask
 
-MODULES = (dynamics, orders, measures, removal, order_shape, robustness, inputs, sample, compare)
+MODULES = (flows, dynamics, orders, measures, removal, order_shape, robustness, inputs, sample, compare)
 CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)
 MOST_PANELS = 12
 

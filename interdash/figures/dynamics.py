@@ -97,7 +97,7 @@ def dynamics(
             showarrow=False,
             font={"size": 11, "color": theme.GAP},
         )
-    _bands(figure, phases, epochs["epoch"].tolist(), log)
+    bands(figure, phases, epochs["epoch"].tolist(), log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs["epoch"].tolist(), log)
@@ -135,6 +135,45 @@ def phase_lines(figure: Sheet, phases: pd.DataFrame | None, log: bool) -> None:
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
         figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
+
+
+def bands(
+    figure: Sheet,
+    phases: pd.DataFrame | None,
+    epochs: Sequence[int],
+    log: bool,
+    colours: Sequence[str] = theme.PHASE_BANDS,
+) -> None:
+    """Shades the phases that were found over all rows, behind everything; named in the first."""
+    found = _boundaries(phases)
+    if not found:
+        return
+    edges = [min(epochs), found.get("1|2"), found.get("2|3"), max(epochs)]
+    start = 0
+    for stop in (1, 2, 3):
+        if (right := edges[stop]) is None:
+            continue
+        left = edges[start]
+        names = "–".join(str(number) for number in sorted({start + 1, stop}))
+        figure.add_vrect(
+            x0=position(left, log),
+            x1=position(right, log),
+            fillcolor=colours[start],
+            line={"width": 0},
+            layer="below",
+        )
+        figure.add_annotation(
+            x=math.log10(left + 1) if log else left,
+            xanchor="left",
+            xref="x",
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=f"phase {names}",
+            showarrow=False,
+            font={"size": 11},
+        )
+        start = stop
 
 
 def finding_text(epochs: pd.DataFrame) -> str:
@@ -230,39 +269,6 @@ def _floor(figure: Sheet, robustness: pd.DataFrame, log: bool) -> None:
         row=3,
         col=1,
     )
-
-
-def _bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], log: bool) -> None:
-    """Shades the phases that were found over all rows, behind everything; named in the first."""
-    found = _boundaries(phases)
-    if not found:
-        return
-    edges = [min(epochs), found.get("1|2"), found.get("2|3"), max(epochs)]
-    start = 0
-    for stop in (1, 2, 3):
-        if (right := edges[stop]) is None:
-            continue
-        left = edges[start]
-        names = "–".join(str(number) for number in sorted({start + 1, stop}))
-        figure.add_vrect(
-            x0=position(left, log),
-            x1=position(right, log),
-            fillcolor=theme.PHASE_BANDS[start],
-            line={"width": 0},
-            layer="below",
-        )
-        figure.add_annotation(
-            x=math.log10(left + 1) if log else left,
-            xanchor="left",
-            xref="x",
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            text=f"phase {names}",
-            showarrow=False,
-            font={"size": 11},
-        )
-        start = stop
 
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:

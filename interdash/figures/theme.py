@@ -16,6 +16,7 @@ from interdash.figures.sheet import Sheet
 
 GENERALIZABLE = "#0072B2"  # solid line, plain bar
 NON_GENERALIZABLE = "#D55E00"  # dashed line, hatched bar
+PALE = ("#80B9D9", "#EAAF80")  # the same, of what is removed
 TESTING = "#009E73"  # dashed; training is ink, solid
 GAP = "#CC79A7"  # dotted
 GREY = "#8A8F98"  # below τ, in both runs, a control, or nothing is known
@@ -30,6 +31,7 @@ SYMBOLS = {"and": "circle", "or": "diamond-open", "all": "circle"}  # markers by
 TYPE_NAMES = {"and": "AND", "or": "OR", "all": "AND + OR"}
 SEQUENTIAL = get_colorscale("Cividis")
 DIVERGING = [[0, "#D55E00"], [0.5, "#F2F2F2"], [1, "#0072B2"]]  # negative, zero, positive
+GREY_BANDS = ("rgba(138,143,152,0.06)", "rgba(138,143,152,0.13)", "rgba(138,143,152,0.2)")  # … under coloured bars
 PHASE_BANDS = ("rgba(86,180,233,0.13)", "rgba(240,228,66,0.15)", "rgba(213,94,0,0.12)")  # phases 1, 2, 3
 HATCH = {"shape": "/", "solidity": 0.35, "fgopacity": 1.0}
 

@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from interdash.formulas.bootstrap import distribution, sample_weights
+from interdash.formulas.chance import above_chance
 from interdash.formulas.subsets import n_variables, orders
 
 QUANTITIES = (
@@ -96,6 +98,38 @@ def from_rows(
     return Labelled(*dense)
 
 
+def summary(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns shares and mean orders of flows `[..., 8]` (`QUANTITIES`, Σ order · learned, Σ order · removed): `[...]`.
+
+    Strengths learned and removed keep their unit; shares are NaN where nothing is learned or removed.
+    """
+    learned, general, level, removed, removed_general, _, size, removed_size = np.moveaxis(sums, -1, 0)
+    power, by_chance = (share(part, learned) for part in (general, level))
+    return {
+        "learned": learned,
+        "removed": removed,
+        "power": power,
+        "chance": by_chance,
+        "above_chance": above_chance(power, by_chance),
+        "removed_power": share(removed_general, removed),
+        "learned_order": share(size, learned),
+        "removed_order": share(removed_size, removed),
+    }
+
+
+def summary_intervals(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns low and high ends `[2, pairs]` of all that `summary` gives for the mean of `[pairs, samples, 8]`."""
+
+    def values(drawn: np.ndarray) -> np.ndarray:
+        means = np.tensordot(sample_weights(drawn), sums, (1, 1))  # [resamples, pairs, 8]
+        return np.stack([some.T for some in summary(means).values()])
+
+    draws = distribution(values, sums.shape[1])  # [8, pairs, resamples]
+    ends, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
+    ends[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)
+    return dict(zip(summary(sums[:, 0]), np.moveaxis(ends, 1, 0), strict=True))
+
+
 def mean_order(by_order: np.ndarray) -> np.ndarray:
     """Returns the mean order of strengths by order `[..., n]`, weighted by them: `[...]`; NaN where there is none.
 
@@ -104,4 +138,9 @@ def mean_order(by_order: np.ndarray) -> np.ndarray:
     """
     total = by_order.sum(-1)
     weighted = by_order @ np.arange(1, by_order.shape[-1] + 1)
-    return np.divide(weighted, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return share(weighted, total)
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Returns part / whole, of the shape of both; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

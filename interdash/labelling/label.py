@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from interdash.flow_table import flow_table, labelled_pairs
 from interdash.labelling.aggregate import label_tables
 from interdash.labelling.sample_table import sample_table
 from interdash.masking.kinds import kind_of
@@ -56,6 +57,10 @@ def label(planned: Plan, *, progress: Callable[[int, int], None] | None = None) 
     if progress is not None:
         progress(len(pairs), len(pairs))
     label_samples(planned.run)
+    try:
+        label_flows(planned)
+    except DamagedFileError as error:
+        problems.append(str(error))
     _discard_outdated(planned)
     return problems
 
@@ -68,6 +73,25 @@ def label_samples(run: Run) -> Path:
     if not folder.exists():
         table = sample_table(run.explained(), run.class_names)
         write_folder(folder, {"samples": table}, {"network": "", "epoch": -1})
+    return folder
+
+
+def label_flows(planned: Plan) -> Path | None:
+    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any.
+
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
+    """
+    pairs = labelled_pairs(planned)
+    if not pairs:
+        return None
+    folder = planned.run.labels_dir / f"flows-{digest([[a.name, b.name] for a, b in pairs], LABELLING)}"
+    _discard_damaged(folder)
+    if not folder.exists():
+        write_folder(folder, {"flows": flow_table(planned, pairs)}, {"network": "target", "epoch": -1})
+    for other in planned.run.labels_dir.glob("flows-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
     return folder
 
 

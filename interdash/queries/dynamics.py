@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from interdash.formulas.flows import QUANTITIES, share, summary, summary_intervals
 from interdash.formulas.spindle import spindle
 from interdash.store.database import Store
 
@@ -180,6 +181,39 @@ def measures(store: Store, run: str, names: Sequence[str] | None = None, *, netw
         """,
         {"run": run, "network": network, "names": None if names is None else list(names)},
     )
+
+
+def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: str = "all") -> pd.DataFrame:
+    """Returns what the target learned and removed between recorded epochs, one row for each two of them.
+
+    Means over samples, in nats, of the strengths in the table `flows`, and of what does not generalize (`_other`); the
+    same as `_share` of what is learned and removed together. Then, with the ends of their 95 % bootstrap interval over
+    samples as `_low` and `_high`: learned and removed; `power`, the share of the learned that generalizes, its level by
+    `chance`, and how far it is `above_chance`; `removed_power`, the share of the removed that did; `learned_order` and
+    `removed_order`, the mean orders of both.
+    """
+    columns = (*QUANTITIES, "learned_size", "removed_size")
+    rows = store.ask(
+        f"""
+        SELECT epoch_from, epoch_to, sample, {", ".join(f"sum({name}::DOUBLE) AS {name}" for name in columns)}
+        FROM flows JOIN (FROM samples WHERE run = $run) USING (sample)
+        WHERE flows.run = $run AND $split IN ('all', split) AND $label IN (-1, label) AND $type IN ('all', type)
+        GROUP BY ALL ORDER BY epoch_to, sample
+        """,
+        {"run": run, "split": split, "label": label, "type": type},
+    )
+    pairs = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
+    sums = rows[[*columns]].to_numpy(float).reshape(len(pairs), -1 if len(pairs) else 0, len(columns))
+    means = sums.mean(1) if len(pairs) else sums[:, 0:0].sum(1)
+    values = {**dict(zip(QUANTITIES, means.T, strict=False)), **summary(means)}
+    ends = summary_intervals(sums) if len(pairs) else dict.fromkeys(summary(means), np.zeros((2, 0)))
+    values |= {f"{name}_{end}": of_name[i] for name, of_name in ends.items() for i, end in enumerate(("low", "high"))}
+    for name in ("learned", "removed"):
+        values[f"{name}_other"] = values[name] - values[f"{name}_generalizable"]
+    whole = values["learned"] + values["removed"]
+    for name in ("learned_generalizable", "learned_other", "removed_generalizable", "removed_other"):
+        values[f"{name}_share"] = share(values[name], whole)
+    return pairs.assign(**values)
 
 
 def phases(store: Store, run: str) -> pd.DataFrame:

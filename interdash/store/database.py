@@ -32,7 +32,11 @@ FACTS = (
     *("removals", "sample_removals", "order_similarities", "order_fits", "measures"),
 )
 ADDED = ("measures",)  # which labels of an older version lack
-OF_A_RUN = ("samples", "robustness")  # label units of a whole run, one table each; others: of a network and epoch
+OF_A_RUN = (
+    "samples",
+    "robustness",
+    "flows",
+)  # label units of a whole run, one table each; others: of a network and epoch
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time

@@ -212,6 +212,23 @@ COMMENT ON COLUMN strengths.chance_high IS 'share, 97.5 % quantile';
 COMMENT ON COLUMN strengths.above_chance_low IS 'share, 2.5 % quantile, the resamples of H';
 COMMENT ON COLUMN strengths.above_chance_high IS 'share, 97.5 % quantile';
 
+CREATE TABLE flows (
+  run VARCHAR, epoch_from INTEGER, epoch_to INTEGER, sample INTEGER, type VARCHAR,
+  learned FLOAT, learned_generalizable FLOAT, learned_by_chance FLOAT,
+  removed FLOAT, removed_generalizable FLOAT, removed_by_chance FLOAT, learned_size FLOAT, removed_size FLOAT);
+COMMENT ON TABLE flows IS 'What the target learned and removed between two recorded epochs, by sample; see interdash/formulas/flows.py.';
+COMMENT ON COLUMN flows.epoch_from IS 'recorded epoch';
+COMMENT ON COLUMN flows.epoch_to IS 'the next recorded epoch';
+COMMENT ON COLUMN flows.type IS 'and, or';
+COMMENT ON COLUMN flows.learned IS 'nats, by how much the interactions that are salient afterwards grew; all of one whose sign changed';
+COMMENT ON COLUMN flows.learned_generalizable IS 'nats, the part of learned with G = 1 at epoch_to';
+COMMENT ON COLUMN flows.learned_by_chance IS 'nats, the part of learned that would generalize by chance';
+COMMENT ON COLUMN flows.removed IS 'nats, by how much the interactions that were salient before shrank; all of one whose sign changed';
+COMMENT ON COLUMN flows.removed_generalizable IS 'nats, the part of removed with G = 1 at epoch_from';
+COMMENT ON COLUMN flows.removed_by_chance IS 'nats, the part of removed that would generalize by chance';
+COMMENT ON COLUMN flows.learned_size IS 'nats times order: divided by learned, the mean order of what is learned';
+COMMENT ON COLUMN flows.removed_size IS 'nats times order: divided by removed, the mean order of what is removed';
+
 CREATE TABLE removals (
   run VARCHAR, network VARCHAR, epoch INTEGER, removed VARCHAR, split VARCHAR, min_order TINYINT, dose TINYINT,
   before DOUBLE, after DOUBLE, after_low DOUBLE, after_high DOUBLE, change DOUBLE, change_low DOUBLE, change_high DOUBLE,

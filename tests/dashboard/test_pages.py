@@ -120,8 +120,10 @@ def test_damaged(visit, ready_run, stem):
 
 def test_dynamics_pins_and_filters(visit, labelled_run):
     page = visit("dynamics", labelled_run.path.parent, epoch="1", split="training", type="apart")
-    assert page.get("plotly_chart")[0].proto.alt.startswith("Losses, strength of")
-    traces = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    flows, other, curves, *_ = page.get("plotly_chart")
+    assert all(chart.proto.alt.startswith("What is learned and what is removed") for chart in (flows, other))
+    assert curves.proto.alt.startswith("Losses, strength of")
+    traces = json.loads(curves.proto.spec)["data"]
     assert [trace["name"] for trace in traces if trace.get("name", "").startswith("H")] == [
         *("H, AND", "H by chance, AND"),
         *("H, OR", "H by chance, OR"),
@@ -129,7 +131,7 @@ def test_dynamics_pins_and_filters(visit, labelled_run):
     page.select_slider(key="epoch").set_value(0).run()
     page.segmented_control(key="axis").set_value("linear").run()
     assert not page.exception
-    frames = json.loads(page.get("plotly_chart")[1].proto.spec)["frames"]
+    frames = json.loads(page.get("plotly_chart")[-1].proto.spec)["frames"]
     assert [frame["name"] for frame in frames] == ["0", "1", "3"]
 
 
@@ -156,7 +158,7 @@ def test_the_address_keeps_what_has_a_moving_default(visit, labelled_run):
 def test_sections_of_dynamics(visit, labelled_run, view):
     page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
     assert not page.error and not page.warning
-    assert len(page.get("plotly_chart")) == (3 if view == "Order × epoch" else 2)
+    assert len(page.get("plotly_chart")) == 3 + (2 if view == "Order × epoch" else 1)  # AND, OR, curves; the tab
 
 
 def test_another_run_without_the_pinned_epoch(visit, labelled_run, ready_run):

@@ -75,7 +75,7 @@ def figures(small_store, labelled_run):
 
 
 def test_unknown_choices_are_named(small_store, labelled_run):
-    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
+    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of flows, dynamics"):
         catalogue.drawing(Ask(labelled_run, small_store), "pie", Choice())
     with pytest.raises(ValueError, match="epoch 77 of tiny has no interactions; choose one of 0, 1, 3"):
         catalogue.drawing(Ask(labelled_run, small_store), "order_strength", Choice(epoch=77))
@@ -112,7 +112,7 @@ def test_pdf_is_one_page_of_the_width_with_fonts_and_no_bitmap(figures, venue, t
         assert any("LiberationSerif" in font for font in fonts), name
         assert all("CID TrueType" in font and " yes yes " in font for font in fonts), name  # Type 3 is refused
         assert b"/Subtype /Image" not in path.read_bytes(), name
-    assert "generalizable" in poppler("pdftotext", tmp_path / "dynamics.pdf")
+    assert "generalizable" in poppler("pdftotext", tmp_path / "flows.pdf")
 
 
 def test_printed_leaves_the_figure_alone_and_drops_what_only_a_screen_has(figures):

@@ -7,6 +7,7 @@ import pytest
 from interdash.runs.files import draft
 from interdash.runs.parts import Unit, part_path
 from interdash.runs.plan import plan
+from interdash.store.database import OF_A_RUN
 
 
 def test_labels_are_made_from_own_parts_and_those_of_the_baselines_asked(labelled_run):
@@ -18,7 +19,9 @@ def test_labels_are_made_from_own_parts_and_those_of_the_baselines_asked(labelle
     assert planned.inputs("target", 2) == [] and planned.folder("target", 2) is None
     assert planned.inputs("baseline-1", 1) == []
     folders = {planned.folder(*pair) for pair in planned.pairs}
-    assert folders == {folder for folder in labelled_run.labels_dir.iterdir() if "samples" not in folder.name}
+    assert folders == {
+        folder for folder in labelled_run.labels_dir.iterdir() if folder.name.partition("-")[0] not in OF_A_RUN
+    }
 
 
 def test_without_a_baseline_the_target_has_no_labels(fresh_run):

@@ -86,7 +86,7 @@ def test_a_flipped_bit_of_a_sealed_file_is_found(ready_run):
     assert verify(ready_run).ok
     flip(path, path.stat().st_size // 2, 3)
     assert re.search(
-        "tiny.duckdb is damaged .*; make it again with `interdash load tiny`", verify(ready_run).damaged[0]
+        "tiny.duckdb is damaged .*; make it again with `interdash load (tiny|RUN)`", verify(ready_run).damaged[0]
     )
 
 
@@ -200,7 +200,7 @@ def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
     ):
         read_vectors(ready_run, gone[0], 0)
     store = open_store()
-    assert refresh(store, ready_run) == 5 and store.problems["tiny"] == []
+    assert refresh(store, ready_run) == 6 and store.problems["tiny"] == []
     strongest = interactions(store, "tiny", 1, 3).iloc[0]
     life = interaction_life(store, ready_run, 3, strongest["type"], int(strongest["subset"]))
     assert life["epoch"].tolist()[1:] == [0, 1, 3] and life["effect"].iloc[2] == strongest["effect"]

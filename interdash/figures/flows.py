@@ -1,0 +1,125 @@
+"""Chart of what a run learns and removes between recorded epochs."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash.figures import theme
+from interdash.figures.chart import Chart, pinned
+from interdash.figures.choice import Choice
+from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.sheet import Sheet
+from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, TYPE_NAMES
+from interdash.queries import dynamics
+from interdash.queries.asking import Ask
+
+BARS = (  # column, name, sign, colour
+    ("learned_generalizable", "learned, generalizable", 1, GENERALIZABLE),
+    ("learned_other", "learned, non-generalizable", 1, NON_GENERALIZABLE),
+    ("removed_generalizable", "removed, generalizable", -1, theme.PALE[0]),
+    ("removed_other", "removed, non-generalizable", -1, theme.PALE[1]),
+)
+ORDERS = (  # column, name, colour, dash, symbol
+    ("learned_order", "order of the learned", theme.TESTING, "solid", "circle"),
+    ("removed_order", "order of the removed", theme.GAP, "dash", "square"),
+)
+
+
+def flows(
+    flows: pd.DataFrame,
+    phases: pd.DataFrame | None = None,
+    *,
+    log: bool = True,
+    normalised: bool = True,
+    pinned: int | None = None,
+    type: str = "all",
+) -> go.Figure:
+    """What is learned and what is removed from one recorded epoch to the next, and how much of it generalizes.
+
+    How to read: each bar spans two recorded epochs. Above the axis is what the network learned in between, the growth
+    of interactions; below it what it removed, their decline. Plain blue transfers to the baseline network
+    (generalizable), hatched vermillion does not. As shares, the two sides of a bar add up to 100 %, so that weak early
+    epochs compare with strong late ones. Under it: how much of what is learned generalizes, with its 95 % bootstrap
+    interval over samples, and dashed the level it would have by chance; then the mean order of what is learned and of
+    what is removed. Grey bands are the three phases.
+    """
+    if flows.empty:
+        return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
+    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.045, row_heights=[0.5, 0.28, 0.22])
+    ends = [[position(epoch, log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
+    spans = [_inner(low, high, log) for low, high in zip(*ends, strict=True)]
+    middle = [(low * high) ** 0.5 if log else (low + high) / 2 for low, high in zip(*ends, strict=True)]
+    names = [f"epoch {low} to {high}" for low, high in zip(flows["epoch_from"], flows["epoch_to"], strict=True)]
+    part = "_share" if normalised else ""
+    form, unit = (theme.SHARE, "") if normalised else (NATS, " nats")
+    for column, name, sign, colour in BARS:
+        figure.add_bar(
+            x=[(low + high) / 2 for low, high in spans], width=[high - low for low, high in spans],
+            y=(sign * flows[column + part]).to_numpy(), name=name, customdata=flows["epoch_to"].to_numpy(),
+            marker={"color": colour, "pattern": theme.HATCH if "other" in column else None},
+            hovertext=[f"{words}<br>{name} {value:{form.replace('~', '')}}{unit}" for words, value in
+                       zip(names, flows[column + part], strict=True)],
+            hoverinfo="text",
+        )  # fmt: skip
+    theme.band(figure, middle, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
+    _line(figure, 2, middle, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle", names)
+    _line(figure, 2, middle, flows, "chance", "by chance", theme.GREY, "dash", "circle", names)
+    for column, name, colour, dash, symbol in ORDERS:
+        _line(figure, 3, middle, flows, column, f"mean {name}", colour, dash, symbol, names)
+    epochs = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
+    bands(figure, phases, epochs, log, theme.GREY_BANDS)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log)
+    title = figure.layout["xaxis"]["title"]["text"]
+    figure.update_xaxes(title="")
+    figure.update_xaxes(title=title, row=3, col=1)
+    suffix = "" if type == "all" else f", {TYPE_NAMES[type]}"
+    of_bars = f"removed | learned{suffix}" + (" (share)" if normalised else " (nats)")
+    figure.update_yaxes(title=of_bars, tickformat=theme.SHARE if normalised else None, row=1, col=1)
+    figure.update_yaxes(title="of the learned (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title="mean order", row=3, col=1)
+    return figure.figure(height=640, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+
+
+def _inner(low: float, high: float, log: bool) -> tuple[float, float]:
+    """Returns where a bar between two epochs begins and ends: a little inside of them, as seen on the axis."""
+    if not log:
+        return low + 0.05 * (high - low), high - 0.05 * (high - low)
+    return low * (high / low) ** 0.05, low * (high / low) ** 0.95
+
+
+def _line(
+    figure: Sheet, row: int, x: list[float], flows: pd.DataFrame, column: str, name: str, colour: str, dash: str,
+    symbol: str, names: list[str],
+) -> None:  # fmt: skip
+    form = theme.SHARE if row == 2 else NATS
+    figure.add_scatter(
+        x=x, y=flows[column].to_numpy(), name=name, mode="lines+markers",
+        line={"color": colour, "dash": dash, "width": 1 if column == "chance" else 2},
+        marker={"color": colour, "symbol": symbol, "size": 4 if column == "chance" else 7},
+        text=names, customdata=flows["epoch_to"].to_numpy(), unselected={"marker": {"opacity": 1}},
+        hovertemplate=f"%{{text}}<br>{name} %{{y:{form}}}<extra></extra>", row=row,
+    )  # fmt: skip
+
+
+def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    rows: Any = ask(dynamics.flows, split=c.split, label=c.label, type=c.types[0])
+    return {"flows": rows, "phases": ask(dynamics.phases)}
+
+
+CHARTS = (
+    Chart(
+        flows,
+        _rows,
+        page="dynamics",
+        options=lambda ask, c: {"log": c.log, "normalised": c.normalised, "type": c.types[0]},
+        marks=pinned,
+        when=lambda ask, c: not ask(dynamics.flows).empty,
+        says=("split", "label", "types"),
+        click="epoch",
+        says_rule=True,
+        by_type=True,
+    ),
+)

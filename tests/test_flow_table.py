@@ -1,0 +1,127 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from interdash.figures import flows as charts
+from interdash.formulas.flows import QUANTITIES, Labelled, flows, only_salient, summary
+from interdash.labelling.label import label, label_flows
+from interdash.queries import dynamics
+from interdash.runs.parts import part_path, read_part
+from interdash.runs.plan import plan
+from interdash.runs.tables import read_table
+
+
+def labels(run, epoch):
+    """The vectors of the target at an epoch, and the labels of its salient interactions: `[60, 2, 16]`."""
+    planned = plan(run)
+    parts = [read_part(run, unit, ("i_and", "i_or")) for unit in planned.pairs["target", epoch]]
+    effects = np.concatenate([np.stack([part["i_and"], part["i_or"]], 1) for part in parts])
+    salient, general, chance = (np.zeros(effects.shape, kind) for kind in (bool, bool, float))
+    table = read_table(planned.folder("target", epoch) / "interactions.parquet").to_pandas()
+    for row in table.to_dict("records"):
+        where = row["sample"], int(row["type"] == "or"), row["subset"]
+        salient[where], general[where], chance[where] = True, row["generalizes"], row["chance"]
+    return Labelled(effects, salient, general, chance)
+
+
+def rows(run):
+    return read_table(label_flows(plan(run)) / "flows.parquet").to_pandas()
+
+
+def of_pair(table, before, after):
+    """The flows `[60, 2, 6]` between two epochs, in a table."""
+    picked = table[(table["epoch_from"] == before) & (table["epoch_to"] == after)]
+    assert picked["sample"].tolist() == np.repeat(np.arange(60), 2).tolist()
+    assert picked["type"].tolist() == ["and", "or"] * 60
+    return picked[[*QUANTITIES]].to_numpy().reshape(60, 2, 6)
+
+
+def test_flows_are_those_of_the_vectors_between_consecutive_epochs(labelled_run):
+    table = rows(labelled_run)
+    assert set(zip(table["epoch_from"], table["epoch_to"], strict=True)) == {(0, 1), (1, 3)}
+    for before, after in ((0, 1), (1, 3)):
+        by_order = flows(labels(labelled_run, before), labels(labelled_run, after))
+        assert of_pair(table, before, after) == pytest.approx(by_order.sum(2), rel=1e-5, abs=1e-6)
+        size = table.loc[table["epoch_to"] == after, "removed_size"].to_numpy().reshape(60, 2)
+        assert size == pytest.approx(by_order[..., 3] @ [1, 2, 3, 4], rel=1e-5, abs=1e-6)
+
+
+def test_where_vectors_were_dropped_only_salient_values_count(ready_run):
+    full = [labels(ready_run, epoch) for epoch in (0, 1, 3)]
+    shutil.rmtree(label_flows(plan(ready_run)))
+    for unit in plan(ready_run).pairs["target", 1]:
+        part_path(ready_run, unit).unlink()
+    table = rows(ready_run)
+    middle = only_salient(full[1])
+    assert of_pair(table, 0, 1) == pytest.approx(flows(full[0], middle).sum(2), rel=1e-5, abs=1e-6)
+    assert of_pair(table, 1, 3) == pytest.approx(flows(middle, full[2]).sum(2), rel=1e-5, abs=1e-6)
+    assert not np.allclose(of_pair(table, 0, 1), flows(full[0], full[1]).sum(2))
+
+
+def test_flows_are_made_once_anew_and_only_between_neighbours(ready_run):
+    first = label_flows(plan(ready_run))
+    stamp = first.stat().st_ino
+    assert label(plan(ready_run)) == [] and first.stat().st_ino == stamp
+    (first / "flows.parquet").write_bytes(b"")
+    assert label(plan(ready_run)) == [] and rows(ready_run).shape[0] == 2 * 60 * 2
+    shutil.rmtree(plan(ready_run).folder("target", 3))
+    assert set(rows(ready_run)["epoch_to"]) == {1} and not first.exists()
+    shutil.rmtree(plan(ready_run).folder("target", 1))  # epochs 0 and 3 are no neighbours
+    assert label_flows(plan(ready_run)) is None
+
+
+def test_a_damaged_part_is_named_and_deleted(ready_run):
+    shutil.rmtree(label_flows(plan(ready_run)))
+    path = part_path(ready_run, plan(ready_run).pairs["target", 1][0])
+    path.write_bytes(path.read_bytes()[:-9])
+    problems = label(plan(ready_run))
+    assert len(problems) == 1 and str(path) in problems[0] and not path.exists()
+
+
+def test_query_adds_up_what_is_asked_for(small_store, labelled_run):
+    table = rows(labelled_run)
+    whole = dynamics.flows(small_store, "tiny")
+    assert whole["epoch_to"].tolist() == [1, 3]
+    assert whole["learned"].tolist() == pytest.approx((table.groupby("epoch_to")["learned"].sum() / 60).tolist(), 1e-5)
+    kinds = [dynamics.flows(small_store, "tiny", type=kind)["removed"] for kind in ("and", "or")]
+    assert (kinds[0] + kinds[1]).tolist() == pytest.approx(whole["removed"].tolist())
+    splits = [dynamics.flows(small_store, "tiny", split=split)["learned"] for split in ("train", "test")]
+    assert ((splits[0] + splits[1]) / 2).tolist() == pytest.approx(whole["learned"].tolist())
+    assert (whole["power"] == whole["learned_generalizable"] / whole["learned"]).all()
+    assert whole.eval("power_low <= power <= power_high and 1 <= learned_order_low <= learned_order_high <= 4").all()
+    shares = whole[[name for name in whole if name.endswith("_share")]]
+    assert shares.sum(axis=1).tolist() == pytest.approx([1, 1])
+    nothing = dynamics.flows(small_store, "unknown")
+    assert nothing.empty and list(nothing) == list(whole)
+    label_of_none = dynamics.flows(small_store, "tiny", label=99)
+    assert label_of_none.empty
+
+
+def test_summary_without_a_flow_has_no_share():
+    values = summary(np.array([[4.0, 2, 1, 0, 0, 0, 6, 0]]))
+    assert {name: value[0] for name, value in values.items() if not np.isnan(value[0])} == {
+        **{"learned": 4.0, "removed": 0.0, "power": 0.5, "chance": 0.25},
+        **{"above_chance": pytest.approx(1 / 3), "learned_order": 1.5},
+    }
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_bars_lie_above_and_below_between_their_epochs(small_store, log):
+    table = dynamics.flows(small_store, "tiny")
+    phases = pd.DataFrame({"boundary": ["1|2", "2|3"], "epoch": [1.0, None], "reason": ["epoch 1", "none"]})
+    made = charts.flows(table, phases, log=log)
+    bars = [trace for trace in made.data if trace.type == "bar"]
+    ends = np.array([0, 1, 3]) + log
+    for bar in bars:
+        low, high = np.array(bar.x) - np.array(bar.width) / 2, np.array(bar.x) + np.array(bar.width) / 2
+        assert (ends[:-1] < low).all() and (high < ends[1:]).all()
+        assert (np.sign(bar.y) == (1 if bar.name.startswith("learned") else -1)).all()
+        assert bool(bar.marker.pattern.shape) == ("non-" in bar.name)
+    assert np.abs([bar.y for bar in bars]).sum(0) == pytest.approx([1, 1])
+    assert bars[0].hovertext[0].startswith("epoch 0 to 1<br>learned, generalizable ")
+    assert [note.text for note in made.layout.annotations] == ["phase 1", "phase 2–3"]
+    in_nats = [trace.y for trace in charts.flows(table, normalised=False).data if trace.type == "bar"]
+    assert np.sum(in_nats[:2], 0) == pytest.approx(table["learned"].to_numpy())
+    assert charts.flows(table.head(0)).layout.annotations[0].text.startswith("Two recorded epochs")
