@@ -70,7 +70,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.solver
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.store
-	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.planted_flows
 
 # Goes on where it was interrupted.
 study: .venv/runtime

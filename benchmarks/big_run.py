@@ -24,7 +24,7 @@ from interdash.labelling import label
 from interdash.labelling.aggregate import label_tables
 from interdash.labelling.boundaries import find_boundaries
 from interdash.masking.variables import Explained
-from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.queries.dynamics import epochs, sample_flows
 from interdash.runs import parts
 from interdash.runs.plan import Plan, plan
 from interdash.runs.run import Run
@@ -76,7 +76,7 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     refresh(store, run)
     word = state(run).word
     assert word == "ready", state(run).text
-    summarise(run, epochs(store, run.name), find_boundaries(sample_strengths(store, run.name)))
+    summarise(run, epochs(store, run.name), find_boundaries(sample_flows(store, run.name)))
     store.close()
     return run
 

@@ -32,7 +32,7 @@ from benchmarks.dashboard import measure, verdict
 from interdash.labelling.boundaries import find_boundaries
 from interdash.labelling.label import label_samples, write_folder
 from interdash.queries import dynamics
-from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.queries.dynamics import epochs, sample_flows
 from interdash.runs.parts import Unit
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
@@ -83,7 +83,7 @@ def make(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
     label_samples(run)
     store = open_store(lazy=True)
     refresh(store, run)
-    summarise(run, epochs(store, run.name), find_boundaries(sample_strengths(store, run.name)))
+    summarise(run, epochs(store, run.name), find_boundaries(sample_flows(store, run.name)))
     store.close()
     return run
 

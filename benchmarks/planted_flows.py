@@ -26,8 +26,8 @@ import scipy
 from benchmarks.solver import Row, row
 from interdash.formulas import generalization
 from interdash.formulas.chance import chance
-from interdash.formulas.flow_phases import Phases, find_phases
 from interdash.formulas.flows import Labelled, flows
+from interdash.formulas.phases import Phases, find_phases
 from interdash.formulas.subsets import orders
 
 RESULTS = Path(__file__).parent / "results" / "planted_flows.json"

@@ -7,7 +7,7 @@ from interdash.extraction import extract
 from interdash.extraction.work import Work
 from interdash.labelling import label
 from interdash.labelling.boundaries import find_boundaries
-from interdash.queries.dynamics import epochs, sample_strengths
+from interdash.queries.dynamics import epochs, sample_flows
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import state, summarise
@@ -50,7 +50,7 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
         return outcome
     store = open_store(lazy=True)
     refresh(store, run)
-    phases = find_boundaries(sample_strengths(store, run.name)) if is_ready else []
+    phases = find_boundaries(sample_flows(store, run.name)) if is_ready else []
     summarise(run, epochs(store, run.name), phases)
     store.close()
     return outcome

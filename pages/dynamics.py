@@ -34,7 +34,7 @@ with ui.page("Dynamics") as page:
     choose.need_labels(page, samples=False)
     phases = page.ask(queries.phases)
     choose.phases(page, phases, dynamics.phase_text(phases))
-    st.markdown(phase_words(phases, epochs, page.ask(queries.order_strength, split=split, label=label)))
+    st.markdown(phase_words(phases, epochs, page.ask(queries.flows, split=split, label=label)))
 
     def show_view(view: str) -> None:
         settings = {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}

@@ -66,8 +66,10 @@ def show_table(rows: pd.DataFrame) -> str | None:
         "above_chance": share
         | {"label": "above chance", "help": "(H − by chance) / (1 − by chance), at the peak of H"},
         "shown_state": st.column_config.TextColumn("state", width=150, help="how far it is, and what is missing"),
-        "boundary_12": number("phase 2 from", help="the epoch at which H peaks clearly"),
-        "boundary_23": number("phase 3 from", help="from here on non-generalizable strength outgrows the other"),
+        "boundary_12": number("phase 2 from", help="up to here what is learned generalizes ever better"),
+        "boundary_23": number(
+            "phase 3 from", help="from here on what is learned generalizes less than half as well as at its best"
+        ),
         "samples": number("samples", help="explained samples, of both splits together"),
         "power_curve": st.column_config.LineChartColumn("H by epoch", y_min=0, y_max=1, width=110, help=H_MEANS),
         "loss_curve": st.column_config.LineChartColumn("testing loss by epoch", y_min=0, width=130),

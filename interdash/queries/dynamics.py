@@ -205,7 +205,7 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
     pairs = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
     sums = rows[[*columns]].to_numpy(float).reshape(len(pairs), -1 if len(pairs) else 0, len(columns))
     means = sums.mean(1) if len(pairs) else sums[:, 0:0].sum(1)
-    values = {**dict(zip(QUANTITIES, means.T, strict=False)), **summary(means)}
+    values = {**dict(zip(columns, means.T, strict=True)), **summary(means)}
     ends = summary_intervals(sums) if len(pairs) else dict.fromkeys(summary(means), np.zeros((2, 0)))
     values |= {f"{name}_{end}": of_name[i] for name, of_name in ends.items() for i, end in enumerate(("low", "high"))}
     for name in ("learned", "removed"):
@@ -219,6 +219,19 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
 def phases(store: Store, run: str) -> pd.DataFrame:
     """Returns the boundaries of the phases: boundary, epoch (null if none), low, high, found, moved_by_user, reason."""
     return store.ask("SELECT * EXCLUDE (run) FROM phases WHERE run = ? ORDER BY boundary", [run])
+
+
+def sample_flows(store: Store, run: str) -> pd.DataFrame:
+    """Returns what each sample learned between two recorded epochs: in all, generalizable, and by chance, in nats."""
+    return store.ask(
+        """
+        SELECT epoch_from, epoch_to, sample, sum(learned::DOUBLE) AS learned,
+            sum(learned_generalizable::DOUBLE) AS learned_generalizable,
+            sum(learned_by_chance::DOUBLE) AS learned_by_chance
+        FROM flows WHERE run = ? GROUP BY ALL ORDER BY epoch_to, sample
+        """,
+        [run],
+    )
 
 
 def sample_strengths(store: Store, run: str) -> pd.DataFrame:

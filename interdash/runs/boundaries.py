@@ -5,25 +5,17 @@ from typing import Any
 
 from interdash.runs.run import Run
 
-BOUNDARIES = {  # what the words of a boundary that is not found say
-    "1|2": "no second phase found: our smoothing finds no clear peak of the generalization power H",
-    "2|3": "no third phase found: non-generalizable strength does not clearly outgrow the generalizable afterwards",
-}
-
-NOT_APART = (
-    "phases 1 and 2 are not told apart: between the peak of H and phase 3 generalizable strength does not clearly grow "
-    "faster, and before them non-generalizable strength does not clearly fall by 1 % of the largest strength"
-)
+BOUNDARIES = {"1|2": "second", "2|3": "third"}  # the phase that begins there
+OLDER = "by an older rule; `interdash extract` looks again"
 
 
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the table `phases` from a run's manifest; none before its epochs are labelled."""
     moved = manifest.get("moved_boundaries", {})
     summary = manifest.get("summary") or {}
-    stored, peak = summary.get("phases", []), summary.get("peak_epoch")
-    third = any(row["boundary"] == "2|3" and row["found"] is not None for row in stored)
     rows = []
-    for row in stored:
+    for stored in summary.get("phases", []):
+        row = {name: value for name, value in stored.items() if name != "why"}
         name, found = row["boundary"], row["found"]
         by_user = name in moved
         if by_user:
@@ -31,9 +23,7 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
                 f"; our rule says epoch {found:g}" if found is not None else "; not found by our rule"
             )
         elif found is None:
-            reason = NOT_APART if name == "1|2" and third else BOUNDARIES[name]
-            if name == "1|2" and peak is not None:
-                reason += f"; measured H peaks at epoch {peak}"
+            reason = f"no {BOUNDARIES[name]} phase found: {stored.get('why') or OLDER}"
         else:
             low, high = (f"{round(row[end], 1):g}" for end in ("low", "high"))
             reason = f"epoch {found:g}, 95% interval {low}–{high}"

@@ -31,7 +31,7 @@ def measure(store: Store, run: str) -> dict[str, Any]:
     by_sample = _by_sample(store, run, sorted({0, peak, last} & set(recorded)))
     shares = removal.share_and_gap(store, run)
     rho, low, high = rank_correlation(shares["share"].to_numpy(float), shares["gap"].to_numpy(float))
-    found = {row["boundary"]: row for row in find_boundaries(dynamics.sample_strengths(store, run))}
+    found = {row["boundary"]: row for row in find_boundaries(dynamics.sample_flows(store, run))}
     phases = {name: _value(row["found"], row["low"], row["high"]) for name, row in found.items()}
     return {
         "run": run,

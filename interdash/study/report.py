@@ -38,7 +38,7 @@ LIMITS = """## What this study cannot say
   explained samples, 95 %, and not over seeds or data.
 - G asks one baseline network, trained on the testing split. With another seed of it some labels flip: the column
   "labels that flip" under the spread of seeds; `interdash robustness RUN` measures more such choices.
-- Boundaries are read from smoothed curves, broken lines or splines; how often they are right: [method.md](method.md).
+- Boundaries are read from what is learned between recorded epochs; how they are found: [method.md](method.md).
 - Removal is post hoc: the network is not trained again without the interactions.
 - Epochs of one run are not independent, so intervals of its rank correlation are too narrow.
 """
@@ -146,9 +146,9 @@ def _phases(runs: Sequence[Measures]) -> str:
     return (
         "## Do the three phases appear, and where?\n\n"
         f"Boundary 1|2 is found in {found[0]} of {len(runs)} runs, 2|3 in {found[1]}. Epochs with their intervals; the "
-        "rule is in [method.md](method.md). 1|2 is the peak of the smoothed H, or, where H rises until 2|3, the end of "
-        "the fall of non-generalizable strength; “H peaks at” is the highest measured H, so the two may differ, and H "
-        "may have a highest epoch without a clear peak. “Gap rises from” is the start of the second of the *two* "
+        "rule is in [method.md](method.md). Up to 1|2 what is learned generalizes ever better, from 2|3 on less than "
+        "half as well as at its best; “H peaks at” is the highest measured H, so that it and 1|2 may differ. “Gap "
+        "rises from” is the start of the second of the *two* "
         "phases of two-phase, beside ours: the last epoch at which the loss gap has gone at most 5 % of the way from "
         "its smallest to its largest value (with random labels it is negative first: the clean testing labels are "
         f"fitted better than random training labels). Where both are known, 2|3 comes before the gap rises in {before} "

@@ -1,53 +1,49 @@
-import numpy as np
 import pandas as pd
 
 from interdash.figures.phase_words import phase_words
 
-EPOCHS = [0, 2, 5, 9]
-GENERAL = np.array([[0, 0, 0], [4, 1, 0], [6, 3, 0], [6, 3, 0.0]])  # by epoch and order, nats
-OTHER = np.array([[0, 1, 2], [0, 1, 1], [0, 2, 2], [0, 2, 9.0]])
+FLOWS = pd.DataFrame(
+    {
+        "epoch_from": [0, 2, 5],
+        "epoch_to": [2, 5, 9],
+        "removed": [2.0, 1.0, 0.0],
+        "removed_other": [1.8, 0.5, 0.0],
+        "removed_size": [8.0, 2.0, 0.0],
+        "learned": [4.0, 6.0, 10.0],
+        "learned_generalizable": [3.0, 3.0, 1.0],
+        "learned_by_chance": [1.0, 0.6, 0.5],
+        "learned_size": [4.0, 12.0, 40.0],
+    }
+)
+EPOCHS = pd.DataFrame(
+    {"epoch": [0, 2, 5, 9], "generalization_power": [0, 0.71, 0.6, 0.45], "gap": [-0.001, 0.1, -0.3, 0.5]}
+)
 
 
-def frames(**places):
+def words(**places):
     named = {"boundary": ["1|2", "2|3"], "epoch": [places.get("first"), places.get("second")]}
-    phases = pd.DataFrame(named, dtype=object)
-    orders = pd.DataFrame(
-        [
-            {"epoch": epoch, "size": k + 1, "generalizable": GENERAL[i, k], "non_generalizable": OTHER[i, k]}
-            for i, epoch in enumerate(EPOCHS)
-            for k in range(3)
-        ]
-    )
-    power = GENERAL.sum(1) / (GENERAL + OTHER).sum(1)
-    epochs = pd.DataFrame({"epoch": EPOCHS, "generalization_power": power, "gap": [0.0, 0.1, 0.2, 0.5]})
-    return phases, epochs, orders
+    return phase_words(pd.DataFrame(named, dtype=object), EPOCHS, FLOWS).split("\n\n")
 
 
 def test_three_phases_with_what_was_learned_and_removed():
-    first, second, third = phase_words(*frames(first=2, second=5)).split("\n\n")
-    assert first.startswith("**Phase 1, epochs 0–2:** generalizable strength 0 → 5 nats (learned at order 1 (80%));")
-    assert "non-generalizable strength 3 → 2 nats (removed at order 3 (100%))" in first
-    assert "H 0% → 71%" in first and "loss gap 0.00 → 0.10 nats" in first and "Published: noise is removed" in first
-    assert "learned at orders 1–2 (100%)" in second
-    phases, epochs, orders = frames(first=2, second=5)
-    fell = epochs.assign(gap=[-0.001, -0.3, 0.2, 0.5])
-    assert "loss gap 0.00 → −0.30 nats" in phase_words(phases, fell, orders)
-    assert "generalizable strength 9 → 9 nats (hardly any change)" in third
-    assert "non-generalizable strength 4 → 11 nats (learned at order 3 (100%))" in third
+    first, second, third = words(first=2, second=5)
+    assert first == (
+        "**Phase 1, epochs 0–2:** removed 2 nats a sample, 90% of it non-generalizable, mean order 4.0; learned 4 "
+        "nats, 75% of it generalizable (25% by chance), mean order 1.0; H 0% → 71%; loss gap 0.00 → 0.10 nats. "
+        "*Published: noise is removed, simple generalizable interactions are learned.*"
+    )
+    assert "learned 6 nats, 50% of it generalizable (10% by chance), mean order 2.0" in second
+    assert "loss gap 0.10 → −0.30 nats" in second
+    assert third.startswith("**Phase 3, epochs 5–9:** removed nothing; learned 10 nats, 10% of it generalizable")
 
 
 def test_phases_that_are_missing():
-    only_second = phase_words(*frames(second=5)).split("\n\n")
-    assert [words.split(":")[0] for words in only_second] == [
-        "**Phases 1–2, not told apart, epochs 0–5",
-        "**Phase 3, epochs 5–9",
-    ]
-    assert "33% of it gone at epoch 2" in only_second[0]
-    only_first = phase_words(*frames(first=2)).split("\n\n")
-    assert only_first[1].startswith("**Phases 2–3, not told apart, epochs 2–9")
-    none = phase_words(*frames())
-    assert none.startswith("**Phases 1–3, not told apart, epochs 0–9:** generalizable strength 0 → 9 nats")
-    assert "H 0% → 45%" in none and "\n\n" not in none
-    assert phase_words(pd.DataFrame(), *frames()[1:]) == ""
-    moved = phase_words(*frames(first=9, second=9))
-    assert "**Phase 2, epoch 9:** no recorded epoch in it." in moved
+    both, last = words(second=5)
+    assert both.startswith("**Phases 1–2, not told apart, epochs 0–5:** removed 3 nats a sample, 77% of it non-")
+    assert "learned 10 nats, 60% of it generalizable" in both and last.startswith("**Phase 3, epochs 5–9:**")
+    assert words(first=2)[1].startswith("**Phases 2–3, not told apart, epochs 2–9:**")
+    (whole,) = words()
+    assert whole.startswith("**Phases 1–3, not told apart, epochs 0–9:**") and "H 0% → 45%" in whole
+    assert "**Phase 2, epoch 9:** no recorded epoch in it." in words(first=9, second=9)
+    phases = pd.DataFrame({"boundary": ["1|2"], "epoch": [2.0]})
+    assert phase_words(pd.DataFrame(), EPOCHS, FLOWS) == phase_words(phases, EPOCHS, FLOWS.head(0)) == ""

@@ -1,120 +1,151 @@
+import itertools
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from scipy.interpolate import make_smoothing_spline
+from scipy.optimize import isotonic_regression
 
-from benchmarks import planted
-from interdash.formulas import phases
-from interdash.formulas.phases import Phases, find_phases
+from interdash.formulas.phases import find_phases, unimodal
 
-DRAWS = 20  # `python -m benchmarks.planted` draws more, of more cases
-
-
-@pytest.mark.parametrize(("grid", "gaps"), [("log", False), ("raw", True)])
-@pytest.mark.parametrize("shape", planted.SHAPES)
-def test_planted_boundaries_are_found_within_one_recorded_epoch(shape, grid, gaps):
-    found = planted.boundaries(shape, grid, 50, 0.2, gaps, DRAWS)
-    assert found["found"] >= 95
-    assert found["1|2"] >= 90 and found["2|3"] >= 90  # the intervals cover them
+EPOCHS = np.array([0, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32.0])
+KAPPA = np.array([0.1, 0.2, 0.3, 0.5, 0.4, 0.4, 0.35, 0.3, 0.2, 0.1, 0.1, 0.05])  # best from 3 to 4, below half from 13
 
 
-def test_a_weak_fall_under_large_noise_is_found():
-    found = planted.boundaries("a weak fall in phase 1", "log", 100, 0.4, True, 3 * DRAWS)
-    assert found["found"] >= 95
-    assert found["1|2"] >= 90 and found["2|3"] >= 90
+def drawn(kappa, samples=60, noise=0.2, seed=0):
+    """Learned, generalizable and by-chance strength `[samples, E − 1]`, of which κ is the expectation."""
+    rng = np.random.default_rng(seed)
+    learned = rng.gamma(4, 1, (samples, len(kappa)))
+    chance = rng.uniform(0.1, 0.3, learned.shape)
+    power = np.clip(chance + (1 - chance) * kappa + noise * rng.normal(size=learned.shape), 0, 1)
+    return learned, power * learned, chance * learned
 
 
-@pytest.mark.parametrize(("grid", "gaps"), [("log", True), ("raw", False)])
-def test_boundaries_of_smooth_curves_are_found_within_one_recorded_epoch(grid, gaps):
-    found = planted.boundaries(planted.SMOOTH, grid, 50, 0.2, gaps, DRAWS)
-    assert found["found"] >= 95
-    assert found["1|2"] >= 90 and found["2|3"] >= 90
+def test_boundaries_intervals_and_curve():
+    phases = find_phases(EPOCHS, *drawn(KAPPA))
+    assert (phases.boundary_12, phases.boundary_23, phases.reason) == (4, 13, None)
+    assert phases.interval_12[0] <= 4 <= phases.interval_12[1] <= 8
+    assert 10 <= phases.interval_23[0] <= 13 <= phases.interval_23[1] <= 16
+    np.testing.assert_allclose(phases.above_chance, KAPPA, atol=0.1)
+    np.testing.assert_allclose(phases.fit, KAPPA, atol=0.1)
+    assert ((phases.error > 0.01) & (phases.error < 0.06)).all()
+    assert (np.diff(phases.fit[:4]) >= 0).all() and (np.diff(phases.fit[3:]) <= 0).all()
 
 
-def test_splines_are_those_of_scipy():
-    """Smooth curves are taken from splines, as smooth as restricted maximum likelihood says, and not from lines."""
-    epochs, _, *strengths = planted.planted(np.random.default_rng(6), planted.SMOOTH, "raw", 100, 0.2, False)
-    strengths = np.stack(strengths, 1)
-    means, weights = strengths.mean(0), phases._weights(strengths)
-    smoothers = phases._smoothers(epochs, means, weights)
-    of_h, of_strengths, of_lines = (smoothers[int(i)] for (i,) in phases._choose(smoothers, means[None]))
-    assert isinstance(of_h, phases.Splines) and isinstance(of_strengths, phases.Splines)
-    assert isinstance(of_lines, phases.BrokenLines)
-    x = of_strengths.axis * (len(epochs) - 1)
-    for curve, weight, fitted in zip(means, weights[False], of_strengths.fit(means[None])[0], strict=True):
-        np.testing.assert_allclose(fitted, restricted_maximum_likelihood(x, curve, weight), atol=1e-6 * curve.max())
+def test_the_share_moves_the_second_boundary_alone():
+    boundaries = [find_phases(EPOCHS, *drawn(KAPPA), share=share) for share in (0.3, 0.5, 0.65)]
+    assert [phases.boundary_12 for phases in boundaries] == [4, 4, 4]
+    assert [phases.boundary_23 for phases in boundaries] == [16, 13, 10]
 
 
-def restricted_maximum_likelihood(x: np.ndarray, curve: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Returns the smoothed curve `[E]`: of all penalties tried, the one under which its bends are likeliest."""
-    unit, best = np.eye(len(x)), (np.inf, curve)
-    for penalty in phases.PENALTIES:
-        smooth = make_smoothing_spline(x, unit, weight**2, lam=penalty)(x)
-        left = unit - weight[:, None] * smooth / weight  # of the weighted curve
-        if np.trace(smooth) < phases.MAX_FREEDOM * len(x):
-            bends = np.linalg.eigvalsh((left + left.T) / 2)[2:]
-            spread = (weight * curve) @ left @ (weight * curve)
-            best = min(best, ((len(x) - 2) * np.log(spread) - np.log(bends).sum(), smooth @ curve), key=lambda b: b[0])
-    return best[1]
+def test_without_noise_the_curve_is_exact():
+    learned = np.ones((5, len(KAPPA)))
+    phases = find_phases(EPOCHS, learned, 0.2 + 0.8 * KAPPA * learned, 0.2 * learned)
+    np.testing.assert_allclose(phases.above_chance, KAPPA)
+    assert (phases.boundary_12, phases.interval_12, phases.boundary_23, phases.interval_23) == (4, (4, 4), 13, (13, 13))
 
 
-def test_intervals_cover_the_boundaries_of_smooth_curves_and_have_a_width():
-    curves = [x + 0.01 for x in planted.smooth(np.random.default_rng(1), np.linspace(0, 1, 20))[0]]
-    run = {"recorded": [*range(20)], "generalizable": curves[0], "non_generalizable": curves[1]}
-    found = planted.study_boundaries([run], 100, 0.4, DRAWS)
-    assert found["1|2 reported"] == found["2|3 reported"] == DRAWS
-    assert found["1|2"] >= 90 and found["2|3"] >= 90
-    assert 0 < found["1|2 width"] < 6 and 0 < found["2|3 width"] < 6  # not all at one epoch: the smoother is drawn too
+@pytest.mark.parametrize(
+    ("kappa", "reason"),
+    [
+        (np.zeros(12), "nowhere clearly generalizes beyond chance (at most"),
+        (np.full(12, 0.3), "does not clearly"),
+        (np.linspace(0.5, 0, 12), "does not clearly begin to generalize better (at most"),
+        (np.linspace(0, 0.5, 12), "does not clearly cease to generalize (at most"),
+    ],
+)
+def test_without_evidence_the_reason_is_said(kappa, reason):
+    phases = find_phases(EPOCHS, *drawn(kappa))
+    assert phases.boundary_12 is phases.boundary_23 is phases.interval_12 is phases.interval_23 is None
+    assert phases.reason.startswith("what is learned") and reason in phases.reason
+    assert len(phases.fit) == 12
 
 
-@pytest.mark.parametrize("name", planted.NO_PHASES)
-def test_no_phase_is_reported_where_there_is_none(name):
-    assert planted.quiet(name, 50, 0.2, DRAWS) >= 95
+def test_a_curve_that_never_falls_below_the_share_has_a_first_boundary_alone():
+    phases = find_phases(EPOCHS, *drawn(np.maximum(KAPPA, [0] * 4 + [0.32] * 8)))
+    assert phases.boundary_12 == 4 and phases.boundary_23 is phases.interval_23 is None
+    assert "never generalizes less than 0.5 times as well as at its best (at most 0." in phases.reason
 
 
-def test_planted_curves_have_their_boundaries_and_their_means():
+def test_the_interval_ends_at_the_last_epoch_where_resamples_find_no_boundary():
+    phases = find_phases(EPOCHS, *drawn(np.maximum(KAPPA, [0] * 4 + [0.24] * 8), noise=0.3))
+    assert phases.boundary_23 is not None and phases.interval_23[1] == 32
+
+
+def test_strata_and_baselines_by_weights():
+    """Equal strata make the curve certain where samples differ by stratum alone; baselines are further rows."""
+    learned = np.ones((40, 12))
+    stratum = np.arange(40)[:, None] // 20
+    flows = learned, (0.1 + 0.8 * KAPPA) * (0.5 + 0.5 * stratum), 0 * learned
     rng = np.random.default_rng(0)
-    curve = planted.broken_line(np.arange(20.0), (5, 14), (2.0, -1.0, 3.0), 1.0)
-    assert curve[[0, 5, 14, 19]].tolist() == [1.0, 3.0, 2.0, 5.0]
-    drawn = planted.sampled(rng, curve, 40_000, 0.3)
-    np.testing.assert_allclose(drawn.mean(0), curve, rtol=0.02)
-    epochs, places, *strengths = planted.planted(rng, "H peaks at 1|2", "log", 10, 0.2, True)
-    assert len(epochs) == 16 and strengths[0].shape == (10, 16) and 0 < places[0] < places[1] < 15
+    within = np.concatenate([rng.multinomial(20, np.full(20, 1 / 20), 100) for _ in range(2)], axis=1)
+    assert find_phases(EPOCHS, *flows).error.max() > 0.01
+    assert find_phases(EPOCHS, *flows, weights=within).error.max() == pytest.approx(0, abs=1e-12)
+    twice = [np.concatenate([flow, flow]) for flow in drawn(KAPPA)]
+    whole = rng.multinomial(60, np.full(60, 1 / 60), 300)
+    of_both = np.concatenate([whole, whole], axis=1)  # a sample is drawn with all its baselines
+    one, two = find_phases(EPOCHS, *drawn(KAPPA), weights=whole), find_phases(EPOCHS, *twice, weights=of_both)
+    np.testing.assert_allclose(two.error, one.error)
+    assert two.interval_12 == one.interval_12 and two.interval_23 == one.interval_23
 
 
-def test_first_boundary_alone():
-    rng = np.random.default_rng(3)
-    falls = [planted.broken_line(np.arange(20.0), (6, 12), slopes, 5) for slopes in ((4, 6, 6), (-4, 3, 3))]
-    found = find_phases(np.arange(20), *(planted.sampled(rng, curve, 50, 0.2) for curve in falls))
-    assert found.boundary_12 is not None and abs(found.boundary_12 - 6) <= 1
-    assert found.boundary_23 is None and found.interval_23 is None
+def test_an_interval_without_flow_says_nothing():
+    learned, generalizable, by_chance = drawn(KAPPA)
+    for flow in (learned, generalizable, by_chance):
+        flow[:, 6] = 0
+    phases = find_phases(EPOCHS, learned, generalizable, by_chance)
+    assert (phases.boundary_12, phases.boundary_23) == (4, 13) and phases.above_chance[6] == 0
 
 
-def test_runs_that_are_long_short_or_silent():
-    rng = np.random.default_rng(4)
-    x = np.arange(120.0)
-    curves = [planted.broken_line(x, (31, 82), slopes, start) for slopes, start in (((5, 5, 2), 1), ((-4, 3, 8), 5))]
-    found = find_phases(x, *(planted.sampled(rng, curve, 50, 0.1) for curve in curves), resamples=50)
-    assert found.boundary_12 is not None and abs(found.boundary_12 - 31) <= 1
-    assert found.boundary_23 is not None and abs(found.boundary_23 - 82) <= 1
-    nothing = Phases(None, None, None, None)
-    for epochs in range(5):
-        assert find_phases(np.arange(epochs), *np.ones((2, 3, epochs))) == nothing
-    assert find_phases(np.arange(9), *np.zeros((2, 3, 9))) == nothing
+def test_nothing_learned_at_all():
+    phases = find_phases(EPOCHS, *np.zeros((3, 5, 12)))
+    assert phases.boundary_12 is None and "nowhere" in phases.reason
 
 
-def test_scale_does_not_matter_and_results_repeat():
-    epochs, _, *strengths = planted.planted(np.random.default_rng(5), "H peaks at 1|2", "log", 50, 0.2, False)
-    found = find_phases(epochs, *strengths)
-    assert found == find_phases(epochs, *strengths) == find_phases(epochs, *(1e-3 * s for s in strengths))
+def test_two_recorded_epochs():
+    assert find_phases(EPOCHS[:2], *drawn(KAPPA[:1])).boundary_12 is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 12])
+def test_unimodal_is_the_best_of_all_splits(length):
+    rng = np.random.default_rng(length)
+    for _ in range(20):
+        values, weights = rng.normal(size=length), rng.uniform(0.1, 2, length)
+        best = np.inf
+        for split in range(1, length + 1):
+            fit = isotonic_regression(values[:split], weights=weights[:split]).x
+            if split < length:
+                down = isotonic_regression(values[split:], weights=weights[split:], increasing=False).x
+                fit = np.concatenate([fit, down])
+            best = min(best, (weights * (values - fit) ** 2).sum())
+        fit = unimodal(values, weights)
+        peak = fit.argmax()
+        assert (np.diff(fit[: peak + 1]) >= -1e-12).all() and (np.diff(fit[peak:]) <= 1e-12).all()
+        assert (weights * (values - fit) ** 2).sum() == pytest.approx(best)
+
+
+def test_the_dashboard_can_import_it_without_torch():
+    code = "import sys, interdash.formulas.phases; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_bad_input_is_refused():
-    ones = np.ones((3, 6))
-    with pytest.raises(ValueError, match=r"epochs have shape \(5,\) and the strengths \(3, 6\) and \(3, 6\)"):
-        find_phases(np.arange(5), ones, ones)
-    with pytest.raises(ValueError, match="epochs must ascend"):
-        find_phases(np.array([0, 2, 1, 3, 4, 5]), ones, ones)
-    with pytest.raises(ValueError, match="1 samples are too few"):
-        find_phases(np.arange(6), ones[:1], ones[:1])
-    with pytest.raises(ValueError, match="negative values, NaN or infinity"):
-        find_phases(np.arange(6), ones, -ones)
+    flows = drawn(KAPPA)
+    for epochs, arrays in (
+        (EPOCHS[1:], flows),
+        (EPOCHS, (flows[0], flows[1], flows[2][1:])),
+        ([0], np.zeros((3, 2, 0))),
+    ):
+        with pytest.raises(ValueError, match="do not fit; pass"):
+            find_phases(np.asarray(epochs), *arrays)
+    with pytest.raises(ValueError, match="epochs must ascend; they are"):
+        find_phases(EPOCHS[::-1], *flows)
+    for flow, value in itertools.product(range(3), (-1.0, np.nan)):
+        arrays = [each.copy() for each in flows]
+        arrays[flow][3, 4] = value
+        with pytest.raises(ValueError, match="negative, not finite or above what is learned"):
+            find_phases(EPOCHS, *arrays)
+    with pytest.raises(ValueError, match="negative, not finite or above what is learned"):
+        find_phases(EPOCHS, flows[0], 2 * flows[0], flows[2])
+    with pytest.raises(ValueError, match="the share is 50; it must be between 0 and 1"):
+        find_phases(EPOCHS, *flows, share=50)

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import planted_flows
 from benchmarks.planted_flows import NO_PHASES, Table, planted, truth
-from interdash.formulas.flow_phases import find_phases
+from interdash.formulas.phases import find_phases
 
 SAMPLES, RECORDED = (60, 80), (14, 24)
 

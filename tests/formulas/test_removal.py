@@ -1,11 +1,14 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from benchmarks import planted
 from interdash.formulas import generalization, removal
+from interdash.formulas.generalization import loss
 from interdash.formulas.interactions import matched_outputs
+from interdash.labelling import aggregate
 from interdash.labelling.removals import removal_tables
 from interdash.runs.parts import read_part
 from interdash.runs.plan import plan
@@ -127,10 +130,46 @@ def test_intervals_cover_the_truth_at_the_nominal_rate():
     assert (np.abs(hits / 300 - 0.95) <= 0.05).all(), hits / 300
 
 
-@pytest.mark.parametrize(("draw", "truth"), [(planted.power_draw, 0.6), (planted.removal_draw, None)])
+def coverage(draw: Callable[[np.random.Generator], tuple[float, float]], truth: float, draws: int) -> float:
+    """Returns in %: how often an interval (low, high) covers the truth."""
+    rng = np.random.default_rng(3)
+    ends = np.array([draw(rng) for _ in range(draws)])
+    return 100 * float(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean())
+
+
+def removal_draw(rng: np.random.Generator, count: int) -> tuple[float, float]:
+    """Returns the interval of the excess of a removal over its control, for the gap; see `removal_truth`."""
+    values = [_excess(rng, count, mean) for mean in (2.0, 1.0)]
+    low, high = removal.intervals(*(v[:, None] for v in values))[:, 2, 0]
+    return float(low), float(high)
+
+
+def _excess(rng: np.random.Generator, count: int, mean: float) -> np.ndarray:
+    """Returns differences of losses of samples: outputs v, less what either removal takes."""
+    v = rng.normal(mean, 2.0, count)
+    return loss(v - rng.gamma(1.5, 0.8, count)) - loss(v - rng.normal(0.5, 0.8, count))
+
+
+def removal_truth() -> float:
+    """Returns what `removal_draw` estimates, from ten million samples."""
+    rng = np.random.default_rng(4)
+    train, test = (_excess(rng, 10_000_000, mean).mean() for mean in (2.0, 1.0))
+    return float(test - train)
+
+
+def power_draw(rng: np.random.Generator, count: int) -> tuple[float, float]:
+    """Returns the interval of H of samples whose expected strengths are 3 (generalizable) and 2, skewed and related."""
+    size = rng.lognormal(-(0.5**2) / 2, 0.5, count)
+    parts = np.stack([3 * size * rng.gamma(2, 0.5, count), 2 * size * rng.gamma(1, 1, count)], -1)
+    by_sample = np.concatenate([parts.sum(-1, keepdims=True), parts], -1)
+    low, high = aggregate.intervals(by_sample[:, None])[:, 0, 3]
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize(("draw", "truth"), [(power_draw, 0.6), (removal_draw, None)])
 def test_intervals_of_h_and_of_the_excess_cover_the_truth(draw, truth):
-    truth = planted.removal_truth() if truth is None else truth
-    assert abs(planted.coverage(lambda rng: draw(rng, 50), truth, 200) - 95) <= 5
+    truth = removal_truth() if truth is None else truth
+    assert abs(coverage(lambda rng: draw(rng, 50), truth, 200) - 95) <= 5
 
 
 def test_intervals_are_those_of_scipy():

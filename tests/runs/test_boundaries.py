@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,54 +7,51 @@ import pytest
 from interdash.labelling.boundaries import find_boundaries
 from interdash.runs.boundaries import BOUNDARIES, boundaries, move_boundary
 
+EPOCHS = [0, 1, 2, 4, 8, 16, 32]
 
-def strengths(generalizable, non_generalizable, samples=20):
+
+def flows(shares, samples=40, epochs=EPOCHS):
+    """What samples learn between epochs, such a share of it generalizable, a tenth by chance."""
     rng = np.random.default_rng(0)
-    epochs = np.arange(len(generalizable))
-    size = rng.uniform(0.8, 1.2, (samples, len(epochs)))
-    frames = [
-        pd.DataFrame(
+    return pd.DataFrame(
+        [
             {
-                "epoch": epochs,
-                "sample": sample,
-                "generalizable": generalizable * size[sample],
-                "non_generalizable": non_generalizable * size[sample],
+                **{"epoch_from": low, "epoch_to": high, "sample": sample, "learned": size},
+                **{"learned_generalizable": size * share, "learned_by_chance": 0.1 * size},
             }
-        )
-        for sample in range(samples)
-    ]
-    return pd.concat(frames)
+            for (low, high), share in zip(itertools.pairwise(epochs), shares, strict=True)
+            for sample, size in enumerate(rng.uniform(0.8, 1.2, samples))
+        ]
+    )
 
 
 def test_planted_boundaries_are_found_and_told():
-    epochs = np.arange(40.0)
-    generalizable = np.interp(epochs, [0, 10, 25, 39], [0.2, 4, 8, 8])
-    non_generalizable = np.interp(epochs, [0, 10, 25, 39], [3, 1, 3, 12])
-    found = find_boundaries(strengths(generalizable, non_generalizable))
+    found = find_boundaries(flows([0.2, 0.4, 0.7, 0.6, 0.3, 0.2]))
     assert [row["boundary"] for row in found] == list(BOUNDARIES)
     rows = boundaries({"summary": {"phases": found}})
-    assert rows[0]["epoch"] == pytest.approx(10, abs=1) and rows[1]["epoch"] == pytest.approx(25, abs=1)
-    assert rows[0]["low"] <= rows[0]["epoch"] <= rows[0]["high"]
-    assert "95% interval" in rows[0]["reason"]
+    assert [(row["epoch"], row["low"], row["high"], row["reason"]) for row in rows] == [
+        (4.0, 4.0, 4.0, "epoch 4, 95% interval 4–4"),
+        (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8"),
+    ]
+    assert all("why" not in row for row in rows)
 
 
-def test_without_phases_the_reason_says_so():
-    flat = np.full(20, 2.0)
-    rows = boundaries({"summary": {"phases": find_boundaries(strengths(flat, flat))}})
+def test_what_is_not_found_has_its_reason():
+    rows = boundaries({"summary": {"phases": find_boundaries(flows([0.4] * 6))}})
     assert [row["epoch"] for row in rows] == [None, None]
-    assert rows[0]["reason"].startswith("no second phase found")
-    assert rows[0]["reason"].endswith("our smoothing finds no clear peak of the generalization power H")
-    assert rows[1]["reason"].startswith("no third phase found")
-    told = boundaries({"summary": {"phases": find_boundaries(strengths(flat, flat)), "peak_epoch": 3}})
-    assert told[0]["reason"].endswith("; measured H peaks at epoch 3") and told[1]["reason"] == rows[1]["reason"]
+    assert rows[0]["reason"].startswith("no second phase found: what is learned does not clearly begin to generalize")
+    half = boundaries({"summary": {"phases": find_boundaries(flows([0.2, 0.4, 0.7, 0.65, 0.6, 0.6]))}})
+    assert half[0]["epoch"] == 4
+    assert half[1]["reason"].startswith("no third phase found: what is learned never generalizes less than 0.5 times")
+    older = boundaries({"summary": {"phases": [{"boundary": "2|3", "found": None, "low": None, "high": None}]}})
+    assert older[0]["reason"] == "no third phase found: by an older rule; `interdash extract` looks again"
 
 
-def test_a_third_phase_without_a_second_says_that_the_first_two_are_not_told_apart():
-    stored = [{"boundary": "1|2", "found": None}, {"boundary": "2|3", "found": 9.0, "low": 8.0, "high": 11.0}]
-    rows = boundaries({"summary": {"phases": stored}})
-    assert rows[0]["reason"].startswith("phases 1 and 2 are not told apart: between the peak of H and phase 3")
-    assert rows[0]["reason"].endswith("does not clearly fall by 1 % of the largest strength")
-    assert rows[1]["reason"] == "epoch 9, 95% interval 8–11"
+def test_nothing_is_looked_for_with_a_gap_a_single_sample_or_two_epochs():
+    shares = [0.2, 0.4, 0.7, 0.6, 0.3, 0.2]
+    assert find_boundaries(flows(shares, samples=1)) == find_boundaries(flows([0.5], epochs=[0, 1])) == []
+    table = flows(shares)
+    assert find_boundaries(table[table["epoch_to"] != 4]) == find_boundaries(table.head(0)) == []
 
 
 def test_a_moved_boundary_is_stored_marked_and_taken_back(ready_run):

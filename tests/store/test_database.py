@@ -305,6 +305,7 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
         lambda some: compare.difference_by_order(some, "tiny", 1, "tiny", 3),
         lambda some: removal.sample_removals(some, "tiny", 3),
         lambda some: dynamics.sample_strengths(some, "tiny"),
+        lambda some: dynamics.sample_flows(some, "tiny"),
         lambda some: sample.samples(some, "tiny", 3, sample.sample_numbers(some, "tiny", 3, sort="loss")[:9]),
         lambda some: sample.sample_life(some, "tiny", 7),
         lambda some: vectors.all_interactions(some, labelled_run, 3, 7),
