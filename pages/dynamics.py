@@ -9,8 +9,8 @@ from interdash.dashboard import choose, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
-from interdash.figures.phase_words import phase_words
 from interdash.queries import dynamics as queries
+from interdash.queries.phase_words import phase_words
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from interdash.flow_table import flow_table, labelled_pairs
 from interdash.labelling.aggregate import label_tables
+from interdash.labelling.flows import flow_table, labelled_pairs
 from interdash.labelling.sample_table import sample_table
 from interdash.masking.kinds import kind_of
 from interdash.runs import samples

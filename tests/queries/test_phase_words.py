@@ -1,6 +1,6 @@
 import pandas as pd
 
-from interdash.figures.phase_words import phase_words
+from interdash.queries.phase_words import phase_words
 
 FLOWS = pd.DataFrame(
     {
