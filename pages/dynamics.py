@@ -27,7 +27,7 @@ with ui.page("Dynamics") as page:
         st.warning(nothing)
     if epoch is not None:
         ui.facts(epochs, epoch)
-    st.subheader(dynamics.finding_text(epochs), anchor=False)
+    st.subheader(dynamics.finding_text(epochs, page.read(queries.diverged)), anchor=False)
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
     show.chart(page, "dynamics", choice)

@@ -50,6 +50,7 @@ def run_report(run: Run) -> dict[str, Any]:
         "problems": problems,
         "samples_extracted": now.done,
         "samples_in_all": now.total,
+        "diverged": run.diverged(),
         "epochs": rows,
     }
 
@@ -65,13 +66,15 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
         *report["missing"],
         *report["problems"],
     ]
+    head += [f"diverged: {metric} at epoch {epoch}, not finite" for metric, epoch in report["diverged"].items()]
+    not_finite = run.not_finite()
     lines = [
         f"{'epoch':>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'by chance':>11}{'above':>8}{'tau':>9}"
         "   generalizable / all, nats, order 1 up"
     ]
     for row in report["epochs"]:
-        numbers = [row[name] for name in NUMBERS]
-        texts = ["–" if number is None else f"{number:.3f}" for number in numbers]
+        words = not_finite.get(row["epoch"], {})
+        texts = [words.get(name, "–") if row[name] is None else f"{row[name]:.3f}" for name in NUMBERS]
         columns = "".join(f"{text:>{width}}" for text, width in zip(texts, (12, 12, 8, 11, 8, 9), strict=True))
         strengths = row["strengths"] or {"generalizable": [], "strength": []}
         pairs = zip(strengths["generalizable"], strengths["strength"], strict=True)

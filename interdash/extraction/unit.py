@@ -89,7 +89,9 @@ _SPLIT_COLUMNS = ("i_and", "i_or", "delta", "objective", "lower_bound", "gap", "
 def _materials(work: Work, explained_hash: str, config_hash: str) -> tuple[RunConfig, Explained, nn.Module]:
     """Returns configuration, explained samples and an empty network of the run, kept while a worker goes on with it."""
     run = work.run
-    build = network_builder(run, work.spec) if work.network is None else logits_builder(work.network)
+    build = (
+        network_builder(run, work.spec) if work.network is None else logits_builder(work.network, len(run.class_names))
+    )
     return run.config, run.explained(), build()
 
 

@@ -1,7 +1,7 @@
 """Charts of a run over its epochs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -50,6 +50,7 @@ def dynamics(
     log: bool = True,
     pinned: int | None = None,
     gap_start: int | None = None,
+    diverged: Mapping[str, int] | None = None,
 ) -> go.Figure:
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
@@ -59,7 +60,8 @@ def dynamics(
     the gap begins to rise, the start of the second of the *two* phases published before; random training labels make
     the gap negative at first, as the clean testing labels are fitted better. Dashed below H: its chance level, what H
     would be if the baseline network's interactions of each order were any others. Grey bars at H: its range under other
-    choices of the method, where the noise floor is measured.
+    choices of the method, where the noise floor is measured. Where a loss is NaN or infinite, its line
+    ends, and the first such epoch is marked as diverged.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -83,20 +85,11 @@ def dynamics(
     if noise_floor is not None and not noise_floor.empty:
         _floor(figure, noise_floor, log)
     if gap_start is not None:
-        x = position(gap_start, log)
-        line = {"width": 2, "dash": "dot", "color": theme.GAP}
-        figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
-        figure.add_annotation(
-            x=math.log10(gap_start + 1) if log else gap_start,
-            y=1,
-            xref="x",
-            yref="y domain",
-            yanchor="top",
-            xanchor="right",
-            text="gap rises (published two-phase)",
-            showarrow=False,
-            font={"size": 11, "color": theme.GAP},
-        )
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log)
+    if diverged:
+        first = min(diverged.values())
+        names = " and ".join(LOSSES[column][0] for column, epoch in diverged.items() if epoch == first)
+        _mark(figure, first, f"diverged: {names} not finite", theme.TESTING, "bottom", log)
     bands(figure, phases, epochs["epoch"].tolist(), log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
@@ -107,6 +100,24 @@ def dynamics(
     figure.update_yaxes(title="strength (nats)", rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+
+
+def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, log: bool) -> None:
+    """Draws a dotted line among the losses at an epoch, with words to its left at its top or bottom end."""
+    x = position(epoch, log)
+    line = {"width": 2, "dash": "dot", "color": colour}
+    figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
+    figure.add_annotation(
+        x=math.log10(epoch + 1) if log else epoch,
+        y=int(end == "top"),
+        xref="x",
+        yref="y domain",
+        yanchor=end,
+        xanchor="right",
+        text=text,
+        showarrow=False,
+        font={"size": 11, "color": colour},
+    )
 
 
 def position(epoch: float, log: bool) -> float:
@@ -176,8 +187,18 @@ def bands(
         start = stop
 
 
-def finding_text(epochs: pd.DataFrame) -> str:
-    """Returns what H does over the epochs as a title, such as "H peaks at epoch 10, at 60%, and ends at 28%"."""
+def finding_text(epochs: pd.DataFrame, diverged: Mapping[str, int] | None = None) -> str:
+    """Returns what H does over the epochs as a title, such as "H peaks at epoch 10, at 60%, and ends at 28%".
+
+    And, where a loss is not finite, from which epoch on.
+    """
+    losses = {column: epoch for column, epoch in (diverged or {}).items() if column in LOSSES}
+    return "; ".join(
+        [_course(epochs), *(f"{LOSSES[column][0]} diverged at epoch {epoch}" for column, epoch in losses.items())]
+    )
+
+
+def _course(epochs: pd.DataFrame) -> str:
     rows = epochs.dropna(subset=["generalization_power"])
     if len(rows) < 2:
         return "Losses, strengths and H"
@@ -290,6 +311,7 @@ CHARTS = (
         options=lambda ask, c: {
             "log": c.log,
             "gap_start": gap_start(ask(queries.epochs, split=c.split, label=c.label)),
+            "diverged": ask.read(queries.diverged),
         },
         marks=pinned,
         when=lambda ask, c: True,

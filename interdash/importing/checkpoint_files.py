@@ -179,15 +179,17 @@ def _read_distributed(folder: Path, *, trust: bool) -> Any:
         )
     import tempfile
 
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "whole.pt"
         try:
             dcp_to_torch_save(folder, whole)
-        except Exception as error:  # the loader may raise anything
+        except (Exception, CheckpointException) as error:  # the loader may raise anything, its own is no Exception
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ValueError(
-                f"{folder} is no distributed checkpoint that torch can read ({error}); copy the whole folder again"
+                f"{folder} is no distributed checkpoint that torch can read ({reason}); copy the whole folder again"
             ) from error
         return read_content(whole, trust=True)
 

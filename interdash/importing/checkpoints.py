@@ -22,12 +22,12 @@ from interdash.importing.logs import Log, Losses, diverged, read_log
 from interdash.importing.weights import Weights, find_weights
 from interdash.runs.run import Run
 from interdash.training.dry_run import dry_run
-from interdash.training.logits import hook_logits
+from interdash.training.logits import choice_of_output, hook_logits
 from interdash.training.loop import evaluate
 from interdash.training.measures import measures_of
 from interdash.training.own import logits_builder, record_losses, run_spec
 from interdash.training.recorder import create_user_run
-from interdash.training.spec import Spec, load_spec
+from interdash.training.spec import Spec, load_spec, naming, spec_text
 
 SAMPLES = 500  # of each split, by which logs and "untrained" checkpoints are checked
 UNTRAINED = 16  # new networks that an "untrained" one is held against, fewer if that takes long
@@ -111,8 +111,9 @@ def import_checkpoints(
     data = _spec(spec, run)
     source = _Source(trust, weights, tuple(ignored))
     names = find_names(pattern)
-    model = logits_builder(data.network)().to(device)
-    dry_run(data, samples_per_split, seed, model, device)
+    with naming(spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)):
+        model = logits_builder(data.network, len(data.names_of_classes()))().to(device)
+        dry_run(data, samples_per_split, seed, model, device)
     files = _read_all(names, model, source)
     pairs = [(file.name, file.progress) for file in files.values()]
     stepped = steps_per_epoch if losses is None or count_steps(pairs) else None  # else it is for the log alone
@@ -170,7 +171,8 @@ def import_checkpoints(
         words = ", ".join(f"{metric} from epoch {epoch} on" for metric, epoch in first.items())
         run.update(notes=f"{run.manifest['notes']}\nDiverged by its log: {words} NaN or infinite.".strip())
     if say is not None:
-        for line in _lines(epochs, files, log, log_shift, first):
+        output = choice_of_output(model, data.train_inputs[:1].to(device), len(data.names_of_classes()))
+        for line in _lines(epochs, files, log, log_shift, first, output):
             say(line)
     return run
 
@@ -214,7 +216,7 @@ def _measure(data: Spec, epochs: Epochs, source: _Source, device: torch.device |
     """Returns losses on the spec's data, in nats, of some checkpoints by epoch, and of a new network as epoch 0."""
     step = max(1, len(epochs.names) // COMPARED)
     some = {epoch for i, epoch in enumerate(epochs.names) if i % step == 0} | {max(epochs.names)}
-    model = logits_builder(data.network)().to(device)
+    model = logits_builder(data.network, len(data.names_of_classes()))().to(device)
     measured = {0: _losses(model, data)}
     for epoch in sorted(some):
         model.load_state_dict(_weights(epochs.names[epoch], model, source).tensors)
@@ -241,7 +243,7 @@ def _check_untrained(file: _File, data: Spec, loss: float, device: torch.device 
             torch.manual_seed(seed)
             model = data.network()
         batches = max(batches, _batches(model.state_dict()))
-        fresh.append(_losses(hook_logits(model).to(device), data)["train_loss"])
+        fresh.append(_losses(hook_logits(model, len(data.names_of_classes())).to(device), data)["train_loss"])
     lowest = statistics.mean(fresh) - SPREAD * statistics.stdev(fresh)
     reasons = {
         f"its loss is {loss:.3g}, that of untrained ones {statistics.mean(fresh):.3g}": loss < lowest - 1e-3,
@@ -264,7 +266,12 @@ def _remove(run: Run, network: str, there: tuple[bool, bool]) -> None:
 
 
 def _lines(
-    epochs: Epochs, files: Mapping[Path, _File], log: Log | None, log_shift: int, first: Mapping[str, int]
+    epochs: Epochs,
+    files: Mapping[Path, _File],
+    log: Log | None,
+    log_shift: int,
+    first: Mapping[str, int],
+    output: str,
 ) -> list[str]:
     """Returns what was dropped, stripped and chosen, a line each."""
     of_all = [file.weights for file in files.values()]
@@ -283,6 +290,7 @@ def _lines(
     chosen = [f"epochs {', '.join(map(str, numbers[:8]))}{', …' if len(numbers) > 8 else ''} from {epochs.source}"]
     chosen[0] += f", {epochs.shift:+d}" if epochs.shift else ""
     chosen += [f"weights under {keys}{f' (not {_some(others)})' if others else ''}"]
+    chosen += [output] if output else []
     if log is None:
         chosen.append("losses computed from the spec's data")
     else:

@@ -123,6 +123,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
         "samples": run.n_explained(),
         "train_loss": next(reversed(curves["train_loss"]), None),
         "test_loss": next(reversed(curves["test_loss"]), None),
+        "diverged": run.diverged(),
         "peak_generalization_power": peak,
         "peak_epoch": peak_epoch,
         **{name: None if pd.isna(value) else value for row in at_peak for name, value in row.items()},

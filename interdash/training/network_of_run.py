@@ -20,8 +20,10 @@ def spec_of_run(run: Run, spec: str | None = None) -> Spec:
 
 def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module]:
     """Returns the function that builds a run's network, ready for `load_state_dict`; see `spec_of_run`."""
-    network = spec_of_run(run, spec).network
-    return logits_builder(network) if is_user_run(run) else network  # hooks would cost ours the fast first layer
+    made = spec_of_run(run, spec)
+    if is_user_run(run):
+        return logits_builder(made.network, len(made.names_of_classes()))
+    return made.network  # hooks would cost ours the fast first layer
 
 
 def train_baseline(
@@ -52,7 +54,9 @@ def train_baseline(
         )
     epochs = run.config.training.epochs
     epoch, seed = max(epochs, 1), run.config.training.seed + 1 + index
-    copy = logits_builder(made.network)().to(device)  # gets the weights: what is checked is what is kept
+    copy = logits_builder(made.network, len(made.names_of_classes()))().to(
+        device
+    )  # gets the weights: what is checked is what is kept
 
     def on_epoch(number: int, model: nn.Module) -> float:
         nonlocal epoch

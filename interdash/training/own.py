@@ -1,5 +1,6 @@
 """A run of the user's own: where its spec lies, the weights and losses of its networks."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,8 +86,11 @@ def run_spec(run: Run, spec: str | None = None) -> Spec:
     return load_spec(f"{path}:{record.function}")
 
 
-def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-    """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects."""
+def logits_builder(network: Callable[[], nn.Module], classes: int | None = None) -> Callable[[], nn.Module]:
+    """Returns a builder of the same network that leaves global seeds alone; outputs are logits, no objects.
+
+    `classes`: see `logits.hook_logits`.
+    """
 
     def build() -> nn.Module:
         try:
@@ -98,13 +102,15 @@ def logits_builder(network: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
             ) from error
         if not isinstance(model, nn.Module):
             raise ValueError(f"the spec's network function returned a {type(model).__name__}; return a torch.nn.Module")
-        return hook_logits(model)
+        return hook_logits(model, classes)
 
     return build
 
 
 def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: str) -> dict[str, Tensor]:
     """Returns the weights by the names the network has, after removing `PREFIXES` they may carry in front.
+
+    A prefix that all names of the network have, such as "model." where the spec wraps the model, is put before them.
 
     Args:
         weights: a state dict.
@@ -120,6 +126,11 @@ def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: 
         if prefix is None:
             break
         weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    first = min(names, default="")
+    for prefix in (first[: match.end()] for match in re.finditer(r"\.", first)):
+        if {prefix + name for name in weights} == names:
+            weights = {prefix + name: value for name, value in weights.items()}
+            break
     if set(weights) != names:
         missing, unknown = sorted(names - set(weights)), sorted(set(weights) - names)
         raise ValueError(

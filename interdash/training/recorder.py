@@ -5,6 +5,7 @@ recorder.record(epoch, model)      # epoch 0 before training, then after each ep
 recorder.close()
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,13 @@ from torch import Tensor, nn
 from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, RunConfig, SplitConfig, TrainingConfig
 from interdash.runs.run import Run
 from interdash.training.dry_run import dry_run
+from interdash.training.logits import choice_of_output
 from interdash.training.loop import recorded_epochs
 from interdash.training.measures import measures_of
 from interdash.training.own import check_spec_place, logits_builder, matching_weights, record_losses, record_spec
-from interdash.training.spec import Spec, load_spec, masking_config, spec_text, split_text
+from interdash.training.spec import Spec, load_spec, masking_config, naming, spec_text, split_text
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,9 @@ def create_user_run(
     made = load_spec(spec) if isinstance(spec, str) else spec if isinstance(spec, Spec) else spec()
     if not isinstance(made, Spec):
         raise ValueError(f"the spec function returned a {type(made).__name__}; it must return an interdash.Spec")
-    model = network or logits_builder(made.network)()
-    explained = dry_run(made, record.samples_per_split, record.seed, model, device)
+    with naming(text):
+        model = network or logits_builder(made.network, len(made.names_of_classes()))()
+        explained = dry_run(made, record.samples_per_split, record.seed, model, device)
     short = f"{split_text(text)[0].name}:{split_text(text)[1]}" if text else ""
     recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed)
     config = RunConfig(
@@ -128,7 +133,10 @@ class Recorder:
         recipe = self.run.config.training
         self.epochs, self.chosen = recipe.epochs, set(recorded_epochs(recipe))
         # gets each epoch's weights: what is checked is what is kept
-        self._network = logits_builder(self.spec.network)()
+        classes = len(self.spec.names_of_classes())
+        self._network = logits_builder(self.spec.network, classes)()
+        if words := choice_of_output(self._network, self.spec.train_inputs[:1], classes):
+            logger.warning("taken: %s", words)
         self._unsaved: tuple[int, dict[str, Tensor]] | None = None
 
     def record(

@@ -4,11 +4,12 @@ Code runs only from a file that the user names (`my_run.py:spec`), or from the f
 has the recorded SHA-256. Nothing is ever run from inside a folder of runs: a run copied from somebody else is data.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -189,6 +190,17 @@ def split_text(text: str) -> tuple[Path, str]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no spec file {path}; pass its path as in --spec path/my_run.py:{function}")
     return path, function
+
+
+@contextlib.contextmanager
+def naming(text: str) -> Iterator[None]:
+    """Puts the spec's file and function in front of the message of a ValueError, where there is a file."""
+    try:
+        yield
+    except ValueError as error:
+        if not text or str(error).startswith(text):
+            raise
+        raise ValueError(f"{text}: {error}") from error
 
 
 def file_hash(path: Path) -> str:

@@ -86,6 +86,17 @@ def test_chance_is_a_tick_on_each_bar(ask):
     assert ticks.marker.symbol == "line-ew"
 
 
+def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "train_loss": [1.0, None, None], "test_loss": 1.0, "gap": 0.0})
+    strength = pd.DataFrame(columns=["type", "epoch"])
+    drawn = dynamics.dynamics(epochs, strength, log=False, diverged={"train_loss": 4, "test_loss": 8})
+    assert [(shape.x0, shape.x1, shape.yref) for shape in drawn.layout.shapes] == [(4, 4, "y domain")]
+    assert [note.text for note in drawn.layout.annotations] == ["diverged: training loss not finite"]
+    words = dynamics.finding_text(epochs.assign(generalization_power=[0.1, 0.2, 0.3]), {"train_loss": 4})
+    assert words == "H is highest at the last epoch, 8: 30%; training loss diverged at epoch 4"
+    assert dynamics.dynamics(epochs, strength, diverged={}) == dynamics.dynamics(epochs, strength)
+
+
 def test_spindle():
     assert spindle.spindle(10).argmax() == 5 and spindle.spindle(10).sum() == pytest.approx(1)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+from interdash.commands.info import run_report, run_text
 from interdash.config import MaskingConfig
 from interdash.importing.checkpoint_epochs import Progress, epochs_of
 from interdash.importing.checkpoint_files import find_names, read_checkpoint
@@ -299,6 +301,13 @@ def test_epochs_come_from_the_files(inside: list, shift: int, tmp_path: Path) ->
     assert found.certain == (inside not in ([(0, None), (1, None)],))
 
 
+def test_a_negative_epoch_is_refused(tmp_path: Path) -> None:
+    torch.save(network(1).state_dict(), tmp_path / "ckpt_3.pt")
+    with pytest.raises(ValueError, match=r"ckpt_3.pt is of epoch -2; expected 0 or more: --first-epoch 0 or higher"):
+        import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), table_spec(), first_epoch=-2)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_names_and_files_that_disagree_are_refused(tmp_path: Path) -> None:
     names = find_names(files_of(tmp_path, "epoch_2.pt", "epoch_5.pt"))
     pairs = [(name, Progress(None, epoch)) for name, epoch in zip(names, (7.0, 5.0), strict=True)]
@@ -389,6 +398,28 @@ def test_nan_in_a_log_stays_and_is_noted(tmp_path: Path) -> None:
     assert metrics["train_loss"].isna().tolist() == [False, True] == metrics["test_loss"].isna().tolist()
     assert "Diverged by its log: train_loss from epoch 2 on, test_loss from epoch 2 on" in run.manifest["notes"]
     assert "diverged: train_loss is NaN or infinite at epoch 2" in lines[2]
+    assert run.not_finite() == {2: {"train_loss": "NaN", "test_loss": "Infinity"}}
+    text = run_text(run)
+    assert "diverged: train_loss at epoch 2, not finite" in text and re.search(r" 2 +NaN +Infinity ", text)
+    assert run_report(run)["diverged"] == {"train_loss": 2, "test_loss": 2}
+
+
+def test_the_tensor_taken_for_the_logits_is_said_and_the_specs_file_named(tmp_path: Path) -> None:
+    class Features(nn.Linear):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return x, super().forward(x)
+
+    torch.save(network(1).state_dict(), tmp_path / "ckpt_1.pt")
+    lines: list[str] = []
+    spec = replace(table_spec(), network=lambda: Features(3, 2))
+    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), spec, say=lines.append)
+    plain = import_checkpoints(tmp_path / "runs", "plain", str(tmp_path / "ckpt_*.pt"), table_spec())
+    assert "output 1 of 0 [batch, 3] and 1 [batch, 2] as logits, by 2 classes" in lines[2]
+    assert run.metrics().equals(plain.metrics())
+    path = tmp_path / "my_run.py"
+    path.write_text(textwrap.dedent(SPEC_FILE).replace("nn.Linear,", "lambda: nn.Linear(4, 2),"))
+    with pytest.raises(ValueError, match=rf"^{path}:spec: the spec's network fails on train_inputs"):
+        import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "ckpt_*.pt"), f"{path}:spec")
 
 
 def test_infinite_weights_are_left_out(tmp_path: Path) -> None:
@@ -445,6 +476,11 @@ def test_folders_shards_and_other_tools(tmp_path: Path) -> None:
         torch.save({}, parts / "step1" / f"zero_pp_rank_{rank}_mp_rank_00_model_states.pt")
     with pytest.raises(ValueError, match=r"of DeepSpeed in 2 parts .*write it with `python .*zero_to_fp32.py"):
         read_checkpoint(parts)
+    (single / "trainer_state.json").write_text('{"epoch": ')
+    with pytest.raises(
+        ValueError, match=r"trainer_state.json is damaged .*, or delete the file and add --steps-per-ep"
+    ):
+        imported("state", "t/checkpoint-*")
     (sharded / "trainer_state.json").write_text("{")
     (sharded / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(ValueError, match=r"index.json is damaged .*expected the names of files under weight_map"):
@@ -461,6 +497,12 @@ def test_distributed_checkpoints_need_trust(tmp_path: Path) -> None:
         import_checkpoints(tmp_path / "runs", "mine", pattern, table_spec())
     run = import_checkpoints(tmp_path / "runs", "mine", pattern, table_spec(), trust=True)
     assert torch.equal(run.load_checkpoint("target", 1)["weight"], network(1).weight)
+    (tmp_path / "epoch_1" / ".metadata").write_bytes(b"nothing of the sort")
+    with pytest.raises(
+        ValueError, match=r"epoch_1 is no distributed checkpoint that torch can read .*copy the whole f"
+    ):
+        import_checkpoints(tmp_path / "runs", "bad", pattern, table_spec(), trust=True)
+    assert not (tmp_path / "runs" / "bad").exists()
 
 
 def test_baseline_needs_a_run(tmp_path: Path) -> None:

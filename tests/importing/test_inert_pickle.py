@@ -10,6 +10,7 @@ import os
 import pickle
 import runpy
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,7 @@ def test_scripts_and_whole_modules_need_trust(tmp_path: Path) -> None:
         find_weights(read_content(path), nn.Linear(3, 2), str(path))
     found = find_weights(read_content(path, trust=True), nn.Linear(3, 2), str(path))
     assert torch.equal(found.tensors["weight"], module.weight) and found.key == "net"
+    with warnings.catch_warnings(action="ignore"):  # of its end in torch
+        torch.jit.script(module).save(str(tmp_path / "script.pt"))
+    with pytest.raises(ValueError, match=r"script.pt .*TorchScript.*--trust"):
+        read_content(tmp_path / "script.pt")

@@ -176,7 +176,12 @@ def test_metrics(run: Run) -> None:
     assert frame["train_loss"].tolist()[1:] == [2.0, 0.25] and np.isnan(frame["train_loss"][0])
     assert frame["test_loss"].isna().tolist() == [True, False, True]
     for line in (run.path / "metrics.jsonl").read_text().splitlines():
-        assert "NaN" not in line and "Infinity" not in line
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert run.not_finite("baseline-0") == {1: {"train_loss": "Infinity"}} and run.diverged() == {}
+    run.record_metrics("target", 3, train_loss=float("nan"))
+    run.record_metrics("target", 2, test_loss=float("-inf"), train_loss=float("nan"))
+    assert run.not_finite()[2] == {"train_loss": "NaN", "test_loss": "-Infinity"}
+    assert list(run.diverged().items()) == [("train_loss", 2), ("test_loss", 2)]
     with pytest.raises(ValueError, match=r"\['loss'\] are no metrics; use train_loss"):
         run.record_metrics("target", 1, loss=1.0)
 

@@ -14,7 +14,7 @@ from interdash.config import MaskingConfig
 from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Variables
 from interdash.training.dry_run import check_data
-from interdash.training.logits import log_probabilities
+from interdash.training.logits import choice_of_output, log_probabilities
 from interdash.training.own import logits_builder
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec, explained_samples
@@ -74,7 +74,19 @@ def images(inputs: Tensor, config: str = "image") -> Spec:
         ),
         (spec(network=of(lambda z: z.argmax(1))), "returns torch.int64 of shape .*; expected class logits"),
         (spec(network=of(lambda z: z[:, None])), r"returns torch.float32 of shape \[12, 1, 3\]"),
-        (spec(network=of(lambda z: {"a": z, "b": z})), "network fails on train_inputs|returns no tensor"),
+        (spec(network=of(lambda z: {"a": z, "b": z})), r"2 tensors that may be the logits: 'a' \[batch, 3\] and 'b'"),
+        (spec(network=of(lambda z: (z.exp(), z))), r"returns it alone, as in .*return self.network\(x\)\[0\]"),
+        (
+            spec(network=of(lambda z: (z.repeat(1, 4), z.repeat(1, 2)))),
+            r"0 \[batch, 12\] and 1 \[batch, 6\]; expected one of 3 columns",
+        ),
+        (
+            spec(
+                network=of(lambda z: z, before=lambda x: x if x.ne(0).all() else [][0]),
+                variables=Variables("table", ("a", "b"), torch.tensor([0, 0, 1, 1]).short(), torch.zeros(4)),
+            ),
+            "fails on a masked sample of the training split: IndexError: .*let variables= mask with values that the",
+        ),
         (
             spec(network=of(lambda z: z, before=lambda x: x.view(-1, 5))),
             r"fails on train_inputs, .*\[1, 4\]",
@@ -133,7 +145,9 @@ def test_variables_that_do_not_fit_an_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "after",
     [
-        lambda z: (z, z.exp()),
+        lambda z: (z, z.exp()[:, :2]),
+        lambda z: (z.repeat(1, 5), z),
+        lambda z: {"features": z.repeat(1, 5), "head": z, "other": None},
         lambda z: (z.sum(), z),
         lambda z: {"logits": z, "features": z},
         lambda z: {"anything": z},
@@ -145,11 +159,18 @@ def test_variables_that_do_not_fit_an_input(tmp_path: Path) -> None:
 def test_outputs_that_are_understood(after: Callable, tmp_path: Path) -> None:
     torch.manual_seed(0)
     Recorder("mine", spec(network=of(after)), epochs=2, root=tmp_path)
-    wrapped, plain = logits_builder(of(after))(), logits_builder(of(lambda z: z))()
+    wrapped, plain = logits_builder(of(after), 3)(), logits_builder(of(lambda z: z))()
     plain.load_state_dict(wrapped.state_dict())
     explained = explained_samples(spec(), 3)
     outputs = [masked_outputs(net, explained.inputs, explained.labels, explained.variables) for net in (wrapped, plain)]
     assert torch.allclose(*outputs, atol=1e-5)
+
+
+def test_which_of_several_outputs_is_taken_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Recorder("mine", spec(network=of(lambda z: (z.repeat(1, 5), z))), epochs=2, root=tmp_path)
+    assert "output 1 of 0 [batch, 15] and 1 [batch, 3] as logits, by 3 classes" in caplog.text
+    network = logits_builder(of(lambda z: z))()
+    assert choice_of_output(network, torch.zeros(1, 4), 3) == ""
 
 
 @pytest.mark.parametrize("after", [lambda z: z, lambda z: z[:, 0], lambda z: z.squeeze()])

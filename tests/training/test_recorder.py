@@ -164,6 +164,11 @@ def test_wrapped_models_fit_and_other_models_are_refused(tmp_path: Path) -> None
     recorder.record(0, nn.DataParallel(model))
     recorder.record(1, nn.ModuleDict({"model": nn.DataParallel(model)}))
     assert torch.equal(recorder.run.load_checkpoint("target", 1)["weight"], model.weight)
+    wrapping = Recorder(
+        "wrapping", replace(spec, network=lambda: nn.Sequential(spec.network())), epochs=1, root=tmp_path
+    )
+    wrapping.record(0, model)
+    assert torch.equal(wrapping.run.load_checkpoint("target", 0)["0.weight"], model.weight)
     with pytest.raises(ValueError, match="at epoch 1 does not fit the spec's network: it lacks bias, weight and has 0"):
         recorder.record(1, nn.Sequential(nn.Linear(4, 3)))
     with pytest.raises(ValueError, match=r"does not fit the spec's network:(.|\n)*size mismatch for weight"):
