@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from interdash.queries.dynamics import epochs, order_strength
+from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run, no_runs
 from interdash.runs.state import overview, state
 from interdash.store.database import open_store
@@ -50,7 +51,7 @@ def run_report(run: Run) -> dict[str, Any]:
         "problems": problems,
         "samples_extracted": now.done,
         "samples_in_all": now.total,
-        "diverged": run.diverged(),
+        "diverged": first_epochs(run.not_finite()),
         "epochs": rows,
     }
 

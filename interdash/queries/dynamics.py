@@ -12,6 +12,7 @@ import pandas as pd
 
 from interdash.formulas.flows import QUANTITIES, share, summary, summary_intervals
 from interdash.formulas.spindle import spindle
+from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run
 from interdash.store.database import Store
 
@@ -42,7 +43,7 @@ def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, netwo
 
 def diverged(store: Store, run: Run) -> dict[str, int]:
     """Returns the first epoch at which a loss of the target is NaN or infinite, by its column; for `Ask.read`."""
-    return {metric: epoch for metric, epoch in run.diverged().items() if metric.endswith("_loss")}
+    return {metric: epoch for metric, epoch in first_epochs(run.not_finite()).items() if metric.endswith("_loss")}
 
 
 def labelled_epochs(store: Store, run: str, *, network: str = "target") -> list[int]:

@@ -36,6 +36,32 @@ def _kept(name: str, measure: Any) -> list[Any]:
     return [number if number is not None and math.isfinite(number) else None for number in (value, low, high)] + [unit]
 
 
+def of_losses(losses: Mapping[str, float | None], metrics: Iterable[str]) -> dict[str, Any]:
+    """Returns losses and accuracies as a line keeps them: None where missing, or where `not_finite` has it in words.
+
+    >>> of_losses({"train_loss": float("inf")}, ["train_loss", "test_loss"])
+    {'train_loss': None, 'test_loss': None, 'not_finite': {'train_loss': 'Infinity'}}
+    """
+    values = {name: float(value) for name, value in losses.items() if value is not None}
+    words = {name: _word(value) for name, value in values.items() if not math.isfinite(value)}
+    line: dict[str, Any] = {name: None if name in words else values.get(name) for name in metrics}
+    return line | ({"not_finite": words} if words else {})
+
+
+def _word(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def not_finite(lines: Iterable[dict[str, Any]], network: str) -> dict[int, dict[str, str]]:
+    """Returns the metrics of a network that are no finite numbers, in words, by epoch."""
+    return {line["epoch"]: line["not_finite"] for line in lines if line["network"] == network and "not_finite" in line}
+
+
+def first_epochs(words: Mapping[int, Mapping[str, str]]) -> dict[str, int]:
+    """Returns the first epoch of each metric that is not finite, from `Run.not_finite`."""
+    return {name: epoch for epoch in sorted(words, reverse=True) for name in words[epoch]}
+
+
 def rows(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Returns one row a measure of some lines: network, epoch, measure, value, low, high, unit; NaN where missing."""
     table = [

@@ -18,7 +18,6 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -201,8 +200,7 @@ class Run:
     ) -> None:
         """Appends one network's losses (nats) and accuracies (shares) at one epoch; the last line for it counts.
 
-        NaN and infinity, which JSON lacks, are null and named under `not_finite`, see `Run.not_finite`. `measures`: by
-        name, see `recorded_measures.kept`.
+        NaN and infinity, which JSON lacks, are null, see `not_finite`. `measures`: see `recorded_measures.kept`.
 
         Raises:
             ValueError: a key is not one of `METRICS`, or a measure is no number.
@@ -210,11 +208,7 @@ class Run:
         if unknown := set(losses) - set(METRICS):
             raise ValueError(f"{sorted(unknown)} are no metrics; use {', '.join(METRICS)}")
         line: dict[str, Any] = {"network": check_network(network), "epoch": check_epoch(epoch)}
-        values = {key: float(value) for key, value in losses.items() if value is not None}
-        infinite = {key: _word(value) for key, value in values.items() if not math.isfinite(value)}
-        line |= {key: None if key in infinite else values.get(key) for key in METRICS}
-        if infinite:
-            line["not_finite"] = infinite
+        line |= recorded_measures.of_losses(losses, METRICS)
         if measures:
             line["measures"] = recorded_measures.kept(measures)
         with self._lock(), open(self.path / "metrics.jsonl", "a+b") as file:
@@ -232,15 +226,7 @@ class Run:
 
     def not_finite(self, network: str = "target") -> dict[int, dict[str, str]]:
         """Returns the metrics that are no finite numbers: epoch → metric → "NaN", "Infinity" or "-Infinity"."""
-        lines = [line for line in self._lines() if line["network"] == network]
-        return {line["epoch"]: line["not_finite"] for line in lines if line.get("not_finite")}
-
-    def diverged(self, network: str = "target") -> dict[str, int]:
-        """Returns the first epoch at which a metric is NaN or infinite, by metric; empty if all are numbers."""
-        first: dict[str, int] = {}
-        for epoch, metrics in self.not_finite(network).items():
-            first = dict.fromkeys(metrics, epoch) | first
-        return {metric: first[metric] for metric in METRICS if metric in first}
+        return recorded_measures.not_finite(self._lines(), network)
 
     def measures(self) -> pd.DataFrame:
         """Returns the measures of networks: see `recorded_measures.rows` and `_lines`."""
@@ -370,10 +356,6 @@ class Run:
     def explained_hash(self) -> str:
         """Returns one SHA-256 over samples, variables and baseline values, as hex: part of the key of every unit."""
         return hashlib.sha256(json.dumps(samples.description(self.path), sort_keys=True).encode()).hexdigest()
-
-
-def _word(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def list_runs(root: Path | str) -> list[Run]:

@@ -14,6 +14,7 @@ from interdash.config import RunConfig
 from interdash.runs.boundaries import boundaries
 from interdash.runs.files import DamagedFileError
 from interdash.runs.plan import plan
+from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run, read_all
 
 
@@ -123,7 +124,7 @@ def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] =
         "samples": run.n_explained(),
         "train_loss": next(reversed(curves["train_loss"]), None),
         "test_loss": next(reversed(curves["test_loss"]), None),
-        "diverged": run.diverged(),
+        "diverged": first_epochs(run.not_finite()),
         "peak_generalization_power": peak,
         "peak_epoch": peak_epoch,
         **{name: None if pd.isna(value) else value for row in at_peak for name, value in row.items()},

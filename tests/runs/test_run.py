@@ -25,6 +25,7 @@ from interdash.runs.files import (
     remove_drafts,
     write_atomically,
 )
+from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import METRICS, Run, list_broken_runs, list_runs
 
 
@@ -177,11 +178,11 @@ def test_metrics(run: Run) -> None:
     assert frame["test_loss"].isna().tolist() == [True, False, True]
     for line in (run.path / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert run.not_finite("baseline-0") == {1: {"train_loss": "Infinity"}} and run.diverged() == {}
+    assert run.not_finite("baseline-0") == {1: {"train_loss": "Infinity"}} and first_epochs(run.not_finite()) == {}
     run.record_metrics("target", 3, train_loss=float("nan"))
     run.record_metrics("target", 2, test_loss=float("-inf"), train_loss=float("nan"))
     assert run.not_finite()[2] == {"train_loss": "NaN", "test_loss": "-Infinity"}
-    assert list(run.diverged().items()) == [("train_loss", 2), ("test_loss", 2)]
+    assert first_epochs(run.not_finite()) == {"train_loss": 2, "test_loss": 2}
     with pytest.raises(ValueError, match=r"\['loss'\] are no metrics; use train_loss"):
         run.record_metrics("target", 1, loss=1.0)
 
