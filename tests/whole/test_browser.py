@@ -158,7 +158,7 @@ def wait_for_address(tab, text, **options):
     tab.wait_for_function("text => location.href.includes(text)", arg=text, **options)
 
 
-ORDERS = "document.querySelector('.st-key-orders .js-plotly-plot')"
+ORDERS = "document.querySelector('.st-key-order_strength .js-plotly-plot')"
 LAST_BAR = """() => {
     const graph = document.querySelector('CHART .js-plotly-plot'), layout = graph._fullLayout;
     graph.scrollIntoView({block: 'center'});
