@@ -97,7 +97,7 @@ def test_charts_beside_each_other_share_the_range_of_what_they_both_show(small_s
 
 
 def test_wrong_panels_are_named(small_store, labelled_run):
-    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of dynamics"):
+    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of flows, dynamics"):
         composed(small_store, labelled_run, "dynamics,pie")
     with pytest.raises(ValueError, match="13 panels cannot be one figure; choose 12 at most"):
         composed(small_store, labelled_run, ",".join(["dynamics"] * 13))

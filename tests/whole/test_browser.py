@@ -197,7 +197,7 @@ def click_in_chart(tab, place, expected):
     raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
 
 
-@pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4)])
+@pytest.mark.parametrize("stem, charts", [("dynamics", 3), ("sample", 4)])
 def test_a_chart_is_drawn_once(tab, address, stem, charts):
     """Of the changes that the browser makes in one go inside a chart, one is large: the drawing."""
     tab.add_init_script(
@@ -238,11 +238,11 @@ def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
 def test_deep_link(fresh_tab, address):
     tab = fresh_tab
     opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=apart", "Dynamics")
-    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    tab.wait_for_selector(".st-key-dynamics .js-plotly-plot .main-svg")
     assert "run=twin" in tab.url and "epoch=1" in tab.url
-    names = tab.evaluate("document.querySelector('.js-plotly-plot').data.map(trace => trace.name)")
+    names = tab.evaluate("document.querySelector('.st-key-dynamics .js-plotly-plot').data.map(trace => trace.name)")
     assert "H, OR" in names
-    pinned = tab.evaluate("document.querySelector('.js-plotly-plot').layout.shapes.at(-1).x0")
+    pinned = tab.evaluate("document.querySelector('.st-key-dynamics .js-plotly-plot').layout.shapes.at(-1).x0")
     assert pinned == 2  # the axis shows epoch + 1
 
 
@@ -318,9 +318,9 @@ def test_play_goes_through_the_epochs(tab, address):
 
 def test_click_pins_an_epoch(tab, address):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    tab.wait_for_selector(".st-key-dynamics .js-plotly-plot .main-svg")
     place = """() => {
-        const graph = document.querySelector('.js-plotly-plot'), layout = graph._fullLayout;
+        const graph = document.querySelector('.st-key-dynamics .js-plotly-plot'), layout = graph._fullLayout;
         graph.scrollIntoView({block: 'end'});
         const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
         return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
