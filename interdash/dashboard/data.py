@@ -1,8 +1,8 @@
 """Where the pages' data come from: the runs of all roots, one store for all sessions, cached answers.
 
 The store is filled from a run's labels when the run is first opened, and brought up to date when its files change. It
-holds the short tables; the salient interactions stay in their files until a page asks for a sample's (see `details`).
-The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
+holds the short tables; the salient interactions stay in their files until a page asks for a sample's (see
+`long_tables`). The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
 """
 
 import os

@@ -2,7 +2,7 @@
 
     with ui.page("Dynamics") as page:
         epoch = choose.epoch(page)
-        ui_charts.chart(page, "order_map", Choice(epoch=epoch, split="train"))
+        show.chart(page, "order_map", Choice(epoch=epoch, split="train"))
 
 Known trouble (no runs, an unknown run in the link, damaged files) is said in words, never as a stack trace.
 Everything chosen lies in the URL under a short name, so that the address is a link to what is on the screen.

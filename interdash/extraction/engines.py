@@ -1,7 +1,7 @@
 """Engines: what takes units and gives each one's outcome as it is done. Here: this process, and worker processes.
 
 An engine is a context that yields one function, `submit(units)`, which yields (unit, outcome) as units are done, in any
-order; `outcome()` returns the unit's state or raises what went wrong with it. The third engine is `engine_dask`.
+order; `outcome()` returns the unit's state or raises what went wrong with it. The third engine is `dask`.
 """
 
 import multiprocessing

@@ -3,7 +3,7 @@
     CHARTS = (
         Chart(
             removal_doses,
-            lambda ask, c: {"doses": ask(queries_removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
+            lambda ask, c: {"doses": ask(removal.removal_doses, epoch=c.epoch, min_order=c.min_order)},
             page="removal",
             view="By dose",
             says=("epoch", "min_order"),

@@ -2,7 +2,7 @@
 
 Each is a number a sample, computed with the labels from what lies there anyway; mean and bootstrap are the same for
 all. They stand in the table `measures` of the store. Who adds one raises `parts.LABELLING`, if runs that are labelled
-already shall have it too. A measure of the network itself is an entry of `network_measures`.
+already shall have it too. A measure of the network itself is an entry of `training.measures`.
 """
 
 from collections.abc import Sequence

@@ -29,7 +29,7 @@ def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
     """Returns a figure as the bytes of a file, of the size that its layout says; safe to call from many threads.
 
     Args:
-        figure: with width and height in pixels, 96 to the inch; see `paper.printed`.
+        figure: with width and height in pixels, 96 to the inch; see `layout.printed`.
         form: "pdf", "svg", "png", or "html", which holds all it needs and opens without network.
         dpi: dots per inch, of a PNG.
 

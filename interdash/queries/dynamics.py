@@ -1,4 +1,4 @@
-"""Questions about a run's epochs: one function, one question, one DataFrame. No torch, no formulas.
+"""Questions about a run's epochs: one function, one question, one DataFrame. No torch.
 
 Columns and their units are those of `schema.sql`. `split` is "train", "test" or "all"; `label` a class number or −1 for
 all classes; `types` any of "and", "or", "all" (both together).

@@ -5,8 +5,8 @@ The dashboard's store (`open_store(lazy=True)`) therefore holds only the short t
 drawn; the tables of `DETAILS` stay in their Parquet files. A query says which of them it reads, and its parameters say
 which rows (`Store.ask(…, details=…)`): the row groups that can hold them are read and given to that one query under the
 table's name; a query that does not say so meets no such table, and raises. How many salient rows lie on the disk thus
-matters neither to the server's memory nor to the time until the first chart. Of a run with a sealed file (see `store`),
-these rows, and those of `sample_epochs`, come from that file.
+matters neither to the server's memory nor to the time until the first chart. Of a run with a sealed file (see
+`database`), these rows, and those of `sample_epochs`, come from that file.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ import pyarrow as pa
 from interdash.runs.tables import read_table
 
 DETAILS = ("interactions", "sample_orders", "sample_removals")
-SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `store`): there only
+SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `database`): there only
 LONG = (*DETAILS, SAMPLE_EPOCHS)  # what a question must ask for
 
 

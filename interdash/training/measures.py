@@ -1,7 +1,7 @@
 """Measures of a network at an epoch: one entry of `MEASURES` each, computed after every epoch with a checkpoint.
 
 They are written into `metrics.jsonl` beside the losses, with the user's own (`Recorder.record(…, measures={…})`), and
-stand in the table `measures` of the store. A measure of interactions is an entry of `interaction_measures`.
+stand in the table `measures` of the store. A measure of interactions is an entry of `labelling.measures`.
 """
 
 from __future__ import annotations
