@@ -2,10 +2,10 @@
 
 The Parquet labels of a run (see `labelling`) are the truth; a store is loaded from them (see `loading`). The
 dashboard's process owns one in memory, compressed. It is lazy: the long tables stay in the files (see `long_tables`),
-and a question names those that it reads. Every query has a cursor of its own: a connection shared by threads gives wrong
-rows. A sealed file has all tables whole, for anyone's own SQL, and for the dashboard: where that file holds what the
-labels hold, a lazy store copies the short tables from it and asks it for the long ones, which no longer depends on the
-number of epochs.
+and a question names those that it reads. Every query has a cursor of its own: a connection shared by threads gives
+wrong rows. A sealed file has all tables whole, for anyone's own SQL, and for the dashboard: where that file holds what
+the labels hold, a lazy store copies the short tables from it and asks it for the long ones, which no longer depends on
+the number of epochs.
 """
 
 import os
