@@ -29,11 +29,7 @@ def title(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Returns a text as it lies in docs/.
-
-    Raises:
-        FileNotFoundError: the installation lacks the text.
-    """
+    """Returns a text as it lies in docs/."""
     path = FOLDER / f"{name}.md"
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")

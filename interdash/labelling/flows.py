@@ -33,8 +33,7 @@ def labelled_pairs(planned: Plan) -> list[tuple[Path, Path]]:
 def flow_table(planned: Plan, pairs: list[tuple[Path, Path]]) -> pa.Table:
     """Returns one row for each pair of epochs, sample and type, see `schema.sql`; strengths in nats.
 
-    Raises:
-        DamagedFileError: a part is damaged; it is deleted.
+    A damaged part is deleted and raises.
     """
     shape = (len(TYPES), 2**planned.config.masking.n_variables)
     units = {planned.folder(*pair): (pair[1], some) for pair, some in planned.pairs.items() if pair[0] == "target"}

@@ -77,11 +77,7 @@ def label_samples(run: Run) -> Path:
 
 
 def label_flows(planned: Plan) -> Path | None:
-    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any.
-
-    Raises:
-        DamagedFileError: a part is damaged; it is deleted.
-    """
+    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any."""
     pairs = labelled_pairs(planned)
     if not pairs:
         return None
@@ -101,10 +97,7 @@ def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
     Args:
         planned: the run's plan.
         network: "target", or a baseline, whose rows have no G.
-        epoch: one with a checkpoint.
-
-    Raises:
-        DamagedFileError: a part is damaged; it is deleted.
+        epoch: one with a checkpoint; a damaged part of it is deleted and raises.
     """
     run, inputs, folder = planned.run, planned.inputs(network, epoch), planned.folder(network, epoch)
     parts = {unit for group in inputs for unit in group}

@@ -63,9 +63,6 @@ def sample_numbers(
         min_gap: lowest certified gap.
         sort: one of `SAMPLE_SORTS`.
         network: "target" or a baseline.
-
-    Raises:
-        ValueError: the sort order is unknown.
     """
     if sort not in SAMPLE_SORTS:
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")

@@ -35,10 +35,6 @@ def check_name(name: str) -> str:
 
     >>> check_name("mnist-noise.10")
     'mnist-noise.10'
-
-    Raises:
-        ValueError: the name is not 1 to 64 of A–Z, a–z, 0–9, '.', '_', '-', starting with a letter or digit and not
-            ending with a dot.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
         shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:60]}… ({len(name)} characters)"
@@ -50,11 +46,7 @@ def check_name(name: str) -> str:
 
 
 def check_network(network: str) -> str:
-    """Returns the name of a run's network if it is "target" or "baseline-<i>".
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Returns the name of a run's network if it is "target" or "baseline-<i>"."""
     if not isinstance(network, str) or not NETWORK.fullmatch(network):
         raise ValueError(f"{network!r} names no network of a run; use 'target', 'baseline-0', 'baseline-1', …")
     return network
@@ -70,11 +62,7 @@ def baseline_number(network: str) -> int:
 
 
 def check_epoch(epoch: int) -> int:
-    """Returns the epoch as an int if it is a whole number from 0 (the untrained network) on.
-
-    Raises:
-        ValueError: it is negative or no whole number.
-    """
+    """Returns the epoch as an int if it is a whole number from 0 (the untrained network) on."""
     try:
         number = operator.index(epoch)
     except TypeError:

@@ -114,12 +114,7 @@ def is_there(run: Run, unit: Unit) -> bool:
 
 
 def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds: float) -> None:
-    """Writes the part of a unit in one step; `seconds` it took go into the file's metadata, not into its rows.
-
-    Raises:
-        ValueError: a column is missing or has the wrong shape.
-        OSError: the disk is full.
-    """
+    """Writes the part of a unit in one step; `seconds` it took go into the file's metadata, not into its rows."""
     rows = unit.stop - unit.first
     for name in (*SCALARS, *VECTORS):
         if name not in columns or len(columns[name]) != rows:

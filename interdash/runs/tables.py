@@ -51,10 +51,6 @@ def has_whole_bytes(path: Path) -> bool | None:
 
     The hash is of the file with zeros in the place of the hash. Page checksums, which every reading verifies, leave
     out the footer.
-
-    Raises:
-        DamagedFileError: the file cannot be opened.
-        FileNotFoundError: there is none.
     """
     sha256 = str(read_notes(path).get("sha256", "")).encode()
     if not sha256:
@@ -64,12 +60,7 @@ def has_whole_bytes(path: Path) -> bool | None:
 
 
 def read_notes(path: Path) -> dict[str, Any]:
-    """Returns the notes written with a table: format, rows, seconds, …
-
-    Raises:
-        DamagedFileError: the file is truncated or altered.
-        FileNotFoundError: there is none.
-    """
+    """Returns the notes written with a table: format, rows, seconds, …"""
     return _open(path)[1]
 
 
