@@ -41,10 +41,6 @@ def label(planned: Plan, *, progress: Callable[[int, int], None] | None = None) 
     """Returns messages about damaged parts; labels every network and epoch whose parts are all there.
 
     What is labelled already is left alone. A damaged part is deleted, so that the next extraction makes it again.
-
-    Args:
-        planned: the run's plan.
-        progress: called with networks and epochs done and in all.
     """
     problems, pairs = list(planned.problems), planned.pairs
     for done, (network, epoch) in enumerate(pairs):
@@ -92,13 +88,7 @@ def label_flows(planned: Plan) -> Path | None:
 
 
 def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
-    """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing.
-
-    Args:
-        planned: the run's plan.
-        network: "target", or a baseline, whose rows have no G.
-        epoch: one with a checkpoint; a damaged part of it is deleted and raises.
-    """
+    """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing."""
     run, inputs, folder = planned.run, planned.inputs(network, epoch), planned.folder(network, epoch)
     parts = {unit for group in inputs for unit in group}
     if folder is None or finished(run, parts) != parts:

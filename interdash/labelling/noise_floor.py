@@ -56,13 +56,7 @@ class Labels(NamedTuple):
 def comparisons(
     rules: GeneralizationConfig, split: SplitConfig, baselines: Sequence[str]
 ) -> Iterator[tuple[str, Choice, Choice]]:
-    """Yields (comparison, reference, alternative) for every choice that the baselines at hand allow.
-
-    Args:
-        rules: the run's.
-        split: the run's.
-        baselines: names of the baseline networks that are extracted, in their order.
-    """
+    """Yields (comparison, reference, alternative) for every choice that the baselines at hand allow."""
     asked = tuple(baselines[: rules.baselines])
     own = Choice("as the run", rules, split, asked)
 

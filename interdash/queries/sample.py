@@ -51,8 +51,6 @@ def sample_numbers(
     """Returns the numbers of the samples that fit at an epoch, in the order asked for.
 
     Args:
-        store: the store.
-        run: a run in it.
         epoch: a labelled epoch.
         split: "train", "test" or "all".
         label: class number, −1 = all.

@@ -134,10 +134,6 @@ def draft(path: Path) -> Iterator[Path]:
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Writes a file so that it is either absent, old or complete, and on the disk when this returns; see `draft`.
 
-    Args:
-        path: the file.
-        content: its bytes, or a function that writes them into the binary file it is given.
-
     Raises:
         OSError: the disk is full or not writable; the draft is gone and an older file of that name untouched.
     """

@@ -130,7 +130,6 @@ def read_rows(run: Run, unit: Unit, columns: Sequence[str] | None, samples: rang
     """Returns the rows of some samples of a unit, from its own file or its pack.
 
     Args:
-        run: the run.
         unit: the unit.
         columns: these only, `sample` among them; None = all.
         samples: numbers of samples of the unit.

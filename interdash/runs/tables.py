@@ -70,7 +70,6 @@ def read_table(
     """Returns a table that `write_table` wrote, or some rows of it, its page checksums verified.
 
     Args:
-        path: the file.
         columns: these only; None = all.
         rows: these only, of a table written in groups of rows; None = all.
         where: column and value: only the row groups that can hold the value, where the file knows; None = all.

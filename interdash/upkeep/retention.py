@@ -32,7 +32,6 @@ def collect(run: Run, drop: set[int] | None = None) -> list[Item]:
     """Returns what can go from a run's folder; nothing is deleted.
 
     Args:
-        run: the run.
         drop: epochs of the target whose full vectors are to go.
     """
     check_not_extracting(run)
