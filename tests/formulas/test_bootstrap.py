@@ -30,6 +30,40 @@ def test_weights_are_the_shares_of_the_draws():
     assert draws.shape == (50, 3) and np.allclose(sample_weights(draws) @ values, values[draws].mean(1))
 
 
+@pytest.mark.parametrize("count", range(1, 10))
+def test_one_of_two_neighbours_is_drawn_and_counts_twice(count):
+    strata = np.random.default_rng(1).permutation(count) + 5
+    weights = count * sample_weights(distribution(lambda index: index, strata, resamples=100_000))
+    assert np.allclose(weights.sum(1), count) and np.allclose(weights.mean(0), 1, atol=0.03)
+    values = np.random.default_rng(3).normal(size=count)
+    neighbours, pairs = values[np.argsort(strata)], max(count // 2 - count % 2, 0)
+    variance = (np.diff(neighbours[: 2 * pairs].reshape(-1, 2)) ** 2).sum()
+    if count > 1 and count % 2:
+        variance += 3 * neighbours[-3:].var(ddof=1)  # n_h · s_h², as of each pair
+    assert (weights @ values).var() == pytest.approx(variance, rel=0.02, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [50, 101])
+@pytest.mark.parametrize(("follows", "least", "most"), [(0.0, 0.7, 1.3), (0.7, 1.0, 2.5)])
+def test_intervals_of_samples_in_strata_have_their_variance_and_coverage(count, follows, least, most):
+    """Heavy-tailed losses: final ones sort the strata, those of another epoch follow them or not."""
+    rng = np.random.default_rng(2)
+    final, other = rng.lognormal(sigma=0.8, size=(2, 20 * count))
+    losses = follows * np.sort(final) + (1 - follows) * other
+    draws = losses[rng.integers(20, size=(400, count)) + 20 * np.arange(count)]
+    truth = draws.mean(1).var()
+
+    def means(group):
+        return np.stack([distribution(lambda index, x=x: x[index].mean(-1), group, resamples=200) for x in draws])
+
+    assert draws.mean() == pytest.approx(losses.mean(), abs=3 * np.sqrt(truth / len(draws)))
+    in_strata = means(np.arange(count))
+    assert least < in_strata.var(1).mean() / truth < most  # the neighbours' difference counts as noise
+    assert means(count).var(1).mean() > (2.5 if follows else 0.7) * truth  # as if drawn at random
+    low, high = ends(in_strata)
+    assert ((low <= losses.mean()) & (losses.mean() <= high)).mean() > 0.85  # 0.9 of lognormal samples drawn at random
+
+
 def test_resamples_without_a_value_are_passed_over():
     draws = np.array([[1.0, np.nan, 2.0, 3.0, np.nan], [np.nan] * 5])
     low, high = ends(draws, level=0.5)
