@@ -30,6 +30,7 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
     Of several shards each labels what is complete when it ends: the last one finds everything, and writes the summary.
 
     Args:
+        run: the run.
         progress: called with samples done and samples in all.
         options: the other fields of `work.Work`: device, workers, engine, cluster, shard, spec, and `network`, which
             builds the network of a run that was recorded in a notebook.

@@ -46,7 +46,13 @@ _wall = v2.component("interdash_gallery", html='<div class="gallery" role="group
 
 
 def gallery(samples: pd.DataFrame, choose: Callable[[int], None], *, chosen: int | None = None) -> None:
-    """Draws the thumbnails."""
+    """Draws the thumbnails.
+
+    Args:
+        samples: rows of `sample.samples` of a run on images, and as many thumbnails.
+        choose: called with the number of a sample that is clicked.
+        chosen: number of the sample shown below.
+    """
     if samples.empty:
         st.caption("No image fits these filters.")
         return

@@ -29,7 +29,11 @@ def title(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Returns a text as it lies in docs/."""
+    """Returns a text as it lies in docs/.
+
+    Raises:
+        FileNotFoundError: the installation lacks the text.
+    """
     path = FOLDER / f"{name}.md"
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")

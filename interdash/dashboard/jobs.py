@@ -62,7 +62,11 @@ class Progress:
 
 
 def start(root: Path, title: str, run: str, commands: Sequence[Sequence[str]]) -> Job:
-    """Returns the job that now runs `python -m interdash` with each list of arguments in turn, until one fails."""
+    """Returns the job that now runs `python -m interdash` with each list of arguments in turn, until one fails.
+
+    Raises:
+        ValueError: the run's name is not safe, there is no command, or a job of that run is at work.
+    """
     check_name(run)
     if not commands:
         raise ValueError("a job needs a command")
@@ -125,7 +129,11 @@ def jobs(root: Path) -> list[Job]:
 
 
 def open_job(root: Path, name: str) -> Job:
-    """Returns a job by its id."""
+    """Returns a job by its id.
+
+    Raises:
+        ValueError: there is no such job.
+    """
     folder = root / ".jobs" / name
     if not _ID.fullmatch(name) or not (folder / "job.json").exists():
         shown = name if len(name) <= 60 else f"{name[:60]}…"

@@ -13,6 +13,9 @@ def number(text: str, known: Collection[int], what: str) -> int:
 
     >>> number("7", range(10), "sample")
     7
+
+    Raises:
+        ValueError: it is no number, or not among them.
     """
     if not re.fullmatch("[0-9]{1,9}", text, re.ASCII) or int(text) not in known:
         raise ValueError(f"The link asks for {what} {shown(text)}, which is not there.")
@@ -24,6 +27,9 @@ def amount(text: str, low: float, high: float, what: str) -> float:
 
     >>> amount("0.5", 0, 1, "share")
     0.5
+
+    Raises:
+        ValueError: it is no number, or outside the limits.
     """
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII) or not low <= float(text) <= high:
         raise ValueError(f"The link asks for {what} {shown(text)}; it is a number from {low:g} to {high:g}.")
@@ -35,6 +41,9 @@ def interaction(text: str, n_variables: int) -> tuple[str, int]:
 
     >>> interaction("or-6", 3)
     ('or', 6)
+
+    Raises:
+        ValueError: it names no interaction of n variables.
     """
     if text == "none":
         return "", 0
@@ -47,7 +56,11 @@ def interaction(text: str, n_variables: int) -> tuple[str, int]:
 
 
 def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[int, int]:
-    """Returns the pinned sample and epoch of "7-40"."""
+    """Returns the pinned sample and epoch of "7-40".
+
+    Raises:
+        ValueError: it has another form, or one of them is not there.
+    """
     sample, _, epoch = text.partition("-")
     return number(sample, samples, "the pinned sample"), number(epoch, epochs, "the pinned epoch")
 
@@ -57,6 +70,9 @@ def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[st
 
     >>> runs(["b", "a", "b"], ["a", "b", "c"])
     ['b', 'a']
+
+    Raises:
+        ValueError: one is not there, or there are too many.
     """
     for name in given:
         if name not in known:

@@ -34,6 +34,9 @@ def matching(
     """Returns the rows of `state.overview` that contain every word of `text`, of some data sets and states, sorted.
 
     Words are looked for in name, purpose, data set, network, tags and notes.
+
+    Raises:
+        ValueError: the sort order is unknown.
     """
     if sort not in SORTS:
         raise ValueError(f"runs cannot be sorted by {sort!r}; choose one of {', '.join(SORTS)}")
@@ -60,7 +63,11 @@ def state_of(row: Mapping[Hashable, Any]) -> str:
 
 
 def whole_run(preset: str, name: str, *, epochs: int, label_noise: float, seed: int) -> list[list[str]]:
-    """Returns the commands that make a built-in run from training to labels."""
+    """Returns the commands that make a built-in run from training to labels.
+
+    Raises:
+        ValueError: the preset or a value is not possible.
+    """
     check_name(name)
     if preset not in PRESETS:
         raise ValueError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")

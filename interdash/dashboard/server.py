@@ -54,7 +54,12 @@ def check_port(port: int) -> None:
 
 
 def start(roots: Sequence[Path], port: int) -> "subprocess.Popen[bytes]":
-    """Returns the dashboard's process, which shows the runs of some folders."""
+    """Returns the dashboard's process, which shows the runs of some folders.
+
+    Raises:
+        FileNotFoundError: the installation lacks the app.
+        OSError: the port is taken.
+    """
     if not APP.exists():
         raise FileNotFoundError(f"there is no {APP}, which comes with interdash; install it again")
     check_port(port)

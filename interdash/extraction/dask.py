@@ -48,7 +48,12 @@ class WrongWorkerError(RuntimeError):
 
 @contextmanager
 def dask(work: Work, workers: int) -> Iterator[Submit]:
-    """Yields the engine of Dask workers: `workers` processes of this machine, or those of an existing scheduler."""
+    """Yields the engine of Dask workers: `workers` processes of this machine, or those of an existing scheduler.
+
+    Raises:
+        ImportError: dask is not installed.
+        RuntimeError: no scheduler answers, or no worker can do the units.
+    """
     try:
         import distributed
     except ImportError as error:
@@ -129,7 +134,13 @@ def _compute(unit: Unit, *, work: Work, code: str) -> State:
 
 
 def _state(future: "Future") -> State:
-    """Returns the state that a worker reported."""
+    """Returns the state that a worker reported.
+
+    Raises:
+        WorkerLostError: workers died at this unit.
+        WrongWorkerError: see `_compute`, or the worker cannot even read the task.
+        RuntimeError: the scheduler is gone.
+    """
     from distributed import CancelledError, KilledWorker
 
     try:
@@ -149,7 +160,12 @@ def _state(future: "Future") -> State:
 
 
 def _received(run: Run, unit: Unit, state: State, cluster: Cluster) -> State:
-    """Returns the state after the part of a finished unit is in the run's folder."""
+    """Returns the state after the part of a finished unit is in the run's folder.
+
+    Raises:
+        WorkerLostError: the part at the address was damaged, and is deleted.
+        WrongWorkerError: the part does not appear here.
+    """
     if state == "claimed":
         return state
     if cluster.via:
@@ -215,7 +231,11 @@ def _visible_gpus() -> list[str]:
 
 
 def _local_workers(workers: int, needs: Mapping[str, float]) -> tuple[int, dict[str, float]]:
-    """Returns how many workers this machine can hold, at most `workers`, and what each then offers."""
+    """Returns how many workers this machine can hold, at most `workers`, and what each then offers.
+
+    Raises:
+        RuntimeError: not even one that does the units.
+    """
     whole = {
         "CPU": float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
         "GPU": float(torch.cuda.device_count()),
@@ -232,7 +252,11 @@ def _local_workers(workers: int, needs: Mapping[str, float]) -> tuple[int, dict[
 
 
 def _look_at_workers(client: "Client", cluster: Cluster, last_able: float) -> float:
-    """Returns when a worker that can do the units was last seen."""
+    """Returns when a worker that can do the units was last seen.
+
+    Raises:
+        RuntimeError: none was seen for `cluster.wait` seconds, or the scheduler is gone.
+    """
     if client.status not in ("running", "connecting"):
         raise RuntimeError("the scheduler is gone; finished units are safe: run the same command again")
     found = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -265,6 +289,9 @@ def parse_needs(texts: Sequence[str]) -> dict[str, float]:
 
     >>> parse_needs(["GPU=1", "MEMORY=1.5GB"])
     {'GPU': 1.0, 'MEMORY': 1500000000.0}
+
+    Raises:
+        ValueError: a text is not NAME=AMOUNT with a positive amount.
     """
     needs = {}
     for text in texts:

@@ -102,6 +102,9 @@ def parse_shard(text: str) -> tuple[int, int]:
 
     >>> parse_shard("3/16")
     (3, 16)
+
+    Raises:
+        ValueError: it is not written so, or i is not from 1 to N.
     """
     numbers = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if not numbers or not 1 <= int(numbers[1]) <= int(numbers[2]):
@@ -243,7 +246,11 @@ class _Tracker:
 
 
 def _compute(engine: AbstractContextManager[engines.Submit], missing: Sequence[Unit], tracker: _Tracker) -> None:
-    """Computes missing units until every one is there, made by this extraction or by another."""
+    """Computes missing units until every one is there, made by this extraction or by another.
+
+    Raises:
+        RuntimeError: workers were lost `LOSSES` times in a row without a finished unit between.
+    """
     todo, losses = list(missing), 0
     with engine as submit:
         while todo:

@@ -69,7 +69,11 @@ def parts_there(run: Run, address: str) -> set[str]:
 
 
 def receive_part(run: Run, unit: Unit, address: str) -> None:
-    """Writes a unit's part from the address into the run's folder; a damaged one is deleted in both and raises."""
+    """Writes the part of a unit at the address into the run's folder, verified.
+
+    Raises:
+        DamagedFileError: it was damaged; it is deleted in both places.
+    """
     system, place = _open(address, run.name)
     path = part_path(run, unit)
     write_atomically(path, system.cat_file(f"{place}/parts/{path.name}"))
@@ -95,7 +99,12 @@ def _send(system: Any, path: Path, target: str) -> None:
 
 
 def _open(address: str, name: str) -> tuple[Any, str]:
-    """Returns the file system of an address, and where a run lies on it."""
+    """Returns the file system of an address, and where a run lies on it.
+
+    Raises:
+        ImportError: its package is not installed.
+        ValueError: fsspec does not know such an address.
+    """
     import fsspec
 
     try:

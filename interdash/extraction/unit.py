@@ -30,7 +30,11 @@ _turn = threading.Lock()  # the network and torch's number of threads are one fo
 
 
 def compute_unit(work: Work, unit: Unit) -> State:
-    """Returns "computed" after writing a unit's part, "there" if it existed, "claimed" if another process is at it."""
+    """Returns "computed" after writing a unit's part, "there" if it existed, "claimed" if another process is at it.
+
+    Raises:
+        DamagedFileError: checkpoint or samples are damaged.
+    """
     if is_there(work.run, unit):
         return "there"
     try:

@@ -54,7 +54,11 @@ class Panels:
 
 
 def chart(name: str) -> Chart:
-    """Returns the chart of that name."""
+    """Returns the chart of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
     by_name = {chart.name: chart for chart in CHARTS}
     if name not in by_name:
         raise ValueError(f"there is no chart {name!r}; choose one of {', '.join(by_name)}")
@@ -83,7 +87,11 @@ def offered(ask: Ask, choice: Choice) -> list[str]:
 
 
 def each(ask: Ask, name: str, choice: Choice) -> list[Drawing]:
-    """Returns one chart of a run; the map of orders once for each type, as on its page."""
+    """Returns one chart of a run; the map of orders once for each type, as on its page.
+
+    Raises:
+        ValueError: there is no such chart, epoch or sample.
+    """
     of_name = [chart for chart in CHARTS if chart.name == name and chart.when(ask, choice)]
     if not of_name:
         known = ", ".join(names(ask, choice))
@@ -98,6 +106,9 @@ def drawing(ask: Ask, name: str, choice: Choice) -> Drawing | Panels:
     """Returns a chart of a run, or several as panels: "dynamics,order_map" beside, "dynamics/order_map" below.
 
     "sample_interactions" is the input of a sample, its variables outlined, beside its strongest interactions.
+
+    Raises:
+        ValueError: there is no such chart, epoch or sample, or there are more panels than letters.
     """
     if name == "sample_interactions":
         name = f"{inputs.drawing_of(ask).__name__},interactions"

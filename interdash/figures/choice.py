@@ -37,7 +37,11 @@ class Choice:
     by: str = "epoch"  # what runs compared are aligned by
 
     def __post_init__(self) -> None:
-        """Checks what needs no run."""
+        """Checks what needs no run.
+
+        Raises:
+            ValueError: one of the choices cannot be.
+        """
         if len(self.runs) > MOST_OTHERS:
             raise ValueError(
                 f"{len(self.runs)} other runs cannot be told apart in one figure; compare with {MOST_OTHERS} at most"
@@ -68,7 +72,11 @@ class Choice:
 
 
 def resolved(ask: Ask, choice: Choice) -> Choice:
-    """Returns the choice with what is left to the run filled in: epochs and, of two runs, the other's epoch."""
+    """Returns the choice with what is left to the run filled in: epochs and, of two runs, the other's epoch.
+
+    Raises:
+        ValueError: an epoch, order, class or interaction is not there.
+    """
     epochs = ask(dynamics.labelled_epochs)
     for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs):
         _check_epoch(ask.run.name, epoch, epochs)

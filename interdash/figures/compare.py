@@ -38,6 +38,11 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     samples; thin below H: its chance level. Aligned by phase, every run starts at the untrained network, and the
     boundaries 1|2 and 2|3 and the last epoch lie over each other, so that fast and slow runs compare; phases that meet
     at a boundary which was not found have no place, and no curve.
+
+    Args:
+        curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
+        by: "epoch" or "phase".
+        log: whether the axis of epochs is logarithmic.
     """
     titles = {"epoch": "epoch", "phase": "boundary of phases"}
     if by == "phase" and "position" in curves:

@@ -32,6 +32,10 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
 
     How to read: each outlined patch is one variable; its number is its bit in a subset. What is not outlined is never
     masked. With an interaction chosen, its patches are framed in orange and all else is darkened.
+
+    Args:
+        sample: one row of `sample.sample`.
+        chosen: variables of the chosen interaction.
     """
     if sample.empty or sample["image"].iloc[0] is None:
         return theme.nothing("This sample has no image.", "pixels", "pixels")
@@ -134,6 +138,10 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
 
     How to read: each outlined word or column is one variable; its number is its bit in a subset. What is not outlined
     is never masked. The variables of the strongest interaction are filled in orange.
+
+    Args:
+        sample: one row of `sample.sample`.
+        chosen: variables of the chosen interaction.
     """
     if sample.empty or not sample["display"].iloc[0]:
         return theme.nothing("This sample has no words.", "words", "lines")

@@ -18,6 +18,10 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
 
     How to read: one line a measure, those of the same unit in one panel; a measure without a unit has a panel of its
     own. Ribbons are 95% intervals: of interactions the bootstrap over samples, of a measure of your own what you gave.
+
+    Args:
+        measures: rows of `dynamics.measures`.
+        log: whether the axis of epochs is logarithmic.
     """
     if measures.empty:
         return theme.nothing("No measure is recorded yet.", "epoch", "value")

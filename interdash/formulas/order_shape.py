@@ -31,6 +31,10 @@ def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     >>> similarity(np.array([[0.0, 2.0, -1.0, 4.0]]), np.array([[0.0, 1.0, 1.0, 4.0]])).tolist()
     [0.25, 1.0]
+
+    Args:
+        first: `[..., types, 2**n]`, means over samples, nats.
+        second: the same of the other samples.
     """
     n = n_variables(first.shape[-1])
     of_order = np.eye(n + 1)[orders(n)][:, 1:]  # [2^n, n]

@@ -13,6 +13,12 @@ def phase_position(
 
     >>> phase_position(np.array([0, 5, 10, 25, 40, 100]), 10, 40, 100).tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
+
+    Args:
+        epochs: any shape.
+        boundary_12: epoch; None = not found.
+        boundary_23: epoch; None = not found.
+        last_epoch: where phase 3 ends on this axis.
     """
     epochs = np.asarray(epochs, dtype=np.float64)
     known = [] if boundary_12 is None else [(0.0, 0.0), (boundary_12, 1.0)]

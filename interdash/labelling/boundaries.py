@@ -10,6 +10,9 @@ def find_boundaries(flows: pd.DataFrame) -> list[dict[str, Any]]:
     """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
 
     And `why`: the reason why it was not found, or None. None at all without two samples and three epochs in a row.
+
+    Args:
+        flows: one row for each sample and two consecutive recorded epochs, as `dynamics.sample_flows` gives them.
     """
     from interdash.formulas.phases import find_phases  # scipy takes a second to import
 

@@ -33,7 +33,8 @@ def labelled_pairs(planned: Plan) -> list[tuple[Path, Path]]:
 def flow_table(planned: Plan, pairs: list[tuple[Path, Path]]) -> pa.Table:
     """Returns one row for each pair of epochs, sample and type, see `schema.sql`; strengths in nats.
 
-    A damaged part is deleted and raises.
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
     """
     shape = (len(TYPES), 2**planned.config.masking.n_variables)
     units = {planned.folder(*pair): (pair[1], some) for pair, some in planned.pairs.items() if pair[0] == "target"}

@@ -41,6 +41,10 @@ def label(planned: Plan, *, progress: Callable[[int, int], None] | None = None) 
     """Returns messages about damaged parts; labels every network and epoch whose parts are all there.
 
     What is labelled already is left alone. A damaged part is deleted, so that the next extraction makes it again.
+
+    Args:
+        planned: the run's plan.
+        progress: called with networks and epochs done and in all.
     """
     problems, pairs = list(planned.problems), planned.pairs
     for done, (network, epoch) in enumerate(pairs):
@@ -73,7 +77,11 @@ def label_samples(run: Run) -> Path:
 
 
 def label_flows(planned: Plan) -> Path | None:
-    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any."""
+    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any.
+
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
+    """
     pairs = labelled_pairs(planned)
     if not pairs:
         return None
@@ -88,7 +96,16 @@ def label_flows(planned: Plan) -> Path | None:
 
 
 def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
-    """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing."""
+    """Returns the folder with the labels of a network at an epoch, made if it is missing; None if parts are missing.
+
+    Args:
+        planned: the run's plan.
+        network: "target", or a baseline, whose rows have no G.
+        epoch: one with a checkpoint.
+
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
+    """
     run, inputs, folder = planned.run, planned.inputs(network, epoch), planned.folder(network, epoch)
     parts = {unit for group in inputs for unit in group}
     if folder is None or finished(run, parts) != parts:

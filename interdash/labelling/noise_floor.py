@@ -56,7 +56,13 @@ class Labels(NamedTuple):
 def comparisons(
     rules: GeneralizationConfig, split: SplitConfig, baselines: Sequence[str]
 ) -> Iterator[tuple[str, Choice, Choice]]:
-    """Yields (comparison, reference, alternative) for every choice that the baselines at hand allow."""
+    """Yields (comparison, reference, alternative) for every choice that the baselines at hand allow.
+
+    Args:
+        rules: the run's.
+        split: the run's.
+        baselines: names of the baseline networks that are extracted, in their order.
+    """
     asked = tuple(baselines[: rules.baselines])
     own = Choice("as the run", rules, split, asked)
 
@@ -212,6 +218,10 @@ def noise_floor(
         published_samples: explained samples of each split that the published solver is run on too, 5 s or more each for
             every network and epoch at n = 10, minutes at n = 12.
         progress: called with comparisons done and in all.
+
+    Raises:
+        ValueError: a part is missing, or a number is below 1.
+        DamagedFileError: a part is damaged.
     """
     if samples_per_split < 1 or epochs < 1:
         raise ValueError(f"{samples_per_split} samples and {epochs} epochs; compare at least one of each")

@@ -9,7 +9,12 @@ from interdash.masking.variables import Explained
 
 
 def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
-    """Returns one row a sample: split, row, label, names of the variables, display, image, shape, assignment."""
+    """Returns one row a sample: split, row, label, names of the variables, display, image, shape, assignment.
+
+    Args:
+        explained: the samples.
+        class_names: by class number.
+    """
     variables, count = explained.variables, len(explained.inputs)
     labels = explained.labels.tolist()
     assignment = variables.assignment if variables.per_sample else [variables.assignment] * count

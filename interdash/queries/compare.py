@@ -169,7 +169,12 @@ def difference(
 
 
 def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of `curves` with `position`, their place on the axis of phases, see `phase_position`."""
+    """Returns the rows of `curves` with `position`, their place on the axis of phases, see `phase_position`.
+
+    Args:
+        curves: columns run and epoch, and any others.
+        phases: rows of `dynamics.phases` of all these runs, with a column run.
+    """
     columns = (phases[name].tolist() for name in ("run", "boundary", "epoch"))
     boundary = {(run, name): epoch for run, name, epoch in zip(*columns, strict=True)}
     position = pd.Series(np.nan, index=curves.index, dtype=np.float64)

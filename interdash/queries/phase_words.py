@@ -15,6 +15,11 @@ def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame)
     """Returns one paragraph for each phase that was found, in Markdown; one for all if none was told apart.
 
     "" before two recorded epochs are labelled.
+
+    Args:
+        phases: what `dynamics.phases` gives.
+        epochs: what `dynamics.epochs` gives: losses and H.
+        flows: what `dynamics.flows` gives.
     """
     if phases.empty or flows.empty:
         return ""

@@ -21,7 +21,15 @@ _ORDER = "ORDER BY list_position(['train', 'test', 'gap'], split), removed"
 
 
 def removals(store: Store, run: str, *, min_order: int = 1, dose: int = 100, network: str = "target") -> pd.DataFrame:
-    """Returns losses before and after removals at every epoch: one row an epoch, kind of removal and split."""
+    """Returns losses before and after removals at every epoch: one row an epoch, kind of removal and split.
+
+    Args:
+        store: the store.
+        run: a run in it.
+        min_order: only interactions of this order or above are removed.
+        dose: percent of the strength of the non-generalizable ones, in tens.
+        network: "target".
+    """
     return store.ask(
         f"SELECT * FROM ({_ROWS}) WHERE min_order = $min_order AND dose = $dose {_ORDER}, epoch",
         {"run": run, "network": network, "min_order": min_order, "dose": dose},

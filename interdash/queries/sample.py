@@ -51,6 +51,8 @@ def sample_numbers(
     """Returns the numbers of the samples that fit at an epoch, in the order asked for.
 
     Args:
+        store: the store.
+        run: a run in it.
         epoch: a labelled epoch.
         split: "train", "test" or "all".
         label: class number, −1 = all.
@@ -61,6 +63,9 @@ def sample_numbers(
         min_gap: lowest certified gap.
         sort: one of `SAMPLE_SORTS`.
         network: "target" or a baseline.
+
+    Raises:
+        ValueError: the sort order is unknown.
     """
     if sort not in SAMPLE_SORTS:
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")

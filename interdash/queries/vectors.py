@@ -104,7 +104,11 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
 
 
 def outputs(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
-    """Returns the network's output on every masked version of a sample: subset, size, v, delta (nats)."""
+    """Returns the network's output on every masked version of a sample: subset, size, v, delta (nats).
+
+    Raises:
+        DamagedFileError: the part is damaged.
+    """
     unit = _unit(store, run, epoch, sample, network)
     if unit is None:
         return pd.DataFrame(columns=["subset", "size", "v", "delta"])

@@ -33,7 +33,11 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def move_boundary(run: Run, boundary: str, epoch: float | None, *, reset: bool = False) -> None:
-    """Stores a boundary that the user sets by hand (None: there is none), or goes back to ours with `reset`."""
+    """Stores a boundary that the user sets by hand (None: there is none), or goes back to ours with `reset`.
+
+    Raises:
+        ValueError: the boundary is unknown, or the epoch is negative or no number.
+    """
     if boundary not in BOUNDARIES:
         raise ValueError(f"there is no boundary {boundary!r}; choose one of {', '.join(BOUNDARIES)}")
     if epoch is not None and not (math.isfinite(epoch) and epoch >= 0):

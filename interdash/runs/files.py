@@ -35,6 +35,10 @@ def check_name(name: str) -> str:
 
     >>> check_name("mnist-noise.10")
     'mnist-noise.10'
+
+    Raises:
+        ValueError: the name is not 1 to 64 of A–Z, a–z, 0–9, '.', '_', '-', starting with a letter or digit and not
+            ending with a dot.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
         shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:60]}… ({len(name)} characters)"
@@ -46,7 +50,11 @@ def check_name(name: str) -> str:
 
 
 def check_network(network: str) -> str:
-    """Returns the name of a run's network if it is "target" or "baseline-<i>"."""
+    """Returns the name of a run's network if it is "target" or "baseline-<i>".
+
+    Raises:
+        ValueError: it is neither.
+    """
     if not isinstance(network, str) or not NETWORK.fullmatch(network):
         raise ValueError(f"{network!r} names no network of a run; use 'target', 'baseline-0', 'baseline-1', …")
     return network
@@ -62,7 +70,11 @@ def baseline_number(network: str) -> int:
 
 
 def check_epoch(epoch: int) -> int:
-    """Returns the epoch as an int if it is a whole number from 0 (the untrained network) on."""
+    """Returns the epoch as an int if it is a whole number from 0 (the untrained network) on.
+
+    Raises:
+        ValueError: it is negative or no whole number.
+    """
     try:
         number = operator.index(epoch)
     except TypeError:
@@ -133,6 +145,10 @@ def draft(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Writes a file so that it is either absent, old or complete, and on the disk when this returns; see `draft`.
+
+    Args:
+        path: the file.
+        content: its bytes, or a function that writes them into the binary file it is given.
 
     Raises:
         OSError: the disk is full or not writable; the draft is gone and an older file of that name untouched.

@@ -19,7 +19,11 @@ from interdash.runs.tables import write_table
 
 
 def write_pack(run: Run, units: Sequence[Unit]) -> Path:
-    """Returns the pack of all parts of one network and epoch, each verified before anything is written or deleted."""
+    """Returns the pack of all parts of one network and epoch, each verified; the parts themselves are deleted then.
+
+    Raises:
+        DamagedFileError: a part is damaged; nothing was written.
+    """
     path = pack_path(run, units[0])
     table = pa.concat_tables(read_rows(run, unit, None, range(unit.first, unit.stop)) for unit in units)
     notes = {

@@ -114,7 +114,12 @@ def is_there(run: Run, unit: Unit) -> bool:
 
 
 def write_part(run: Run, unit: Unit, columns: dict[str, np.ndarray], *, seconds: float) -> None:
-    """Writes the part of a unit in one step; `seconds` it took go into the file's metadata, not into its rows."""
+    """Writes the part of a unit in one step; `seconds` it took go into the file's metadata, not into its rows.
+
+    Raises:
+        ValueError: a column is missing or has the wrong shape.
+        OSError: the disk is full.
+    """
     rows = unit.stop - unit.first
     for name in (*SCALARS, *VECTORS):
         if name not in columns or len(columns[name]) != rows:
@@ -130,6 +135,7 @@ def read_rows(run: Run, unit: Unit, columns: Sequence[str] | None, samples: rang
     """Returns the rows of some samples of a unit, from its own file or its pack.
 
     Args:
+        run: the run.
         unit: the unit.
         columns: these only, `sample` among them; None = all.
         samples: numbers of samples of the unit.

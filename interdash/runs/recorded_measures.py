@@ -15,6 +15,9 @@ def kept(measures: Mapping[str, Any]) -> dict[str, list[Any]]:
 
     >>> kept({"sharpness": 0.5, "margin": (2.0, 1.5, 2.5, "nats")})
     {'sharpness': [0.5, None, None, ''], 'margin': [2.0, 1.5, 2.5, 'nats']}
+
+    Raises:
+        ValueError: a measure is neither a number nor (value, low, high), perhaps with its unit.
     """
     return {name: _kept(name, value) for name, value in measures.items()}
 

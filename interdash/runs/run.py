@@ -113,7 +113,12 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `run.json` holds, read anew."""
+        """What `run.json` holds, read anew.
+
+        Raises:
+            DamagedFileError: it is not readable.
+            ValueError: it has another format; the message says which version or command helps.
+        """
         path = self.path / "run.json"
         try:
             manifest = json.loads(path.read_bytes())
@@ -196,6 +201,9 @@ class Run:
         """Appends one network's losses (nats) and accuracies (shares) at one epoch; the last line for it counts.
 
         NaN and infinity, which JSON lacks, are null, see `not_finite`. `measures`: see `recorded_measures.kept`.
+
+        Raises:
+            ValueError: a key is not one of `METRICS`, or a measure is no number.
         """
         if unknown := set(losses) - set(METRICS):
             raise ValueError(f"{sorted(unknown)} are no metrics; use {', '.join(METRICS)}")
@@ -225,7 +233,11 @@ class Run:
         return recorded_measures.rows(self._lines())
 
     def _lines(self) -> list[dict[str, Any]]:
-        """Returns the lines of `metrics.jsonl` that count, by network and epoch."""
+        """Returns the lines of `metrics.jsonl` that count, by network and epoch.
+
+        Raises:
+            DamagedFileError: a line other than a torn last one is not readable.
+        """
         path = self.path / "metrics.jsonl"
         rows: dict[tuple[str, int], dict[str, Any]] = {}
         complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
@@ -246,7 +258,11 @@ class Run:
         return self.path / "checkpoints" / check_network(network) / f"{check_epoch(epoch)}.safetensors"
 
     def save_checkpoint(self, network: str, epoch: int, state_dict: Mapping[str, Tensor]) -> None:
-        """Writes a network's weights at an epoch, with their SHA-256 beside them."""
+        """Writes a network's weights at an epoch, with their SHA-256 beside them.
+
+        Raises:
+            ValueError: an entry of the state dict is no tensor.
+        """
         import torch
 
         path = self.checkpoint_path(network, epoch)
@@ -276,7 +292,12 @@ class Run:
         return read_tensors(self.checkpoint_path(network, epoch), sha256, remedy)
 
     def checkpoint_hash(self, network: str, epoch: int) -> str:
-        """Returns the recorded SHA-256 of a checkpoint, as hex; `load_checkpoint` verifies it."""
+        """Returns the recorded SHA-256 of a checkpoint, as hex; `load_checkpoint` verifies it.
+
+        Raises:
+            FileNotFoundError: this epoch has no checkpoint.
+            DamagedFileError: the recorded hash is missing or not readable.
+        """
         path = self.checkpoint_path(network, epoch)
         if not path.exists():
             epochs = self.checkpoint_epochs(network)

@@ -44,7 +44,12 @@ def save(folder: Path, explained: Explained) -> None:
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """Returns what samples.json holds: sha256, split and display of each sample; kind, names and place of masking."""
+    """Returns what samples.json holds: sha256, split and display of each sample; kind, names and place of masking.
+
+    Raises:
+        FileNotFoundError: the samples were not written yet.
+        DamagedFileError: the file is not readable.
+    """
     path = folder / "samples.json"
     if not path.exists():
         hint = f"train it with `interdash train {folder.name}`, or record it again"
@@ -60,7 +65,12 @@ def description(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path) -> Explained:
-    """Returns the explained samples of a run's folder."""
+    """Returns the explained samples of a run's folder.
+
+    Raises:
+        FileNotFoundError: the samples were not written yet.
+        DamagedFileError: a file is truncated or altered.
+    """
     from interdash.masking.variables import Explained, Variables
 
     words = description(folder)

@@ -101,7 +101,13 @@ def state(run: Run) -> State:
 
 
 def summarise(run: Run, epochs: pd.DataFrame, phases: Sequence[dict[str, Any]] = ()) -> None:
-    """Writes into `run.json` what a list of runs shows, so that listing a thousand runs reads no more than that."""
+    """Writes into `run.json` what a list of runs shows, so that listing a thousand runs reads no more than that.
+
+    Args:
+        run: the run.
+        epochs: what `dynamics.epochs` gives for it.
+        phases: what `find_boundaries` gives for it.
+    """
     now = state(run)
     curves = {
         name: [None if pd.isna(value) else value for value in epochs[name].tolist()]

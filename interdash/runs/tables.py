@@ -51,6 +51,10 @@ def has_whole_bytes(path: Path) -> bool | None:
 
     The hash is of the file with zeros in the place of the hash. Page checksums, which every reading verifies, leave
     out the footer.
+
+    Raises:
+        DamagedFileError: the file cannot be opened.
+        FileNotFoundError: there is none.
     """
     sha256 = str(read_notes(path).get("sha256", "")).encode()
     if not sha256:
@@ -60,7 +64,12 @@ def has_whole_bytes(path: Path) -> bool | None:
 
 
 def read_notes(path: Path) -> dict[str, Any]:
-    """Returns the notes written with a table: format, rows, seconds, …"""
+    """Returns the notes written with a table: format, rows, seconds, …
+
+    Raises:
+        DamagedFileError: the file is truncated or altered.
+        FileNotFoundError: there is none.
+    """
     return _open(path)[1]
 
 
@@ -70,6 +79,7 @@ def read_table(
     """Returns a table that `write_table` wrote, or some rows of it, its page checksums verified.
 
     Args:
+        path: the file.
         columns: these only; None = all.
         rows: these only, of a table written in groups of rows; None = all.
         where: column and value: only the row groups that can hold the value, where the file knows; None = all.

@@ -210,7 +210,12 @@ def open_store(*, lazy: bool = False) -> Store:
 
 
 def open_sealed(path: Path) -> Store:
-    """Returns a store on a file that `loading.seal` wrote, read-only."""
+    """Returns a store on a file that `loading.seal` wrote, read-only.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFileError: it is no DuckDB file, or its schema is newer or older than this version's.
+    """
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}; make it with `interdash load RUN`")
     connection = None

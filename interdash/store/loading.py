@@ -54,7 +54,12 @@ def drop(store: Store, name: str) -> None:
 
 
 def seal(run: Run, path: Path) -> Path:
-    """Returns the `.duckdb` file with all tables of one run, written in one step over an older one."""
+    """Returns the `.duckdb` file with all tables of one run, written in one step over an older one.
+
+    Raises:
+        DamagedFileError: a label unit is damaged; the message names it.
+        OSError: the disk is full.
+    """
     store = Store(duckdb.connect(":memory:"), "sealed")
     try:
         with draft(path) as place:

@@ -44,6 +44,9 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
 
     >>> rows_of("interactions", {"run": "mnist", "sample": 7, "limit": 20})
     Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7)
+
+    Raises:
+        ValueError: the table is none of `LONG`, or there is no parameter named run.
     """
     if table not in LONG:
         raise ValueError(f"{table!r} is no long table; details are of {', '.join(LONG)}")
@@ -54,7 +57,12 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
 
 
 def read_details(folder: Path, rows: Rows) -> pa.Table:
-    """Returns the rows asked for from one folder of labels, with the columns run, network and epoch."""
+    """Returns the rows asked for from one folder of labels, with the columns run, network and epoch.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered; the message names it.
+        FileNotFoundError: it is gone, replaced by newer labels perhaps.
+    """
     if rows.sample is None:  # a whole epoch: too large to keep
         return _read(folder, rows.table, rows.run, None)
     return _kept(folder, rows.table, rows.run, rows.sample)

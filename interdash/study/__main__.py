@@ -79,6 +79,9 @@ def study(
         first: names of the runs whose first epochs are split by the published SGD too.
         planned: how many runs the whole study has, if these are not all.
         floors: whether the noise floor is measured too, on one run of each setting.
+
+    Raises:
+        ValueError: there is no run.
     """
     if not configurations:
         raise ValueError(f"no run of the study in {root} is ready; leave out --finished to make them")

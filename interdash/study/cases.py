@@ -52,7 +52,11 @@ CASES = tuple(Case(preset, noise) for preset, noises in NOISES.items() for noise
 
 
 def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:
-    """Returns the runs, each trained, extracted and labelled as far as it is not yet."""
+    """Returns the runs, each trained, extracted and labelled as far as it is not yet.
+
+    Raises:
+        RuntimeError: a run is not ready afterwards.
+    """
     runs = []
     for config in configurations:
         run = create_run(root, config)

@@ -28,6 +28,9 @@ def train_run(
     Losses of every epoch: train_* on the training split with the labels trained on (noise included), test_* on the
     testing split with clean labels. Does nothing if the target is finished; one that was interrupted is trained again
     from epoch 0, and by its seed writes the same checkpoints. `progress` is called with epochs done and in all.
+
+    Raises:
+        ValueError: the run brings its own network and data.
     """
     if run.is_finished("target"):
         return

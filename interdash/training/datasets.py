@@ -55,7 +55,11 @@ FASHION_CLASSES = (
 
 
 def data_file(name: str) -> Path:
-    """Returns the path of a committed data file."""
+    """Returns the path of a committed data file.
+
+    Raises:
+        FileNotFoundError: the installation lacks the file.
+    """
     path = DATA / name
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")
@@ -65,7 +69,11 @@ def data_file(name: str) -> Path:
 def with_label_noise(
     labels: Int64[Tensor, " samples"], share: float, n_classes: int, generator: torch.Generator
 ) -> Int64[Tensor, " samples"]:
-    """Returns the labels with a share of them replaced by a uniformly drawn class (which may be the same one)."""
+    """Returns the labels with a share of them replaced by a uniformly drawn class (which may be the same one).
+
+    Raises:
+        ValueError: share is not between 0 and 1.
+    """
     if not 0 <= share <= 1:
         raise ValueError(f"label_noise is {share}; it is a share of the training labels, between 0 and 1")
     noisy = labels.clone()
@@ -103,7 +111,11 @@ def _spec(
     variables: Callable[[Tensor], Variables] | None = None,
     **data: Any,
 ) -> Spec:
-    """Returns the spec of a built-in run, with label noise on its training labels."""
+    """Returns the spec of a built-in run, with label noise on its training labels.
+
+    Raises:
+        ValueError: the kind or the baseline of the masking does not fit the data.
+    """
     if config.masking.kind != kind:
         raise ValueError(f"masking.kind is {config.masking.kind!r}, but the data are of kind {kind!r}; set it to that")
     check_baseline(config.masking)
@@ -301,7 +313,13 @@ DATASETS: dict[str, Callable[[RunConfig], Spec]] = {
 
 
 def load(config: RunConfig) -> Spec:
-    """Returns the spec of a built-in run; the same configuration gives the same splits."""
+    """Returns the spec of a built-in run; the same configuration gives the same splits.
+
+    Raises:
+        ValueError: the data set is unknown or too small for the sizes asked, label_noise is no share, or the masking
+            does not fit the data.
+        FileNotFoundError: the data folder is missing.
+    """
     if config.data.dataset not in DATASETS:
         raise ValueError(f"there is no built-in data set {config.data.dataset!r}; choose one of {', '.join(DATASETS)}")
     return DATASETS[config.data.dataset](config)

@@ -4,14 +4,22 @@ import re
 
 
 def check_device_name(name: str) -> str:
-    """Returns a name that a device can have; whether it is there is for the machine that computes to say."""
+    """Returns a name that a device can have; whether it is there is for the machine that computes to say.
+
+    Raises:
+        ValueError: no device has such a name.
+    """
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise ValueError(f"{name!r} is no device that interdash can use; write cpu, cuda or cuda:1")
     return name
 
 
 def check_device(name: str) -> str:
-    """Returns the name of a device if torch can use it here; torch is imported for others than "cpu" only."""
+    """Returns the name of a device if torch can use it here; torch is imported for others than "cpu" only.
+
+    Raises:
+        ValueError: it is no device, or this machine has no such GPU; the message says what can be used.
+    """
     if check_device_name(name) == "cpu":
         return name
     import torch

@@ -26,7 +26,11 @@ SQUASHING = (nn.Softmax, nn.Softmax2d, nn.Sigmoid, nn.Softmin)
 def dry_run(
     spec: Spec, samples_per_split: int, seed: int, network: nn.Module, device: torch.device | str = "cpu"
 ) -> Explained:
-    """Returns the samples to explain, after a dry run of the network on one of each split."""
+    """Returns the samples to explain, after a dry run of the network on one of each split.
+
+    Raises:
+        ValueError: see `check_data` and `check_network`, or the spec's variables cannot be made.
+    """
     check_data(spec)
     try:
         explained = explained_samples(spec, samples_per_split, seed)

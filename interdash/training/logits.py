@@ -35,6 +35,9 @@ def class_outputs(output: Any, rows: int, classes: int | None = None) -> Any:
     """Returns the tensor of a network's output by rows of inputs: `[batch, classes]`, `[batch, 1]` or `[batch]`.
 
     Of a tuple or dict the only such tensor, or the only one with as many columns as classes; others as they are.
+
+    Raises:
+        UnclearOutputError: several may be the logits.
     """
     tensors = _tensors(output, rows)
     fitting = _fitting(tensors, classes)

@@ -32,6 +32,9 @@ def recorded_epochs(config: TrainingConfig) -> list[int]:
 
     >>> recorded_epochs(TrainingConfig(epochs=64))
     [0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 51, 64]
+
+    Raises:
+        ValueError: a chosen epoch is negative or after the last one.
     """
     ends = {0, config.epochs}
     if config.checkpoints == "all":
@@ -68,7 +71,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Returns the recipe's optimiser for a network's weights."""
+    """Returns the recipe's optimiser for a network's weights.
+
+    Raises:
+        ValueError: the recipe is the user's own.
+    """
     if config.optimizer == "sgd":
         return torch.optim.SGD(network.parameters(), config.learning_rate, momentum=config.momentum)
     if config.optimizer == "adam":
@@ -97,6 +104,9 @@ def train(
         device: where to train.
         on_epoch: called with (epoch, network) before the first epoch, as epoch 0, and after each; the network is in
             evaluation mode. Training stops if it returns True.
+
+    Raises:
+        ValueError: the optimiser is none of ours, or the weights are no longer finite.
     """
     generator = torch.Generator().manual_seed(seed)
     network.to(device)

@@ -39,6 +39,9 @@ def train_baseline(
     The seed is the target's + 1 + index, for the weights and as the last argument of `train`. Losses mean the same as
     for the target: train_* on the target's training split, test_* on the testing split, which this network is trained
     on. Does nothing if the baseline is finished. `progress` is called with epochs done and the most there can be.
+
+    Raises:
+        ValueError: the index is negative, the spec has no training function, or see `spec_of_run`.
     """
     name = f"baseline-{index}"
     if run.is_finished(name):

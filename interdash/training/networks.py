@@ -38,7 +38,11 @@ def mlp_5x100(spec: Spec) -> nn.Module:
 
 
 def _image_shape(spec: Spec, architecture: str, multiple_of: int, at_least: int) -> tuple[int, int, int]:
-    """Returns channels, height and width of the images."""
+    """Returns channels, height and width of the images.
+
+    Raises:
+        ValueError: the inputs are no images, or their sides do not fit the architecture.
+    """
     shape = tuple(spec.train_inputs.shape[1:])
     if len(shape) != 3 or any(side % multiple_of or side < at_least for side in shape[1:]):
         raise ValueError(
@@ -185,7 +189,11 @@ ARCHITECTURES: dict[str, Callable[[Spec], nn.Module]] = {
 
 
 def build(architecture: str, spec: Spec) -> nn.Module:
-    """Returns an untrained network for the data of a spec."""
+    """Returns an untrained network for the data of a spec.
+
+    Raises:
+        ValueError: the architecture is unknown or does not fit the data.
+    """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"there is no architecture {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
     if (architecture == "transformer") == spec.train_inputs.is_floating_point():

@@ -27,7 +27,11 @@ class SpecRecord:
 
 
 def record_spec(run: Run, text: str) -> None:
-    """Notes in the run's manifest the file, function and SHA-256 of the spec that "my_run.py:spec" names."""
+    """Notes in the run's manifest the file, function and SHA-256 of the spec that "my_run.py:spec" names.
+
+    Raises:
+        ValueError: the file lies among the runs, from where code is never executed.
+    """
     path, function = split_text(text)
     _check_outside(run.path.parent, path)
     run.update(spec=asdict(SpecRecord(str(path), function, file_hash(path))))
@@ -52,7 +56,12 @@ def is_user_run(run: Run) -> bool:
 
 
 def run_spec(run: Run, spec: str | None = None) -> Spec:
-    """Returns the spec of a user's run, from the file named now or, by default, the one recorded with the run."""
+    """Returns the spec of a user's run, from the file named now or, by default, the one recorded with the run.
+
+    Raises:
+        ValueError: no spec was recorded, or its file changed or lies among the runs.
+        FileNotFoundError: the file is gone.
+    """
     if spec is not None:
         return load_spec(spec)
     recorded = run.manifest.get("spec")
@@ -107,6 +116,9 @@ def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: 
         weights: a state dict.
         network: gets these weights, as a check that they fit.
         source: where they come from, for the message.
+
+    Raises:
+        ValueError: names or shapes differ.
     """
     names, weights = set(network.state_dict()), dict(weights)
     while weights and set(weights) != names:

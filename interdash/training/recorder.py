@@ -39,6 +39,9 @@ class RecordOptions:
         purpose: one line for the list of runs.
         split: how outputs are divided into AND and OR interactions.
         generalization: when an interaction is salient and when it generalizes.
+
+    Raises:
+        ValueError: epochs is below 1.
     """
 
     epochs: int

@@ -103,6 +103,9 @@ def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) ->
     """Returns the samples to explain, drawn once from both splits, with their variables and baseline values.
 
     The first half comes from the training split, with the labels trained on; fewer where a split has no more.
+
+    Raises:
+        ValueError: the variables do not fit the data, or none of a split's samples can be masked.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = {split: _draw(spec, spec.split(split)[0], samples_per_split, generator) for split in ("train", "test")}
@@ -172,7 +175,12 @@ def spec_text(function: Callable[[], Spec]) -> str:
 
 
 def split_text(text: str) -> tuple[Path, str]:
-    """Returns the file and the function that "my_run.py:spec" names; the function is `spec` if left out."""
+    """Returns the file and the function that "my_run.py:spec" names; the function is `spec` if left out.
+
+    Raises:
+        ValueError: it names no Python file and function.
+        FileNotFoundError: there is no such file.
+    """
     file, colon, function = text.rpartition(":")
     if not colon or function.endswith(".py"):
         file, function = text, DEFAULT_FUNCTION
@@ -201,7 +209,12 @@ def file_hash(path: Path) -> str:
 
 
 def load_spec(text: str) -> Spec:
-    """Returns the spec that "my_run.py:spec" names. Runs that file and that function, with global seeds restored."""
+    """Returns the spec that "my_run.py:spec" names. Runs that file and that function, with global seeds restored.
+
+    Raises:
+        ValueError: the text names no function of a Python file, the file fails, or it returns something else.
+        FileNotFoundError: there is no such file.
+    """
     path, function = split_text(text)
     return _loaded(path, function, file_hash(path))
 

@@ -30,6 +30,12 @@ def archive(run: Run, path: Path, *, progress: Progress | None = None) -> Path:
         run: the run; drafts and locks are left out.
         path: the file to write.
         progress: called with bytes done and bytes in all.
+
+    Raises:
+        FileExistsError: there is such a file.
+        RuntimeError: an extraction of the run is at work, or a file changed meanwhile.
+        DamagedFileError: a file of the run is damaged; missing units are no hindrance.
+        OSError: the disk is full.
     """
     if path.exists():
         raise FileExistsError(f"{path} is there already; choose another name or delete it")
@@ -62,6 +68,12 @@ def restore(path: Path, root: Path, *, replace: bool = False, progress: Progress
         root: the folder of runs.
         replace: also over a run of that name, which goes once every file of the archive has been verified.
         progress: called with bytes done and bytes in all.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFileError: it is no archive, or any file in it is damaged; nothing was replaced.
+        FileExistsError: a run of that name is there, and it is not to be replaced.
+        RuntimeError: an extraction of that run is at work.
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}; make one with `interdash archive RUN {path}`")
@@ -101,7 +113,11 @@ def _files(run: Run) -> list[Path]:
 
 
 def _contents(packed: tarfile.TarFile) -> tuple[str, list[tarfile.TarInfo]]:
-    """Returns the name of the run that an archive holds, and its files, named as inside the run's folder."""
+    """Returns the name of the run that an archive holds, and its files, named as inside the run's folder.
+
+    Raises:
+        ValueError: it holds anything but the files of one run, or not all of them.
+    """
     members = packed.getmembers()
     last = members[-1].name if members else ""
     run, prefix = last.partition("/")[0], f"{last.partition('/')[0]}/"

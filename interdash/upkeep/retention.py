@@ -32,7 +32,12 @@ def collect(run: Run, drop: set[int] | None = None) -> list[Item]:
     """Returns what can go from a run's folder; nothing is deleted.
 
     Args:
+        run: the run.
         drop: epochs of the target whose full vectors are to go.
+
+    Raises:
+        RuntimeError: an extraction of the run is at work.
+        ValueError: the target has no checkpoint at an epoch to drop, or it is not labelled yet.
     """
     check_not_extracting(run)
     items = [_item("draft", path) for path in stale_drafts(run.path)]
@@ -102,6 +107,10 @@ def compact(run: Run) -> list[Path]:
     """Returns the packs written: one of the parts of each network and epoch that has more than one; see `packs`.
 
     Every part is read and verified first. After a kill the next call goes on.
+
+    Raises:
+        RuntimeError: an extraction of the run is at work.
+        DamagedFileError: a part is damaged; its epoch stays as it is.
     """
     check_not_extracting(run)
     unpack_zips(run)
