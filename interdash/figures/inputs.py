@@ -125,12 +125,13 @@ def input_html(sample: pd.DataFrame, chosen: Collection[int] = ()) -> str:
 def _words_of(row: Any, shown: list[Any]) -> list[tuple[str, int]]:
     """Returns the words of a text and the variable each of them is, −1 = none."""
     names = list(row["names"])
-    places = {i: v for i, v in enumerate(np.asarray(row["assignment"]).tolist()) if v >= 0}
+    owners = np.asarray(row["assignment"]).tolist()
+    places = {owners.index(v): v for v in set(owners) if v >= 0}  # of a word in pieces the first
     if any(i >= len(shown) or shown[i] != names[v] for i, v in places.items()):  # a user's tokens are not always words
         if any(shown.count(name) != 1 for name in names):
             shown = names  # which of two equal words it is, nobody can tell
         places = {shown.index(name): v for v, name in enumerate(names)}
-    return [(str(word), places.get(i, -1)) for i, word in enumerate(shown)]
+    return [(str(word), places.get(i, -1)) for i, word in enumerate(shown) if word != ""]
 
 
 def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
@@ -211,7 +212,11 @@ def summary_text(display: str | None, length: int = 90) -> str:
     if not display:
         return ""
     shown = json.loads(display)
-    pieces = [f"{key}: {value}" for key, value in shown.items()] if isinstance(shown, dict) else map(str, shown)
+    pieces = (
+        [f"{key}: {value}" for key, value in shown.items()]
+        if isinstance(shown, dict)
+        else [str(word) for word in shown if word]
+    )
     line = (" · " if isinstance(shown, dict) else " ").join(pieces)
     return line if len(line) <= length else line[: length - 1] + "…"
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,6 +72,8 @@ def find_weights(
         if places:
             break
     else:
+        if (renamed := _renamed_by_library(Path(source), network)) is not None:
+            return find_weights(renamed, network, "", choice=choice, ignored=ignored)
         raise ValueError(_misfit(source, _flat(content, WRAPPERS), own))
     start, added = _one_of(places, file, wanted, choice, source)
 
@@ -96,6 +99,22 @@ def find_weights(
         added=added,
         dropped=tuple(name.removeprefix(container) for name in rest),
         others=tuple((other + more).rstrip(".") for other, more in places if (other, more) != (start, added)),
+    )
+
+
+def _renamed_by_library(folder: Path, network: nn.Module) -> Mapping[str, Tensor] | None:
+    """Returns the weights of a Hugging Face folder by the names of the model's class; None if it does not fit.
+
+    The library saves some models by names of earlier versions of it.
+    """
+    model: Any = next((module for module in network.modules() if hasattr(module, "from_pretrained")), None)
+    if model is None or not (folder / "config.json").is_file():
+        return None
+    loaded, info = type(model).from_pretrained(folder, output_loading_info=True)
+    return (
+        None
+        if any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+        else loaded.state_dict()
     )
 
 

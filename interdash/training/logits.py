@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,17 @@ def hook_logits(network: nn.Module, classes: int | None = None) -> nn.Module:
     `classes`: how many there are, by which the logits are told from other tensors, see `class_outputs`.
     """
     network.register_forward_pre_hook(lambda module, inputs: tuple(map(_copy, inputs)))
-    network.register_forward_hook(
-        lambda module, inputs, output: two_columns(class_outputs(output, len(inputs[0]), classes))
-    )
+    network.register_forward_hook(_Logits(classes))
     return network
+
+
+class _Logits(NamedTuple):
+    """The hook that makes logits of outputs."""
+
+    classes: int | None
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        return two_columns(class_outputs(output, len(inputs[0]), self.classes))
 
 
 def _copy(value: Any) -> Any:
@@ -54,12 +61,15 @@ def choice_of_output(network: nn.Module, inputs: Tensor, classes: int) -> str:
     """Returns in words which of several tensors that a network returns is taken for its logits; "" if it returns one.
 
     Args:
-        network: its own forward is called, without hooks; it stays as it is.
+        network: called without the hook of `hook_logits`; it stays as it is.
         inputs: one sample or more, `[batch, *input_shape]`.
         classes: as many as the spec has.
     """
+    raw = copy.deepcopy(network).eval()
+    for key in [key for key, hook in raw._forward_hooks.items() if isinstance(hook, _Logits)]:
+        del raw._forward_hooks[key]
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        tensors = _tensors(copy.deepcopy(network).eval().forward(inputs.clone()), len(inputs))
+        tensors = _tensors(raw(inputs.clone()), len(inputs))
     if len(tensors) < 2:
         return ""
     return f"output {next(iter(_fitting(tensors, classes)))!r} of {_shapes(tensors)} as logits, by {classes} classes"

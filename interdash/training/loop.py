@@ -83,6 +83,10 @@ def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimi
     raise ValueError(f"training by the optimizer {config.optimizer!r} is not ours; choose sgd or adam")
 
 
+def _cross_entropy(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(network(inputs), labels)
+
+
 def train(
     network: nn.Module,
     inputs: Shaped[Tensor, "samples ..."],
@@ -92,6 +96,7 @@ def train(
     seed: int,
     device: torch.device | str = "cpu",
     on_epoch: Callable[[int, nn.Module], bool | None],
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor] = _cross_entropy,
 ) -> None:
     """Trains a network in place by minibatches in an order drawn by the seed.
 
@@ -104,6 +109,7 @@ def train(
         device: where to train.
         on_epoch: called with (epoch, network) before the first epoch, as epoch 0, and after each; the network is in
             evaluation mode. Training stops if it returns True.
+        loss: of the network on a batch of inputs and labels; what is made smaller.
 
     Raises:
         ValueError: the optimiser is none of ours, or the weights are no longer finite.
@@ -117,9 +123,8 @@ def train(
             if epoch > 0:
                 network.train()
                 for rows in torch.randperm(len(inputs), generator=generator).to(device).split(config.batch_size):
-                    loss = functional.cross_entropy(network(inputs[rows]), labels[rows])
                     optimizer.zero_grad()
-                    loss.backward()
+                    loss(network, inputs[rows], labels[rows]).backward()
                     optimizer.step()
                 if not all(weight.isfinite().all() for weight in network.parameters()):
                     raise ValueError(
@@ -154,6 +159,7 @@ def train_to_convergence(
     on_epoch: Callable[[int, nn.Module], float] | None = None,
     *,
     config: TrainingConfig,
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor] = _cross_entropy,
 ) -> int:
     """Returns the epoch of lowest loss, whose weights the network has afterwards; trains where the network is.
 
@@ -167,15 +173,15 @@ def train_to_convergence(
 
     def after_epoch(epoch: int, model: nn.Module) -> bool:
         nonlocal lowest, lowest_epoch, weights, mark, marked_epoch
-        loss = evaluate(model, inputs, labels)[0] if on_epoch is None else on_epoch(epoch, model)
-        if loss < lowest:
-            lowest, lowest_epoch = loss, epoch
-            weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        if loss < mark - MIN_IMPROVEMENT:
-            mark, marked_epoch = loss, epoch
-        return epoch >= config.epochs and (loss <= CONVERGED_LOSS or epoch - marked_epoch >= PATIENCE)
+        value = evaluate(model, inputs, labels)[0] if on_epoch is None else on_epoch(epoch, model)
+        if value < lowest:
+            lowest, lowest_epoch = value, epoch
+            weights = {key: weight.detach().clone() for key, weight in model.state_dict().items()}
+        if value < mark - MIN_IMPROVEMENT:
+            mark, marked_epoch = value, epoch
+        return epoch >= config.epochs and (value <= CONVERGED_LOSS or epoch - marked_epoch >= PATIENCE)
 
     device, longer = next(network.parameters()).device, replace(config, epochs=MAX_STRETCH * config.epochs)
-    train(network, inputs, labels, longer, seed=seed, device=device, on_epoch=after_epoch)
+    train(network, inputs, labels, longer, seed=seed, device=device, on_epoch=after_epoch, loss=loss)
     network.load_state_dict(weights)
     return lowest_epoch

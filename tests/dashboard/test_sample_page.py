@@ -79,6 +79,8 @@ def test_words_that_are_not_tokens():
     assert "good" in once
     twice = inputs.input_html(row(["film"], ["film", "film"], [-1, -1, -1, 0]))
     assert twice.count("film") == 1
+    pieces = inputs.input_html(row(["unseen"], ["", "unseen", "", "film", ""], [-1, 0, 0, -1, -1]), [0])
+    assert (pieces.count("unseen"), pieces.count(inputs.OUTLINE), pieces.count("<span")) == (1, 1, 2)
 
 
 def test_columns_of_a_table():

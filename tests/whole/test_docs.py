@@ -216,20 +216,19 @@ def test_own_run_runs(tmp_path):
         file = re.match(r"# (\w+\.py)\n", content)
         assert file, content
         files[file[1]] = content.replace("epochs=20", "epochs=3").replace(", 0, 20, ", ", 0, 3, ")
-    assert list(files) == ["my_run.py", "train.py", "callbacks.py", "importing.py"]
+    assert list(files) == ["my_run.py", "train.py", "callbacks.py", "fine_tune.py", "my_hf.py", "importing.py"]
     for file, content in files.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    for file in (
-        "train.py",
-        "importing.py",
-    ):  # callbacks.py needs the optional packages: tests/training/test_callbacks.py
+    reading = "import reviews --checkpoints out/checkpoint-* --spec my_hf.py:spec"
+    for words in (["train.py"], ["importing.py"], ["fine_tune.py"], ["-m", "interdash", *reading.split()]):
         done = subprocess.run(
-            [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )
+            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )  # callbacks.py: tests/training/test_callbacks.py
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
     assert (tmp_path / "data/runs/imported/checkpoints/baseline-0/20.safetensors").exists()
+    assert Run.open(tmp_path / "data/runs", "reviews").checkpoint_epochs("target") == [1, 2, 3]
 
 
 NOTEBOOK = """

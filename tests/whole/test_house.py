@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted([ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("interdash/**/*.py")])
 # The way of the data: a package, or a module beside the packages, imports only what stands before it, lazy imports too.
 ORDER = (
-    *("home", "config", "presets", "formulas", "solver", "masking", "explanation", "runs", "training"),
+    *("home", "config", "presets", "formulas", "solver", "masking", "explanation", "runs", "training", "hf"),
     *("importing", "extraction", "labelling", "store", "queries", "pipeline", "figures", "paper"),
     *("upkeep", "dashboard", "commands", "study"),
 )
