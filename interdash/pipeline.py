@@ -35,7 +35,9 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
         options: the other fields of `work.Work`: device, workers, engine, cluster, shard, spec, and `network`, which
             builds the network of a run that was recorded in a notebook.
     """
-    work, planned = Work(run, **options), plan(run)
+    work = Work(run, **options)
+    network_of_run.draw_samples(run, work.spec)
+    planned = plan(run)
     label.label_samples(run)
 
     def on_epoch(network: str, epoch: int) -> None:

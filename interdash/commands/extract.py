@@ -66,6 +66,7 @@ def extract(
     from interdash.extraction import extract as extraction
     from interdash.extraction.dask import parse_needs
     from interdash.extraction.work import Cluster, Work
+    from interdash.training import network_of_run
 
     if scheduler is None:
         check_device(device)
@@ -84,6 +85,7 @@ def extract(
         shard=part,
         spec=spec,
     )
+    network_of_run.draw_samples(work.run, spec)
     if estimate:
         cost = extraction.estimate(work, probe=scheduler is None)
         click.echo(json.dumps(asdict(cost)) if as_json else str(cost))

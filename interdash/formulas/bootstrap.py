@@ -63,6 +63,24 @@ def _draws(group: Group, resamples: int, rng: np.random.Generator) -> np.ndarray
     return np.argsort(group, kind="stable")[drawn]
 
 
+def one_of_each_stratum(losses: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns samples, one of each of `count` equal strata of them sorted by their losses `[samples]`: `[count]`.
+
+    Entry i is of stratum i, the lowest losses first; NaN is the highest. All samples if there are no more. Each is
+    drawn with the same chance: one on the border of two strata is in either for its part, and drawn once.
+    Source: Deville's systematic sampling, in Tillé, *Sampling Algorithms*, Springer 2006, ch. 7.
+    """
+    order, size, places = np.argsort(losses, kind="stable"), len(losses), [-1]
+    if size <= count:
+        return order
+    for i in range(count):
+        first, before = divmod(i * size, count)  # before: what the last stratum has of the first sample, in count-ths
+        on_border = before and places[-1] != first and rng.random() < (count - before) / (size - before)
+        place = first if on_border else int(rng.uniform(first + (before > 0), (i + 1) * size / count))
+        places.append(place)
+    return order[places[1:]]
+
+
 def ends(draws: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Returns the low and high ends `[2, ...]` of draws `[..., resamples]`, those without a value (NaN) passed over."""
     from scipy import stats  # takes a second to import

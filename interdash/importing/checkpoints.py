@@ -25,7 +25,7 @@ from interdash.training.dry_run import dry_run
 from interdash.training.logits import choice_of_output, hook_logits
 from interdash.training.loop import evaluate
 from interdash.training.measures import measures_of
-from interdash.training.own import logits_builder, record_losses, run_spec
+from interdash.training.own import draw_explained, logits_builder, record_losses, run_spec
 from interdash.training.recorder import create_user_run
 from interdash.training.spec import Spec, load_spec, naming, spec_text
 
@@ -166,6 +166,8 @@ def import_checkpoints(
     except Exception:
         _remove(run, network, there)
         raise
+    if network == "target":
+        draw_explained(run, data, model)
     run.finish(network)
     if first := diverged(logged):
         words = ", ".join(f"{metric} from epoch {epoch} on" for metric, epoch in first.items())

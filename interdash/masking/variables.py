@@ -85,6 +85,7 @@ class Explained:
     index: Tensor  # int64 [samples]: row in its split
     variables: Variables
     display: list[Any] = field(default_factory=list)  # for the dashboard; text: the words, table: {column: value}
+    stratum: tuple[int, ...] = ()  # of its split, by the final loss, 0 the lowest; () = samples drawn at random
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from interdash.runs import files
 
 if TYPE_CHECKING:
@@ -37,14 +39,14 @@ def save(folder: Path, explained: Explained) -> None:
         "kind": variables.kind,
         "names": variables.names,
         "at": variables.at,
-    }
+    } | ({"stratum": list(explained.stratum)} if explained.stratum else {})
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
     files.write_atomically(folder / "samples.safetensors", content)
     files.write_atomically(folder / "samples.json", json.dumps(files.with_checksum(words), ensure_ascii=False).encode())
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """Returns what samples.json holds: sha256, split and display of each sample; kind, names and place of masking.
+    """Returns what samples.json holds: sha256; split, display and stratum of each sample; kind, names, at.
 
     Raises:
         FileNotFoundError: the samples were not written yet.
@@ -52,7 +54,7 @@ def description(folder: Path) -> dict[str, Any]:
     """
     path = folder / "samples.json"
     if not path.exists():
-        hint = f"train it with `interdash train {folder.name}`, or record it again"
+        hint = f"they are drawn when its training ends, or by `interdash extract {folder.name}`"
         raise FileNotFoundError(f"run {folder.name!r} has no explained samples yet; {hint}")
     try:
         words = json.loads(path.read_bytes())
@@ -62,6 +64,17 @@ def description(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise files.DamagedFileError(f"{path} is damaged ({error}); {_REMEDY}") from error
     return words
+
+
+def strata(folder: Path) -> np.ndarray | None:
+    """Returns the stratum of each sample, `[samples]`, those of the testing split after those of the training split.
+
+    None for samples that were drawn at random. See `formulas.bootstrap`.
+    """
+    words = description(folder)
+    if "stratum" not in words:
+        return None
+    return np.array(words["stratum"]) + len(words["split"]) * (np.array(words["split"]) == "test")
 
 
 def load(folder: Path) -> Explained:
@@ -85,4 +98,5 @@ def load(folder: Path) -> Explained:
         index=tensors["index"],
         variables=variables,
         display=words["display"],
+        stratum=tuple(words.get("stratum", ())),
     )

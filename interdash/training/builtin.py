@@ -11,8 +11,7 @@ from interdash.runs.run import Run
 from interdash.training import datasets
 from interdash.training.loop import recorded_epochs, seeded, train
 from interdash.training.measures import measures_of
-from interdash.training.own import is_user_run, record_losses
-from interdash.training.spec import explained_samples
+from interdash.training.own import draw_explained, is_user_run, record_losses
 
 
 def create_run(root: Path | str, config: RunConfig) -> Run:
@@ -23,7 +22,7 @@ def create_run(root: Path | str, config: RunConfig) -> Run:
 def train_run(
     run: Run, *, device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Trains the target network of a built-in run and records it: explained samples, checkpoints, losses.
+    """Trains the target network of a built-in run and records it: checkpoints, losses, at last the explained samples.
 
     Losses of every epoch: train_* on the training split with the labels trained on (noise included), test_* on the
     testing split with clean labels. Does nothing if the target is finished; one that was interrupted is trained again
@@ -41,8 +40,6 @@ def train_run(
         )
     config, spec = run.config.training, datasets.load(run.config)
     keep = recorded_epochs(config)
-    if not run.has_explained():
-        run.save_explained(explained_samples(spec, run.config.masking.samples_per_split, run.config.masking.seed))
 
     def on_epoch(epoch: int, model: nn.Module) -> None:
         if epoch in keep:
@@ -55,4 +52,5 @@ def train_run(
     with seeded(config.seed):
         network = spec.network()
     train(network, spec.train_inputs, spec.train_labels, config, seed=config.seed, device=device, on_epoch=on_epoch)
+    draw_explained(run, spec, network)
     run.finish("target")

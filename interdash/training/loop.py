@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -137,18 +137,26 @@ def train(
 
 
 @torch.inference_mode()
+def sample_losses(
+    network: nn.Module, inputs: Shaped[Tensor, "samples ..."], labels: Int64[Tensor, " samples"]
+) -> tuple[Float64[Tensor, " samples"], Bool[Tensor, " samples"]]:
+    """Returns the cross-entropy of each sample in nats and whether its class is right, in batches, on the CPU."""
+    device = next(network.parameters()).device
+    network.eval()
+    losses, correct = [], []
+    for x, y in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        logits, y = network(x.to(device)), y.to(device)
+        losses.append(functional.cross_entropy(logits.double(), y, reduction="none").cpu())
+        correct.append((logits.argmax(1) == y).cpu())
+    return torch.cat(losses), torch.cat(correct)
+
+
 def evaluate(
     network: nn.Module, inputs: Shaped[Tensor, "samples ..."], labels: Int64[Tensor, " samples"]
 ) -> tuple[float, float]:
     """Returns the mean cross-entropy in nats and the share of correct classes, in batches, where the network is."""
-    device = next(network.parameters()).device
-    network.eval()
-    loss, correct = 0.0, 0
-    for x, y in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        logits, y = network(x.to(device)), y.to(device)
-        loss += functional.cross_entropy(logits.double(), y, reduction="sum").item()
-        correct += int((logits.argmax(1) == y).sum())
-    return loss / len(inputs), correct / len(inputs)
+    losses, correct = sample_losses(network, inputs, labels)
+    return float(losses.mean()), float(correct.double().mean())
 
 
 def train_to_convergence(

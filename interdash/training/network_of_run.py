@@ -9,7 +9,14 @@ from torch import nn
 from interdash.runs.run import Run
 from interdash.training import datasets
 from interdash.training.loop import MAX_STRETCH, seeded
-from interdash.training.own import is_user_run, logits_builder, matching_weights, record_losses, run_spec
+from interdash.training.own import (
+    draw_explained,
+    is_user_run,
+    logits_builder,
+    matching_weights,
+    record_losses,
+    run_spec,
+)
 from interdash.training.spec import Spec
 
 
@@ -24,6 +31,15 @@ def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module
     if is_user_run(run):
         return logits_builder(made.network, len(made.names_of_classes()))
     return made.network  # hooks would cost ours the fast first layer
+
+
+def draw_samples(run: Run, spec: str | None = None) -> None:
+    """Draws the samples to explain of a run whose training goes on, in strata of the losses so far.
+
+    A run that has samples keeps them.
+    """
+    if not run.has_explained() and run.checkpoint_epochs("target"):
+        draw_explained(run, spec_of_run(run, spec), network_builder(run, spec)())
 
 
 def train_baseline(

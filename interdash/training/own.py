@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from interdash.runs.run import Run
 from interdash.training.logits import hook_logits
 from interdash.training.loop import evaluate
-from interdash.training.spec import Spec, file_hash, load_spec, split_text
+from interdash.training.spec import Spec, explained_samples, file_hash, load_spec, split_text
 
 PREFIXES = ("module.", "model.", "_orig_mod.")  # of data-parallel, wrapped and compiled networks
 
@@ -146,6 +147,19 @@ def matching_weights(weights: Mapping[str, Tensor], network: nn.Module, source: 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "nothing"
+
+
+def draw_explained(run: Run, spec: Spec, network: nn.Module) -> None:
+    """Draws the samples to explain, in strata of the losses at the last checkpoint, for a run that has none yet.
+
+    `network` gets the weights of that checkpoint.
+    """
+    config, (*_, last) = run.config, run.checkpoint_epochs("target")
+    seed = config.data.seed if is_user_run(run) else config.masking.seed
+    network.load_state_dict(run.load_checkpoint("target", last))
+    with FileLock(run.path / ".samples.lock"):  # several shards of an extraction may start at once
+        if not run.has_explained():
+            run.save_explained(explained_samples(spec, config.masking.samples_per_split, seed, network))
 
 
 def record_losses(

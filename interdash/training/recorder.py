@@ -21,7 +21,14 @@ from interdash.training.dry_run import dry_run
 from interdash.training.logits import choice_of_output
 from interdash.training.loop import recorded_epochs
 from interdash.training.measures import measures_of
-from interdash.training.own import check_spec_place, logits_builder, matching_weights, record_losses, record_spec
+from interdash.training.own import (
+    check_spec_place,
+    draw_explained,
+    logits_builder,
+    matching_weights,
+    record_losses,
+    record_spec,
+)
 from interdash.training.spec import Spec, load_spec, masking_config, naming, spec_text, split_text
 
 logger = logging.getLogger(__name__)
@@ -66,7 +73,7 @@ def create_user_run(
     device: torch.device | str = "cpu",
     **options: Any,
 ) -> tuple[Run, Spec]:
-    """Returns a run for the user's own network, with its explained samples written, and its spec; see `Recorder`.
+    """Returns a run for the user's own network, without explained samples yet, and its spec; see `Recorder`.
 
     Nothing is written before a dry run of the network, a new one by default, on one sample of each split.
     """
@@ -97,7 +104,6 @@ def create_user_run(
         raise FileExistsError(
             f"run {name!r} in {root} is finished; choose another name or delete {run.path} to record it again"
         )
-    run.save_explained(explained)
     if text:
         record_spec(run, text)
     return run, made
@@ -183,11 +189,15 @@ class Recorder:
         self.run.finish(name)
 
     def close(self) -> None:
-        """Ends the recording; the last epoch gets its checkpoint, also where training ended early."""
+        """Ends the recording: the last epoch gets its checkpoint, also where training ended early; samples are drawn.
+
+        They are one from each stratum of the losses of the last epoch, unless an extraction has drawn some before.
+        """
         if self._unsaved is not None:
             self.run.save_checkpoint("target", *self._unsaved)
             self._unsaved = None
         if self.run.checkpoint_epochs("target"):
+            draw_explained(self.run, self.spec, self._network)
             self.run.finish("target")
 
     def __enter__(self) -> "Recorder":

@@ -15,13 +15,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor, nn
 
 from interdash.config import MaskingConfig
+from interdash.formulas.bootstrap import one_of_each_stratum
 from interdash.masking.kinds import check_baseline, kind_of
 from interdash.masking.variables import Explained, Variables
+from interdash.training.loop import sample_losses
 
 DEFAULT_FUNCTION = "spec"
 
@@ -99,16 +102,20 @@ class Spec:
         return self.test_inputs, self.test_labels, self.test_display
 
 
-def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) -> Explained:
+def explained_samples(
+    spec: Spec, samples_per_split: int = 50, seed: int = 0, network: nn.Module | None = None
+) -> Explained:
     """Returns the samples to explain, drawn once from both splits, with their variables and baseline values.
 
-    The first half comes from the training split, with the labels trained on; fewer where a split has no more.
+    The first half comes from the training split, with the labels trained on; fewer where a split has no more. With the
+    network as it ends, one from each of equal strata of the split, sorted by its loss, in random order; else at random.
 
     Raises:
         ValueError: the variables do not fit the data, or none of a split's samples can be masked.
     """
     generator = torch.Generator().manual_seed(seed)
-    rows = {split: _draw(spec, spec.split(split)[0], samples_per_split, generator) for split in ("train", "test")}
+    drawn = {split: _draw(spec, split, samples_per_split, generator, network) for split in ("train", "test")}
+    rows = {split: of_split for split, (of_split, _) in drawn.items()}
     inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
     variables = _variables(spec, inputs)
     if spec.train_display and spec.test_display:
@@ -122,15 +129,19 @@ def explained_samples(spec: Spec, samples_per_split: int = 50, seed: int = 0) ->
         index=torch.tensor([row for split in rows for row in rows[split]]),
         variables=variables,
         display=display,
+        stratum=tuple(each for _, strata in drawn.values() for each in strata),
     )
 
 
-def _draw(spec: Spec, inputs: Tensor, count: int, generator: torch.Generator) -> list[int]:
-    """Returns at most `count` rows of a split, drawn from those for which variables can be made."""
+def _draw(
+    spec: Spec, split: str, count: int, generator: torch.Generator, network: nn.Module | None
+) -> tuple[list[int], list[int]]:
+    """Returns at most `count` rows of a split, of those for which variables can be made, and their strata, if any."""
+    inputs, labels, _ = spec.split(split)
     every = torch.as_tensor(torch.arange(len(inputs)) if spec.maskable is None else spec.maskable(inputs))
     rows, refusal = [], ValueError("there is none to draw from")
     for row in every[torch.randperm(len(every), generator=generator)].tolist():
-        if len(rows) == count:
+        if len(rows) == count and network is None:
             break
         try:
             if callable(spec.variables):
@@ -140,7 +151,13 @@ def _draw(spec: Spec, inputs: Tensor, count: int, generator: torch.Generator) ->
             refusal = error
     if not rows:
         raise ValueError(f"none of {len(inputs)} samples can be masked: {refusal}") from refusal
-    return rows
+    if network is None:
+        return rows, []
+    losses, _ = sample_losses(network, inputs[rows], labels[rows].long())
+    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    drawn = one_of_each_stratum(losses.numpy(), count, rng)
+    order = rng.permutation(len(drawn))
+    return [rows[i] for i in drawn[order]], order.tolist()
 
 
 def _variables(spec: Spec, inputs: Tensor) -> Variables:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interdash.formulas.bootstrap import LEVEL, distribution, ends, percentile, sample_weights
+from interdash.formulas.bootstrap import (
+    LEVEL,
+    distribution,
+    ends,
+    one_of_each_stratum,
+    percentile,
+    sample_weights,
+)
 
 
 def test_the_intervals_are_those_of_scipy_bit_for_bit():
@@ -62,6 +69,22 @@ def test_intervals_of_samples_in_strata_have_their_variance_and_coverage(count, 
     assert means(count).var(1).mean() > (2.5 if follows else 0.7) * truth  # as if drawn at random
     low, high = ends(in_strata)
     assert ((low <= losses.mean()) & (losses.mean() <= high)).mean() > 0.85  # 0.9 of lognormal samples drawn at random
+
+
+@pytest.mark.parametrize(("size", "count"), [(1000, 50), (70, 50), (51, 50), (50, 50), (9, 50)])
+def test_one_of_each_stratum(size, count):
+    """Each sample has the same chance to be drawn, also where strata share a sample; the mean has no bias."""
+    rng = np.random.default_rng(4)
+    losses = rng.lognormal(sigma=2, size=size)
+    drawn = np.array([one_of_each_stratum(losses, count, rng) for _ in range(2000)])
+    assert drawn.shape[1] == min(size, count) and all(len(set(row)) == len(row) for row in drawn[:50])
+    assert (np.diff(losses[drawn], axis=1) >= 0).all()  # from the lowest to the highest
+    often = np.bincount(drawn.ravel(), minlength=size) / len(drawn)
+    assert np.allclose(often, drawn.shape[1] / size, atol=0.05)
+    if size == 1000:
+        means = losses[drawn].mean(1)
+        assert abs(means.mean() - losses.mean()) < 2 * means.std() / np.sqrt(len(means))
+        assert means.std() < losses.std() / np.sqrt(count) / 1.5
 
 
 def test_resamples_without_a_value_are_passed_over():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 
 from interdash.config import DataConfig, MaskingConfig, NetworkConfig, RunConfig
 from interdash.masking.variables import Explained, Variables
+from interdash.runs import samples
 from interdash.runs.files import (
     DamagedFileError,
     check_epoch,
@@ -270,7 +272,7 @@ def test_file_that_is_no_safetensors(run: Run) -> None:
 
 @pytest.mark.parametrize("kind", ["table", "text"])
 def test_explained(run: Run, kind: str) -> None:
-    with pytest.raises(FileNotFoundError, match="no explained samples yet; train it with `interdash train digits`"):
+    with pytest.raises(FileNotFoundError, match="no explained samples yet; they are drawn when its training ends"):
         run.explained()
     assert not run.has_explained()
     made = explained(kind)
@@ -283,6 +285,10 @@ def test_explained(run: Run, kind: str) -> None:
     assert torch.equal(loaded.variables.assignment, made.variables.assignment)
     assert loaded.variables.assignment.dtype == torch.int16
     assert run.n_explained() == 2
+    assert samples.strata(run.path) is None and loaded.stratum == ()  # a run of an older version
+    run.save_explained(replace(made, stratum=(3, 1)))
+    assert run.explained().stratum == (3, 1) and samples.strata(run.path).tolist() == [3, 3]
+    run.save_explained(made)
     before = run.explained_hash()
     run.save_explained(loaded)
     assert run.explained_hash() == before

@@ -44,7 +44,7 @@ def test_train_run_records_checkpoints_losses_and_samples(tmp_path):
     with loop.seeded(SHORT.training.seed):
         untrained = data.network().state_dict()
     assert all(torch.equal(value, untrained[key]) for key, value in run.load_checkpoint("target", 0).items())
-    assert len(run.explained()) == 10
+    assert len(run.explained()) == 10 and sorted(run.explained().stratum) == sorted([*range(5), *range(5)])
 
 
 def test_train_run_does_nothing_twice_and_completes_an_interrupted_run(tmp_path):

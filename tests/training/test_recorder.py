@@ -17,8 +17,10 @@ import interdash
 from interdash.config import MaskingConfig
 from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Variables, text_variables
+from interdash.runs import samples
 from interdash.runs.run import Run
-from interdash.training.network_of_run import network_builder, train_baseline
+from interdash.training.loop import sample_losses
+from interdash.training.network_of_run import draw_samples, network_builder, train_baseline
 from interdash.training.own import run_spec
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec, explained_samples, load_spec, spec_text
@@ -292,6 +294,29 @@ def test_only_maskable_rows_are_drawn() -> None:
         explained_samples(table_spec(maskable=lambda inputs: []))
 
 
+@pytest.mark.parametrize("drawn", ["at the end", "by an extraction before"])
+def test_samples_are_one_from_each_stratum_of_the_last_losses(spec_file: Path, tmp_path: Path, drawn: str) -> None:
+    recorder = Recorder("mine", f"{spec_file}:spec", epochs=2, root=tmp_path / "runs", samples_per_split=5)
+    recorder.record(0, nn.Linear(3, 2))
+    assert not recorder.run.has_explained()
+    if drawn == "by an extraction before":
+        draw_samples(recorder.run)
+    earlier = recorder.run.explained().index.tolist() if recorder.run.has_explained() else None
+    recorder.record(1, nn.Linear(3, 2))
+    recorder.close()
+    run, spec = recorder.run, recorder.spec
+    explained = run.explained()
+    assert earlier in (None, explained.index.tolist())  # a run that has samples keeps them
+    network, strata = network_builder(run)(), samples.strata(run.path)
+    network.load_state_dict(run.load_checkpoint("target", 1 if earlier is None else 0))
+    for i, split in enumerate(("train", "test")):
+        inputs, labels, _ = spec.split(split)
+        losses, _ = sample_losses(network, inputs, labels)
+        rank = losses.argsort().argsort()[explained.index[5 * i : 5 * i + 5]]
+        assert strata is not None and (rank // 4).tolist() == (strata[5 * i : 5 * i + 5] - 10 * i).tolist()
+        assert sorted(rank // 4) == list(range(5))
+
+
 def test_image_and_grouped_table_variables() -> None:
     images = torch.rand(6, 1, 24, 24)
     spec = table_spec(
@@ -324,7 +349,8 @@ def test_text_variables_pass_over_short_texts(tmp_path: Path) -> None:
         train_inputs=ids, train_labels=torch.arange(20) % 3, test_inputs=ids, test_labels=torch.arange(20) % 3,
         variables=variables, train_display=shown, test_display=shown,
     )  # fmt: skip
-    recorder = Recorder("texts", spec, epochs=1, root=tmp_path, samples_per_split=5)
+    with Recorder("texts", spec, epochs=1, root=tmp_path, samples_per_split=5) as recorder:
+        recorder.record(0, spec.network())
     explained = recorder.run.explained()
     assert (explained.index % 2 == 1).all() and len(explained) == 10
     assert explained.display == [f"text {i}" for i in explained.index.tolist()]
