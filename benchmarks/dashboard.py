@@ -80,6 +80,16 @@ def click(text: str, where: str) -> Act:
     return lambda page: page.locator(f".st-key-{where} button", has_text=re.compile(f"^{text}$")).first.click()
 
 
+def select(text: str, where: str) -> Act:
+    """Returns the action that picks an option of a list."""
+
+    async def act(page: Page) -> None:
+        await page.locator(f".st-key-{where} [role=combobox], .st-key-{where} input").first.click()
+        await page.get_by_role("option", name=text, exact=True).click()
+
+    return act
+
+
 def section(name: str) -> Act:
     """Returns the action that opens a section of a page."""
     return lambda page: page.get_by_role("tab", name=name, exact=True).click()
@@ -97,7 +107,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
     "dynamics": {
         "training samples": click("training", "split"),
         "earlier epoch": press("ArrowLeft", "epoch"),
-        "AND and OR apart": click("apart", "type"),
+        "AND and OR apart": select("apart", "type"),
         "linear axis": click("linear", "axis"),
         "section six epochs": section("Six epochs"),
         "section order × epoch": section("Order × epoch"),
@@ -296,7 +306,7 @@ def verdict(value: float, bar: float) -> dict[str, Any]:
 
 
 CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions without a browser: key, option
-    "dynamics": [("split", "training"), ("epoch", -2), ("type", "apart"), ("axis", "linear")],
+    "dynamics": [("split", "training"), ("epoch", -2), ("axis", "linear")],
     "sample": [("epoch", -2), ("split", "testing"), ("top", "50")],
     "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
     "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],

@@ -42,7 +42,7 @@ FEW = ("icml-column", "nature-column", "neurips")
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what differs in the choice, and in the looks
     "apart": ({"types": ("and", "or"), "sample": 3}, {}),
     "grey": ({}, {"colours": "grey"}),
-    "nats": ({"normalised": False, "log": False, "split": "test", "min_order": 2, "dose": 50}, {"numbers": "comma"}),
+    "nats": ({"scale": "nats", "log": False, "split": "test", "min_order": 2, "dose": 50}, {"numbers": "comma"}),
 }
 
 

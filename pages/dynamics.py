@@ -10,31 +10,35 @@ from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
 from interdash.queries import dynamics as queries
-from interdash.queries.phase_words import phase_words
+from interdash.queries.phase_words import finding, phase_words
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = choose.split()
         types = choose.types()
         log = choose.log()
-        normalised = choose.normalised()
+        scale = choose.scale()
         with st.container(width=200):
             label = choose.label(page)
     epochs = page.ask(queries.epochs, split=split, label=label)
     epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
-    choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log, normalised=normalised)
+    choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log, scale=scale)
     if nothing := dynamics.chance_text(epochs):
         st.warning(nothing)
     if epoch is not None:
         ui.facts(epochs, epoch)
-    st.subheader(dynamics.finding_text(epochs, page.read(queries.diverged)), anchor=False)
+    phases, flows = page.ask(queries.phases), page.ask(queries.flows, split=split, label=label)
+    course = dynamics.finding_text(epochs, page.read(queries.diverged))
+    with st.container(key="finding", gap="small"):
+        st.subheader(finding(phases, flows) or course, anchor=False)
+        if finding(phases, flows):
+            st.markdown(f"{course}.")
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
     show.chart(page, "dynamics", choice)
     choose.need_labels(page, samples=False)
-    phases = page.ask(queries.phases)
     choose.phases(page, phases, dynamics.phase_text(phases))
-    st.markdown(phase_words(phases, epochs, page.ask(queries.flows, split=split, label=label)))
+    st.markdown(phase_words(phases, epochs, flows))
 
     def show_view(view: str) -> None:
         settings = {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}

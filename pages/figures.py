@@ -67,7 +67,7 @@ def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
     """Returns what the figures are about, and the page beside the runs compared with."""
     n = page.run.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split, types, normalised, log = (choose.split(), choose.types(), choose.normalised(), choose.log())
+        split, types, scale, log = choose.split(), choose.types(), choose.scale(), choose.log()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = choose.label(page)
         numbers = list(range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())))
@@ -89,7 +89,7 @@ def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
             if len(others) == 1 and page.others[0].ask(dynamics.labelled_epochs):
                 other_epoch = choose.epoch(page.others[0], label=f"Epoch of {others[0]}", key="epoch_b")
     return page, Choice(
-        epoch=epoch, split=split, label=label, types=types, normalised=normalised, log=log, sample=sample, top=top,
+        epoch=epoch, split=split, label=label, types=types, scale=scale, log=log, sample=sample, top=top,
         runs=tuple(others), epochs=tuple(epochs), other_epoch=other_epoch, interaction=interaction,
         min_order=min_order, dose=dose, by=by,
     )  # fmt: skip

@@ -43,7 +43,13 @@ from interdash.commands.options import progress_bar, root_option, warn
     show_default=True,
     help="AND and OR interactions together, apart, or one of them.",
 )
-@click.option("--nats", is_flag=True, help="Strengths of orders in nats, not divided by their mean.")
+@click.option(
+    "--scale",
+    type=click.Choice(["normalised", "nats", "log"]),
+    default="normalised",
+    show_default=True,
+    help="Of strengths: each epoch by its own, or in nats on a linear or log axis.",
+)
 @click.option("--linear", is_flag=True, help="A linear axis of epochs.")
 @click.option("--min-order", default=1, show_default=True, help="Of removals: the lowest order removed.")
 @click.option("--dose", default=100, show_default=True, help="Of removals: percent of the strength, in tens.")
@@ -142,7 +148,6 @@ def _settings(
     venue: str,
     dpi: int,
     kind: str,
-    nats: bool,
     linear: bool,
     others: tuple[str, ...],
     font: str | None,
@@ -165,7 +170,6 @@ def _settings(
         looks={key: value for key, value in looks.items() if value is not None},
         choice=Choice(
             types=("and", "or") if kind == "apart" else (kind,),
-            normalised=not nats,
             log=not linear,
             runs=others,
             **choice,

@@ -8,6 +8,7 @@ import streamlit as st
 
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
+from interdash.figures.choice import SCALES
 from interdash.queries import dynamics, sample
 from interdash.runs.boundaries import BOUNDARIES, move_boundary
 from interdash.runs.files import is_writable
@@ -124,10 +125,10 @@ def log() -> bool:
     return one(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
 
 
-def normalised() -> bool:
-    """Returns whether strengths are divided by those of their own epoch, so that early and late epochs compare."""
-    about = "Normalised: by order divided by their mean over orders, learned and removed as shares of both together."
-    return one(st.segmented_control, "Strengths", ["normalised", "nats"], key="unit", help=about) == "normalised"
+def scale() -> str:
+    """Returns "normalised", each epoch by its own strength, "nats", or "log" for nats on a logarithmic axis."""
+    about = "Normalised: each epoch by its own strength, so that weak early epochs compare. Log: nats on a log axis."
+    return one(st.selectbox, "Strengths", SCALES, key="unit", help=about, width=130)
 
 
 def split() -> str:
@@ -149,7 +150,7 @@ def types() -> tuple[str, ...]:
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
     about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
     shown = names.__getitem__
-    kind = one(st.segmented_control, "AND and OR", list(names), key="type", format_func=shown, help=about)
+    kind = one(st.selectbox, "AND and OR", list(names), key="type", format_func=shown, help=about, width=130)
     return ("and", "or") if kind == "apart" else (kind,)
 
 

@@ -15,6 +15,7 @@ def style(*, dark: bool) -> str:
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 [class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 .st-key-facts {{gap: 1.6rem;}}
+.st-key-finding h3 {{font-size: 1.25rem; padding: 0;}}
 [class*="st-key-below-"] [data-testid="stPopover"] button p {{color: {caption};}}
 :focus-visible {{outline: 2px solid {focus} !important; outline-offset: 1px;}}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {{color: {caption}; opacity: 1 !important;}}

@@ -12,6 +12,7 @@ from interdash.queries.asking import Ask
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
 ALIGNMENTS = ("epoch", "phase")
+SCALES = ("normalised", "nats", "log")  # of strengths
 DOSES = range(0, 101, 10)  # percent
 FIRST = ("and", 1)  # the interaction whose life is drawn where none is lit
 
@@ -24,7 +25,7 @@ class Choice:
     split: str = "all"
     label: int = -1  # class number, −1 = all
     types: tuple[str, ...] = ("all",)
-    normalised: bool = True
+    scale: str = "normalised"  # of strengths
     log: bool = True
     sample: int = 0
     top: int = 10  # interactions listed
@@ -48,6 +49,8 @@ class Choice:
             )
         if self.by not in ALIGNMENTS:
             raise ValueError(f"runs cannot be aligned by {self.by!r}; choose one of {', '.join(ALIGNMENTS)}")
+        if self.scale not in SCALES:
+            raise ValueError(f"there is no scale {self.scale!r} of strengths; choose one of {', '.join(SCALES)}")
         if self.dose not in DOSES:
             raise ValueError(f"a dose of {self.dose} % is not computed; choose 0, 10, … 100")
         if self.top < 1:

@@ -17,6 +17,7 @@ from interdash.queries import dynamics as queries
 from interdash.queries import removal
 from interdash.queries.asking import Ask
 
+LOG = {"type": "log", "tickformat": "~g"}  # axis of strengths
 MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
 PARTS = {  # column: name, colour, dash
     "generalizable": ("generalizable", GENERALIZABLE, "solid"),
@@ -48,17 +49,19 @@ def dynamics(
     noise_floor: pd.DataFrame | None = None,
     *,
     log: bool = True,
+    scale: str = "nats",
     pinned: int | None = None,
     gap_start: int | None = None,
     diverged: Mapping[str, int] | None = None,
 ) -> go.Figure:
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
-    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats: the thin line is the
-    total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals over samples. Coloured bands are the
-    three phases, the vertical line is the pinned epoch; click a point to pin another. Dotted among the losses: where
-    the gap begins to rise, the start of the second of the *two* phases published before; random training labels make
-    the gap negative at first, as the clean testing labels are fitted better. Dashed below H: its chance level, what H
+    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
+    of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals
+    over samples. Coloured bands are the three phases, the vertical line is the pinned epoch; click a point to pin
+    another. Dotted among the losses: where the gap begins to rise, the start of the second of the *two* phases
+    published before; random training labels make the gap negative at first, as the clean testing labels are fitted
+    better. Dashed below H: its chance level, what H
     would be if the baseline network's interactions of each order were any others. Grey bars at H: its range under other
     choices of the method, where the noise floor is measured. Where a loss is NaN or infinite, its line
     ends, and the first such epoch is marked as diverged.
@@ -66,16 +69,17 @@ def dynamics(
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.3, 0.42, 0.28])
+    unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for column, (name, colour, dash) in LOSSES.items():
         _line(figure, 1, epochs, column, name, colour, dash, "circle", log, NATS, " nats", small=True)
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
         total = "total" + suffix
-        _line(figure, 2, rows, "strength", total, None, "solid", symbol, log, NATS, " nats", small=True)
+        _line(figure, 2, rows, "strength", total, None, "solid", symbol, log, *unit, small=True)
         for column, (name, colour, dash) in PARTS.items():
-            _ribbon(figure, 2, rows, column, colour, log)
-            _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, NATS, " nats")
+            _ribbon(figure, 2, rows, column, colour, log, scale)
+            _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, *unit)
         column = "generalization_power"
         _ribbon(figure, 3, rows, column, theme.GREY, log)
         _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "", named=bool(suffix))
@@ -97,7 +101,7 @@ def dynamics(
     figure.update_xaxes(title="")
     figure.update_xaxes(title=_epoch_title(log), row=3, col=1)
     figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="strength (nats)", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(**strength_axis(scale), row=2, col=1)
     figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
@@ -118,6 +122,13 @@ def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, log: bool
         showarrow=False,
         font={"size": 11, "color": colour},
     )
+
+
+def strength_axis(scale: str) -> dict[str, Any]:
+    """Returns title, type and number format of a y axis of strengths; `scale` as in `Choice`."""
+    if scale == "normalised":
+        return {"title": "strength (share of the epoch's)", "rangemode": "tozero", "tickformat": theme.SHARE}
+    return {"title": "strength (nats)"} | (LOG if scale == "log" else {"rangemode": "tozero"})
 
 
 def position(epoch: float, log: bool) -> float:
@@ -188,13 +199,17 @@ def bands(
 
 
 def finding_text(epochs: pd.DataFrame, diverged: Mapping[str, int] | None = None) -> str:
-    """Returns what H does over the epochs as a title, such as "H peaks at epoch 10, at 60%, and ends at 28%".
+    """Returns what H does over the epochs, such as "H peaks at epoch 10, at 60% (25% by chance), and ends at 28%".
 
-    And, where a loss is not finite, from which epoch on.
+    Then where the testing loss is lowest; and, where a loss is not finite, from which epoch on.
     """
     losses = {column: epoch for column, epoch in (diverged or {}).items() if column in LOSSES}
     return "; ".join(
-        [_course(epochs), *(f"{LOSSES[column][0]} diverged at epoch {epoch}" for column, epoch in losses.items())]
+        [
+            _course(epochs),
+            *_lowest(epochs),
+            *(f"{LOSSES[column][0]} diverged at epoch {epoch}" for column, epoch in losses.items()),
+        ]
     )
 
 
@@ -205,9 +220,16 @@ def _course(epochs: pd.DataFrame) -> str:
     peak: Any = rows.loc[rows["generalization_power"].idxmax()]
     last: Any = rows.iloc[-1]
     high, end = f"{peak['generalization_power']:.0%}", f"{last['generalization_power']:.0%}"
+    if not pd.isna(peak["chance"]):
+        high = f"{high} ({peak['chance']:.0%} by chance)"
     if peak["epoch"] == last["epoch"]:
         return f"H is highest at the last epoch, {int(last['epoch'])}: {high}"
     return f"H peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
+
+
+def _lowest(epochs: pd.DataFrame) -> list[str]:
+    losses = epochs.set_index("epoch")["test_loss"].dropna()
+    return [f"testing loss is lowest at epoch {losses.idxmin()}"] if len(losses) > 1 else []
 
 
 def chance_text(epochs: pd.DataFrame) -> str:
@@ -265,8 +287,12 @@ def _line(
     )
 
 
-def _ribbon(figure: Sheet, row: int, rows: pd.DataFrame, column: str, colour: str, log: bool) -> None:
+def _ribbon(
+    figure: Sheet, row: int, rows: pd.DataFrame, column: str, colour: str, log: bool, scale: str = "nats"
+) -> None:
     rows = rows.dropna(subset=[f"{column}_low", f"{column}_high"])
+    if scale == "log":  # which has no zero
+        rows = rows.loc[rows[f"{column}_low"] > 0]
     if rows.empty:
         return
     x = [position(epoch, log) for epoch in rows["epoch"]]
@@ -297,7 +323,9 @@ def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     whole = (c.split, c.label, c.types) == ("all", -1, ("all",))  # what the floor is measured for
     return {
         "epochs": ask(queries.epochs, split=c.split, label=c.label),
-        "strength": ask(queries.strength, split=c.split, label=c.label, types=c.types),
+        "strength": ask(
+            queries.strength, split=c.split, label=c.label, types=c.types, normalised=c.scale == "normalised"
+        ),
         "phases": ask(queries.phases),
         "noise floor": floor if whole else floor.head(0),
     }
@@ -310,6 +338,7 @@ CHARTS = (
         page="dynamics",
         options=lambda ask, c: {
             "log": c.log,
+            "scale": c.scale,
             "gap_start": gap_start(ask(queries.epochs, split=c.split, label=c.label)),
             "diverged": ask.read(queries.diverged),
         },

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import LOG, bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, TYPE_NAMES
 from interdash.queries import dynamics
@@ -31,18 +31,18 @@ def flows(
     phases: pd.DataFrame | None = None,
     *,
     log: bool = True,
-    normalised: bool = True,
+    scale: str = "normalised",
     pinned: int | None = None,
     type: str = "all",
 ) -> go.Figure:
     """What is learned and what is removed from one recorded epoch to the next, and how much of it generalizes.
 
-    How to read: each bar spans two recorded epochs. Above the axis is what the network learned in between, the growth
-    of interactions; below it what it removed, their decline. Plain blue transfers to the baseline network
-    (generalizable), hatched vermillion does not. As shares, the two sides of a bar add up to 100 %, so that weak early
-    epochs compare with strong late ones. Under it: how much of what is learned generalizes, with its 95 % bootstrap
-    interval over samples, and dashed the level it would have by chance; then the mean order of what is learned and of
-    what is removed. Grey bands are the three phases.
+    How to read: each bar spans two recorded epochs. Above the axis is what the network learned in between, the
+    growth of interactions; below it what it removed, their decline. Plain blue transfers to the baseline network
+    (generalizable), hatched vermillion does not. As shares, the two sides of a bar add up to 100 %, so that weak
+    early epochs compare with strong late ones; on a log axis lines take the place of bars. Under it: how much of
+    what is learned generalizes, with its 95 % bootstrap interval over samples, and dashed the level it would have
+    by chance; then the mean order of what is learned and of what is removed. Grey bands are the three phases.
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
@@ -51,9 +51,14 @@ def flows(
     spans = [_inner(low, high, log) for low, high in zip(*ends, strict=True)]
     middle = [(low * high) ** 0.5 if log else (low + high) / 2 for low, high in zip(*ends, strict=True)]
     names = [f"epoch {low} to {high}" for low, high in zip(flows["epoch_from"], flows["epoch_to"], strict=True)]
+    normalised = scale == "normalised"
     part = "_share" if normalised else ""
     form, unit = (theme.SHARE, "") if normalised else (NATS, " nats")
     for column, name, sign, colour in BARS:
+        if scale == "log":
+            dash, symbol = ("dash", "square") if "other" in column else ("solid", "circle")
+            _line(figure, 1, middle, flows, column, name, colour, dash, symbol, names)
+            continue
         figure.add_bar(
             x=[(low + high) / 2 for low, high in spans], width=[high - low for low, high in spans],
             y=(sign * flows[column + part]).to_numpy(), name=name, customdata=flows["epoch_to"].to_numpy(),
@@ -77,7 +82,8 @@ def flows(
     figure.update_xaxes(title=title, row=3, col=1)
     suffix = "" if type == "all" else f", {TYPE_NAMES[type]}"
     of_bars = f"removed | learned{suffix}" + (" (share)" if normalised else " (nats)")
-    figure.update_yaxes(title=of_bars, tickformat=theme.SHARE if normalised else None, row=1, col=1)
+    form = {"tickformat": theme.SHARE} if normalised else LOG if scale == "log" else {}
+    figure.update_yaxes(title=of_bars, **form, row=1, col=1)
     figure.update_yaxes(title="of the learned (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title="mean order", row=3, col=1)
     return figure.figure(height=640, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
@@ -114,7 +120,7 @@ CHARTS = (
         flows,
         _rows,
         page="dynamics",
-        options=lambda ask, c: {"log": c.log, "normalised": c.normalised, "type": c.types[0]},
+        options=lambda ask, c: {"log": c.log, "scale": c.scale, "type": c.types[0]},
         marks=pinned,
         when=lambda ask, c: not ask(dynamics.flows).empty,
         says=("split", "label", "types"),

@@ -5,13 +5,14 @@ from itertools import pairwise
 from math import log10
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import MARKERS, PARTS, epoch_axis, phase_lines, position
+from interdash.figures.dynamics import LOG, MARKERS, PARTS, epoch_axis, phase_lines, position, strength_axis
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, TYPE_NAMES
 from interdash.queries import dynamics
@@ -26,7 +27,7 @@ def order_strength(
     strength: pd.DataFrame | None = None,
     *,
     pinned: int | None = None,
-    normalised: bool = False,
+    scale: str = "nats",
     log: bool = True,
 ) -> go.Figure:
     """Strength of each order at one epoch, positive effects above the axis and negative ones below.
@@ -35,30 +36,33 @@ def order_strength(
     baseline network (generalizable), hatched vermillion does not. The slider and the play button go through all epochs
     in the browser and start at the pinned one; the line on the right shows where in training the bars are. A tick on
     each bar is how much of it would be plain blue by chance. At epoch 0 the dotted line is the spindle that random
-    outputs would show, scaled to the same total.
+    outputs would show, scaled to the same total. On a log axis, which has no place for signs, lines take the place of
+    bars.
     """
     if order_strength.empty:
-        return theme.nothing("No interactions are extracted for this choice.", ORDER, _unit(normalised))
+        return theme.nothing("No interactions are extracted for this choice.", ORDER, _unit(scale))
     kinds = list(dict.fromkeys(order_strength["type"]))
     epochs = [int(epoch) for epoch in dict.fromkeys(order_strength["epoch"])]
     pinned = pinned if pinned in epochs else epochs[-1]
     widths = [0.64 / len(kinds)] * len(kinds) + [0.36]
     titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
     figure = Sheet(rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07)
-    curves, groups = _curves(strength, kinds, log), _groups(order_strength)
+    curves, groups = _curves(strength, kinds, log, scale), _groups(order_strength)
     parts = ["generalizable", "non_generalizable"]
-    top = 1.0 if strength is None or strength.empty else float(strength[parts].to_numpy().max(initial=0))
+    values = np.ones(1) if strength is None or strength.empty else strength[parts].to_numpy(float)
+    lowest = values[values > 0].min(initial=1.0) if scale == "log" else 0.0
+    ends = [float(lowest), float(np.nanmax(values))]
     for column, kind in enumerate(kinds, start=1):
         figure.update_xaxes(title=ORDER, dtick=1, row=1, col=column)
-        figure.update_yaxes(title=_unit(normalised), range=_span(order_strength, expected_orders), row=1, col=column)
-        for trace in _traces(groups, expected_orders, kind, pinned, first=column == 1):
+        figure.update_yaxes(title=_unit(scale), **_span(order_strength, expected_orders, scale), row=1, col=column)
+        for trace in _traces(groups, expected_orders, kind, pinned, scale, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
-    moving = len(kinds) * (5 + (expected_orders is not None and not expected_orders.empty))
-    figure.add_trace(_cursor(pinned, log, top), row=1, col=len(widths))
+    moving = len(figure.data)
+    figure.add_trace(_cursor(pinned, log, ends), row=1, col=len(widths))
     for curve in curves:
         figure.add_trace(curve, row=1, col=len(widths))
     epoch_axis(figure, epochs, log, row=1, col=len(widths))
-    figure.update_yaxes(title="strength (nats)", rangemode="tozero", row=1, col=len(widths))
+    figure.update_yaxes(**strength_axis(scale), row=1, col=len(widths))
     # unchecked, and only what moves: plotly checks a trace in half a millisecond, and 200 epochs have 2,000 of them
     made = figure.figure(
         barmode="relative", height=470, margin={"t": 64, "b": 120}, legend={"y": 1.09}, **_controls(epochs, pinned)
@@ -67,8 +71,8 @@ def order_strength(
         go.Frame(
             name=str(epoch),
             data=[
-                *(trace for kind in kinds for trace in _moving(groups, expected_orders, kind, epoch)),
-                {"type": "scatter", "x": [position(epoch, log)] * 2, "y": [0, top]},
+                *(trace for kind in kinds for trace in _moving(groups, expected_orders, kind, epoch, scale)),
+                {"type": "scatter", "x": [position(epoch, log)] * 2, "y": ends},
             ],
             traces=list(range(moving + 1)),
             _validate=False,
@@ -83,7 +87,7 @@ def order_strength_row(
     expected_orders: pd.DataFrame | None = None,
     *,
     epochs: Sequence[int] = (),
-    normalised: bool = True,
+    scale: str = "normalised",
 ) -> go.Figure:
     """Distribution over orders at chosen epochs side by side, on one scale.
 
@@ -93,7 +97,7 @@ def order_strength_row(
     """
     rows = order_strength.loc[order_strength["epoch"].isin(list(epochs))] if len(epochs) else order_strength
     if rows.empty:
-        return theme.nothing("No interactions are extracted for this choice.", "order", _unit(normalised))
+        return theme.nothing("No interactions are extracted for this choice.", "order", _unit(scale))
     kinds = list(dict.fromkeys(rows["type"]))
     shown = [int(epoch) for epoch in dict.fromkeys(rows["epoch"])]
     figure = Sheet(
@@ -110,11 +114,11 @@ def order_strength_row(
     for row, kind in enumerate(kinds, start=1):
         for column, epoch in enumerate(shown, start=1):
             expected = None if epoch else expected_orders
-            for trace in _traces(groups, expected, kind, epoch, first=row == column == 1):
+            for trace in _traces(groups, expected, kind, epoch, scale, first=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
-        figure.update_yaxes(title=_unit(normalised), row=row, col=1)
+        figure.update_yaxes(title=_unit(scale), row=row, col=1)
     figure.update_xaxes(title="order", showticklabels=True, dtick=2, tick0=1)
-    figure.update_yaxes(range=_span(rows, expected_orders if 0 in shown else None))
+    figure.update_yaxes(**_span(rows, expected_orders if 0 in shown else None, scale))
     return figure.figure(
         barmode="relative", height=130 + 190 * len(kinds), margin={"t": 64}, legend={"y": 1.1}, bargap=0.15
     )
@@ -123,64 +127,52 @@ def order_strength_row(
 def order_map(
     order_map: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, type: str = "all"
 ) -> go.Figure:
-    """Map of order × epoch: generalizable strength, non-generalizable strength, and H.
+    """Map of order × epoch: generalizable strength, non-generalizable strength, H, and H by chance.
 
     How to read: bright means strong; the first two maps share one colour scale. In the third, bright means that most of
-    the strength of that order generalizes; an empty cell has no salient interaction, and the cursor on another says its
-    chance level. Dashed lines part the phases.
+    the strength of that order generalizes; where the fourth, its chance level, is as bright, nothing of that order
+    transfers beyond chance. An empty cell has no salient interaction. Dashed lines part the phases.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
-    figure = Sheet(
-        rows=1,
-        cols=3,
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-        subplot_titles=[f"{name}, {TYPE_NAMES[type]}" for name in ("generalizable", "non-generalizable", "H")],
-    )
+    columns = {  # name, format, unit
+        "generalizable": ("generalizable", NATS, " nats"),
+        "non_generalizable": ("non-generalizable", NATS, " nats"),
+        "generalization_power": ("H", theme.SHARE, ""),
+        "chance": ("H by chance", theme.SHARE, ""),
+    }
+    titles = [f"{name}, {TYPE_NAMES[type]}" for name, _, _ in columns.values()]
+    grid = {"shared_xaxes": True, "shared_yaxes": True, "horizontal_spacing": 0.03, "vertical_spacing": 0.1}
+    figure = Sheet(rows=2, cols=2, subplot_titles=titles, **grid)
     epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
     edges = _edges(epochs, log)
     highest = order_map[["generalizable", "non_generalizable"]].max().max()
-    for column, value in enumerate(("generalizable", "non_generalizable", "generalization_power"), start=1):
+    for i, (value, (name, form, unit)) in enumerate(columns.items()):
         table = order_map.pivot(index="size", columns="epoch", values=value)
-        share = column == 3
-        form, unit = (theme.SHARE, "") if share else (NATS, " nats")
-        level = order_map.pivot(index="size", columns="epoch", values="chance").to_numpy()
-        hover = f"epoch %{{customdata}}, order %{{y}}<br>%{{z:{form}}}{unit}"
+        row, share = 1 + i // 2, i >= 2
         figure.add_heatmap(
-            x=edges,
-            y=table.index.to_numpy(),
-            z=table.to_numpy(),
-            customdata=[epochs] * len(table),
-            zmin=0,
-            zmax=1 if share else highest,
-            colorscale=theme.SEQUENTIAL,
-            showscale=column > 1,
+            x=edges, y=table.index.to_numpy(), z=table.to_numpy(), customdata=[epochs] * len(table), zmin=0,
+            zmax=1 if share else highest, colorscale=theme.SEQUENTIAL, showscale=i % 2 == 1,
             colorbar={
-                "title": {"text": "H" if share else "nats", "side": "top"},
-                "orientation": "v",
-                "x": 1.0,
-                "xpad": 8 if share else 62,
-                "thickness": 10,
-                "tickformat": ".0%" if share else None,
+                "title": {"text": "H" if share else "nats", "side": "top"}, "orientation": "v", "x": 1.0, "xpad": 8,
+                "thickness": 10, "len": 0.5, "y": 0.22 if share else 0.78, "tickformat": theme.SHARE if share else None,
             },
-            text=level if share else None,
-            hovertemplate=f"{hover}<br>by chance %{{text:{theme.SHARE}}}<extra></extra>"
-            if share
-            else f"{hover}<extra></extra>",
-            row=1,
-            col=column,
-        )
+            hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>{name} %{{z:{form}}}{unit}<extra></extra>",
+            row=row, col=1 + i % 2,
+        )  # fmt: skip
     epoch_axis(figure, epochs, log)
+    figure.update_xaxes(title="", row=1)
     phase_lines(figure, phases, log)
     figure.update_xaxes(range=_range(edges, log), showgrid=False)
-    figure.update_yaxes(tick0=1, dtick=1 if max(order_map["size"].tolist()) <= 10 else 2, showgrid=False, title="")
-    figure.update_yaxes(title="order", row=1, col=1)
-    return figure.figure(height=330, margin={"t": 40, "r": 120})
+    highest = max(order_map["size"].tolist())
+    step = 1 if highest <= 10 else 2
+    figure.update_yaxes(tick0=1, dtick=step, range=[0.5, highest + 0.5], showgrid=False, title="")
+    figure.update_yaxes(title="order", col=1)
+    return figure.figure(height=520, margin={"t": 40, "r": 80})
 
 
-def _unit(normalised: bool) -> str:
-    return "strength (mean of orders = 1)" if normalised else "strength (nats)"
+def _unit(scale: str) -> str:
+    return "strength (mean of orders = 1)" if scale == "normalised" else "strength (nats)"
 
 
 Groups = dict[tuple[str, int], dict[str, list[Any]]]  # columns by type and epoch
@@ -191,7 +183,8 @@ def _groups(rows: pd.DataFrame) -> Groups:
         "size",
         "chance_positive",
         "chance_negative",
-        *(f"{part}_{sign}" for part in PARTS for sign in ("positive", "negative")),
+        "by_chance",
+        *(f"{part}{sign}" for part in PARTS for sign in ("", "_positive", "_negative")),
     ]
     groups: Groups = {}
     for kind, epoch, *values in zip(*(rows[name].tolist() for name in ("type", "epoch", *columns)), strict=True):
@@ -201,45 +194,51 @@ def _groups(rows: pd.DataFrame) -> Groups:
     return groups
 
 
-def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int) -> list[dict[str, Any]]:
-    """What changes from epoch to epoch, trace by trace: four bars an order, ticks, and the spindle, if there is one."""
+def _signs(scale: str) -> tuple[str, ...]:
+    """Returns how the columns that are drawn end: a log axis has no place for signs."""
+    return ("",) if scale == "log" else ("_positive", "_negative")
+
+
+def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, scale: str) -> list[dict[str, Any]]:
+    """What changes from epoch to epoch, trace by trace: parts by sign, ticks, and the spindle, if there is one."""
     here = groups.get((kind, epoch), {})
-    bars = [
-        {
-            "type": "bar",
-            "x": here.get("size", []),
-            "y": here.get(f"{part}_{sign}", []),
-            "meta": epoch,
-        }
+    size, shape = here.get("size", []), "scatter" if scale == "log" else "bar"
+    marks = [
+        {"type": shape, "x": size, "y": here.get(f"{part}{sign}", []), "meta": epoch}
         for part in PARTS
-        for sign in ("positive", "negative")
+        for sign in _signs(scale)
     ]
-    size = here.get("size", [])
-    ticks = [*here.get("chance_positive", []), *here.get("chance_negative", [])]
-    bars.append({"type": "scatter", "x": [*size, *size], "y": ticks, "meta": epoch})
+    levels = ("by_chance",) if scale == "log" else ("chance_positive", "chance_negative")
+    ticks = [level for name in levels for level in here.get(name, [])]
+    marks.append({"type": "scatter", "x": [*size] * len(levels), "y": ticks, "meta": epoch})
     if expected is None or expected.empty:
-        return bars
-    if epoch > 0:
-        return [*bars, {"type": "scatter", "x": [], "y": []}]
-    spindle = expected[(expected["type"] == kind)]
-    x = [*spindle["size"], None, *spindle["size"]] if len(spindle) else []
-    return [*bars, {"type": "scatter", "x": x, "y": [*spindle["positive"], None, *spindle["negative"]] if x else []}]
+        return marks
+    spindle = expected[expected["type"] == kind] if epoch == 0 else expected.head(0)
+    half, sizes = spindle["positive"].tolist(), spindle["size"].tolist()
+    if scale == "log":
+        return [*marks, {"type": "scatter", "x": sizes, "y": [2 * value for value in half]}]
+    return [*marks, {"type": "scatter", "x": [*sizes, None, *sizes], "y": [*half, None, *spindle["negative"]]}]
 
 
 def _traces(
-    groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, *, first: bool
+    groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, scale: str, *, first: bool
 ) -> list[dict[str, Any]]:
     """The traces of one epoch, the same ones at every epoch, as animation needs."""
     looks: list[dict[str, Any]] = [
         {
             "name": name,
             "legendgroup": part,
-            "showlegend": first and sign == "positive",
-            "marker": {"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None},
-            "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>{name}, {sign} %{{y:{NATS}}}<extra></extra>",
+            "showlegend": first and sign != "_negative",
+            "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>{name}{sign.replace('_', ', ')} %{{y:{NATS}}}"
+            "<extra></extra>",
         }
-        for part, (name, colour, _) in PARTS.items()
-        for sign in ("positive", "negative")
+        | (
+            {"mode": "lines+markers", "line": {"color": colour, "dash": dash}}
+            if scale == "log"
+            else {"marker": {"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None}}
+        )
+        for part, (name, colour, dash) in PARTS.items()
+        for sign in _signs(scale)
     ]
     looks.append(
         {
@@ -259,13 +258,14 @@ def _traces(
             "hovertemplate": f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
         }
     )
-    return [trace | look for trace, look in zip(_moving(groups, expected, kind, epoch), looks, strict=False)]
+    moving = _moving(groups, expected, kind, epoch, scale)
+    return [trace | look for trace, look in zip(moving, looks, strict=False)]
 
 
-def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[dict[str, Any]]:
+def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool, scale: str) -> list[dict[str, Any]]:
     if strength is None:
         return []
-    curves = []
+    curves, (form, unit) = [], (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for kind in kinds:
         rows = strength.loc[strength["type"] == kind]
         for part, (name, colour, dash) in PARTS.items():
@@ -279,26 +279,30 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool) -> list[
                     marker={"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour, "maxdisplayed": MARKERS},
                     line={"color": colour, "dash": dash},
                     showlegend=False,
-                    hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
+                    hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
                 )
             )
     return curves
 
 
-def _cursor(epoch: int, log: bool, top: float) -> dict[str, Any]:
+def _cursor(epoch: int, log: bool, ends: list[float]) -> dict[str, Any]:
     x = position(epoch, log)
     look = {"mode": "lines", "line": {"width": 1.5}, "showlegend": False, "hoverinfo": "skip"}
-    return {"type": "scatter", "x": [x, x], "y": [0, top], **look}
+    return {"type": "scatter", "x": [x, x], "y": ends, **look}
 
 
-def _span(rows: pd.DataFrame, expected: pd.DataFrame | None) -> list[float]:
-    """Returns one range for the bars of all epochs, so that they compare."""
+def _span(rows: pd.DataFrame, expected: pd.DataFrame | None, scale: str) -> dict[str, Any]:
+    """Returns one range for the strengths of all epochs, so that they compare."""
+    if scale == "log":
+        parts = rows[[*PARTS]].to_numpy(float)
+        parts = np.log10(parts[parts > 0])
+        return LOG | {"range": [parts.min(initial=0) - 0.1, parts.max(initial=-9) + 0.1]}
     high = (rows["generalizable_positive"] + rows["non_generalizable_positive"]).to_numpy().max()
     low = (rows["generalizable_negative"] + rows["non_generalizable_negative"]).to_numpy().min()
     if expected is not None and not expected.empty:
         high, low = max(high, expected["positive"].to_numpy().max()), min(low, expected["negative"].to_numpy().min())
     margin = 0.05 * (high - low) or 1.0
-    return [float(low - margin), float(high + margin)]
+    return {"range": [float(low - margin), float(high + margin)]}
 
 
 def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
@@ -310,31 +314,15 @@ def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
         {"label": "▶ play", "method": "animate", "args": [None, play]},
         {"label": "❚❚", "method": "animate", "args": [[None], jump]},
     ]
-    return {
-        "sliders": [
-            {
-                "active": epochs.index(pinned),
-                "steps": steps,
-                "x": 0.12,
-                "len": 0.88,
-                "y": -0.2,
-                "pad": {"t": 8, "b": 0},
-                "currentvalue": {"prefix": "epoch ", "font": {"size": 14}},
-            }
-        ],
-        "updatemenus": [
-            {
-                "type": "buttons",
-                "direction": "left",
-                "showactive": False,
-                "x": 0,
-                "xanchor": "left",
-                "y": -0.32,
-                "yanchor": "top",
-                "buttons": buttons,
-            }
-        ],
-    }
+    slider = {
+        "active": epochs.index(pinned), "steps": steps, "x": 0.12, "len": 0.88, "y": -0.2, "pad": {"t": 8, "b": 0},
+        "currentvalue": {"prefix": "epoch ", "font": {"size": 14}},
+    }  # fmt: skip
+    menu = {
+        "type": "buttons", "direction": "left", "showactive": False, "x": 0, "xanchor": "left", "y": -0.32,
+        "yanchor": "top", "buttons": buttons,
+    }  # fmt: skip
+    return {"sliders": [slider], "updatemenus": [menu]}
 
 
 def _edges(epochs: list[int], log: bool) -> list[float]:
@@ -352,24 +340,22 @@ def _range(edges: list[float], log: bool) -> list[float]:
     return [log10(edge) if log else edge for edge in (edges[0], edges[-1])]
 
 
-def _about(c: Choice) -> dict[str, Any]:
-    return {"split": c.split, "label": c.label, "types": c.types}
+def _scaled(c: Choice) -> dict[str, Any]:
+    return {"split": c.split, "label": c.label, "types": c.types, "normalised": c.scale == "normalised"}
 
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    return {
-        "orders": ask(dynamics.order_strength, **_about(c), normalised=c.normalised),
-        "spindle": ask(dynamics.expected_orders, **_about(c), normalised=c.normalised),
-    }
+    rows = {"orders": dynamics.order_strength, "spindle": dynamics.expected_orders}
+    return {name: ask(question, **_scaled(c)) for name, question in rows.items()}
 
 
 CHARTS = (
     Chart(
         order_strength,
-        lambda ask, c: _rows(ask, c) | {"strength": ask(dynamics.strength, **_about(c))},
+        lambda ask, c: _rows(ask, c) | {"strength": ask(dynamics.strength, **_scaled(c))},
         page="dynamics",
         view="Orders at one epoch",
-        options=lambda ask, c: {"pinned": c.epoch, "normalised": c.normalised, "log": c.log},
+        options=lambda ask, c: {"pinned": c.epoch, "scale": c.scale, "log": c.log},
         says=("epoch", "split", "label", "types"),
         says_rule=True,
     ),
@@ -378,7 +364,7 @@ CHARTS = (
         _rows,
         page="dynamics",
         view="Six epochs",
-        options=lambda ask, c: {"epochs": list(c.epochs), "normalised": c.normalised},
+        options=lambda ask, c: {"epochs": list(c.epochs), "scale": c.scale},
         says=("split", "label", "types"),
         says_rule=True,
     ),

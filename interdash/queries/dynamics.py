@@ -81,10 +81,14 @@ def strength(
     split: str = "all",
     label: int = -1,
     types: Sequence[str] = ("all",),
+    normalised: bool = False,
     network: str = "target",
 ) -> pd.DataFrame:
-    """Returns total, generalizable and non-generalizable strength and H, each with its interval, by epoch and type."""
-    return store.ask(
+    """Returns total, generalizable and non-generalizable strength and H, each with its interval, by epoch and type.
+
+    `normalised`: the strengths as shares of the total of their epoch and type, so that epochs compare.
+    """
+    rows = store.ask(
         """
         SELECT * EXCLUDE (run, network, split, label) FROM strengths
         WHERE run = $run AND network = $network AND split = $split AND label = $label AND list_contains($types, type)
@@ -92,6 +96,13 @@ def strength(
         """,
         {"run": run, "network": network, "split": split, "label": label, "types": list(types)},
     )
+    if normalised:
+        rows["strength"] = rows["strength"] / rows["strength"].replace(0, None)
+        for end, other in (("", ""), ("_low", "_high"), ("_high", "_low")):  # the interval of the share, not of nats
+            rows[f"generalizable{end}"] = rows[f"generalization_power{end}"]
+            rows[f"non_generalizable{end}"] = 1 - rows[f"generalization_power{other}"]
+        rows = rows.drop(columns=["strength_low", "strength_high"])
+    return rows
 
 
 def order_strength(

@@ -1,5 +1,6 @@
-"""What each phase of a run shows, in words: what was removed, what was learned, at which orders. No torch."""
+"""What each phase of a run shows, in words: what was removed, what was learned, at which orders."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -21,8 +22,33 @@ def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame)
         epochs: what `dynamics.epochs` gives: losses and H.
         flows: what `dynamics.flows` gives.
     """
+    curve = epochs.set_index("epoch")
+    return "\n\n".join(_phase(*span, flows, curve) for span in _spans(phases, flows))
+
+
+def finding(phases: pd.DataFrame, flows: pd.DataFrame) -> str:
+    """Returns in words what was removed in the first phase and learned in each; "" where nothing is known.
+
+    The arguments are those of `phase_words`.
+    """
+    learned, removed = [], ""
+    for numbers, start, end in _spans(phases, flows):
+        sums = _sums(flows, start, end)
+        if sums["removed"] and 1 in numbers:
+            share = sums["removed_other"] / sums["removed"]
+            removed = f"Up to epoch {end}, {share:.0%} of what is removed is non-generalizable. "
+        if sums["learned"]:
+            share, chance = (sums[f"learned_{name}"] / sums["learned"] for name in ("generalizable", "by_chance"))
+            where = f"up to epoch {end}" if 1 in numbers else f"from there to {end}"
+            verb, words = ("", "") if learned else ("generalizes ", " by chance")
+            learned.append(f"{share:.0%} {verb}{where} ({chance:.0%}{words})")
+    return f"{removed}Of what is learned, {', '.join(learned)}." if learned else ""
+
+
+def _spans(phases: pd.DataFrame, flows: pd.DataFrame) -> Iterator[tuple[list[int], int, int]]:
+    """Yields the phases that are told apart: their numbers, first and last epoch."""
     if phases.empty or flows.empty:
-        return ""
+        return
     recorded = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
     places = {str(row["boundary"]): row["epoch"] for row in phases.dropna(subset=["epoch"]).to_dict("records")}
     edges = [recorded[0]]
@@ -34,11 +60,11 @@ def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame)
         else:
             numbers[-1].append(after)
     edges.append(recorded[-1])
-    curve = epochs.set_index("epoch")
-    return "\n\n".join(
-        _phase(which, start, end, flows, curve)
-        for which, start, end in zip(numbers, edges[:-1], edges[1:], strict=True)
-    )
+    yield from zip(numbers, edges[:-1], edges[1:], strict=True)
+
+
+def _sums(flows: pd.DataFrame, start: int, end: int) -> Any:
+    return flows.loc[(flows["epoch_from"] >= start) & (flows["epoch_to"] <= end)].sum()
 
 
 def _phase(which: list[int], start: int, end: int, flows: pd.DataFrame, curve: pd.DataFrame) -> str:
@@ -46,7 +72,7 @@ def _phase(which: list[int], start: int, end: int, flows: pd.DataFrame, curve: p
     name = f"Phase {which[0]}" if len(which) == 1 else f"Phases {which[0]}–{which[-1]}, not told apart"
     if start == end:
         return f"**{name}, epoch {start}:** no recorded epoch in it."
-    sums = flows.loc[(flows["epoch_from"] >= start) & (flows["epoch_to"] <= end)].sum()
+    sums = _sums(flows, start, end)
     sentences = [_removed(sums), _learned(sums)]
     power, gap = ([_at(curve, epoch, column) for epoch in (start, end)] for column in ("generalization_power", "gap"))
     if None not in power:

@@ -44,14 +44,15 @@ def test_phases_are_bands_and_words():
 @pytest.mark.parametrize(
     "power, title",
     [
-        ([0.1, 0.62, 0.28], "H peaks at epoch 4, at 62%, and ends at 28%"),
+        ([0.1, 0.62, 0.28], "H peaks at epoch 4, at 62% (20% by chance), and ends at 28%"),
         ([0.1, 0.2, 0.3], "H is highest at the last epoch, 8: 30%"),
         ([None, None, 0.3], "Losses, strengths and H"),
     ],
 )
 def test_finding(power, title):
-    epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power})
-    assert dynamics.finding_text(epochs) == title
+    level = {"chance": [None, 0.2, None], "test_loss": [0.7, 0.4, 0.5]}
+    epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power, **level})
+    assert dynamics.finding_text(epochs) == f"{title}; testing loss is lowest at epoch 4"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_chance_is_a_dashed_line_under_h(ask, known):
 
 
 def test_chance_is_a_tick_on_each_bar(ask):
-    (drawing,) = catalogue.each(ask, "order_strength", Choice(normalised=False))
+    (drawing,) = catalogue.each(ask, "order_strength", Choice(scale="nats"))
     made = drawing.figure()
     (ticks,) = (trace for trace in made.data if trace.name == "generalizable by chance")
     rows = drawing.rows["orders"]
@@ -86,14 +87,44 @@ def test_chance_is_a_tick_on_each_bar(ask):
     assert ticks.marker.symbol == "line-ew"
 
 
+def test_scales_of_strength(ask):
+    """Shares of the epoch's strength; a log axis has lines, unsigned, in place of bars that would be stacked."""
+    rows = catalogue.each(ask, "dynamics", Choice(scale="normalised"))[0].rows["strength"]
+    assert (rows["generalizable"] + rows["non_generalizable"]).tolist() == pytest.approx([1.0] * len(rows))
+    assert (rows["non_generalizable_low"] <= rows["non_generalizable"]).all()
+    in_nats = queries.strength(ask.store, "tiny")
+    assert rows["generalizable"].tolist() == in_nats["generalization_power"].tolist()
+    for name in ("dynamics", "flows", "order_strength", "order_strength_row"):
+        (drawing,) = catalogue.each(ask, name, Choice(scale="log"))
+        made = drawing.figure()
+        assert "log" in {axis.type for axis in made.select_yaxes()}
+        drawn = [trace for trace in made.data if trace.name and "generalizable" in trace.name]
+        assert {trace.type for trace in drawn} == {"scatter"}
+        assert not (np.nan_to_num(np.concatenate([np.array(trace.y, float) for trace in drawn])) < 0).any()
+    orders = catalogue.each(ask, "order_strength", Choice(scale="log"))[0]
+    last = orders.rows["orders"].loc[lambda frame: frame["epoch"] == 3]
+    assert list(orders.figure().data[0].y) == last["generalizable"].tolist()
+    with pytest.raises(ValueError, match="no scale 'nat' of strengths; choose one of normalised, nats, log"):
+        Choice(scale="nat")
+
+
+def test_the_map_of_orders_shows_h_and_its_chance_on_one_scale(ask):
+    (drawing,) = catalogue.each(ask, "order_map", Choice())
+    power, level = drawing.figure().data[2:]
+    assert (power.zmin, power.zmax) == (level.zmin, level.zmax) == (0, 1)
+    table = drawing.rows["map"].pivot(index="size", columns="epoch", values="chance").to_numpy()
+    assert np.array_equal(np.array(level.z, float), table, equal_nan=True) and np.nanmax(table) > 0
+
+
 def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():
     epochs = pd.DataFrame({"epoch": [0, 4, 8], "train_loss": [1.0, None, None], "test_loss": 1.0, "gap": 0.0})
     strength = pd.DataFrame(columns=["type", "epoch"])
     drawn = dynamics.dynamics(epochs, strength, log=False, diverged={"train_loss": 4, "test_loss": 8})
     assert [(shape.x0, shape.x1, shape.yref) for shape in drawn.layout.shapes] == [(4, 4, "y domain")]
     assert [note.text for note in drawn.layout.annotations] == ["diverged: training loss not finite"]
-    words = dynamics.finding_text(epochs.assign(generalization_power=[0.1, 0.2, 0.3]), {"train_loss": 4})
-    assert words == "H is highest at the last epoch, 8: 30%; training loss diverged at epoch 4"
+    words = dynamics.finding_text(epochs.assign(generalization_power=[0.1, 0.2, 0.3], chance=None), {"train_loss": 4})
+    assert words.startswith("H is highest at the last epoch, 8: 30%; testing loss is lowest at epoch 0; training loss")
+    assert words.endswith("training loss diverged at epoch 4")
     assert dynamics.dynamics(epochs, strength, diverged={}) == dynamics.dynamics(epochs, strength)
 
 

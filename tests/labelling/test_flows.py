@@ -122,6 +122,6 @@ def test_bars_lie_above_and_below_between_their_epochs(small_store, log):
     assert np.abs([bar.y for bar in bars]).sum(0) == pytest.approx([1, 1])
     assert bars[0].hovertext[0].startswith("epoch 0 to 1<br>learned, generalizable ")
     assert [note.text for note in made.layout.annotations] == ["phase 1", "phase 2–3"]
-    in_nats = [trace.y for trace in charts.flows(table, normalised=False).data if trace.type == "bar"]
+    in_nats = [trace.y for trace in charts.flows(table, scale="nats").data if trace.type == "bar"]
     assert np.sum(in_nats[:2], 0) == pytest.approx(table["learned"].to_numpy())
     assert charts.flows(table.head(0)).layout.annotations[0].text.startswith("Two recorded epochs")

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from interdash.queries.phase_words import phase_words
+from interdash.queries.phase_words import finding, phase_words
 
 FLOWS = pd.DataFrame(
     {
@@ -20,9 +20,22 @@ EPOCHS = pd.DataFrame(
 )
 
 
-def words(**places):
+def boundaries(**places):
     named = {"boundary": ["1|2", "2|3"], "epoch": [places.get("first"), places.get("second")]}
-    return phase_words(pd.DataFrame(named, dtype=object), EPOCHS, FLOWS).split("\n\n")
+    return pd.DataFrame(named, dtype=object)
+
+
+def words(**places):
+    return phase_words(boundaries(**places), EPOCHS, FLOWS).split("\n\n")
+
+
+def test_finding_in_words():
+    assert finding(boundaries(first=2, second=5), FLOWS) == (
+        "Up to epoch 2, 90% of what is removed is non-generalizable. Of what is learned, 75% generalizes up to epoch 2 "
+        "(25% by chance), 50% from there to 5 (10%), 10% from there to 9 (5%)."
+    )
+    assert "Of what is learned, 35% generalizes up to epoch 9 (11% by chance)." in finding(boundaries(), FLOWS)
+    assert finding(boundaries(), FLOWS.head(0)) == ""
 
 
 def test_three_phases_with_what_was_learned_and_removed():
