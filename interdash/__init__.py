@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from interdash.importing.checkpoints import import_checkpoints as import_checkpoints
     from interdash.masking.variables import Variables as Variables
     from interdash.masking.variables import image_variables as image_variables
+    from interdash.masking.variables import point_variables as point_variables
+    from interdash.masking.variables import series_variables as series_variables
     from interdash.masking.variables import table_variables as table_variables
     from interdash.masking.variables import text_variables as text_variables
     from interdash.pipeline import extract_and_label as extract_and_label
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from interdash.store.database import open_store as open_store
     from interdash.training.callbacks import lightning_callback as lightning_callback
     from interdash.training.callbacks import trainer_callback as trainer_callback
+    from interdash.training.lightning_spec import lightning_spec as lightning_spec
     from interdash.training.recorder import Recorder as Recorder
     from interdash.training.spec import Spec as Spec
 
@@ -37,8 +40,11 @@ _PUBLIC = {  # name: its module
     "image_variables": "masking.variables",
     "import_checkpoints": "importing.checkpoints",
     "lightning_callback": "training.callbacks",
+    "lightning_spec": "training.lightning_spec",
     "open_store": "store.database",
     "or_interactions": "formulas.interactions",
+    "point_variables": "masking.variables",
+    "series_variables": "masking.variables",
     "sparse_split": "solver.sparsify",
     "table_variables": "masking.variables",
     "text_variables": "masking.variables",

@@ -16,6 +16,7 @@ from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.choice import Choice, lit_interaction
 from interdash.figures.sheet import Sheet
 from interdash.formulas import subsets
+from interdash.masking.kinds import coordinates
 from interdash.queries import sample as queries_sample
 from interdash.queries.asking import Ask
 
@@ -73,6 +74,81 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     figure.update_xaxes(constrain="domain", zeroline=False, showline=False, ticks="")
     figure.update_yaxes(constrain="domain", zeroline=False, showline=False, ticks="")
     return figure.figure(showlegend=False, height=360, margin={"l": 30, "r": 10, "t": 10, "b": 30})
+
+
+def input_series(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
+    """The time series as the network sees it; outlined and numbered: the segments that are masked together.
+
+    How to read: each curve is a channel, each numbered segment of time one variable; its number is its bit in a subset.
+    The segments of the strongest interaction are filled in orange.
+
+    Args:
+        sample: one row of `sample.sample`.
+        chosen: variables of the chosen interaction.
+    """
+    if sample.empty or not sample["display"].iloc[0]:
+        return theme.nothing("This sample has no values.", "step", "value")
+    row = sample.iloc[0]
+    values = np.atleast_2d(json.loads(row["display"]))
+    figure, owners = Sheet(), np.asarray(row["assignment"])
+    for channel, curve in enumerate(values):
+        line = {"color": theme.INK, "width": 1.5, "dash": theme.DASHES[channel % len(theme.DASHES)]}
+        figure.add_scatter(
+            x=list(range(len(curve))), y=curve.tolist(), mode="lines", line=line, name=f"channel {channel}"
+        )
+    for variable in range(len(row["names"])):
+        places = np.flatnonzero(owners == variable)
+        lit = variable in chosen
+        edge = {"line": {"color": CHOSEN if lit else OUTLINE, "width": 3 if lit else 1}, "layer": "below"}
+        fill = {"fillcolor": CHOSEN, "opacity": 0.35} if lit else {}
+        figure.add_vrect(float(places[0]) - 0.5, float(places[-1]) + 0.5, **edge, **fill)
+    centres = [float(np.flatnonzero(owners == variable).mean()) for variable in range(len(row["names"]))]
+    figure.update_layout(
+        annotations=[
+            {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": f"<b>{variable}</b>"}
+            for variable, x in enumerate(centres)
+        ]
+    )
+    figure.update_xaxes(title="step")
+    figure.update_yaxes(title="value")
+    return figure.figure(showlegend=len(values) > 1, height=300, margin={"t": 30})
+
+
+def input_points(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
+    """The cloud of points as the network sees it, from the front and from the side; numbered: clusters masked together.
+
+    How to read: each numbered cluster is one variable; its number is its bit in a subset. Masked, all its points lie at
+    its centre. Grey points are never masked. The clusters of the strongest interaction are orange.
+
+    Args:
+        sample: one row of `sample.sample`.
+        chosen: variables of the chosen interaction.
+    """
+    if sample.empty or not sample["display"].iloc[0]:
+        return theme.nothing("This sample has no points.", "x", "y")
+    row = sample.iloc[0]
+    cloud = coordinates(np.asarray(json.loads(row["display"])))
+    owners = coordinates(np.asarray(row["assignment"]).reshape([int(length) for length in row["shape"]]))[:, 0]
+    views = [(axis, 1) for axis in range(cloud.shape[1]) if axis != 1]
+    figure = Sheet(1, len(views))
+    groups = {"never masked": owners < 0, "variables": owners >= 0, "chosen": np.isin(owners, list(chosen))}
+    groups["variables"] &= ~groups["chosen"]
+    colours = {"never masked": theme.GREY, "variables": OUTLINE, "chosen": CHOSEN}
+    numbers = []
+    for col, (across, up) in enumerate(views, start=1):
+        for name, inside in groups.items():
+            figure.add_scatter(
+                1, col, x=cloud[inside, across].tolist(), y=cloud[inside, up].tolist(), mode="markers", name=name,
+                marker={"size": 4, "color": colours[name]}, showlegend=col == 1,
+            )  # fmt: skip
+        axes = {"xref": f"x{col if col > 1 else ''}", "yref": f"y{col if col > 1 else ''}", "showarrow": False}
+        for variable in range(len(row["names"])):
+            x, y = cloud[owners == variable][:, [across, up]].mean(0).tolist()
+            numbers.append({"x": x, "y": y, "text": f"<b>{variable}</b>", **axes})
+        figure.update_xaxes(title="xyz"[across] if across < 3 else f"axis {across}", col=col)
+    figure.update_layout(annotations=numbers)
+    figure.update_yaxes(title="y", col=1)
+    return figure.figure(showlegend=True, height=360)
 
 
 def drawable(samples: pd.DataFrame) -> pd.DataFrame:
@@ -247,7 +323,10 @@ def _lit(ask: Ask, c: Choice) -> dict[str, Any]:
     return {"chosen": subsets.members(lit[1]) if lit else ()}
 
 
-INPUTS = {"image": input_image, "text": input_words, "table": input_words}  # of each kind, see `kinds.KINDS`
+INPUTS = {  # of each kind, see `kinds.KINDS`
+    **{"image": input_image, "text": input_words, "table": input_words},
+    **{"series": input_series, "points": input_points},
+}
 
 
 def drawing_of(ask: Ask) -> Callable[..., go.Figure]:

@@ -19,7 +19,7 @@ def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
     labels = explained.labels.tolist()
     assignment = variables.assignment if variables.per_sample else [variables.assignment] * count
     picture, display = KINDS[variables.kind].picture, explained.display or [None] * count
-    shows = [None if picture or each is None else json.dumps(each, ensure_ascii=False) for each in display]
+    shows = [None if each is None else json.dumps(each, ensure_ascii=False) for each in display]
     images = [picture(values.numpy()) if picture else None for values in explained.inputs]
     return pa.table(
         {

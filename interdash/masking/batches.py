@@ -29,12 +29,16 @@ def input_batches(
     element = (shape[:-rank].numel(), shape[-rank:].numel())  # channels, P
     buffer = torch.empty((n_samples, n_high, 2**n_low, *element), dtype=inputs.dtype, device=device)
     dtype = inputs.dtype if at_input else torch.float32  # of the masks
-    baseline = variables.baseline.to(device, dtype).expand(shape).reshape(element) if at_input else torch.zeros(())
+    each = at_input and variables.baseline_of_each
+    values = torch.zeros((1, 1, 1), device=device)  # [samples or 1, channels, P]
+    if at_input:
+        values = variables.baseline if each else variables.baseline.expand(shape)
+        values = values.to(device, dtype).reshape(-1, *element)
     low_masks, high_masks = torch.ones(2, 2**n_batch, n + 1)  # column n: the background
     every = torch.tensor(masks(n_batch)).float()
     low_masks[:, :n_low], high_masks[:, n_low:n_batch] = every[:, :n_low], every[:, n_low:]
     low_masks, high_masks = low_masks[: 2**n_low].to(device), high_masks[:: 2**n_low].to(device)
-    owners = low = low_baseline = high = high_baseline = torch.empty(0)
+    owners = low = low_baseline = high = high_baseline = baseline = torch.empty(0)
     for start in range(position, len(inputs) << n, n_samples << n_batch):
         sample, first_subset = divmod(start, 2**n)
         group = slice(sample, sample + n_samples)
@@ -44,12 +48,13 @@ def input_batches(
         if new_owners:
             owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank).to(device)
             low = torch.tensordot(low_masks, owners, 1).to(dtype).transpose(0, 1)[:, None, :, None]
-            low_baseline = (1 - low) * baseline  # as low: [samples or 1, 1, low, channels or 1, P]
+            baseline = values[group] if each else values
+            low_baseline = (1 - low) * baseline[:, None, None]  # as low: [samples or 1, 1, low, channels or 1, P]
         if new_owners or n_batch < n:
             for i in range(n_batch, n):
                 high_masks[:, i] = first_subset >> i & 1
             high = torch.tensordot(high_masks, owners, 1).to(dtype).transpose(0, 1)[:, :, None]
-            high_baseline = (1 - high) * baseline  # as high: [samples or 1, high, channels or 1, P]
+            high_baseline = (1 - high) * baseline[:, None]  # as high: [samples or 1, high, channels or 1, P]
         keep = None
         if at_input:
             # Products with 0 and 1 are exact, and torch.where is 40 times slower here.
@@ -65,7 +70,8 @@ def split_off_linear(network: nn.Module, inputs: Tensor, variables: Variables) -
     """Returns the linear layer that a plain perceptron starts with and the rest of it, or (None, network)."""
     device = next((p.device for p in network.parameters()), inputs.device)
     double = device.type != "mps"  # has no float64
-    if type(network) is nn.Sequential and double and variables.at == "input" and inputs.is_floating_point():
+    one_baseline = variables.at == "input" and not variables.baseline_of_each
+    if type(network) is nn.Sequential and double and one_baseline and inputs.is_floating_point():
         start = 1 if inputs.ndim > 2 else 0
         layers = list(network)
         head, rest = layers[: start + 1], layers[start + 1 :]

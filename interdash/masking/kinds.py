@@ -41,6 +41,7 @@ class Kind:
 
     Attributes:
         rank: the axes of an input that variables divide up, its last ones: 2 = height and width.
+        channels: whether other axes may stand before these; each is masked alike.
         same_variables: whether a variable means the same in every sample, so that samples can be averaged by variable.
         numbered: whether a variable is called by its number in the drawing; else by its name, a word.
         baselines: what `MaskingConfig.baseline` can be; "user" = the values come with the user's own `Variables`.
@@ -51,6 +52,7 @@ class Kind:
     """
 
     rank: int
+    channels: bool = True
     same_variables: bool = True
     numbered: bool = False
     baselines: tuple[str, ...] = ("user",)
@@ -93,6 +95,52 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def coordinates(cloud: np.ndarray) -> np.ndarray:
+    """Returns a cloud of points, `[points, axes]` or `[axes, points]`, as `[points, axes]`: there are more points."""
+    cloud = np.asarray(cloud, np.float64)
+    return cloud if cloud.shape[0] >= cloud.shape[1] else cloud.T
+
+
+def _curve_png(series: np.ndarray) -> bytes:
+    """Returns a series, `[length]` or `[channels, length]`, as a small picture of its curves."""
+    rows = np.atleast_2d(series)
+    places = np.linspace(0, 1, rows.shape[1])
+    return _drawing([np.stack([places, row], 1) for row in rows], joined=True)
+
+
+def _cloud_png(cloud: np.ndarray) -> bytes:
+    """Returns a cloud of points as a small picture, seen along its last axis."""
+    return _drawing([coordinates(cloud)[:, :2]], joined=False)
+
+
+def _drawing(curves: list[np.ndarray], *, joined: bool, side: int = 84, edge: int = 4) -> bytes:
+    """Returns black curves or dots `[points, 2]` on white, stretched to the same square, as a PNG."""
+    from PIL import Image, ImageDraw
+
+    every = np.concatenate(curves)
+    low, span = every.min(0), np.maximum(np.ptp(every, axis=0), 1e-12)
+    picture = Image.new("L", (side, side), 255)
+    draw = ImageDraw.Draw(picture)
+    for curve in curves:
+        x, y = ((curve - low) / span * (side - 2 * edge) + edge).T
+        places = list(zip(x.tolist(), (side - y).tolist(), strict=True))
+        draw.line(places) if joined else draw.point(places)
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    return file.getvalue()
+
+
+def _numbers(inputs: Tensor, variables: Variables) -> list[Any]:
+    return [np.round(row, 4).tolist() for row in inputs.double().numpy()]
+
+
+def _segments(config: MaskingConfig, spec: Any) -> Variables:
+    from interdash.masking.variables import baseline_values, series_variables
+
+    baseline = baseline_values(config.baseline, spec.train_inputs)
+    return series_variables(spec.train_inputs.shape[-1], n_variables=config.n_variables, baseline=baseline)
+
+
 def _patches(config: MaskingConfig, spec: Any) -> Variables:
     from interdash.masking.variables import baseline_values, image_variables
 
@@ -125,5 +173,14 @@ KINDS = {
         picture=png,
     ),
     "text": Kind(rank=1, same_variables=False, baselines=("token",)),
-    "table": Kind(rank=1, baselines=("mean", "zero"), variables=_columns, display=_values),
+    "table": Kind(rank=1, channels=False, baselines=("mean", "zero"), variables=_columns, display=_values),
+    "series": Kind(
+        rank=1,
+        numbered=True,
+        baselines=("mean", "zero"),
+        variables=_segments,
+        display=_numbers,
+        picture=_curve_png,
+    ),
+    "points": Kind(rank=2, same_variables=False, numbered=True, display=_numbers, picture=_cloud_png),
 }

@@ -273,7 +273,7 @@ def _check_inputs(inputs: Tensor, labels: Tensor, variables: Variables) -> None:
             f"the baseline is {variables.baseline.dtype}, inputs are {inputs.dtype}: make them the same kind"
         )
     try:
-        variables.baseline.expand(shape)
+        variables.baseline.expand((len(inputs), *shape) if variables.baseline_of_each else shape)
     except RuntimeError as error:
         raise ValueError(
             f"the baseline has shape {tuple(variables.baseline.shape)}, which does not fit an input of {tuple(shape)}"

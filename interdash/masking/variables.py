@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from interdash.formulas.subsets import check_n_variables
@@ -26,6 +26,7 @@ class Variables:
     assignment: Tensor  # int16 [*P] or [samples, *P]: variable of an input element; -1 = background, always visible
     baseline: Tensor  # broadcastable to one input: the values of masked elements, for text the mask token's id
     at: Literal["input", "first_activation"] = "input"  # first_activation: zero after the first ReLU-like module
+    baseline_of_each: bool = False  # baseline is [samples, *input_shape]: every sample is masked to values of its own
 
     def __post_init__(self) -> None:
         n = check_n_variables(self.n_variables)
@@ -37,6 +38,11 @@ class Variables:
             )
         if self.at == "first_activation" and rank != 2:
             raise ValueError(f"at='first_activation' masks the feature maps of images; kind is {self.kind!r}")
+        if self.baseline_of_each and not (self.per_sample and len(self.baseline) == len(self.assignment)):
+            raise ValueError(
+                f"the baseline of each sample has shape {tuple(self.baseline.shape)}, and the assignment "
+                f"{tuple(self.assignment.shape)}; expected both to begin with the number of samples"
+            )
         highest = int(self.assignment.max()) if self.assignment.numel() else -1
         if highest >= n:
             raise ValueError(f"n_variables is {n} (names), but assignment names variable {highest}; the two must agree")
@@ -72,6 +78,7 @@ class Variables:
             self,
             names=tuple(self.names[i] for i in samples) if self.named_per_sample else self.names,
             assignment=self.assignment[list(samples)] if self.per_sample else self.assignment,
+            baseline=self.baseline[list(samples)] if self.baseline_of_each else self.baseline,
         )
 
 
@@ -109,7 +116,8 @@ def baseline_values(rule: str, inputs: Tensor) -> Tensor:
     if rule == "zero":
         return torch.zeros_like(inputs[0])
     if rule == "mean":
-        return inputs.double().mean(0).to(inputs.dtype)
+        mean = inputs.double().mean(0) if isinstance(inputs, Tensor) else inputs.mean()  # rows of a dataset
+        return mean.to(inputs.dtype)
     raise ValueError(f"baseline rule {rule!r} is unknown; use 'zero' or 'mean', or give the values yourself")
 
 
@@ -236,3 +244,69 @@ def table_variables(column_of_feature: Sequence[int], names: Sequence[str], base
     """
     assignment = torch.tensor(column_of_feature, dtype=torch.int16)
     return Variables("table", tuple(names), assignment, baseline_row)
+
+
+def series_variables(length: int, *, n_variables: int = 10, baseline: Tensor | None = None) -> Variables:
+    """Returns n segments of a time series `[..., length]`, of about the same length, as variables.
+
+    Args:
+        length: steps of time, the last axis of an input.
+        n_variables: n.
+        baseline: the values of a masked segment, broadcastable to one input; None = zeros.
+
+    Raises:
+        ValueError: the series is shorter than n.
+    """
+    check_n_variables(n_variables)
+    if length < n_variables:
+        raise ValueError(f"a series of {length} steps cannot be cut into {n_variables} segments; use fewer variables")
+    assignment = (torch.arange(length) * n_variables // length).to(torch.int16)
+    ends = [(assignment == i).nonzero()[[0, -1], 0].tolist() for i in range(n_variables)]
+    names = tuple(f"{first}–{last}" for first, last in ends)
+    return Variables("series", names, assignment, torch.zeros(()) if baseline is None else baseline)
+
+
+def point_variables(
+    clouds: Float[Tensor, "samples _ _"], *, n_variables: int = 10, clusters: int = 30, seed: int = 0
+) -> Variables:
+    """Returns n clusters of each cloud of points as variables; the points of a masked one all lie at its centre.
+
+    Clusters are those of k-means over the points of one cloud, n of them drawn; the others stay visible.
+    Source: symbolic-dynamics (arXiv 2407.19198), experimental settings (30 clusters, 10 drawn).
+
+    Args:
+        clouds: `[samples, points, axes]`, or `[samples, axes, points]`; there are more points than axes.
+        n_variables: n.
+        clusters: of each cloud.
+        seed: of k-means and of the draw.
+
+    Raises:
+        ValueError: a cloud has fewer than n clusters.
+    """
+    from sklearn.cluster import KMeans
+
+    check_n_variables(n_variables)
+    axes_last = clouds.shape[-2] >= clouds.shape[-1]
+    points = (clouds if axes_last else clouds.transpose(-2, -1)).double()
+    assignment = torch.full(points.shape, -1, dtype=torch.int16)
+    baseline = points.clone()
+    generator = torch.Generator().manual_seed(seed)
+    for sample, cloud in enumerate(points):
+        distinct = len(cloud.unique(dim=0))
+        if min(distinct, clusters) < n_variables:
+            raise ValueError(
+                f"cloud {sample} has {distinct} different points, to make {clusters} clusters of; n_variables is "
+                f"{n_variables}: use fewer variables, or clouds of more points"
+            )
+        means = KMeans(min(clusters, distinct), n_init="auto", random_state=seed).fit(cloud.numpy())
+        owner, centre = torch.as_tensor(means.labels_), torch.as_tensor(means.cluster_centers_)
+        drawn = torch.randperm(len(centre), generator=generator)[:n_variables].sort().values
+        baseline[sample] = centre[owner]
+        for i, cluster in enumerate(drawn.tolist()):
+            assignment[sample, owner == cluster] = i
+    if not axes_last:
+        assignment, baseline = assignment.transpose(-2, -1), baseline.transpose(-2, -1)
+    names = tuple(f"cluster {i}" for i in range(n_variables))
+    return Variables(
+        "points", names, assignment.contiguous(), baseline.to(clouds.dtype).contiguous(), baseline_of_each=True
+    )

@@ -39,6 +39,7 @@ def save(folder: Path, explained: Explained) -> None:
         "kind": variables.kind,
         "names": variables.names,
         "at": variables.at,
+        "baseline_of_each": variables.baseline_of_each,
     } | ({"stratum": list(explained.stratum)} if explained.stratum else {})
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
     files.write_atomically(folder / "samples.safetensors", content)
@@ -90,7 +91,14 @@ def load(folder: Path) -> Explained:
     tensors = files.read_tensors(folder / "samples.safetensors", words["sha256"], _REMEDY)
     # text: the words of each sample, else one list for all
     names = tuple(tuple(each) if isinstance(each, list) else each for each in words["names"])
-    variables = Variables(words["kind"], names, tensors["assignment"], tensors["baseline"], words["at"])
+    variables = Variables(
+        words["kind"],
+        names,
+        tensors["assignment"],
+        tensors["baseline"],
+        words["at"],
+        words.get("baseline_of_each", False),
+    )
     return Explained(
         inputs=tensors["inputs"],
         labels=tensors["labels"],

@@ -5,6 +5,7 @@ Each check names what would give wrong figures later, or an error after hours: s
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from interdash.masking.kinds import kind_of
 from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Explained, Variables
 from interdash.training.logits import UnclearOutputError, class_outputs
+from interdash.training.rows import batch_size
 from interdash.training.spec import Spec, explained_samples
 
 SAMPLES = 500  # of each split, looked at for outputs that are probabilities
@@ -60,13 +62,15 @@ def check_data(spec: Spec) -> None:
             _check_assignment(config, split, inputs)
         if not isinstance(config, MaskingConfig):
             continue
-        shape, rank = tuple(inputs.shape[1:]), kind_of(config.kind).rank
-        if len(shape) < rank or (rank == 1 and len(shape) > 1):
+        shape, kind = tuple(inputs.shape[1:]), kind_of(config.kind)
+        rank = kind.rank
+        if len(shape) < rank or (len(shape) > rank and not kind.channels):
             expected = "[samples, …, height, width]" if rank == 2 else "[samples, features]"
             raise ValueError(
                 f"{split}_inputs have shape {_shape(inputs.shape)}; expected {expected} for MaskingConfig("
-                f"{config.kind!r}): for time series, points and volumes pass Variables of your own as variables=, with "
-                f"an assignment of the last axes of {_shape(shape)}"
+                f"{config.kind!r}): for time series, points and volumes pass MaskingConfig('series'), a function that "
+                "returns point_variables(inputs), or Variables of your own as variables=, with an assignment of the "
+                f"last axes of {_shape(shape)}"
             )
         if rank == 2 and len(shape) == 3 and shape[-1] <= 4 < min(shape[:2]):
             raise ValueError(
@@ -130,8 +134,10 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
     first = inputs[:1].to(device)
     try:
         network(first)
-        logits = torch.cat([network(batch.to(device)) for batch in inputs[:SAMPLES].split(100)])
-        again = network(inputs[:100].to(device))  # one sample alone may by chance be dropped in the same places
+        size = min(100, batch_size(inputs))
+        batches = (inputs[start : start + size] for start in range(0, min(SAMPLES, len(inputs)), size))
+        logits = torch.cat([network(batch.to(device)) for batch in batches])
+        again = network(inputs[:size].to(device))  # one sample alone may by chance be dropped in the same places
     except UnclearOutputError:
         raise
     except Exception as error:  # a user's forward may raise anything
@@ -147,7 +153,7 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
             f"the spec's network returns {kind} for {split}_inputs; expected class logits [batch, classes], or one "
             "logit [batch]: wrap it in a module that returns them alone"
         )
-    difference = float((again - logits[:100]).abs().max())
+    difference = float((again - logits[:size]).abs().max())
     if difference > SAME * (1 + float(again.abs().max())):
         raise ValueError(
             f"the spec's network is random: two passes of the same {split}_inputs differ by {difference:.3g}; expected "
@@ -159,7 +165,7 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
 def _check_probabilities(network: nn.Module, outputs: Sequence[Tensor], spec: Spec) -> None:
     """Raises ValueError if a network ends in softmax or sigmoid; log-probabilities are as good as logits."""
     logits = torch.cat(list(outputs)).double()
-    sample = spec.train_inputs[:50].to(outputs[0].device)
+    sample = spec.train_inputs[: min(50, batch_size(spec.train_inputs))].to(outputs[0].device)
     last = _last_layer(network, sample, len(spec.names_of_classes()))
     sums_to_one = bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all())
     one = logits.shape[1] == 2 and bool((logits[:, 0] == 0).all())  # one logit, as two columns
@@ -227,7 +233,7 @@ def _few_variables(variables: Variables) -> Variables:
     n = min(variables.n_variables, VARIABLES)
     names = tuple(each[:n] for each in variables.names) if variables.named_per_sample else variables.names[:n]
     few = torch.where(variables.assignment < n, variables.assignment, -1)
-    return Variables(variables.kind, names, few, variables.baseline, variables.at)  # pyright: ignore[reportArgumentType]
+    return replace(variables, names=names, assignment=few)
 
 
 def _shape(shape: Sequence[int]) -> str:

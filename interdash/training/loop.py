@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from interdash.config import TrainingConfig
+from interdash.training.rows import batch_size
 
 MIN_RECORDED = 12  # epochs with a checkpoint, unless the training is shorter
-EVALUATION_BATCH = 500  # samples
 
 CONVERGED_LOSS = 0.01  # nats, mean over the split trained on
 MIN_IMPROVEMENT = 0.001  # nats, over PATIENCE epochs
@@ -143,8 +143,8 @@ def sample_losses(
     """Returns the cross-entropy of each sample in nats and whether its class is right, in batches, on the CPU."""
     device = next(network.parameters()).device
     network.eval()
-    losses, correct = [], []
-    for x, y in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+    losses, correct, size = [], [], batch_size(inputs)
+    for x, y in zip(inputs.split(size), labels.split(size), strict=True):
         logits, y = network(x.to(device)), y.to(device)
         losses.append(functional.cross_entropy(logits.double(), y, reduction="none").cpu())
         correct.append((logits.argmax(1) == y).cpu())

@@ -25,6 +25,7 @@ from interdash.formulas.bootstrap import one_of_each_stratum
 from interdash.masking.kinds import check_baseline, kind_of
 from interdash.masking.variables import Explained, Variables
 from interdash.training.loop import sample_losses
+from interdash.training.rows import Rows, read_split, rows_of
 
 DEFAULT_FUNCTION = "spec"
 
@@ -36,8 +37,9 @@ class Spec:
     Attributes:
         network: builds the network, untrained; it maps inputs to class logits `[batch, classes]` (an output with a
             `.logits` attribute is fine too).
-        train_inputs: `[samples, *input_shape]`, as the network reads them.
-        train_labels: the classes trained on, `[samples]`.
+        train_inputs: `[samples, *input_shape]`, as the network reads them; or a `Dataset` or `DataLoader` of pairs
+            (input, label), of which only the explained samples and a batch are in memory.
+        train_labels: the classes trained on, `[samples]`; None = those of the dataset.
         test_inputs: the same for the testing split.
         test_labels: the same for the testing split.
         variables: what is masked. A `MaskingConfig` for images `[..., height, width]` and tables `[features]`;
@@ -60,10 +62,10 @@ class Spec:
     """
 
     network: Callable[[], nn.Module]
-    train_inputs: Shaped[Tensor, "train ..."]
-    train_labels: Int[Tensor, " train"]
+    train_inputs: Shaped[Tensor, "train ..."]  # of a dataset `rows.Rows`, which are indexed and split alike
+    train_labels: Int[Tensor, " train"] | Any
     test_inputs: Shaped[Tensor, "test ..."]
-    test_labels: Int[Tensor, " test"]
+    test_labels: Int[Tensor, " test"] | Any
     variables: MaskingConfig | Variables | Callable[[Tensor], Variables]
     class_names: Sequence[str] = ()
     train: Callable[..., object] | None = None
@@ -75,9 +77,12 @@ class Spec:
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
+            names = f"{split}_inputs", f"{split}_labels"
+            for name, value in zip(names, read_split(*(getattr(self, name) for name in names)), strict=True):
+                object.__setattr__(self, name, value)
             inputs, labels, display = (getattr(self, f"{split}_{what}") for what in ("inputs", "labels", "display"))
             for what, value in (("inputs", inputs), ("labels", labels)):
-                if not isinstance(value, Tensor):
+                if not isinstance(value, Tensor | Rows):
                     raise TypeError(
                         f"{split}_{what} is a {type(value).__name__}; pass a torch.Tensor, such as torch.as_tensor(…)"
                     )
@@ -153,7 +158,7 @@ def _draw(
         raise ValueError(f"none of {len(inputs)} samples can be masked: {refusal}") from refusal
     if network is None:
         return rows, []
-    losses, _ = sample_losses(network, inputs[rows], labels[rows].long())
+    losses, _ = sample_losses(network, rows_of(inputs, rows), labels[rows].long())
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     drawn = one_of_each_stratum(losses.numpy(), count, rng)
     order = rng.permutation(len(drawn))
@@ -238,25 +243,35 @@ def load_spec(text: str) -> Spec:
 
 @lru_cache(maxsize=2)
 def _loaded(path: Path, function: str, sha256: str) -> Spec:
-    name = f"interdash_spec_{sha256[:12]}"
+    root, packages = path.parent, []
+    while (
+        root / "__init__.py"
+    ).is_file():  # a spec inside a package may import from it, as in `from .model import Net`
+        packages.insert(0, root.name)
+        root = root.parent
+    name = ".".join([*packages, f"interdash_spec_{sha256[:12]}"])
     source = importlib.util.spec_from_file_location(name, path)
     assert source is not None and source.loader is not None
     module = importlib.util.module_from_spec(source)
     sys.modules[name] = module  # dataclasses and pickling look there
-    sys.path.insert(0, str(path.parent))  # as if it were run as a script
+    folders = [str(path.parent), str(root), str(Path.cwd())]  # as if it were run as a script, or by `python -m`
+    sys.path[:0] = folders
     try:
         with torch.random.fork_rng(devices=[]):
+            if packages:
+                importlib.import_module(".".join(packages))
             source.loader.exec_module(module)
             spec = getattr(module, function)()
     except Exception as error:
         sys.modules.pop(name, None)
-        raise ValueError(
-            f"{path}:{function} failed with {type(error).__name__}: {error}; run it to see where"
-        ) from error
+        advice = (
+            "put an empty __init__.py beside it" if "no known parent package" in str(error) else "run it to see where"
+        )
+        raise ValueError(f"{path}:{function} failed with {type(error).__name__}: {error}; {advice}") from error
     finally:  # at the end it shadows nothing, and what the spec's functions import later is still found
-        sys.path.remove(str(path.parent))
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))
+        for folder in folders:
+            sys.path.remove(folder)
+        sys.path.extend(folder for folder in dict.fromkeys(folders) if folder not in sys.path)
     if not isinstance(spec, Spec):
         raise ValueError(f"{path}:{function} returned a {type(spec).__name__}; it must return an interdash.Spec")
     return spec

@@ -1,8 +1,10 @@
 """Recording a user's own training: Spec, Recorder, and the network built again."""
 
 import json
+import os
 import re
 import runpy
+import subprocess
 import sys
 import textwrap
 from dataclasses import replace
@@ -24,6 +26,9 @@ from interdash.training.network_of_run import draw_samples, network_builder, tra
 from interdash.training.own import run_spec
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec, explained_samples, load_spec, spec_text
+from tests.conftest import PATIENCE
+
+ROOT = Path(__file__).parents[2]
 
 SPEC_FILE = """
     import torch
@@ -269,6 +274,28 @@ def test_spec_imports_from_its_own_folder_also_later(spec_file: Path, monkeypatc
     spec_file.write_text(code + "\ndef later():\n    import sibling_of_spec\n    return sibling_of_spec.make()\n")
     assert isinstance(load_spec(str(spec_file)).network(), nn.Linear)
     monkeypatch.delitem(sys.modules, "sibling_of_spec")
+
+
+@pytest.mark.parametrize("command", [["-m", "interdash"], ["-c", "from interdash.commands.main import main; main()"]])
+def test_spec_in_a_package_imports_what_lies_beside_it(spec_file: Path, command: list[str], tmp_path: Path) -> None:
+    """The same from `python -m interdash` and from the installed command, which has not the folder on its path."""
+    project = tmp_path / "project"
+    (project / "mine").mkdir(parents=True)
+    (project / "mine/__init__.py").write_text("")
+    (project / "mine/model.py").write_text("from torch import nn\nmake = lambda: nn.Linear(3, 2)\n")
+    (project / "beside.py").write_text("import mine.model\n")
+    code = spec_file.read_text().replace("lambda: nn.Linear(3, 2)", "make")
+    (project / "mine/my_run.py").write_text("from .model import make\nimport beside\n" + code)
+    torch.save(nn.Linear(3, 2).state_dict(), project / "net_1.pt")
+    words = ["import", "mine", "--checkpoints", "net_*.pt", "--spec", "mine/my_run.py:spec", "--samples", "2"]
+    done = subprocess.run(
+        [sys.executable, "-P", *command, *words], cwd=project, capture_output=True, text=True, timeout=PATIENCE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (project / "mine/__init__.py").unlink()
+    with pytest.raises(ValueError, match=r"no known parent package; put an empty __init__\.py beside it"):
+        load_spec(f"{project}/mine/my_run.py:spec")
 
 
 def test_spec_checks_its_data() -> None:

@@ -209,6 +209,16 @@ def test_python_names_exist(content):
             assert hasattr(module, node.attr) or importlib.util.find_spec(f"interdash.{node.attr}"), node.attr
 
 
+LIGHTNING = """
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from my_lightning import Classifier, Digits
+
+every = ModelCheckpoint(save_top_k=-1)
+Trainer(max_epochs=2, accelerator="cpu", callbacks=[every], enable_progress_bar=False).fit(Classifier(), Digits())
+"""
+
+
 def test_own_run_runs(tmp_path):
     """The files of docs/own-run.md, each named in its first line, one after the other in one folder."""
     files = {}
@@ -216,12 +226,22 @@ def test_own_run_runs(tmp_path):
         file = re.match(r"# (\w+\.py)\n", content)
         assert file, content
         files[file[1]] = content.replace("epochs=20", "epochs=3").replace(", 0, 20, ", ", 0, 3, ")
-    assert list(files) == ["my_run.py", "train.py", "callbacks.py", "fine_tune.py", "my_hf.py", "importing.py"]
+    assert list(files) == [
+        "my_run.py",
+        "train.py",
+        "callbacks.py",
+        "my_lightning.py",
+        "fine_tune.py",
+        "my_hf.py",
+        "importing.py",
+    ]
     for file, content in files.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    reading = "import reviews --checkpoints out/checkpoint-* --spec my_hf.py:spec"
-    for words in (["train.py"], ["importing.py"], ["fine_tune.py"], ["-m", "interdash", *reading.split()]):
+    imports = ["reviews --checkpoints out/checkpoint-* --spec my_hf.py:spec"]
+    imports.append("lit --checkpoints lightning_logs/version_0/checkpoints/*.ckpt --spec my_lightning.py:spec")
+    commands = [["-m", "interdash", "import", *words.split()] for words in imports]
+    for words in (["train.py"], ["importing.py"], ["fine_tune.py"], ["-c", LIGHTNING], *commands):
         done = subprocess.run(
             [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
         )  # callbacks.py: tests/training/test_callbacks.py
@@ -229,6 +249,7 @@ def test_own_run_runs(tmp_path):
     assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
     assert (tmp_path / "data/runs/imported/checkpoints/baseline-0/20.safetensors").exists()
     assert Run.open(tmp_path / "data/runs", "reviews").checkpoint_epochs("target") == [1, 2, 3]
+    assert Run.open(tmp_path / "data/runs", "lit").checkpoint_epochs("target") == [1, 2]
 
 
 NOTEBOOK = """
