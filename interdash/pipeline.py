@@ -8,6 +8,7 @@ from interdash.extraction.work import Work
 from interdash.labelling import label
 from interdash.labelling.boundaries import find_boundaries
 from interdash.queries.dynamics import epochs, sample_flows
+from interdash.runs.files import DamagedFileError
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import state, summarise
@@ -55,4 +56,8 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
     phases = find_boundaries(sample_flows(store, run.name)) if is_ready else []
     summarise(run, epochs(store, run.name), phases)
     store.close()
+    try:
+        label.label_lives(planned)
+    except DamagedFileError as error:
+        outcome.problems.append(str(error))
     return outcome

@@ -10,6 +10,7 @@ from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
 from interdash.queries import dynamics as queries
+from interdash.queries import lives
 from interdash.queries.phase_words import finding, phase_words
 
 with ui.page("Dynamics") as page:
@@ -41,7 +42,17 @@ with ui.page("Dynamics") as page:
     st.markdown(phase_words(phases, epochs, flows))
 
     def show_view(view: str) -> None:
+        if view == "Life cycle":
+            show_lives()
+            return
         settings = {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}
         show.view(page, "dynamics", view, replace(choice, **settings))
+
+    def show_lives() -> None:
+        start = choose.start(page)
+        rows = page.ask(lives.life_classes, start=start, split=split, label=label)
+        st.markdown(lives.life_table(rows, epoch) if epoch is not None else "")
+        st.caption(lives.notes_text(page.ask(lives.life_epochs), phases))
+        show.view(page, "dynamics", "Life cycle", replace(choice, start=start))
 
     ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})

@@ -131,8 +131,8 @@ def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
     )  # fmt: skip
 
 
-def choose_next(numbers: list[int], number: int, epoch: int, lit: Any, pinned: Any) -> int:
-    """Draws the buttons: previous, next, pin, light; returns how many interactions to list.
+def choose_next(page: data.Page, numbers: list[int], number: int, epoch: int, lit: Any, pinned: Any) -> tuple[int, str]:
+    """Draws the buttons: previous, next, pin, light; returns how many interactions to list, and of which life line.
 
     `numbers` are those of all samples that fit, so that the keys go on beyond the page of the list.
     """
@@ -148,7 +148,8 @@ def choose_next(numbers: list[int], number: int, epoch: int, lit: Any, pinned: A
             st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
         light = "none" if lit != ("", 0) else None
         st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
-        return ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
+        top = ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
+        return top, ui_choose.life_line(page, epoch, number)
 
 
 def ask_all(page: data.Page, choice: Choice) -> dict[str, Any]:
@@ -240,9 +241,9 @@ with ui.page("Sample") as page:
     n = len(page.ask(queries_sample.sample, sample=number)["names"].iloc[0])
     lit = asked("interaction", links.interaction, n)
     pinned = asked("pin", links.pin, every_number, page.ask(dynamics.labelled_epochs))
-    top = choose_next(numbers, number, epoch, lit, pinned)
+    top, life_line = choose_next(page, numbers, number, epoch, lit, pinned)
     words = "" if lit is None else f"{lit[0]}-{lit[1]}" if lit[1] else "none"
-    choice = Choice(epoch=epoch, sample=number, interaction=words, top=top)
+    choice = Choice(epoch=epoch, sample=number, interaction=words, top=top, life_line=life_line)
     choices = [choice]
     if pinned is None:
         show_sample(page, choice)

@@ -53,6 +53,8 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--linear", is_flag=True, help="A linear axis of epochs.")
 @click.option("--min-order", default=1, show_default=True, help="Of removals: the lowest order removed.")
 @click.option("--dose", default=100, show_default=True, help="Of removals: percent of the strength, in tens.")
+@click.option("--start", type=int, help="Epoch since which lives are told. Default: boundary 1|2, or the first.")
+@click.option("--life-line", default="all", metavar="reliable|…", help="Of the interactions listed. Default: all.")
 @click.option("--with", "others", multiple=True, metavar="RUN", help="Compared with; several times, at most 5.")
 @click.option("--other-epoch", type=int, help="Of the one run compared with. Default: its last.")
 @click.option(

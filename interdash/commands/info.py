@@ -2,17 +2,22 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from interdash.queries.dynamics import epochs, order_strength
+from interdash.queries.lives import first_start, life_classes, life_line_totals
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run, no_runs
 from interdash.runs.state import overview, state
-from interdash.store.database import open_store
+from interdash.store.database import Store, open_store
 from interdash.store.loading import refresh
 
 STRENGTHS = ("strength", "generalizable", "non_generalizable")
+OF_LIVES = ("number", "strength", "order", "power", "chance")
 NUMBERS = ("train_loss", "test_loss", "generalization_power", "chance", "above_chance", "tau")
 
 
@@ -21,13 +26,15 @@ def run_report(run: Run) -> dict[str, Any]:
 
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
     generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it.
-    What is not extracted yet is None.
+    What is not extracted yet is None. `lives` says, at the last epoch, what is preserved, emerged and removed since the
+    start epoch, and what has which life line, each as at its strongest epoch.
     """
     store = open_store(lazy=True)
     try:
         refresh(store, run)
         found = epochs(store, run.name).set_index("epoch")
         orders = order_strength(store, run.name)
+        lives = _lives(store, run.name)
         problems = store.problems[run.name]
     finally:
         store.close()
@@ -53,6 +60,24 @@ def run_report(run: Run) -> dict[str, Any]:
         "samples_in_all": now.total,
         "diverged": first_epochs(run.not_finite()),
         "epochs": rows,
+        "lives": lives,
+    }
+
+
+def _lives(store: Store, run: str) -> dict[str, Any] | None:
+    if (start := first_start(store, run)) is None:
+        return None
+    rows, totals = life_classes(store, run, start=start), life_line_totals(store, run)
+
+    def numbers(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+        return {row["life"]: {name: _number(row[name]) for name in names} for row in rows.to_dict("records")}
+
+    last = rows["epoch"].max()
+    return {
+        "start": start,
+        "epoch": int(last),
+        "sets": numbers(rows[rows["epoch"] == last], (*OF_LIVES, "train_loss", "test_loss")),
+        "life_lines": numbers(totals, OF_LIVES),
     }
 
 

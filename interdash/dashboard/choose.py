@@ -9,7 +9,7 @@ import streamlit as st
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
 from interdash.figures.choice import SCALES
-from interdash.queries import dynamics, sample
+from interdash.queries import dynamics, lives, sample
 from interdash.runs.boundaries import BOUNDARIES, move_boundary
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
@@ -106,6 +106,30 @@ def epochs(page: Page, *, most: int = 6) -> list[int]:
         chosen = sorted({int(text) for text in given})[:most]
     keep(key, chosen)
     st.multiselect("Epochs", labelled, key=key, max_selections=most, on_change=write, args=(key,))
+    return chosen
+
+
+def start(page: Page) -> int | None:
+    """Returns the epoch since which lives are told; boundary 1|2, or the first, unless chosen; None without lives."""
+    starts = page.ask(lives.life_epochs).query("is_start")["epoch"].tolist()
+    if not starts:
+        return None
+    about = "What is there at this epoch is preserved until it goes. 0: as published; else boundary 1|2 to begin with."
+    first = page.ask(lives.first_start)
+    return one(st.selectbox, "Start epoch", starts, key="start", default=first, help=about, width=160)
+
+
+def life_line(page: Page, epoch: int, sample: int) -> str:
+    """Returns the life line of the interactions to list, "all" unless chosen, and says how many have each."""
+    about = (
+        "By its course over all recorded epochs. Withdrawn: gone for good by the end of phase 1. The others from there "
+        "on: betraying takes both signs; fluctuating goes and comes back; reliable stays to the last epoch once it is "
+        "there; forgotten is gone for good before. The names are published, these definitions are ours."
+    )
+    chosen = one(st.selectbox, "Life line", ["all", *lives.LIFE_LINES], key="life", help=about, width=150)
+    rows = page.ask(lives.sample_life_lines, epoch=epoch, sample=sample)
+    counts = zip(rows["life_line"], rows["salient"], rows["ever"], strict=True)
+    st.caption("Salient now (ever): " + " · ".join(f"{now} ({ever}) {name}" for name, now, ever in counts))
     return chosen
 
 

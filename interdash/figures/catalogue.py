@@ -11,6 +11,7 @@ from interdash.figures import (
     dynamics,
     flows,
     inputs,
+    lives,
     measures,
     order_shape,
     orders,
@@ -22,7 +23,7 @@ from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
 from interdash.queries.asking import Ask
 
-MODULES = (flows, dynamics, orders, measures, removal, order_shape, robustness, inputs, sample, compare)
+MODULES = (flows, dynamics, orders, measures, lives, removal, order_shape, robustness, inputs, sample, compare)
 CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)
 MOST_PANELS = 12
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from interdash.figures import theme
 from interdash.formulas import subsets
-from interdash.queries import dynamics
+from interdash.queries import dynamics, lives
 from interdash.queries import sample as queries_sample
 from interdash.queries.asking import Ask
+from interdash.queries.lives import LIFE_LINES
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
 ALIGNMENTS = ("epoch", "phase")
@@ -36,6 +37,8 @@ class Choice:
     min_order: int = 1  # only interactions of this order or above are removed
     dose: int = 100  # percent of the strength removed, in tens
     by: str = "epoch"  # what runs compared are aligned by
+    start: int | None = None  # epoch since which lives are told; None = boundary 1|2, or the first epoch
+    life_line: str = "all"  # of the interactions listed
 
     def __post_init__(self) -> None:
         """Checks what needs no run.
@@ -53,6 +56,9 @@ class Choice:
             raise ValueError(f"there is no scale {self.scale!r} of strengths; choose one of {', '.join(SCALES)}")
         if self.dose not in DOSES:
             raise ValueError(f"a dose of {self.dose} % is not computed; choose 0, 10, … 100")
+        if self.life_line not in ("all", *LIFE_LINES):
+            known = ", ".join(("all", *LIFE_LINES))
+            raise ValueError(f"there is no life line {self.life_line!r}; choose one of {known}")
         if self.top < 1:
             raise ValueError(f"{self.top} interactions cannot be listed; choose 1 or more")
         if self.interaction not in ("", "none") and self.lit is None:
@@ -91,8 +97,13 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
     classes = ask(queries_sample.classes)["label"].tolist()
     if choice.label != -1 and choice.label not in classes:
         raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
+    starts = ask(lives.life_epochs).query("is_start")["epoch"].tolist()
+    if choice.start is not None and choice.start not in starts:
+        known = ", ".join(map(str, starts)) or "none"
+        raise ValueError(f"lives are not followed from epoch {choice.start} on; choose one of {known}")
     choice = replace(
         choice,
+        start=ask(lives.first_start) if choice.start is None else choice.start,
         epoch=choice.epoch if choice.epoch is not None or not epochs else epochs[-1],
         epochs=tuple(sorted(choice.epochs)) or tuple(ask(dynamics.chosen_epochs)),
     )
@@ -109,7 +120,8 @@ def lit_interaction(ask: Ask, choice: Choice) -> tuple[str, int] | None:
     """Returns type and subset of the interaction that is lit: the one asked for, else the strongest; None = none."""
     if choice.interaction:
         return choice.lit
-    strongest = ask(queries_sample.interactions, epoch=choice.epoch, sample=choice.sample, limit=choice.top)
+    of = {"epoch": choice.epoch, "sample": choice.sample, "limit": choice.top, "life_line": choice.life_line}
+    strongest = ask(queries_sample.interactions, **of)
     return (str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])) if len(strongest) else None
 
 
@@ -130,6 +142,8 @@ WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what 
     "split": lambda ask, c: SPLITS.get(c.split, ""),
     "label": lambda ask, c: "" if c.label == -1 else f"class {_class_name(ask, c.label)}",
     "types": lambda ask, c: TYPES.get(c.types[0], "") if len(c.types) == 1 else "",
+    "start": lambda ask, c: f"from epoch {c.start} on",
+    "life_line": lambda ask, c: "" if c.life_line == "all" else f"{c.life_line} interactions",
     "min_order": lambda ask, c: "" if c.min_order == 1 else f"orders from {c.min_order} on",
     "dose": lambda ask, c: "" if c.dose == 100 else f"dose {c.dose} %",
 }

@@ -175,7 +175,10 @@ def bands(
     for stop in (1, 2, 3):
         if (right := edges[stop]) is None:
             continue
-        left = edges[start]
+        left = max(edges[start], edges[0])
+        if right <= left:  # before the first epoch shown
+            start = stop
+            continue
         names = "–".join(str(number) for number in sorted({start + 1, stop}))
         figure.add_vrect(
             x0=position(left, log),

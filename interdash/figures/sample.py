@@ -28,11 +28,11 @@ _LONGEST = 46  # characters of a name on an axis; the hover has all of it
 def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
     """The strongest interactions of this sample at this epoch, and the same ones in the baseline network.
 
-    How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if
-    any is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
+    How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if any
+    is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
-    sign; else it is hatched vermillion. A triangle at the edge stands for a baseline effect far outside. Click a bar
-    to light its variables and to see its life below.
+    sign; else it is hatched vermillion. In italics: its life line. A triangle at the edge stands for a baseline effect
+    far outside. Click a bar to light its variables and to see its life below.
     """
     if interactions.empty:
         return theme.nothing(
@@ -316,7 +316,10 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    return [_short(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+    """Returns the names on an axis, and before them the life line, where it is known."""
+    names = [_short(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+    lines = [f"<i>{line}</i>  " if isinstance(line, str) else "" for line in rows["life_line"]]
+    return [f"{line}{name}" for line, name in zip(lines, names, strict=True)]
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:
@@ -345,7 +348,7 @@ def _numbered(ask: Ask, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _strongest(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    rows = ask(sample.interactions, epoch=c.epoch, sample=c.sample, limit=c.top)
+    rows = ask(sample.interactions, epoch=c.epoch, sample=c.sample, limit=c.top, life_line=c.life_line)
     return {"interactions": _numbered(ask, rows)}
 
 

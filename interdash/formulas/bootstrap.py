@@ -90,6 +90,27 @@ def ends(draws: np.ndarray, level: float = LEVEL) -> np.ndarray:
     return np.moveaxis(np.asarray(quantiles), -1, 0)
 
 
+def mean_intervals(
+    quantities: Callable[[np.ndarray], dict[str, np.ndarray]], sums: np.ndarray, group: int
+) -> dict[str, np.ndarray]:
+    """Returns low and high ends `[2, rows]` of what is computed from means over samples, by name; NaN passed over.
+
+    Args:
+        quantities: from means `[..., values]` to quantities `[...]`, each in its unit.
+        sums: `[rows, samples, values]`.
+        group: the samples, see `distribution`.
+    """
+
+    def values(drawn: np.ndarray) -> np.ndarray:
+        means = np.tensordot(sample_weights(drawn), sums, (1, 1))  # [resamples, rows, values]
+        return np.stack([some.T for some in quantities(means).values()])
+
+    draws = distribution(values, group)  # [quantities, rows, resamples]
+    bounds, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
+    bounds[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)
+    return dict(zip(quantities(sums[:, 0]), np.moveaxis(bounds, 1, 0), strict=True))
+
+
 def sample_weights(drawn: np.ndarray) -> np.ndarray:
     """Returns how often each of the samples was drawn, as shares `[..., samples]`, from indices `[..., samples]`."""
     count = drawn.shape[-1]

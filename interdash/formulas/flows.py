@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from interdash.formulas.bootstrap import distribution, sample_weights
+from interdash.formulas.bootstrap import mean_intervals
 from interdash.formulas.chance import above_chance
 from interdash.formulas.subsets import n_variables, orders
 
@@ -119,15 +119,7 @@ def summary(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 def summary_intervals(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Returns low and high ends `[2, pairs]` of all that `summary` gives for the mean of `[pairs, samples, 8]`."""
-
-    def values(drawn: np.ndarray) -> np.ndarray:
-        means = np.tensordot(sample_weights(drawn), sums, (1, 1))  # [resamples, pairs, 8]
-        return np.stack([some.T for some in summary(means).values()])
-
-    draws = distribution(values, sums.shape[1])  # [8, pairs, resamples]
-    ends, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
-    ends[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)
-    return dict(zip(summary(sums[:, 0]), np.moveaxis(ends, 1, 0), strict=True))
+    return mean_intervals(summary, sums, sums.shape[1])
 
 
 def mean_order(by_order: np.ndarray) -> np.ndarray:

@@ -60,14 +60,24 @@ def _labelled(run: Run, rows: dict[str, np.ndarray], unit: Unit, shape: tuple[in
     sample, kind, subset, effect, generalizes, chance = (values[first:stop] for values in rows.values())
     where = (sample - unit.first, (kind == "or").astype(int), subset)
     labelled = from_rows(where, effect, generalizes, chance, (unit.stop - unit.first, *shape))
+    effects = read_effects(run, unit)
+    return labelled if effects is None else labelled._replace(effects=effects)
+
+
+def read_effects(run: Run, unit: Unit) -> np.ndarray | None:
+    """Returns the vectors of a unit `[samples, 2 (AND, OR), 2**n]`, nats; None where they were dropped.
+
+    Raises:
+        DamagedFileError: the part is damaged; it is deleted.
+    """
     if not is_there(run, unit):
-        return labelled
+        return None
     try:
         vectors = read_part(run, unit, ("i_and", "i_or"))
     except DamagedFileError:
         discard_part(run, unit)
         raise
-    return labelled._replace(effects=np.stack([vectors["i_and"], vectors["i_or"]], axis=1))
+    return np.stack([vectors["i_and"], vectors["i_or"]], axis=1)
 
 
 def _table(before: int, after: int, first: int, by_order: np.ndarray) -> pa.Table:

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from interdash.labelling import lives
 from interdash.labelling.aggregate import label_tables
 from interdash.labelling.flows import flow_table, labelled_pairs
 from interdash.labelling.sample_table import sample_table
 from interdash.masking.kinds import kind_of
 from interdash.runs import samples
+from interdash.runs.boundaries import boundaries
 from interdash.runs.files import DamagedFileError, draft
 from interdash.runs.parts import (
     LABELLING,
@@ -85,14 +87,40 @@ def label_flows(planned: Plan) -> Path | None:
     pairs = labelled_pairs(planned)
     if not pairs:
         return None
-    folder = planned.run.labels_dir / f"flows-{digest([[a.name, b.name] for a, b in pairs], LABELLING)}"
-    _discard_damaged(folder)
-    if not folder.exists():
-        write_folder(folder, {"flows": flow_table(planned, pairs)}, {"network": "target", "epoch": -1})
-    for other in planned.run.labels_dir.glob("flows-*"):
-        if other != folder:
+    names = [[before.name, after.name] for before, after in pairs]
+    return _of_run(planned.run, ["flows"], names, lambda: {"flows": flow_table(planned, pairs)})[0]
+
+
+def label_lives(planned: Plan) -> list[Path]:
+    """Returns the folders with the tables of the lives of interactions, made if missing; none before two epochs.
+
+    They know the boundary 1|2 of the run as it is now, found or moved: call it when the boundaries are found.
+
+    Raises:
+        DamagedFileError: a part is damaged; it is deleted.
+    """
+    folders = lives.labelled(planned)
+    if len(folders) < 2:
+        return []
+    places = {row["boundary"]: row["epoch"] for row in boundaries(planned.run.manifest)}
+    end, names = places.get("1|2"), [folder.name for folder in folders.values()]
+    tables = lives.life_tables
+    return _of_run(planned.run, lives.TABLES, [names, end], lambda: tables(planned, folders, end))
+
+
+def _of_run(run: Run, names: Sequence[str], key: object, tables: Callable[[], dict[str, pa.Table]]) -> list[Path]:
+    """Returns the folders of tables of a whole run, one each; all made if one is missing, older ones deleted."""
+    folders = [run.labels_dir / f"{name}-{digest(key, LABELLING)}" for name in names]
+    for folder in folders:
+        _discard_damaged(folder)
+    if not all(folder.exists() for folder in folders):
+        rows = tables()
+        for name, folder in zip(names, folders, strict=True):
+            write_folder(folder, {name: rows[name]}, {"network": "target", "epoch": -1})
+    for name in names:
+        for other in set(run.labels_dir.glob(f"{name}-*")) - set(folders):
             shutil.rmtree(other, ignore_errors=True)
-    return folder
+    return folders
 
 
 def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:

@@ -129,19 +129,32 @@ def sample_life(store: Store, run: str, sample: int, *, network: str = "target")
 
 
 def interactions(
-    store: Store, run: str, epoch: int, sample: int, *, limit: int | None = None, network: str = "target"
+    store: Store,
+    run: str,
+    epoch: int,
+    sample: int,
+    *,
+    limit: int | None = None,
+    life_line: str = "all",
+    network: str = "target",
 ) -> pd.DataFrame:
     """Returns the salient interactions of one sample at an epoch, strongest first, with the names of their variables.
 
-    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect, votes, generalizes.
+    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect, votes, generalizes,
+    and life_line, null before lives are followed. With a `life_line` only those that have it.
     """
     rows = store.ask(
         """
-        SELECT rank, type, subset, size, effect, baseline_effect, votes, generalizes FROM interactions
-        WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample ORDER BY rank LIMIT $limit
+        SELECT rank, type, subset, i.size, effect, baseline_effect, votes, generalizes, life_line
+        FROM (FROM interactions WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample) i
+        LEFT JOIN (FROM lives WHERE run = $run AND sample = $sample AND $network = 'target') USING (type, subset)
+        WHERE $life_line IN ('all', life_line) ORDER BY rank LIMIT $limit
         """,
-        {"run": run, "network": network, "epoch": epoch, "sample": sample, "limit": 2**31 if limit is None else limit},
-        details=("interactions",),
+        {
+            **{"run": run, "network": network, "epoch": epoch, "sample": sample, "life_line": life_line},
+            "limit": 2**31 if limit is None else limit,
+        },
+        details=("interactions", "lives"),
     )
     return named(store, run, sample, rows)
 

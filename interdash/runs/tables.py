@@ -19,7 +19,8 @@ _BLANK = 64 * "0"
 def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: int | None = None) -> None:
     """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, checksums, notes as metadata.
 
-    Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold.
+    Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold,
+    and which values of `start`.
     """
     notes = {"format": FORMAT, "rows": table.num_rows, "group": group, **notes, "sha256": _BLANK}
     metadata = {"interdash": json.dumps(notes)}
@@ -30,6 +31,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
     if group is not None:
         dictionary = []
     by_sample = group is None and "sample" in table.column_names
+    known = [name for name in ("sample", "start") if name in table.column_names]
     stream = pa.BufferOutputStream()
     pq.write_table(
         table.replace_schema_metadata(metadata),
@@ -38,7 +40,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
         use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]  (a list of columns is allowed)
         column_encoding=encodings or None,
         write_page_checksum=True,
-        write_statistics=["sample"] if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
+        write_statistics=known if by_sample else False,  # pyright: ignore[reportArgumentType]  (allowed)
         row_group_size=ROWS_PER_GROUP if by_sample else group,
     )
     content = stream.getvalue().to_pybytes()

@@ -26,17 +26,14 @@ import pyarrow as pa
 from interdash.runs.files import DamagedFileError
 from interdash.store.long_tables import DETAILS, LONG, SAMPLE_EPOCHS, Rows, read_details, rows_of, split_name, together
 
-SCHEMA = 5  # raised when schema.sql changes
+SCHEMA = 6  # raised when schema.sql changes
 FACTS = (
     *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
     *("removals", "sample_removals", "order_similarities", "order_fits", "measures"),
 )
 ADDED = ("measures",)  # which labels of an older version lack
-OF_A_RUN = (
-    "samples",
-    "robustness",
-    "flows",
-)  # label units of a whole run, one table each; others: of a network and epoch
+# Label units of a whole run, one table each; others: of a network and epoch.
+OF_A_RUN = ("samples", "robustness", "flows", "lives", "life_sums", "life_epochs")
 TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
@@ -113,7 +110,10 @@ class Store:
             yield self.sealed.get(rows.run, self).select(rows)
             return
         loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
-        keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
+        if rows.table in OF_A_RUN:
+            keys = [key for what, key in loaded if what == rows.table]
+        else:
+            keys = [key for what, key in loaded if what not in OF_A_RUN and rows.within(*split_name(what))]
 
         def read(key: str) -> pa.Table | Exception:
             try:
@@ -160,7 +160,11 @@ class Store:
     @property
     def facts(self) -> list[str]:
         """Those of `FACTS` whose rows this store holds."""
-        return [table for table in FACTS if not (self.lazy and table in DETAILS)]
+        return [table for table in FACTS if self.holds(table)]
+
+    def holds(self, table: str) -> bool:
+        """Returns whether this store holds the rows of a table, which else stay in the labels' files."""
+        return not (self.lazy and table in DETAILS)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

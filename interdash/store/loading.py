@@ -172,7 +172,8 @@ def _insert(
 def _read_folder(store: Store, folder: Path) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     what = folder.name.rpartition("-")[0]
     tables = [what] if what in OF_A_RUN else store.facts
-    read = {table: read_table(folder / f"{table}.parquet") for table in tables if table not in lacking(folder)}
+    here = [table for table in tables if table not in lacking(folder) and store.holds(table)]
+    read = {table: read_table(folder / f"{table}.parquet") for table in here}
     return read, read_notes(folder / f"{tables[0]}.parquet")
 
 
@@ -188,7 +189,7 @@ def lacking(folder: Path) -> set[str]:
 def _forget(store: Store, cursor: duckdb.DuckDBPyConnection, run: str, what: str | None = None) -> None:
     """Deletes the rows of one label unit: of a table of the whole run, or of "<network>-<epoch>"; None = of all."""
     for table in OF_A_RUN if what is None else {what}.intersection(OF_A_RUN):
-        cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run])
+        cursor.execute(f"DELETE FROM {store.place(table)} WHERE run = ?", [run])
     for table in store.facts if what not in OF_A_RUN else ():
         network, epoch = (None, None) if what is None else split_name(what)
         where = f"run = $1 AND ($2 IS NULL OR (network = $2 AND epoch = $3)){OF_LABELS.get(table, '')}"

@@ -19,20 +19,22 @@ import pyarrow as pa
 
 from interdash.runs.tables import read_table
 
-DETAILS = ("interactions", "sample_orders", "sample_removals")
+WHOLE = ("lives", "life_sums")  # one file of the whole run each; the others: of a network and epoch
+DETAILS = ("interactions", "sample_orders", "sample_removals", *WHOLE)
 SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `database`): there only
 LONG = (*DETAILS, SAMPLE_EPOCHS)  # what a question must ask for
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of a long table a question needs; None = all networks, epochs or samples."""
+    """Which rows of a long table a question needs; None = all networks, epochs, samples or start epochs."""
 
     table: str
     run: str
     network: str | None = None
     epoch: int | None = None
     sample: int | None = None
+    start: int | None = None  # of `life_sums`
 
     def within(self, network: str, epoch: int) -> bool:
         """Returns whether the labels of a network and epoch can hold such rows."""
@@ -52,7 +54,7 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
         raise ValueError(f"{table!r} is no long table; details are of {', '.join(LONG)}")
     if not isinstance(parameters, dict) or "run" not in parameters:
         raise ValueError(f"rows of {table} are those of a run; name the parameters ($run), run among them")
-    names = ("run", "network", "epoch", "sample")
+    names = ("run", "sample", "start") if table in WHOLE else ("run", "network", "epoch", "sample")
     return Rows(table, **{name: parameters[name] for name in names if name in parameters})
 
 
@@ -63,9 +65,9 @@ def read_details(folder: Path, rows: Rows) -> pa.Table:
         DamagedFileError: the file is truncated or altered; the message names it.
         FileNotFoundError: it is gone, replaced by newer labels perhaps.
     """
-    if rows.sample is None:  # a whole epoch: too large to keep
-        return _read(folder, rows.table, rows.run, None)
-    return _kept(folder, rows.table, rows.run, rows.sample)
+    column, value = ("sample", rows.sample) if rows.start is None else ("start", rows.start)
+    read = _read if value is None else _kept  # a whole epoch is too large to keep
+    return read(folder, rows.table, rows.run, column, value)
 
 
 def split_name(what: str) -> tuple[str, int]:
@@ -83,14 +85,16 @@ def together(tables: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _read(folder: Path, table: str, run: str, sample: int | None) -> pa.Table:
-    network, epoch = split_name(folder.name.rpartition("-")[0])
-    where = None if sample is None else ("sample", sample)
-    rows = read_table(folder / f"{table}.parquet", where=where)
-    if sample is not None:
-        rows = rows.filter(pa.array(rows["sample"].to_numpy() == sample))
-    for name, value in (("epoch", pa.scalar(epoch, pa.int32())), ("network", network), ("run", run)):
-        rows = rows.add_column(0, name, pa.repeat(value, rows.num_rows))
+def _read(folder: Path, table: str, run: str, column: str, value: int | None) -> pa.Table:
+    rows = read_table(folder / f"{table}.parquet", where=None if value is None else (column, value))
+    if value is not None:
+        rows = rows.filter(pa.array(rows[column].to_numpy() == value))
+    first = [("run", run)]
+    if table not in WHOLE:
+        network, epoch = split_name(folder.name.rpartition("-")[0])
+        first = [("epoch", pa.scalar(epoch, pa.int32())), ("network", network), *first]
+    for name, same in first:
+        rows = rows.add_column(0, name, pa.repeat(same, rows.num_rows))
     return rows
 
 

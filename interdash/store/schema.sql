@@ -307,3 +307,39 @@ COMMENT ON COLUMN order_fits.alpha_high IS 'α of the shares, 97.5 % quantile';
 COMMENT ON COLUMN order_fits.distance IS 'share, half the sum of |share - profile| over orders; 0 = the same shape';
 COMMENT ON COLUMN order_fits.distance_low IS 'share, 2.5 % quantile';
 COMMENT ON COLUMN order_fits.distance_high IS 'share, 97.5 % quantile';
+
+CREATE TABLE lives (
+  run VARCHAR, sample INTEGER, type VARCHAR, subset INTEGER, size TINYINT, life_line VARCHAR, born INTEGER, gone INTEGER,
+  stretches INTEGER);
+COMMENT ON TABLE lives IS 'Every interaction of the target that is ever present: salient, until it falls below τ/2 or changes its sign; see interdash/formulas/life_cycle.py.';
+COMMENT ON COLUMN lives.type IS 'and, or';
+COMMENT ON COLUMN lives.subset IS 'bitmask, bit i = variable i';
+COMMENT ON COLUMN lives.size IS 'order';
+COMMENT ON COLUMN lives.life_line IS 'reliable, forgotten, withdrawn, betraying or fluctuating: see interdash/formulas/life_cycle.py';
+COMMENT ON COLUMN lives.born IS 'epoch, the first recorded one at which it is present';
+COMMENT ON COLUMN lives.gone IS 'epoch, the first recorded one after the last at which it is present; null if that is the last one';
+COMMENT ON COLUMN lives.stretches IS 'how often it came, once or more';
+
+CREATE TABLE life_sums (
+  run VARCHAR, start INTEGER, epoch INTEGER, life VARCHAR, sample INTEGER, number FLOAT, strength FLOAT, size FLOAT,
+  generalizable_number FLOAT, generalizable FLOAT, by_chance_number FLOAT, by_chance FLOAT, net FLOAT, loss FLOAT);
+COMMENT ON TABLE life_sums IS 'Sums over the salient interactions of one sample of the target that were preserved, emerged or removed since a start epoch, or have one life line.';
+COMMENT ON COLUMN life_sums.start IS 'recorded epoch; -1: by life line, over all epochs';
+COMMENT ON COLUMN life_sums.epoch IS 'recorded epoch; -1: each interaction as at the epoch at which it is strongest';
+COMMENT ON COLUMN life_sums.life IS 'preserved: present ever since start; emerged: present, but not ever since; removed: present at start and not at epoch, as it was at start; or a life line';
+COMMENT ON COLUMN life_sums.number IS 'number of interactions';
+COMMENT ON COLUMN life_sums.strength IS 'nats, Σ|I|';
+COMMENT ON COLUMN life_sums.size IS 'nats times order: divided by strength, the mean order';
+COMMENT ON COLUMN life_sums.generalizable_number IS 'number of those with G = 1';
+COMMENT ON COLUMN life_sums.generalizable IS 'nats, the part of strength with G = 1';
+COMMENT ON COLUMN life_sums.by_chance_number IS 'number of those that would generalize by chance';
+COMMENT ON COLUMN life_sums.by_chance IS 'nats, the part of strength that would generalize by chance';
+COMMENT ON COLUMN life_sums.net IS 'nats, |Σ I|: divided by strength, ρ';
+COMMENT ON COLUMN life_sums.loss IS 'nats, log(1 + exp(-(v_empty + Σ I))): cross-entropy of a network with these interactions alone; null at epoch -1';
+
+CREATE TABLE life_epochs (run VARCHAR, epoch INTEGER, is_start BOOLEAN, ends_first_phase BOOLEAN, vectors BOOLEAN);
+COMMENT ON TABLE life_epochs IS 'The recorded epochs over which the lives of interactions were followed.';
+COMMENT ON COLUMN life_epochs.epoch IS 'recorded epoch';
+COMMENT ON COLUMN life_epochs.is_start IS 'whether life_sums has it as start: all, or some of very many';
+COMMENT ON COLUMN life_epochs.ends_first_phase IS 'boundary 1|2 as it was then: what is gone for good by it is withdrawn';
+COMMENT ON COLUMN life_epochs.vectors IS 'whether all interactions were known; else one below τ counts as gone there';

@@ -14,7 +14,7 @@ import scipy
 import torch
 
 from interdash.config import RunConfig
-from interdash.figures import study as figures
+from interdash.figures import compare as figures
 from interdash.figures import theme
 from interdash.labelling.noise_floor import noise_floor, store_noise_floor
 from interdash.paper import chromium

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from interdash.formulas.life_cycle import GROUPS, SUMS, class_measures, class_sums, classes, life_lines, presence
+from interdash.formulas import life_cycle
+from interdash.formulas.life_cycle import GROUPS, MEANS, SUMS, births, class_measures, class_sums, life_lines, presence
 
 TAU = 1.0
 
@@ -12,6 +13,10 @@ def lives(*courses):
     for subset, course in enumerate(courses, start=1):
         effects[:, 0, 0, subset] = course
     return presence(effects, np.full((len(effects), 1, 1), TAU))
+
+
+def classes(signs, start, epoch):
+    return life_cycle.classes(signs, births(signs), start, epoch)
 
 
 def line(course, boundary_12=None):
@@ -98,10 +103,14 @@ def test_preserved_sets_only_shrink_and_classes_partition():
         ([2, 2, 0, 0, 0], 2, "withdrawn"),
         ([2, 0, 0, 0, 0], None, "forgotten"),  # without a first phase nothing is withdrawn
         ([2, -2, 0, 0, 0], 2, "withdrawn"),
-        ([2, -2, -2, -2, -2], 2, "betraying"),
-        ([2, 0, 0, -2, 0], 2, "betraying"),
-        ([2, 0, 2, 2, 2], 2, "fluctuating"),
-        ([0, 2, 0, 2, 0], 2, "fluctuating"),
+        ([2, -2, -2, -2, -2], None, "betraying"),
+        ([2, -2, -2, -2, -2], 2, "reliable"),  # what comes and goes before the end of the first phase does not count
+        ([2, -2, 2, -2, -2], 2, "betraying"),
+        ([0, 0, 2, 0, -2], 2, "betraying"),
+        ([2, 0, 2, 2, 2], None, "fluctuating"),
+        ([2, 0, 2, 2, 2], 2, "reliable"),
+        ([2, 0, 2, 0, 2], 2, "fluctuating"),
+        ([0, 2, 0, 2, 0], 2, "forgotten"),
     ],
 )
 def test_life_lines(course, boundary_12, group):
@@ -117,48 +126,32 @@ def test_life_lines_partition():
 
 
 def test_measures_of_a_class_by_hand():
-    effects = np.zeros((2, 1, 8))
-    effects[0, 0, [1, 3, 7]] = 3.0, -1.0, 9.0  # orders 1, 2, 3; the last one is not in the class
-    effects[1, 0, [2, 5]] = -2.0, 2.0  # orders 1, 2
-    mask = (effects != 0) & (abs(effects) < 9)
-    general = np.zeros(effects.shape, bool)
-    general[0, 0, 1] = general[1, 0, 5] = True
-    sums = class_sums(effects, mask, general, 0.25 * np.ones(effects.shape))
-    assert sums.shape == (2, 1, 3, len(SUMS))
-    measures = class_measures(sums, np.array([0.5, -1.0]))
-    expected = {
-        "number": 2,
-        "strength": 4,
-        "order": (5 * 1 + 3 * 2) / 8,
-        "count_power": 0.5,
-        "count_power_by_chance": 0.25,
-        "count_power_above_chance": 1 / 3,
-        "power": 5 / 8,
-        "power_by_chance": 0.25,
-        "power_above_chance": 0.5,
-        "uncancelled": 2 / 8,
-        "loss": np.log1p(np.exp([-2.5, 1.0])).mean(),
+    effects, sample, size = np.array([3.0, -1, 9, -2, 2]), np.array([0, 0, 0, 1, 1]), np.array([1, 2, 3, 1, 2])
+    general = np.array([1, 0, 1, 0, 1])
+    sums = class_sums(np.abs(effects) < 9, sample, size, effects, general, 0.25 * np.ones(5), 3)  # sample 2 has none
+    assert dict(zip(SUMS, sums.T.tolist(), strict=True)) == {
+        **{"number": [2, 2, 0], "strength": [4, 4, 0], "size": [5, 6, 0], "effect": [2, 0, 0]},
+        **{"generalizable_number": [1, 1, 0], "generalizable": [3, 2, 0]},
+        **{"by_chance_number": [0.5, 0.5, 0], "by_chance": [1, 1, 0]},
     }
-    assert measures == pytest.approx(expected)
-    parts = [class_measures(sums[i : i + 1], np.zeros(1))["strength"] for i in range(2)]
-    assert np.mean(parts) == measures["strength"]
-
-
-def test_all_interactions_alone_have_the_loss_of_the_network():
-    rng = np.random.default_rng(0)
-    effects, v_empty = rng.normal(size=(5, 2, 16)), rng.normal(size=5)
-    effects[..., 0] = 0
-    labels = np.zeros(effects.shape)
-    measures = class_measures(class_sums(effects, effects != 0, labels, labels), v_empty)
-    assert measures["loss"] == pytest.approx(np.log1p(np.exp(-(v_empty + effects.sum((1, 2))))).mean())
+    by_name = dict(zip(SUMS, sums[:2].mean(0), strict=True)) | {"net": 1, "train": 0.5, "train_loss": 0.2}
+    measures = class_measures(np.array([by_name.get(name, 0) for name in MEANS]))
+    assert {name: value for name, value in measures.items() if not np.isnan(value)} == pytest.approx(
+        {
+            **{"number": 2, "generalizable_number": 1, "other_number": 1},
+            **{"strength": 4, "generalizable": 2.5, "other": 1.5, "order": 5.5 / 4, "net_share": 1 / 4},
+            **{"count_power": 0.5, "count_chance": 0.25, "power": 5 / 8, "chance": 0.25, "above_chance": 0.5},
+            "train_loss": 0.4,  # of the training samples alone; there is no other
+        }
+    )
 
 
 def test_an_empty_class_has_no_shares():
-    zero = np.zeros((3, 2, 8))
-    measures = class_measures(class_sums(zero, zero != 0, zero, zero), np.zeros(3))
-    assert measures.pop("number") == measures.pop("strength") == 0
-    assert measures.pop("loss") == pytest.approx(np.log(2))
-    assert all(np.isnan(value) for value in measures.values())
+    measures = class_measures(np.array([float(name in ("train", "test", "train_loss")) for name in MEANS]))
+    assert [measures.pop(name) for name in ("number", "strength", "train_loss", "test_loss", "gap")] == [0, 0, 1, 0, -1]
+    zero = {name for name, value in measures.items() if value == 0}
+    assert zero == {"generalizable_number", "generalizable", "other_number", "other"}
+    assert all(np.isnan(value) for name, value in measures.items() if name not in zero)
 
 
 def test_bad_input_is_refused():
