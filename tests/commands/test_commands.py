@@ -92,6 +92,11 @@ def test_info_json(labelled_run):
         assert row["generalization_power"] == pytest.approx(power) and 0 < row["chance"] < 1
         assert row["above_chance"] == pytest.approx((power - row["chance"]) / (1 - row["chance"]))
         assert all(len(values) == 4 for values in row["strengths"].values())
+    lives = report["lives"]
+    assert (lives["start"], lives["epoch"], [*lives["sets"]]) == (0, 3, ["preserved", "emerged", "removed"])
+    strength = sum(lives["sets"][name]["strength"] for name in ("preserved", "emerged"))
+    assert strength == pytest.approx(sum(report["epochs"][-1]["strengths"]["strength"]), rel=1e-5)
+    assert lives["sets"]["preserved"]["train_loss"] > 0 and lives["life_lines"]["reliable"]["number"] > 0
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
     assert "state: ready" in text and len(text.splitlines()) == 6
 

@@ -161,6 +161,18 @@ def test_sections_of_dynamics(visit, labelled_run, view):
     assert len(page.get("plotly_chart")) == 3 + (2 if view == "Order × epoch" else 1)  # AND, OR, curves; the tab
 
 
+def test_lives_from_a_start_epoch(visit, labelled_run):
+    page = visit("dynamics", labelled_run.path.parent, view="Life cycle")
+    assert page.selectbox(key="start").value == 0  # no boundary in three epochs
+    assert any(text.value.startswith("| epoch 3 | preserved since 0 |") for text in page.markdown)
+    page.selectbox(key="start").set_value(1).run()
+    assert any(text.value.startswith("| epoch 3 | preserved since 1 |") for text in page.markdown)
+    areas = json.loads(page.get("plotly_chart")[2].proto.spec)["data"]
+    assert {*map(tuple, (trace["customdata"] for trace in areas if "customdata" in trace))} <= {(1, 3), (3,)}
+    page.select_slider(key="epoch").set_value(0).run()  # before the start: no table
+    assert not page.error and not any("preserved since" in text.value for text in page.markdown)
+
+
 def test_another_run_without_the_pinned_epoch(visit, labelled_run, ready_run):
     shutil.copytree(ready_run.path, ready_run.path.with_name("twin"))
     shutil.rmtree(next((ready_run.path.with_name("twin") / "labels").glob("target-00001-*")))

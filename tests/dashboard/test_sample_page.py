@@ -44,6 +44,7 @@ def test_a_chosen_interaction_is_framed(answers):
 
 def test_a_baseline_effect_far_outside_is_at_the_edge():
     row = {"type": "and", "subset": 1, "names": "{a}", "effect": 0.001, "baseline_effect": 5.0, "generalizes": False}
+    row |= {"life_line": None}
     drawn = charts.interactions(pd.DataFrame([row]))
     baseline = drawn.data[-1]
     assert baseline.marker.symbol == ("triangle-right",)
@@ -122,6 +123,20 @@ def test_deep_link(page):
     assert not test.warning
     assert test.subheader[0].value == "Sample 7 at epoch 1"
     assert any(text.value == "##### OR \\{0, 1\\}" for text in test.markdown)
+
+
+def test_one_life_line(page, small_store):
+    test = page(run="tiny", sample="7")
+    rows = queries_sample.interactions(small_store, "tiny", 3, 7)
+    counts = rows["life_line"].value_counts()
+    said = next(text.value for text in test.caption if text.value.startswith("Salient now (ever): "))
+    for name, count in counts.items():
+        assert f"{count} (" in said.partition(name)[0].rpartition("·")[2]
+        test.selectbox(key="life").set_value(name).run()
+        shown = json.loads(test.get("plotly_chart")[1].proto.spec)["layout"]["yaxis"]["ticktext"]
+        assert len(shown) == min(count, 20) and all(text.startswith(f"<i>{name}</i>") for text in shown)
+        assert test.query_params["life"] == name
+    assert len(counts) > 1
 
 
 def test_next_and_previous(page):

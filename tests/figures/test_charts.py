@@ -143,6 +143,7 @@ def test_choices_that_cannot_be_are_named(ask):
         (Choice(runs=("twin",), other_epoch=2), "epoch 2 of twin has no interactions"),
         (Choice(min_order=9), "there is no order 9; choose 1 to 4"),
         (Choice(label=77), "there is no class 77; choose one of 0, 1"),
+        (Choice(start=2), "lives are not followed from epoch 2 on; choose one of 0, 1, 3"),
         (Choice(interaction="and-99"), "there is no interaction and-99; its number is 1 to 15"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -151,6 +152,7 @@ def test_choices_that_cannot_be_are_named(ask):
         ({"runs": tuple("abcdef")}, "6 other runs cannot be told apart in one figure; compare with 5 at most"),
         ({"by": "time"}, "cannot be aligned by 'time'; choose one of epoch, phase"),
         ({"dose": 55}, "a dose of 55 % is not computed; choose 0, 10, … 100"),
+        ({"life_line": "loyal"}, "there is no life line 'loyal'; choose one of all, reliable, forgotten"),
         ({"top": 0}, "0 interactions cannot be listed; choose 1 or more"),
         ({"interaction": "xor-3"}, "'xor-3' names no interaction; write and-37, or-6 or none"),
     ):

@@ -35,7 +35,7 @@ def counts(some):
 
 
 def test_refresh_loads_every_table_once(empty, labelled_run):
-    assert refresh(empty, labelled_run) == 6  # samples, flows, one baseline, three epochs
+    assert refresh(empty, labelled_run) == 9  # samples, flows, three of lives, one baseline, three epochs
     first = counts(empty)
     assert first["samples"] == 60 and first["sample_epochs"] == 240 and first["networks"] == 4 and first["units"] == 12
     assert [table for table, count in first.items() if count == 0] == ["robustness"]  # which is computed on demand
@@ -47,7 +47,7 @@ def test_refresh_is_incremental_and_follows_changes(empty, ready_run, labelled_r
     parked = ready_run.path / "parked"
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     folder.rename(parked)
-    assert refresh(empty, ready_run) == 5
+    assert refresh(empty, ready_run) == 8
     parked.rename(folder)
     assert refresh(empty, ready_run) == 1
     complete = counts(empty)
@@ -64,7 +64,7 @@ def test_refresh_names_damaged_labels_and_serves_the_rest(empty, ready_run):
     content = bytearray(path.read_bytes())
     content[40] ^= 4
     path.write_bytes(content)
-    assert refresh(empty, ready_run) == 5
+    assert refresh(empty, ready_run) == 8
     assert len(empty.problems["tiny"]) == 1
     assert str(path) in empty.problems["tiny"][0] and "`interdash extract tiny`" in empty.problems["tiny"][0]
     assert empty.fetch("SELECT count(DISTINCT epoch) FROM networks WHERE network = 'target'") == [(2,)]
@@ -96,7 +96,7 @@ def test_drop_removes_one_run(empty, ready_run, labelled_run, tmp_path):
     refresh(empty, other)
     drop(empty, "tiny")
     assert empty.fetch("SELECT DISTINCT run FROM interactions") == [("other",)]
-    assert refresh(empty, ready_run) == 6
+    assert refresh(empty, ready_run) == 9
 
 
 def test_store_refuses_files_and_network(empty, tmp_path):
@@ -262,7 +262,7 @@ def test_units_of_the_store_name_their_parts(small_store, labelled_run):
 
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
     monkeypatch.setattr(loading, "SETTLED_NS", -1)
-    assert refresh(empty, ready_run) == 6
+    assert refresh(empty, ready_run) == 9
     with monkeypatch.context() as patch:
         patch.setattr(loading, "_refresh", None)  # would fail if it were called
         assert refresh(empty, ready_run) == 0
@@ -274,7 +274,7 @@ def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_ru
 def test_refresh_of_labels_by_an_older_version_names_the_command(empty, ready_run):
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     (folder / "strengths.parquet").unlink()
-    assert refresh(empty, ready_run) == 5
+    assert refresh(empty, ready_run) == 8
     assert "lack strengths.parquet, made by an older interdash; make them again with" in empty.problems["tiny"][0]
 
 
@@ -319,7 +319,8 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
         export_tables(some, tmp_path / name)
     for table in TABLES:
         whole, found = (pd.read_parquet(tmp_path / name / f"{table}.parquet") for name in ("full", "lazy"))
-        keys = [key for key in ("network", "epoch", "sample", "type", "subset", "size", "min_order") if key in whole]
+        names = ("network", "start", "epoch", "life", "sample", "type", "subset", "size", "min_order")
+        keys = [key for key in names if key in whole]
         both = (rows.sort_values(keys, ignore_index=True) if keys else rows for rows in (whole, found))
         pd.testing.assert_frame_equal(*both)
     lazy.close()
@@ -329,7 +330,10 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
 def test_a_question_that_forgets_its_long_table_raises(table, labelled_run, small_store):
     lazy = open_store(lazy=True)
     refresh(lazy, labelled_run)
-    sql, values = f"SELECT * FROM {table} WHERE run = $run AND epoch = $epoch ORDER BY ALL", {"run": "tiny", "epoch": 3}
+    sql, values = (
+        f"SELECT * FROM {table} WHERE run = $run AND sample = $sample ORDER BY ALL",
+        {"run": "tiny", "sample": 7},
+    )
     message = rf"a lazy store has no table {table}: .*; pass details=\('{table}',\) and the run among named parameters"
     for forgets in (lambda: lazy.ask(sql, values), lambda: lazy.fetch(sql, values)):
         with pytest.raises(ValueError, match=message):
@@ -359,14 +363,14 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
     some = open_store(lazy=True)
     with monkeypatch.context() as patch:
         patch.setattr(loading, "_read_folder", None)  # would fail if it were called
-        assert refresh(some, sealed_run) == 6 and refresh(some, sealed_run) == 0
+        assert refresh(some, sealed_run) == 9 and refresh(some, sealed_run) == 0
     sealed_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)  # newer than the file, which has other tables
     refresh(some, sealed_run)
     assert dynamics.epochs(some, "tiny")["test_loss"].iloc[-1] == 1.5
     life, sealed = sample.sample_life(small_store, "tiny", 7), some.sealed["tiny"]
     folder = next(sealed_run.labels_dir.glob("target-00003-*"))
     folder.rename(folder.with_name("target-00003-0000000000000000"))  # labels by other rules
-    assert refresh(some, sealed_run) == 6 and some.sealed == {}
+    assert refresh(some, sealed_run) == 9 and some.sealed == {}
     pd.testing.assert_frame_equal(sample.sample_life(some, "tiny", 7), life)
     assert counts(some)["sample_epochs"] == counts(small_store)["sample_epochs"] and sealed.fetch("SELECT 1") == [(1,)]
     seal(sealed_run, sealed_run.path / "tiny.duckdb")
@@ -380,7 +384,7 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
 def test_a_damaged_sealed_file_is_passed_over(ready_run, small_store, content):
     (ready_run.path / "tiny.duckdb").write_bytes(content or b"DUCK" * 9000)
     some = open_store(lazy=True)
-    assert refresh(some, ready_run) == 6
+    assert refresh(some, ready_run) == 9
     expected = sample.sample_life(small_store, "tiny", 7)
     pd.testing.assert_frame_equal(sample.sample_life(some, "tiny", 7), expected)
     some.close()

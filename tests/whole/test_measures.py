@@ -141,7 +141,7 @@ def test_labels_of_the_version_before_open_and_have_no_measures(ready_run, small
     old = [{key: value for key, value in line.items() if key not in ("measures", "checksum")} for line in lines]
     (ready_run.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
     store = open_store()
-    assert refresh(store, ready_run) == 6 and store.problems["tiny"] == []
+    assert refresh(store, ready_run) == 9 and store.problems["tiny"] == []
     assert dynamics.measures(store, "tiny").empty
     pd.testing.assert_frame_equal(dynamics.strength(store, "tiny"), dynamics.strength(small_store, "tiny"))
     assert not verify.verify(ready_run).damaged
@@ -151,20 +151,20 @@ def test_labels_of_the_version_before_open_and_have_no_measures(ready_run, small
 def test_a_lost_file_of_measures_is_told(ready_run):
     (next(ready_run.labels_dir.glob("target-00003-*")) / "measures.parquet").unlink()
     store = open_store()
-    assert refresh(store, ready_run) == 5 and "lack measures.parquet" in store.problems["tiny"][0]
+    assert refresh(store, ready_run) == 8 and "lack measures.parquet" in store.problems["tiny"][0]
     store.close()
 
 
 def test_a_sealed_file_has_each_measure_once(ready_run, small_store):
     path = seal(ready_run, ready_run.path / "tiny.duckdb")
     lazy, sealed = open_store(lazy=True), open_sealed(path)
-    assert refresh(lazy, ready_run) == 6 and "tiny" in lazy.sealed
+    assert refresh(lazy, ready_run) == 9 and "tiny" in lazy.sealed
     expected = dynamics.measures(small_store, "tiny")
     for store in (lazy, sealed):
         pd.testing.assert_frame_equal(dynamics.measures(store, "tiny"), expected)
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     folder.rename(folder.with_name("target-00003-0000000000000000"))
-    assert refresh(lazy, ready_run) == 6 and lazy.sealed == {}
+    assert refresh(lazy, ready_run) == 9 and lazy.sealed == {}
     pd.testing.assert_frame_equal(dynamics.measures(lazy, "tiny"), expected)
     for store in (lazy, sealed):
         store.close()
