@@ -316,10 +316,9 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    """Returns the names on an axis, and before them the life line, where it is known."""
-    names = [_short(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
     lines = [f"<i>{line}</i>  " if isinstance(line, str) else "" for line in rows["life_line"]]
-    return [f"{line}{name}" for line, name in zip(lines, names, strict=True)]
+    names = zip(lines, rows["type"], rows["names"], strict=True)
+    return [line + _short(f"{kind.upper()} {name}") for line, kind, name in names]
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:

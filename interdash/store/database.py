@@ -143,8 +143,8 @@ class Store:
         """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""
         if self.lazy and table in DETAILS:
             for (run,) in cursor.execute("SELECT run FROM runs ORDER BY run").fetchall():
-                if run not in self.sealed:
-                    yield from self._read(cursor, Rows(table, run))
+                for part in [] if run in self.sealed else self._read(cursor, Rows(table, run)):
+                    yield from (part.slice(first, BATCH_ROWS) for first in range(0, len(part), BATCH_ROWS))
         else:
             for batch in cursor.sql(f"FROM {self.place(table)}").to_arrow_reader(BATCH_ROWS):
                 yield pa.Table.from_batches([batch])

@@ -327,12 +327,12 @@ COMMENT ON TABLE life_sums IS 'Sums over the salient interactions of one sample 
 COMMENT ON COLUMN life_sums.start IS 'recorded epoch; -1: by life line, over all epochs';
 COMMENT ON COLUMN life_sums.epoch IS 'recorded epoch; -1: each interaction as at the epoch at which it is strongest';
 COMMENT ON COLUMN life_sums.life IS 'preserved: present ever since start; emerged: present, but not ever since; removed: present at start and not at epoch, as it was at start; or a life line';
-COMMENT ON COLUMN life_sums.number IS 'number of interactions';
+COMMENT ON COLUMN life_sums.number IS 'number of salient interactions';
 COMMENT ON COLUMN life_sums.strength IS 'nats, Σ|I|';
 COMMENT ON COLUMN life_sums.size IS 'nats times order: divided by strength, the mean order';
-COMMENT ON COLUMN life_sums.generalizable_number IS 'number of those with G = 1';
+COMMENT ON COLUMN life_sums.generalizable_number IS 'number of salient interactions with G = 1';
 COMMENT ON COLUMN life_sums.generalizable IS 'nats, the part of strength with G = 1';
-COMMENT ON COLUMN life_sums.by_chance_number IS 'number of those that would generalize by chance';
+COMMENT ON COLUMN life_sums.by_chance_number IS 'number of salient interactions that would generalize by chance';
 COMMENT ON COLUMN life_sums.by_chance IS 'nats, the part of strength that would generalize by chance';
 COMMENT ON COLUMN life_sums.net IS 'nats, |Σ I|: divided by strength, ρ';
 COMMENT ON COLUMN life_sums.loss IS 'nats, log(1 + exp(-(v_empty + Σ I))): cross-entropy of a network with these interactions alone; null at epoch -1';
