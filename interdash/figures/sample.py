@@ -31,8 +31,8 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
     How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if any
     is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
-    sign; else it is hatched vermillion. In italics: its life line. A triangle at the edge stands for a baseline effect
-    far outside. Click a bar to light its variables and to see its life below.
+    sign; else it is hatched vermillion. In italics: its life line. A triangle: far outside. Click a bar to light its
+    variables and to see its life below.
     """
     if interactions.empty:
         return theme.nothing(
