@@ -63,8 +63,7 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
                 hovertext=[f"in the baseline {effect:+.3f} nats" for effect in known["baseline_effect"]],
                 hovertemplate="%{hovertext}<extra></extra>",
             )  # fmt: skip
-    figure.update_xaxes(range=[-1.05 * reach, 1.05 * reach])
-    figure.update_xaxes(title="effect on v (nats)", zeroline=True)
+    figure.update_xaxes(title="effect on v (nats)", zeroline=True, range=[-1.05 * reach, 1.05 * reach])
     figure.update_yaxes(title="interaction", **_names_axis(keys, _labels(interactions)))
     return figure.figure(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 
