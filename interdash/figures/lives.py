@@ -43,7 +43,7 @@ def life_classes(
     phases: pd.DataFrame | None = None,
     *,
     log: bool = True,
-    normalised: bool = True,
+    scale: str = "normalised",
     pinned: int | None = None,
 ) -> go.Figure:
     """What is preserved since the start epoch, what has emerged and what was removed, and how much of it generalizes.
@@ -59,6 +59,7 @@ def life_classes(
     if life_classes.empty:
         return theme.nothing(NOTHING, "epoch", "strength (nats)")
     figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.32, 0.24, 0.24, 0.2])
+    normalised = scale == "normalised"  # areas stand on each other, so no log axis
     share = "_share" if normalised else ""
     for row, part, unit in ((1, "", " nats"), (2, "_number", " a sample")):
         form, words = (theme.SHARE, "") if normalised else (NATS, unit)
@@ -225,7 +226,7 @@ CHARTS = (
         life_classes,
         lambda ask, c: {"life classes": _classes(ask, c), "phases": ask(dynamics.phases)},
         "start",
-        options=lambda ask, c: {"log": c.log, "normalised": c.normalised},
+        options=lambda ask, c: {"log": c.log, "scale": c.scale},
     ),
     _of_tab(life_losses, _losses, "start", options=lambda ask, c: {"log": c.log}),
     _of_tab(life_lines, _life_lines, options=lambda ask, c: {"log": c.log}),
