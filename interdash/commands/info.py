@@ -70,13 +70,13 @@ def _lives(store: Store, run: str) -> dict[str, Any] | None:
     rows, totals = life_classes(store, run, start=start), life_line_totals(store, run)
 
     def numbers(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
-        return {row["life"]: {name: _number(row[name]) for name in names} for row in rows.to_dict("records")}
+        return {str(row["life"]): {name: _number(row[name]) for name in names} for row in rows.to_dict("records")}
 
-    last = rows["epoch"].max()
+    last = max(rows["epoch"].tolist())
     return {
         "start": start,
-        "epoch": int(last),
-        "sets": numbers(rows[rows["epoch"] == last], (*OF_LIVES, "train_loss", "test_loss")),
+        "epoch": last,
+        "sets": numbers(rows.loc[rows["epoch"] == last], (*OF_LIVES, "train_loss", "test_loss")),
         "life_lines": numbers(totals, OF_LIVES),
     }
 

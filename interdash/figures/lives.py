@@ -170,8 +170,8 @@ def _curve(
     x = [position(epoch, log) for epoch in rows["epoch"]]
     thin = thin or column == "chance"
     if not thin:
-        ends = (rows[f"{column}_{end}"].tolist() for end in ("low", "high"))
-        theme.band(figure, x, *ends, colour or theme.GREY, row, 1)
+        low, high = (rows[f"{column}_{end}"].tolist() for end in ("low", "high"))
+        theme.band(figure, x, low, high, colour or theme.GREY, row, 1)
     share = column in ("power", "chance")
     figure.add_scatter(
         x=x, y=rows[column].to_numpy(), name=name, mode="lines" if thin else "lines+markers", showlegend=named,

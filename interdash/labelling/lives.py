@@ -129,7 +129,8 @@ def _unit(
     size = orders(n)[code & 2**n - 1]
 
     def sums(mask: np.ndarray, of: np.ndarray, v_empty: np.ndarray | None) -> np.ndarray:
-        total = life_cycle.class_sums(mask & (of[0] != 0), sample, size, *of, stop - first)
+        effects, general, chance = of
+        total = life_cycle.class_sums(mask & (effects != 0), sample, size, effects, general, chance, stop - first)
         effect = total[:, life_cycle.SUMS.index("effect")]
         columns = dict(zip(life_cycle.SUMS, total.T, strict=True))
         columns |= {"net": np.abs(effect), "loss": effect * np.nan if v_empty is None else loss(v_empty + effect)}

@@ -53,13 +53,13 @@ def life_classes(
 def life_lines(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the measures of the interactions of each life line at each recorded epoch, as `life_classes` has them."""
     rows = _measures(store, run, -1, LIFE_LINES, split, label)
-    return rows[rows["epoch"] != STRONGEST].reset_index(drop=True)
+    return rows.loc[rows["epoch"] != STRONGEST].reset_index(drop=True)
 
 
 def life_line_totals(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the measures of each life line, every interaction that is ever salient as at its strongest epoch."""
     rows = _measures(store, run, -1, LIFE_LINES, split, label)
-    return rows[rows["epoch"] == STRONGEST].reset_index(drop=True)
+    return rows.loc[rows["epoch"] == STRONGEST].reset_index(drop=True)
 
 
 def explained_losses(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
@@ -120,7 +120,10 @@ def life_table(life_classes: pd.DataFrame, epoch: int) -> str:
         return ""
     start = life_classes["epoch"].min()
     head = f"| epoch {epoch} | preserved since {start} | emerged since | removed, as at {start} |\n|---|---|---|---|"
-    lines = [f"| {words} | {' | '.join(_cell(of[life], *how) for life in CLASSES)} |" for words, *how in TABLE]
+    lines = [
+        f"| {words} | {' | '.join(_cell(of[life], measure, form, level) for life in CLASSES)} |"
+        for words, measure, form, level in TABLE
+    ]
     return "\n".join([head, *lines])
 
 
@@ -133,11 +136,11 @@ def notes_text(life_epochs: pd.DataFrame, phases: pd.DataFrame) -> str:
     """
     if life_epochs.empty:
         return ""
-    notes, unknown = [], int((~life_epochs["vectors"]).sum())
-    if unknown:
+    notes, starts = [], life_epochs["is_start"].tolist()
+    if unknown := life_epochs["vectors"].tolist().count(False):
         notes.append(f"At {unknown} epochs the full vectors are dropped: an interaction below τ counts as gone there.")
-    if not life_epochs["is_start"].all():
-        notes.append(f"{life_epochs['is_start'].sum()} of {len(life_epochs)} recorded epochs can be the start.")
+    if not all(starts):
+        notes.append(f"{starts.count(True)} of {len(starts)} recorded epochs can be the start.")
     then = life_epochs.loc[life_epochs["ends_first_phase"], "epoch"].tolist()
     now = phases.loc[(phases["boundary"] == "1|2") & phases["epoch"].notna(), "epoch"].tolist()
     if then != [int(epoch) for epoch in now]:
