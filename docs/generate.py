@@ -25,7 +25,18 @@ FIRST = (
     *("runs", "metrics", "measures", "phases", "samples", "networks", "units"),
     *("strengths", "order_strengths", "sample_epochs"),
 )
-ORDER = ("demo", "serve", "train", "import", "baseline", "extract", "robustness", "info", "export")  # then the others
+ORDER = (
+    "demo",
+    "serve",
+    "train",
+    "import",
+    "baseline",
+    "extract",
+    "robustness",
+    "measure",
+    "info",
+    "export",
+)  # then the others
 MARK = "\n### "
 CHARTS = """\
 # Every chart, and how to read it

@@ -95,10 +95,12 @@ def trained_run(tmp_path_factory) -> Run:
 def labelled_run(trained_run, tmp_path_factory) -> Run:
     """A run that is ready. Not to be written to."""
     from interdash import pipeline
+    from interdash.training import gradients
 
     run = Run(tmp_path_factory.mktemp("labelled") / "tiny")
     shutil.copytree(trained_run.path, run.path)
     pipeline.extract_and_label(run, workers=0)
+    gradients.measure_coherence(gradients.Work(run))
     return run
 
 

@@ -31,14 +31,16 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
     )
     if serve:
         server.check_port(port)  # now, and not after minutes of training
-    with _step("1 of 3, training the network"):
+    with _step("1 of 4, training the network"):
         run = options.train_network(root, config, device)
-    with _step("2 of 3, training the baseline network on the testing split"):
+    with _step("2 of 4, training the baseline network on the testing split"):
         options.train_baselines(run, config.generalization.baselines, device, None)
     dashboard = options.start_server([root], port) if serve else None
     try:
-        with _step("3 of 3, extracting interactions; each epoch is shown as soon as it is done"):
+        with _step("3 of 4, extracting interactions; each epoch is shown as soon as it is done"):
             run_extraction(Work(run, device, workers))
+        with _step("4 of 4, measuring gradient coherence"):
+            options.measure_coherence(run, device)
         if dashboard is not None:
             click.echo(f"ready; the dashboard is at {server.address(port)}, Ctrl-C ends it", err=True)
             sys.exit(dashboard.wait())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength
 from interdash.queries.lives import first_start, life_classes, life_line_totals
 from interdash.runs.recorded_measures import first_epochs
@@ -25,9 +26,10 @@ def run_report(run: Run) -> dict[str, Any]:
     """Returns the state of a run and, for each recorded epoch of the target, losses, H, τ and strengths by order.
 
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
-    generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it.
-    What is not extracted yet is None. `lives` says, at the last epoch, what is preserved, emerged and removed since the
-    start epoch, and what has which life line, each as at its strongest epoch.
+    generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it;
+    `coherence` the measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch,
+    what is preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest
+    epoch.
     """
     store = open_store(lazy=True)
     try:
@@ -35,6 +37,7 @@ def run_report(run: Run) -> dict[str, Any]:
         found = epochs(store, run.name).set_index("epoch")
         orders = order_strength(store, run.name)
         lives = _lives(store, run.name)
+        gradients = coherence(store, run.name)
         problems = store.problems[run.name]
     finally:
         store.close()
@@ -43,11 +46,13 @@ def run_report(run: Run) -> dict[str, Any]:
     for epoch in run.checkpoint_epochs("target"):
         row = found.loc[epoch] if epoch in found.index else {}
         here = orders[orders["epoch"] == epoch]
+        whole = gradients[(gradients["epoch"] == epoch) & (gradients["part"] == "")]
         rows.append(
             {
                 "epoch": epoch,
                 **{name: _number(row.get(name)) for name in NUMBERS},
                 "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
+                "coherence": dict(zip(whole["measure"], whole["value"], strict=True)) or None,
             }
         )
     return {

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from interdash.commands import demo, export, extract, robustness, storage
+from interdash.commands import demo, export, extract, measure, robustness, storage
 from interdash.commands.options import (
     device_option,
     find_preset,
@@ -260,7 +260,7 @@ def _changed(
 
 
 for command in (
-    *(train, import_, baseline, extract.extract, robustness.robustness, demo.demo),
+    *(train, import_, baseline, extract.extract, robustness.robustness, measure.measure, demo.demo),
     *(load, info, doctor, export_data, serve, export.export),
     *(storage.verify, storage.gc, storage.compact, storage.archive, storage.restore),
 ):

@@ -77,6 +77,14 @@ def train_baselines(run: "Run", count: int, device: str, spec: str | None) -> No
         pipeline.train_baselines(run, count, device=device, spec=spec, progress=progress)
 
 
+def measure_coherence(run: "Run", device: str) -> None:
+    """Measures the gradient coherence of a run at the epochs where it is missing."""
+    from interdash.training import gradients
+
+    with progress_bar("coherence", "epoch") as progress:
+        gradients.measure_coherence(gradients.Work(run, device=device), progress=progress)
+
+
 def warn(problems: list[str]) -> None:
     """Says each problem on stderr."""
     for problem in problems:

@@ -40,6 +40,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "dynamics": ("Dynamics", ":material/timeline:"),
     "sample": ("Sample", ":material/image_search:"),
     "removal": ("Removal", ":material/content_cut:"),
+    "theories": ("Theories", ":material/hub:"),
     "compare": ("Compare", ":material/compare_arrows:"),
     "figures": ("Figures", ":material/insert_chart:"),
     "help": ("Help", ":material/help:"),

@@ -21,9 +21,23 @@ from interdash.figures import (
 )
 from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
+from interdash.figures.theories import coherence
 from interdash.queries.asking import Ask
 
-MODULES = (flows, dynamics, orders, measures, lives, removal, order_shape, robustness, inputs, sample, compare)
+MODULES = (
+    flows,
+    dynamics,
+    orders,
+    measures,
+    lives,
+    removal,
+    order_shape,
+    robustness,
+    inputs,
+    sample,
+    coherence,
+    compare,
+)
 CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)
 MOST_PANELS = 12
 

@@ -189,12 +189,15 @@ def order_map(
 
 
 def measures(store: Store, run: str, names: Sequence[str] | None = None, *, network: str = "target") -> pd.DataFrame:
-    """Returns measures of a network and of its interactions by epoch (None = all): value, low, high, unit, source."""
+    """Returns measures of a network and of its interactions by epoch (None = all): value, low, high, unit, source.
+
+    Those of gradients are `coherence.coherence`'s.
+    """
     return store.ask(
         """
         SELECT epoch, measure, value, low, high, unit, source FROM measures
         WHERE run = $run AND network = $network AND ($names IS NULL OR list_contains($names, measure))
-            AND value IS NOT NULL
+            AND source <> 'gradients' AND value IS NOT NULL
         ORDER BY source DESC, measure, epoch
         """,
         {"run": run, "network": network, "names": None if names is None else list(names)},

@@ -1,13 +1,51 @@
-"""Measures of a network in `metrics.jsonl`: what a line keeps of them, and the rows that a store loads. No torch."""
+"""The lines of `metrics.jsonl`: losses, measures and coherence of a network at an epoch; the rows that a store loads.
 
+No torch.
+"""
+
+import json
 import math
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-COLUMNS = {"network": "str", "epoch": "int64", "measure": "str"}
+from interdash.runs.files import DamagedFileError, checksum_holds, with_checksum
+
+COLUMNS = {"source": "str", "network": "str", "epoch": "int64", "measure": "str"}
 COLUMNS |= dict.fromkeys(("value", "low", "high"), "float64") | {"unit": "str"}
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Appends a line with its checksum; the caller holds the lock."""
+    with open(path, "a+b") as file:
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)  # a line torn by a kill would swallow this one
+        file.write(json.dumps(with_checksum(line)).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Returns the lines that count, the last one for each network and epoch, sorted by both.
+
+    Raises:
+        DamagedFileError: a line other than a torn last one is not readable.
+    """
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    for number, line in enumerate(complete, start=1):
+        try:
+            row = json.loads(line)
+            if checksum_holds(row) is False:
+                raise ValueError("its checksum does not hold")
+            rows[row["network"], row["epoch"]] = row
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFileError(f"{path}, line {number} is damaged ({error}); delete that line") from error
+    return [rows[key] for key in sorted(rows)]
 
 
 def kept(measures: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -63,10 +101,24 @@ def first_epochs(words: Mapping[int, Mapping[str, str]]) -> dict[str, int]:
 
 
 def rows(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Returns one row a measure of some lines: network, epoch, measure, value, low, high, unit; NaN where missing."""
+    """Returns one row a measure of some lines: `COLUMNS`, NaN where missing; source "network", or "gradients"."""
     table = [
-        (line["network"], line["epoch"], name, *measure)
+        (source, line["network"], line["epoch"], name, *measure)
         for line in lines
-        for name, measure in line.get("measures", {}).items()
+        for source, of_line in (("network", line), ("gradients", line.get("gradients", {})))
+        for name, measure in of_line.get("measures", {}).items()
     ]
     return pd.DataFrame(table, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def sample_rows(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Returns one row an explained sample of each line with coherence: the columns of `sample_gradients`."""
+    names = ("sample", "coherence", "norm", "noisy")
+    table = [
+        (line["network"], line["epoch"], *row)
+        for line in lines
+        if "gradients" in line
+        for row in zip(*(line["gradients"]["samples"][name] for name in names), strict=True)
+    ]
+    kinds = {"network": "str", "epoch": "int64", "sample": "int64", "coherence": "float64", "norm": "float64"}
+    return pd.DataFrame(table, columns=["network", "epoch", *names]).astype(kinds | {"noisy": "boolean"})

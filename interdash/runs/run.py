@@ -18,7 +18,6 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -211,13 +210,20 @@ class Run:
         line |= recorded_measures.of_losses(losses, METRICS)
         if measures:
             line["measures"] = recorded_measures.kept(measures)
-        with self._lock(), open(self.path / "metrics.jsonl", "a+b") as file:
-            file.seek(0)
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)  # a line torn by a kill would swallow this one
-            file.write(json.dumps(with_checksum(line)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with self._lock():
+            recorded_measures.append(self.path / "metrics.jsonl", line)
+
+    def record_gradients(self, network: str, epoch: int, gradients: Mapping[str, Any]) -> None:
+        """Adds the coherence of a network's gradients at an epoch, see `training.gradients`, to its losses."""
+        place = {"network": check_network(network), "epoch": check_epoch(epoch)}
+        with self._lock():
+            line = next((line for line in self._lines() if place.items() <= line.items()), place)
+            line = line | {"gradients": {**gradients, "measures": recorded_measures.kept(gradients["measures"])}}
+            recorded_measures.append(self.path / "metrics.jsonl", line)
+
+    def gradients(self) -> list[dict[str, Any]]:
+        """Returns the lines of `metrics.jsonl` that have what `record_gradients` wrote."""
+        return [line for line in self._lines() if "gradients" in line]
 
     def metrics(self) -> pd.DataFrame:
         """Returns the losses, one row per network and epoch: network, epoch, `METRICS`; NaN where missing."""
@@ -233,23 +239,8 @@ class Run:
         return recorded_measures.rows(self._lines())
 
     def _lines(self) -> list[dict[str, Any]]:
-        """Returns the lines of `metrics.jsonl` that count, by network and epoch.
-
-        Raises:
-            DamagedFileError: a line other than a torn last one is not readable.
-        """
-        path = self.path / "metrics.jsonl"
-        rows: dict[tuple[str, int], dict[str, Any]] = {}
-        complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        for number, line in enumerate(complete, start=1):
-            try:
-                row = json.loads(line)
-                if checksum_holds(row) is False:
-                    raise ValueError("its checksum does not hold")
-                rows[row["network"], row["epoch"]] = row
-            except (ValueError, KeyError, TypeError) as error:
-                raise DamagedFileError(f"{path}, line {number} is damaged ({error}); delete that line") from error
-        return [rows[key] for key in sorted(rows)]
+        """Returns the lines of `metrics.jsonl` that count, see `recorded_measures.read`."""
+        return recorded_measures.read(self.path / "metrics.jsonl")
 
     # Checkpoints
 

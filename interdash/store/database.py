@@ -34,7 +34,7 @@ FACTS = (
 ADDED = ("measures",)  # which labels of an older version lack
 # Label units of a whole run, one table each; others: of a network and epoch.
 OF_A_RUN = ("samples", "robustness", "flows", "lives", "life_sums", "life_epochs")
-TABLES = ("runs", "metrics", "phases", *OF_A_RUN, *FACTS)
+TABLES = ("runs", "metrics", "phases", "sample_gradients", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
 SEALED: dict[str, Any] = {"memory_limit": "512MB", "enable_external_access": False, "lock_configuration": True}

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from interdash.runs.boundaries import boundaries
 from interdash.runs.files import DamagedFileError, draft
+from interdash.runs.recorded_measures import sample_rows
 from interdash.runs.run import Run
 from interdash.runs.tables import read_notes, read_table
 from interdash.store.database import ADDED, FACTS, OF_A_RUN, TABLES, Store, open_sealed
@@ -198,7 +199,7 @@ def _forget(store: Store, cursor: duckdb.DuckDBPyConnection, run: str, what: str
 
 
 def _load_run(store: Store, run: Run) -> None:
-    """Replaces the rows of `runs`, `metrics`, `phases` and a network's `measures`: few, and new while a run records."""
+    """Replaces the rows of `runs`, `metrics`, `phases`, and measures of networks: few, and new while a run records."""
     config, manifest = run.config, run.manifest
     metrics = run.metrics()
     row = [
@@ -213,9 +214,13 @@ def _load_run(store: Store, run: Run) -> None:
         cursor.register("rows", pa.Table.from_pandas(metrics, preserve_index=False))
         cursor.execute("INSERT INTO metrics BY NAME SELECT ? AS run, * FROM rows", [run.name])
         cursor.unregister("rows")
-        cursor.execute("DELETE FROM measures WHERE run = ? AND source = 'network'", [run.name])
+        cursor.execute("DELETE FROM measures WHERE run = ? AND source <> 'interactions'", [run.name])
         cursor.register("rows", pa.Table.from_pandas(run.measures(), preserve_index=False))
-        cursor.execute("INSERT INTO measures BY NAME SELECT ? AS run, 'network' AS source, * FROM rows", [run.name])
+        cursor.execute("INSERT INTO measures BY NAME SELECT ? AS run, * FROM rows", [run.name])
+        cursor.unregister("rows")
+        cursor.execute("DELETE FROM sample_gradients WHERE run = ?", [run.name])
+        cursor.register("rows", pa.Table.from_pandas(sample_rows(run.gradients()), preserve_index=False))
+        cursor.execute("INSERT INTO sample_gradients BY NAME SELECT ? AS run, * FROM rows", [run.name])
         cursor.unregister("rows")
         cursor.execute("DELETE FROM phases WHERE run = ?", [run.name])
         for boundary in boundaries(manifest):

@@ -37,12 +37,19 @@ CREATE TABLE measures (
   run VARCHAR, network VARCHAR, epoch INTEGER, source VARCHAR, measure VARCHAR, value DOUBLE, low DOUBLE, high DOUBLE,
   unit VARCHAR);
 COMMENT ON TABLE measures IS 'Numbers that are followed over the epochs: of the network, the user''s own among them, and of its interactions.';
-COMMENT ON COLUMN measures.source IS 'network: recorded while it trained; interactions: made with the labels';
+COMMENT ON COLUMN measures.source IS 'network: recorded while it trained; gradients: their coherence; interactions: made with the labels';
 COMMENT ON COLUMN measures.measure IS 'its name';
 COMMENT ON COLUMN measures.value IS 'in the unit of its row; one number an epoch, of interactions the mean over the samples that have one';
 COMMENT ON COLUMN measures.low IS 'in the same unit; of interactions the 2.5 % quantile of the bootstrap over samples of an epoch; null if there is none';
 COMMENT ON COLUMN measures.high IS 'in the same unit; of interactions the 97.5 % quantile of an epoch';
 COMMENT ON COLUMN measures.unit IS 'in words; empty if it has none';
+
+CREATE TABLE sample_gradients (
+  run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, coherence DOUBLE, norm DOUBLE, noisy BOOLEAN);
+COMMENT ON TABLE sample_gradients IS 'The gradients of explained samples, 200 at most; made by `interdash measure RUN --coherence`.';
+COMMENT ON COLUMN sample_gradients.coherence IS 'mean cosine of its gradient with those of the training samples, itself left out; no unit; null where it is 0';
+COMMENT ON COLUMN sample_gradients.norm IS 'nats, norm of the gradient of its loss';
+COMMENT ON COLUMN sample_gradients.noisy IS 'whether its label is noise; null if that is not known';
 
 CREATE TABLE phases (
   run VARCHAR, boundary VARCHAR, epoch DOUBLE, low DOUBLE, high DOUBLE, found DOUBLE, moved_by_user BOOLEAN,

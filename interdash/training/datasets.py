@@ -123,6 +123,7 @@ def _spec(
     generator = torch.Generator().manual_seed(config.data.seed + 1)  # another stream than the split's
     spec = Spec(
         network=lambda: networks.build(config.network.architecture, spec),
+        true_train_labels=clean if config.data.label_noise else None,
         train_labels=with_label_noise(clean, config.data.label_noise, len(data["class_names"]), generator),
         test_labels=torch.tensor(test_labels, dtype=torch.int64),
         train=partial(train_to_convergence, config=config.training),

@@ -52,7 +52,7 @@ def recorded_epochs(config: TrainingConfig) -> list[int]:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Runs torch in one thread inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -118,7 +118,7 @@ def train(
     network.to(device)
     inputs, labels = inputs.to(device), labels.to(device)
     optimizer = _optimizer(network, config)
-    with _one_thread():
+    with one_thread():
         for epoch in range(config.epochs + 1):
             if epoch > 0:
                 network.train()

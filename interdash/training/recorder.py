@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, RunConfig, SplitConfig, TrainingConfig
 from interdash.runs.run import Run
 from interdash.training.dry_run import dry_run
+from interdash.training.gradients import coherence_of
 from interdash.training.logits import choice_of_output
 from interdash.training.loop import recorded_epochs
 from interdash.training.measures import measures_of
@@ -46,6 +47,7 @@ class RecordOptions:
         purpose: one line for the list of runs.
         split: how outputs are divided into AND and OR interactions.
         generalization: when an interaction is salient and when it generalizes.
+        coherence: whether gradient coherence is measured at each epoch with a checkpoint, see `training.gradients`.
 
     Raises:
         ValueError: epochs is below 1.
@@ -58,6 +60,7 @@ class RecordOptions:
     purpose: str = "recorded from the user's own training"
     split: SplitConfig = field(default_factory=SplitConfig)
     generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+    coherence: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -144,6 +147,7 @@ class Recorder:
         if words := choice_of_output(self._network, self.spec.train_inputs[:1], classes):
             logger.warning("taken: %s", words)
         self._unsaved: tuple[int, dict[str, Tensor]] | None = None
+        self._explained = self.run.explained() if options.get("coherence") else None
 
     def record(
         self,
@@ -174,6 +178,10 @@ class Recorder:
         if epoch in self.chosen:
             self.run.save_checkpoint("target", epoch, weights)
             self._unsaved = None
+            if self._explained is not None:
+                device = next(self._network.parameters()).device
+                found = coherence_of(self._network, self.spec, self._explained, device=device)
+                self.run.record_gradients("target", epoch, found)
         else:  # kept until the next one: should training end here, this is its last epoch
             self._unsaved = epoch, weights
 

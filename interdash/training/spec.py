@@ -55,6 +55,8 @@ class Spec:
         train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
         test_display: the same for the testing split.
         maskable: `maskable(inputs)` gives the rows of a split's inputs to draw from; all by default.
+        true_train_labels: the labels without noise where some trained on are wrong and it is known which: coherence
+            then tells clean and noisy ones apart.
 
     Raises:
         ValueError: a split is empty, or inputs and labels do not belong together.
@@ -74,8 +76,15 @@ class Spec:
     train_display: Sequence[Any] = ()
     test_display: Sequence[Any] = ()
     maskable: Callable[[Tensor], Sequence[int] | Tensor] | None = None
+    true_train_labels: Int[Tensor, " train"] | None = None
 
     def __post_init__(self) -> None:
+        true = self.true_train_labels
+        if true is not None and true.shape != self.train_labels.shape:
+            raise ValueError(
+                f"true_train_labels has the shape {tuple(true.shape)} beside {len(self.train_labels)} train_labels; "
+                "pass one class number for each"
+            )
         for split in ("train", "test"):
             names = f"{split}_inputs", f"{split}_labels"
             for name, value in zip(names, read_split(*(getattr(self, name) for name in names)), strict=True):

@@ -193,7 +193,7 @@ def test_a_failed_step_of_the_demo_names_the_remedy(monkeypatch, capsys, tmp_pat
     monkeypatch.setattr("interdash.commands.options.train_network", fail)
     code, err = main(monkeypatch, capsys, "demo", "--preset", "digits", "--no-serve", "--root", tmp_path)
     assert code == 1 and "No space left on device" in err
-    assert "step 1 of 3 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err
+    assert "step 1 of 4 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err
 
 
 def test_info_lists_and_verify_says_that_there_is_no_run(monkeypatch, capsys, labelled_run, tmp_path):

@@ -135,7 +135,7 @@ def test_colours_stand_in_the_theme():
     assert theme in coloured and coloured <= {theme, greys}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("interdash/figures/*.py")), ids=name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("interdash/figures/**/*.py")), ids=name)
 def test_a_figure_asks_and_opens_no_store(path):
     """A figure's questions go through `Ask`: from the cache on a page, straight from the store for a file."""
     assert not [module for module in imports(path) if module.startswith("interdash.store")]

@@ -1,0 +1,1 @@
+"""Charts of other theories of the same training, on the page Theories."""

@@ -1,0 +1,247 @@
+"""Charts of gradient coherence over the epochs, of what the testing samples gain, and of single samples."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash.figures import theme
+from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.choice import Choice
+from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.sheet import Sheet
+from interdash.queries import coherence as queries
+from interdash.queries import dynamics
+from interdash.queries.asking import Ask
+
+NUMBER = ".3~g"
+NOT_MEASURED = "Not measured yet: `interdash measure RUN --coherence` does it."
+PARTS = {  # part: name, colour, dash, width
+    "": ("all training samples", None, "solid", 3),
+    "clean": ("clean labels", theme.GENERALIZABLE, "dash", 2),
+    "noisy": ("noisy labels", theme.NON_GENERALIZABLE, "dot", 2),
+}
+PANELS = {
+    "m_coherence": "m-coherence (samples)",
+    "squares": "mean ‖g‖² (nats²)",
+    "contributing": "contributing",
+}
+KINDS = {  # kind of explained sample: colour, symbol
+    "training, clean label": (theme.GENERALIZABLE, "circle"),
+    "training, noisy label": (theme.NON_GENERALIZABLE, "x"),
+    "training": (theme.GENERALIZABLE, "circle"),
+    "testing": (theme.TESTING, "diamond-open"),
+}
+LOWEST = 0.1  # m-coherence on a log axis; below it an interval is cut off
+
+
+def coherence(
+    coherence: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, pinned: int | None = None
+) -> go.Figure:
+    """How many training samples a small step along the gradient of one of them helps: m-coherence by epoch.
+
+    How to read: m-coherence is ‖Σg‖² / Σ‖g‖² over the gradients g of m training samples: m where all are equal, 1
+    where they have nothing in common (both dotted). Thin grey lines are single layers; dashed and dotted are the clean
+    and the noisy labels alone, where the run has noise. Fitted samples have no gradient, so that coherence falls at the
+    end without memorising: hence the mean of ‖g‖² and, lowest, how many samples of equal gradient would weigh as much.
+    Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. Coloured bands
+    are the three phases. Source: arXiv 2008.01217 (its definition through third-party notes); contributing samples are
+    ours.
+    """
+    if coherence.empty:
+        return theme.nothing(NOT_MEASURED, "epoch", PANELS["m_coherence"])
+    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.5, 0.25, 0.25])
+    layers = coherence[(coherence["measure"] == "m_coherence") & (coherence["layer"] > 0)]
+    for name, rows in layers.groupby("part", sort=False):
+        _line(figure, 1, rows, str(name), (str(name), theme.GREY, "solid", 1), log)
+    for row, measure in enumerate(PANELS, start=1):
+        for part, look in PARTS.items():
+            rows = coherence[(coherence["measure"] == measure) & (coherence["part"] == part)]
+            if len(rows):
+                _line(figure, row, rows, part, look, log, named=row == 1)
+        figure.update_yaxes(title=PANELS[measure], type="log", dtick=1, row=row, col=1)
+    most = coherence.loc[coherence["measure"] == "samples", "value"].max()
+    epochs = sorted({*coherence["epoch"].tolist()})
+    for level, text in ((1, "1: nothing in common"), (most, f"m = {most:.0f}: all equal")):
+        ends = [position(epochs[0], log), position(epochs[-1], log)]
+        figure.add_scatter(
+            x=ends, y=[level, level], mode="lines", line={"width": 1, "dash": "dot", "color": theme.GREY}, name=text,
+            showlegend=False, hovertemplate=f"{text}<extra></extra>",
+        )  # fmt: skip
+    return _finished(figure, phases, epochs, log, pinned, 3, 640)
+
+
+def transfer(
+    coherence: pd.DataFrame,
+    epochs: pd.DataFrame,
+    phases: pd.DataFrame | None = None,
+    *,
+    log: bool = True,
+    pinned: int | None = None,
+) -> go.Figure:
+    """What the testing samples gain from a small gradient step, for each nat of training loss: the transfer ratio.
+
+    How to read: the ratio is ḡ_te · ḡ / ‖ḡ‖², with ḡ the mean gradient of the training split and ḡ_te that of testing
+    samples. At 1 the testing loss falls as fast as the training loss; below 0, and exactly there, a small step along
+    the gradient raises the testing loss. Dashed and dotted are steps on clean and on noisy labels alone. Ribbons are
+    95 % intervals. Below it the losses: with small gradient steps the gap would widen where the ratio is below 1; the
+    steps of an optimiser are longer and go elsewhere, so that the two can part. Source: ours.
+    """
+    rows = coherence[coherence["measure"] == "transfer"]
+    if rows.empty:
+        return theme.nothing(NOT_MEASURED, "epoch", "transfer (nats a nat)")
+    figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.6, 0.4])
+    for part, look in PARTS.items():
+        some = rows[rows["part"] == part]
+        if len(some):
+            _line(figure, 1, some, part, look, log)
+    for column, (name, colour, dash) in {
+        "gap": ("gap: testing − training loss", theme.GAP, "dot"),
+        "test_loss": ("testing loss", theme.TESTING, "dash"),
+    }.items():
+        some = epochs.dropna(subset=[column])
+        figure.add_scatter(
+            x=[position(epoch, log) for epoch in some["epoch"]], y=some[column].to_numpy(), name=name, mode="lines",
+            line={"color": colour, "dash": dash, "width": 2}, customdata=some["epoch"].to_numpy(), row=2,
+            hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NUMBER}}} nats<extra></extra>",
+        )  # fmt: skip
+    for level in (0, 1):
+        figure.add_shape(
+            type="line", xref="x domain", x0=0, x1=1, yref="y", y0=level, y1=level,
+            line={"width": 1, "dash": "dot", "color": theme.GREY},
+        )  # fmt: skip
+    figure.update_yaxes(title="transfer (nats a nat)", row=1, col=1)
+    figure.update_yaxes(title="loss (nats)", row=2, col=1)
+    every = sorted({*rows["epoch"].tolist(), *epochs["epoch"].tolist()})
+    return _finished(figure, phases, every, log, pinned, 2, 520)
+
+
+def coherence_and_share(samples: pd.DataFrame, correlations: pd.DataFrame | None = None) -> go.Figure:
+    """Each explained sample at the pinned epoch: its gradient's coherence against its non-generalizable share.
+
+    How to read: one point a sample. To the right, its gradient points where those of the training samples point (mean
+    cosine with them, itself left out); to the left of 0 it points against them. Higher up, more of its salient strength
+    does not transfer to the baseline network. Crosses are samples trained with a noisy label, where it is known. Above,
+    the rank correlation (Spearman) within each split and its 95 % interval. Source: ours; it joins the two theories.
+    """
+    titles = "coherence of its gradient (mean cosine)", "non-generalizable share"
+    if samples.empty:
+        return theme.nothing(NOT_MEASURED, *titles)
+    figure = Sheet()
+    for kind, (colour, symbol) in KINDS.items():
+        rows: Any = samples[samples["kind"] == kind]
+        if len(rows):
+            figure.add_scatter(
+                x=rows["coherence"].to_numpy(), y=rows["share"].to_numpy(), name=kind, mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8},
+                text=[f"sample {row['sample']}, {theme.escaped(str(row['label_name']))}, ‖g‖ {row['norm']:.3g} nats"
+                      for row in rows.to_dict("records")],
+                hovertemplate=f"%{{text}}<br>coherence %{{x:{NUMBER}}}<br>non-generalizable %{{y:.0%}}<extra></extra>",
+            )  # fmt: skip
+    if correlations is not None and len(correlations):
+        words = [_correlation(row) for row in correlations.to_dict("records")]
+        figure.add_annotation(
+            text="; ".join(words), showarrow=False, xref="paper", yref="paper", x=0, y=1, xanchor="left",
+            yanchor="bottom", font={"size": 12},
+        )  # fmt: skip
+    figure.update_xaxes(title=titles[0])
+    figure.update_yaxes(title=titles[1], tickformat=theme.SHARE, range=[-0.03, 1.03])
+    return figure.figure(height=440, margin={"t": 70}, legend={"y": 1.1})
+
+
+def _correlation(row: dict[Any, Any]) -> str:
+    name = {"train": "training", "test": "testing"}[row["split"]]
+    if pd.isna(row["rho"]):
+        return f"{name}: no correlation, {row['points']} samples"
+    interval = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} … {row['high']:.2f})"
+    return f"{name}: Spearman {row['rho']:.2f}{interval}"
+
+
+def coherence_text(coherence: pd.DataFrame, phases: pd.DataFrame) -> str:
+    """Returns where transfer is first clearly below 1 and below 0, and its value and ρ at the boundaries of phases."""
+    rows: Any = coherence[(coherence["part"] == "") & coherence["measure"].isin(["transfer", "rho"])]
+    transfer = rows[rows["measure"] == "transfer"].dropna(subset=["high"])
+    words = []
+    for level in (1, 0):
+        under = transfer.loc[transfer["high"] < level, "epoch"]
+        where = f"first at epoch {under.iloc[0]}" if len(under) else "at no recorded epoch"
+        words.append(f"Transfer is below {level}, with its whole interval, {where}.")
+    for boundary in phases.dropna(subset=["epoch"]).to_dict("records"):
+        at = rows[rows["epoch"] == boundary["epoch"]].set_index("measure")["value"]
+        if {"rho", "transfer"} <= {*at.index}:
+            words.append(f"At {boundary['boundary']} ρ is {at['rho']:.2g} and transfer {at['transfer']:.2g}.")
+    return " ".join(words) if len(coherence) else ""
+
+
+def _line(
+    figure: Sheet, row: int, rows: Any, part: str, look: tuple[str, str | None, str, int], log: bool, named: bool = True
+) -> None:
+    name, colour, dash, width = look
+    x = [position(epoch, log) for epoch in rows["epoch"]]
+    ends = rows[["low", "high"]].notna().all(axis=1)
+    if ends.any() and width > 1:
+        low = rows.loc[ends, "low"].clip(lower=LOWEST if rows["measure"].iloc[0] != "transfer" else None)
+        at = [each for each, known in zip(x, ends, strict=True) if known]
+        theme.band(figure, at, low.tolist(), rows.loc[ends, "high"].tolist(), colour or theme.GREY, row, 1)
+    figure.add_scatter(
+        x=x, y=rows["value"].to_numpy(), name=theme.escaped(name), legendgroup=part, row=row,
+        mode="lines+markers" if width > 1 else "lines", showlegend=named and width > 1,
+        line={"color": colour, "dash": dash, "width": width}, marker={"size": 5, "color": colour},
+        customdata=rows["epoch"].to_numpy(), unselected={"marker": {"opacity": 1}},
+        hovertemplate=f"epoch %{{customdata}}<br>{theme.escaped(name)} %{{y:{NUMBER}}}<extra></extra>",
+    )  # fmt: skip
+
+
+def _finished(
+    figure: Sheet, phases: pd.DataFrame | None, epochs: list[int], log: bool, pinned: int | None, rows: int, height: int
+) -> go.Figure:
+    bands(figure, phases, epochs, log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log)
+    title = figure.layout["xaxis"]["title"]["text"]
+    figure.update_xaxes(title="")
+    figure.update_xaxes(title=title, row=rows, col=1)
+    return figure.figure(height=height, margin={"t": 60}, legend={"y": 1.05}, clickmode="event+select")
+
+
+def is_measured(ask: Ask, choice: Choice) -> bool:
+    """Returns whether the run's coherence is."""
+    return not ask(queries.coherence).empty
+
+
+def _samples(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    names = {"samples": queries.sample_coherence, "correlations": queries.sample_correlation}
+    return {name: ask(question, epoch=c.epoch) for name, question in names.items()}
+
+
+CHARTS = (
+    Chart(
+        coherence,
+        lambda ask, c: {"coherence": ask(queries.coherence), "phases": ask(dynamics.phases)},
+        page="theories",
+        view="Coherence",
+        options=log_axis,
+        marks=pinned,
+        when=is_measured,
+        click="epoch",
+    ),
+    Chart(
+        transfer,
+        lambda ask, c: {
+            "coherence": ask(queries.coherence),
+            "epochs": ask(dynamics.epochs),
+            "phases": ask(dynamics.phases),
+        },
+        page="theories",
+        view="Coherence",
+        options=log_axis,
+        marks=pinned,
+        when=is_measured,
+        click="epoch",
+    ),
+    Chart(
+        coherence_and_share, _samples, page="theories", view="Coherence", when=is_measured, says=("epoch",),
+        says_rule=True,
+    ),
+)  # fmt: skip
