@@ -106,8 +106,10 @@ def mean_intervals(
         return np.stack([some.T for some in quantities(means).values()])
 
     draws = distribution(values, group)  # [quantities, rows, resamples]
-    bounds, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
-    bounds[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)
+    bounds, missing = np.full((2, *draws.shape[:-1]), np.nan), np.isnan(draws)
+    some, whole = ~missing.all(-1) & missing.any(-1), ~missing.any(-1)
+    bounds[:, some] = np.nanquantile(draws[some], (0.025, 0.975), axis=-1)
+    bounds[:, whole] = np.quantile(draws[whole], (0.025, 0.975), axis=-1)  # the same, ten times as fast
     return dict(zip(quantities(sums[:, 0]), np.moveaxis(bounds, 1, 0), strict=True))
 
 
