@@ -32,7 +32,7 @@ class Epoch(NamedTuple):
     sample: np.ndarray
     code: np.ndarray  # type and subset: type · 2^n + subset
     effect: np.ndarray  # nats
-    generalizes: np.ndarray
+    transfers: np.ndarray  # to which share of the baseline networks
     chance: np.ndarray
     tau: np.ndarray  # [samples], nats
     v_empty: np.ndarray  # [samples], nats
@@ -90,12 +90,13 @@ def life_tables(planned: Plan, folders: dict[int, Path], boundary: float | None)
 
 
 def _read(folder: Path, units: list[Unit], n: int) -> Epoch:
-    table = read_table(folder / "interactions.parquet", ("sample", "type", "subset", "effect", "generalizes", "chance"))
+    table = read_table(folder / "interactions.parquet", ("sample", "type", "subset", "effect", "votes", "chance"))
+    baselines = read_table(folder / "networks.parquet", ["baselines"])["baselines"][0].as_py()
     code = (table["type"].to_numpy() == TYPES[1]) * 2**n + table["subset"].to_numpy()
-    effect, generalizes, chance = (table[name].to_numpy() for name in ("effect", "generalizes", "chance"))
+    effect, votes, chance = (table[name].to_numpy() for name in ("effect", "votes", "chance"))
     of_samples = read_table(folder / "sample_epochs.parquet", ("tau", "v_empty"))
     tau, v_empty = (of_samples[name].to_numpy() for name in ("tau", "v_empty"))
-    return Epoch(table["sample"].to_numpy(), code, effect, generalizes, chance, tau, v_empty, units)
+    return Epoch(table["sample"].to_numpy(), code, effect, votes / baselines, chance, tau, v_empty, units)
 
 
 def _unit(
@@ -122,7 +123,7 @@ def _unit(
     signs = signs[:, ever]
     salient = np.zeros((3, len(epochs), len(ever)))  # effect, G, chance
     for i, (epoch, rows, place) in enumerate(zip(epochs, here, places, strict=True)):
-        values = (epoch.effect[rows], epoch.generalizes[rows], epoch.chance[rows])
+        values = (epoch.effect[rows], epoch.transfers[rows], epoch.chance[rows])
         salient[:, i, np.searchsorted(ever, place)] = values
     lines = life_cycle.life_lines(signs, end)
     sample, code = ever >> n + 1, ever & 2 ** (n + 1) - 1

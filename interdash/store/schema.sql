@@ -337,10 +337,10 @@ COMMENT ON COLUMN life_sums.life IS 'preserved: present ever since start; emerge
 COMMENT ON COLUMN life_sums.number IS 'number of salient interactions';
 COMMENT ON COLUMN life_sums.strength IS 'nats, Σ|I|';
 COMMENT ON COLUMN life_sums.size IS 'nats times order: divided by strength, the mean order';
-COMMENT ON COLUMN life_sums.generalizable_number IS 'number of salient interactions with G = 1';
-COMMENT ON COLUMN life_sums.generalizable IS 'nats, the part of strength with G = 1';
-COMMENT ON COLUMN life_sums.by_chance_number IS 'number of salient interactions that would generalize by chance';
-COMMENT ON COLUMN life_sums.by_chance IS 'nats, the part of strength that would generalize by chance';
+COMMENT ON COLUMN life_sums.generalizable_number IS 'number of salient interactions that transfer, mean over baselines';
+COMMENT ON COLUMN life_sums.generalizable IS 'nats, the part of strength that transfers, mean over baselines';
+COMMENT ON COLUMN life_sums.by_chance_number IS 'number of salient interactions that would transfer by chance, mean over baselines';
+COMMENT ON COLUMN life_sums.by_chance IS 'nats, the part of strength that would transfer by chance, mean over baselines';
 COMMENT ON COLUMN life_sums.net IS 'nats, |Σ I|: divided by strength, ρ';
 COMMENT ON COLUMN life_sums.loss IS 'nats, log(1 + exp(-(v_empty + Σ I))): cross-entropy of a network with these interactions alone; null at epoch -1';
 
