@@ -37,7 +37,12 @@ from benchmarks.sessions import Client
 
 RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
 PAGES = {
-    **{"dynamics": "Dynamics", "sample": "Sample", "removal": "Removal", "compare": "Compare", "figures": "Figures"},
+    "dynamics": "Dynamics",
+    "sample": "Sample",
+    "removal": "Removal",
+    "theories": "Theories",
+    "compare": "Compare",
+    "figures": "Figures",
     "help": "Help",
 }
 BARS = {"first page": 5.0, "next page": 1.5, "rerun": 0.6}  # seconds, medians; twice these for the big run
@@ -119,6 +124,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "fifty interactions": click("50", "top"),
         "section faithfulness": section("Faithfulness"),
     },
+    "theories": {"AND and OR apart": select("apart", "type"), "linear axis": click("linear", "axis")},
     "removal": {
         "higher orders": press("ArrowRight", "order"),
         "smaller dose": press("ArrowLeft", "dose"),
@@ -308,6 +314,7 @@ def verdict(value: float, bar: float) -> dict[str, Any]:
 CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions without a browser: key, option
     "dynamics": [("split", "training"), ("epoch", -2), ("axis", "linear")],
     "sample": [("epoch", -2), ("split", "testing"), ("top", "50")],
+    "theories": [("axis", "linear")],
     "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
     "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],
     "figures": [("split", "training"), ("epoch", -2)],

@@ -5,7 +5,7 @@ from typing import Any
 
 from interdash.extraction import extract
 from interdash.extraction.work import Work
-from interdash.labelling import label
+from interdash.labelling import label, predictions
 from interdash.labelling.boundaries import find_boundaries
 from interdash.queries.dynamics import epochs, sample_flows
 from interdash.runs.files import DamagedFileError
@@ -47,6 +47,8 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
     outcome = extract.extract(work, planned, progress=progress, on_epoch=on_epoch)
     planned = plan(run)  # anew: another network may have been recorded meanwhile
     outcome.problems += [problem for problem in label.label(planned) if problem not in outcome.problems]
+    if not outcome.problems:
+        predictions.label_predictions(planned)
     extract.remove_locks(planned)
     is_ready = state(run).word == "ready"
     if work.shard is not None and not is_ready:

@@ -18,13 +18,22 @@ from interdash.formulas.subsets import members
 from interdash.queries import drilldown, dynamics, vectors
 from interdash.queries import sample as queries_sample
 
-LIMITS = {"loss": (0, 1000), "share": (0, 100), "order": (0, 20), "gap": (0, 100)}  # of the filters
+LIMITS = {
+    "loss": (0, 1000),
+    "share": (0, 100),
+    "order": (0, 20),
+    "gap": (0, 100),
+    "net": (0, 100),
+    "high": (0, 100),
+}  # of the filters
 LAST_PAGE = 10_000
 SORTS = {
     "sample": "number",
     "loss": "highest loss",
     "non_generalizable_share": "most non-generalizable",
     "highest_order": "highest order",
+    "net_share": "most cancelling",
+    "high_order_share": "most high orders",
     "gap": "largest certified gap",
     "strength": "strongest",
 }
@@ -77,6 +86,10 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
             share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
             order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
             gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
+            about = "ρ = |ΣI| / Σ|I| over salient interactions: 0 = they cancel, 100 = all have one sign."
+            net = st.slider("Net share ρ at most (%)", 0, 100, 100, 5, help=about, **of["net"])
+            about = "Interactions of more than half of the variables."
+            high = st.slider("Share of high orders at least (%)", 0, 100, 0, 5, help=about, **of["high"])
             place = st.container()
     found = page.ask(
         queries_sample.sample_numbers,
@@ -88,6 +101,8 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
         min_share=share / 100,
         min_order=order,
         min_gap=gap / 100,
+        max_net=net / 100,
+        min_high=high / 100,
         sort=sort,
     )
     size = listing.SAMPLES_ON_A_PAGE
@@ -126,6 +141,8 @@ def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
             "loss": st.column_config.NumberColumn(format="%.3f", help="nats, at this epoch"),
             "non-gen. (%)": st.column_config.NumberColumn(help="share of non-generalizable strength"),
             "order": st.column_config.NumberColumn(help="the highest order of a salient interaction"),
+            "ρ (%)": st.column_config.NumberColumn(help="|ΣI| / Σ|I|: 0 = salient interactions cancel"),
+            "high orders (%)": st.column_config.NumberColumn(help="share of more than half of the variables"),
             "gap (%)": st.column_config.NumberColumn(format="%.2f", help="certified gap"),
         },
     )  # fmt: skip

@@ -1,27 +1,53 @@
-"""Theories: what other theories of the same training say of it, each beside the epochs and phases of interactions."""
+"""Theories: what neighbouring theories of learning say of the same run."""
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
 
-from interdash.dashboard import choose, show
+from interdash.dashboard import choose, data, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.figures.theories.coherence import coherence_text
+from interdash.figures.theories import coherence, prediction
 from interdash.queries import coherence as queries_coherence
-from interdash.queries import dynamics
+from interdash.queries import dynamics, theories
+
+
+def say_prediction(page: data.Page) -> None:
+    """Says where σ² falls and how well the prediction fits, or how to compute it."""
+    rows = page.ask(theories.predictions)
+    if rows.empty:
+        st.info(f"Nothing is predicted for {page.run.name} yet; `interdash extract {page.run.name}` does it.")
+    else:
+        with st.container(key="finding"):
+            st.subheader(prediction.prediction_text(rows, page.ask(dynamics.phases)), anchor=False)
+
+
+def say_coherence(page: data.Page) -> None:
+    """Says how far the gradients agree, or how to measure it."""
+    st.markdown(coherence.coherence_text(page.ask(queries_coherence.coherence), page.ask(dynamics.phases)))
+
+
+WORDS: dict[str, Callable[[data.Page], None]] = {  # above the charts of a tab
+    "Prediction": say_prediction,
+    "Coherence": say_coherence,
+}
+
+
+def show_view(page: data.Page, view: str, choice: Choice) -> None:
+    """Draws a tab: its words, then the charts that the run has."""
+    WORDS.get(view, lambda page: None)(page)
+    for chart in catalogue.on("theories", view):
+        if chart.when(page, choice):
+            show.chart(page, chart.name, choice)
+
 
 with ui.page("Theories") as page:
     choose.need_labels(page)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        types = choose.types()
         log = choose.log()
-    choice = Choice(epoch=choose.epoch(page), log=log)
-
-    def show_view(view: str) -> None:
-        """Draws a tab."""
-        if view == "Coherence":
-            st.markdown(coherence_text(page.ask(queries_coherence.coherence), page.ask(dynamics.phases)))
-        show.view(page, "theories", view, choice)
-
-    ui.sections({view: partial(show_view, view) for view in catalogue.views("theories")})
+        epochs = tuple(choose.epochs(page))
+    choice = Choice(epoch=choose.epoch(page), types=types, log=log, epochs=epochs)
+    ui.sections({view: partial(show_view, page, view, choice) for view in catalogue.views("theories")})

@@ -11,6 +11,7 @@ import pandas as pd
 from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength
 from interdash.queries.lives import first_start, life_classes, life_line_totals
+from interdash.queries.theories import predictions
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run, no_runs
 from interdash.runs.state import overview, state
@@ -19,6 +20,7 @@ from interdash.store.loading import refresh
 
 STRENGTHS = ("strength", "generalizable", "non_generalizable")
 OF_LIVES = ("number", "strength", "order", "power", "chance")
+FIT = ("sigma2", "sigma2_low", "sigma2_high", "r2", "r2_last", "r2_spindle")
 NUMBERS = ("train_loss", "test_loss", "generalization_power", "chance", "above_chance", "tau")
 
 
@@ -27,9 +29,9 @@ def run_report(run: Run) -> dict[str, Any]:
 
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
     generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it;
-    `coherence` the measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch,
-    what is preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest
-    epoch.
+    `prediction` has σ² of the theory of noise with its interval, its R² and that of both nulls; `coherence` the
+    measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch, what is
+    preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest epoch.
     """
     store = open_store(lazy=True)
     try:
@@ -38,11 +40,12 @@ def run_report(run: Run) -> dict[str, Any]:
         orders = order_strength(store, run.name)
         lives = _lives(store, run.name)
         gradients = coherence(store, run.name)
+        fits = predictions(store, run.name)
         problems = store.problems[run.name]
     finally:
         store.close()
-    now = state(run)
-    rows = []
+    now, rows = state(run), []
+    fits = fits.loc[fits["tie_break"] == "own"].set_index("epoch")
     for epoch in run.checkpoint_epochs("target"):
         row = found.loc[epoch] if epoch in found.index else {}
         here = orders[orders["epoch"] == epoch]
@@ -53,6 +56,7 @@ def run_report(run: Run) -> dict[str, Any]:
                 **{name: _number(row.get(name)) for name in NUMBERS},
                 "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
                 "coherence": dict(zip(whole["measure"], whole["value"], strict=True)) or None,
+                "prediction": {name: _number(fits.loc[epoch, name]) for name in FIT} if epoch in fits.index else None,
             }
         )
     return {

@@ -5,8 +5,6 @@ A unit is claimed by a file lock, computed, and written in one step: whatever is
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Literal
 
@@ -21,6 +19,7 @@ from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Explained
 from interdash.runs.parts import Unit, digest, is_there, write_part
 from interdash.solver.sparsify import sparse_split
+from interdash.training.loop import one_thread
 from interdash.training.network_of_run import network_builder
 from interdash.training.own import logits_builder
 
@@ -53,7 +52,7 @@ def compute_unit(work: Work, unit: Unit) -> State:
 def _columns(work: Work, network: str, epoch: int, samples: range) -> dict[str, Tensor]:
     """Returns the columns of a part for some samples; with one torch thread on the CPU, so that every bit is fixed."""
     run, device, rows = work.run, work.device, list(samples)
-    with _turn, _one_thread():
+    with _turn, one_thread():
         config, explained, model = _materials(work, run.explained_hash(), digest(run.manifest["config"]))
         model.load_state_dict(run.load_checkpoint(network, epoch))
         inputs, labels = explained.inputs[rows], explained.labels[rows]
@@ -106,13 +105,3 @@ def seconds_per_sample(work: Work, unit: Unit) -> float:
     start = time.perf_counter()
     _columns(work, unit.network, unit.epoch, samples)
     return (time.perf_counter() - start) / len(samples)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # two are slower for n ≤ 12, and sums would depend on their number
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from string import ascii_lowercase
 
 import pandas as pd
@@ -18,24 +20,16 @@ from interdash.figures import (
     removal,
     robustness,
     sample,
+    theories,
 )
 from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
-from interdash.figures.theories import coherence
 from interdash.queries.asking import Ask
 
+THEORIES = sorted((found.name for found in iter_modules(theories.__path__)), key=lambda name: name != "prediction")
 MODULES = (
-    flows,
-    dynamics,
-    orders,
-    measures,
-    lives,
-    removal,
-    order_shape,
-    robustness,
-    inputs,
-    sample,
-    coherence,
+    *(flows, dynamics, orders, measures, lives, removal, order_shape, robustness, inputs, sample),
+    *(import_module(f"{theories.__name__}.{name}") for name in THEORIES),
     compare,
 )
 CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)

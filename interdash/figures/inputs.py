@@ -309,6 +309,8 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
             "loss": samples["loss"],
             "non-gen. (%)": (samples["non_generalizable_share"] * 100).round(0),
             "order": samples["highest_order"],
+            "ρ (%)": (samples["net_share"] * 100).round(0),
+            "high orders (%)": (samples["high_order_share"] * 100).round(0),
             "gap (%)": samples["gap"] * 100,
         }
     )

@@ -1,4 +1,4 @@
-"""Rank correlation of the non-generalizable share with the loss gap. No torch: the dashboard asks for chosen runs."""
+"""What goes together: the non-generalizable share and the loss gap; the most confusing samples of two runs."""
 
 import warnings
 from typing import Any
@@ -57,3 +57,44 @@ def rank_correlations(points: pd.DataFrame) -> pd.DataFrame:
         ],
         columns=["run", "points", "rho", "low", "high"],
     )
+
+
+def most_confusing(net_share: np.ndarray, high_order_share: np.ndarray) -> np.ndarray:
+    """Returns which tenth of the samples confuses a network most, bool `[samples]`; a sample without shares is none.
+
+    Those with the highest sum of two ranks: by how much their salient interactions cancel (1 − ρ), and by the share of
+    high orders. Source: such samples are described in arXiv 2502.08625; its formula is not known, this one is ours.
+
+    Args:
+        net_share: ρ = |ΣI| / Σ|I| of each sample, `[samples]`.
+        high_order_share: share of interactions of more than half of the variables in the salient strength.
+    """
+    from scipy import stats
+
+    known = ~np.isnan(net_share + high_order_share)
+    score = np.full(len(known), -np.inf)
+    score[known] = stats.rankdata(-net_share[known]) + stats.rankdata(high_order_share[known])
+    chosen = np.zeros(len(known), bool)
+    chosen[np.argsort(-score, kind="stable")[: -(-int(known.sum()) // 10)]] = True
+    return chosen & known
+
+
+def jaccard(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float, float]:
+    """Returns |A ∩ B| / |A ∪ B| of two sets, bool `[samples]`, its mean by chance, and the range of 95 % of chance.
+
+    By chance: random sets of the same sizes, whose overlap is hypergeometric. NaN where both are empty.
+
+    >>> jaccard(np.array([True, True, False, False]), np.array([True, False, True, False]))[:2]
+    (0.3333333333333333, 0.38888888888888884)
+    """
+    from scipy import stats
+
+    sizes = int(first.sum()), int(second.sum())
+    if not sum(sizes):
+        return np.nan, np.nan, np.nan, np.nan
+    overlap = np.arange(min(sizes) + 1)
+    law: Any = stats.hypergeom(len(first), *sizes)
+    index = overlap / (sum(sizes) - overlap)
+    low, high = (index[int(law.ppf(share))] for share in (0.025, 0.975))
+    both = int((first & second).sum())
+    return both / (sum(sizes) - both), float(law.pmf(overlap) @ index), float(low), float(high)

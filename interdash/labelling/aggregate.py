@@ -196,6 +196,8 @@ def _sample_epochs(columns: Columns, batch: Batch, sums: np.ndarray) -> pa.Table
         "tau": _column(tau),
         "strength": _column(np.abs(effects).sum((1, 2))),
         "salient_strength": _column(total["positive"] - total["negative"]),
+        "net_effect": _column(total["positive"] + total["negative"]),
+        "high_order": _column((sums[..., 0] - sums[..., 1])[..., sums.shape[2] // 2 :].sum((1, 2))),
         "salient": _column(salient.sum((1, 2)), pa.int32()),
         "generalizable_count": _column(general.sum((1, 2)), pa.int32(), known),
         "highest_order": _column(np.where(salient, size, 0).max((1, 2)), pa.int32()),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from interdash.formulas.flows import QUANTITIES, share, summary, summary_intervals
-from interdash.formulas.spindle import spindle
+from interdash.formulas.prediction import spindle
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run
 from interdash.store.database import Store

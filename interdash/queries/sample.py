@@ -28,9 +28,16 @@ SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, c
     "loss": "loss DESC",
     "non_generalizable_share": "non_generalizable_share DESC",
     "highest_order": "highest_order DESC",
+    "net_share": "net_share",
+    "high_order_share": "high_order_share DESC",
     "gap": "gap DESC",
     "strength": "salient_strength DESC",
 }
+
+
+SHARES = """non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share,
+    abs(net_effect) / nullif(salient_strength, 0) AS net_share,
+    high_order / nullif(salient_strength, 0) AS high_order_share"""  # of samples at an epoch
 
 
 def sample_numbers(
@@ -45,6 +52,8 @@ def sample_numbers(
     min_share: float = 0.0,
     min_order: int = 0,
     min_gap: float = 0.0,
+    max_net: float = 1.0,
+    min_high: float = 0.0,
     sort: str = "sample",
     network: str = "target",
 ) -> list[int]:
@@ -61,6 +70,8 @@ def sample_numbers(
         min_share: lowest share of non-generalizable strength among salient strength.
         min_order: lowest order that the largest salient interaction must have.
         min_gap: lowest certified gap.
+        max_net: highest ρ = |ΣI| / Σ|I| over salient interactions: 0 = they cancel.
+        min_high: lowest share of interactions of more than half of the variables in the salient strength.
         sort: one of `SAMPLE_SORTS`.
         network: "target" or a baseline.
 
@@ -71,12 +82,14 @@ def sample_numbers(
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
     rows = store.ask(
         f"""
-        SELECT sample, non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        SELECT sample, {SHARES}
         FROM (FROM samples WHERE run = $run)
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
         WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
             AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
-            AND gap >= $min_gap AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
+            AND gap >= $min_gap AND ($max_net >= 1 OR net_share <= $max_net)
+            AND ($min_high <= 0 OR high_order_share >= $min_high)
+            AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
         ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample
         """,
         {
@@ -90,6 +103,8 @@ def sample_numbers(
             "min_share": min_share,
             "min_order": min_order,
             "min_gap": min_gap,
+            "max_net": max_net,
+            "min_high": min_high,
         },
         details=("sample_epochs",),
     )
@@ -99,9 +114,8 @@ def sample_numbers(
 def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
     """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch."""
     return store.ask(
-        """
-        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample),
-            non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share
+        f"""
+        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample), {SHARES}
         FROM (FROM samples WHERE run = $run AND list_contains($numbers, sample)) s
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
         ORDER BY list_position($numbers, sample)

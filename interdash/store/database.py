@@ -33,7 +33,10 @@ FACTS = (
 )
 ADDED = ("measures",)  # which labels of an older version lack
 # Label units of a whole run, one table each; others: of a network and epoch.
-OF_A_RUN = ("samples", "robustness", "flows", "lives", "life_sums", "life_epochs")
+OF_A_RUN = (
+    *("samples", "robustness", "flows", "lives", "life_sums", "life_epochs"),
+    *("predictions", "predicted_orders"),
+)
 TABLES = ("runs", "metrics", "phases", "sample_gradients", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time

@@ -99,7 +99,7 @@ CREATE TABLE sample_epochs (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, predicted INTEGER, correct BOOLEAN,
   v_empty DOUBLE, v_full DOUBLE, loss DOUBLE, tau DOUBLE, strength DOUBLE, salient_strength DOUBLE,
   generalizable DOUBLE, non_generalizable DOUBLE, generalizable_effect DOUBLE, non_generalizable_effect DOUBLE,
-  salient INTEGER, generalizable_count INTEGER, highest_order INTEGER,
+  net_effect DOUBLE, high_order DOUBLE, salient INTEGER, generalizable_count INTEGER, highest_order INTEGER,
   objective DOUBLE, lower_bound DOUBLE, gap DOUBLE, solved BOOLEAN, residual DOUBLE, noise DOUBLE);
 COMMENT ON TABLE sample_epochs IS 'One row for each network, epoch and sample. Columns on G are null for baselines.';
 COMMENT ON COLUMN sample_epochs.predicted IS 'class with the highest logit';
@@ -114,6 +114,8 @@ COMMENT ON COLUMN sample_epochs.generalizable IS 'nats, sum of |I| over salient 
 COMMENT ON COLUMN sample_epochs.non_generalizable IS 'nats, sum of |I| over salient interactions with G = 0';
 COMMENT ON COLUMN sample_epochs.generalizable_effect IS 'nats, signed sum over salient interactions with G = 1';
 COMMENT ON COLUMN sample_epochs.non_generalizable_effect IS 'nats, signed sum over salient interactions with G = 0';
+COMMENT ON COLUMN sample_epochs.net_effect IS 'nats, signed sum over salient interactions';
+COMMENT ON COLUMN sample_epochs.high_order IS 'nats, sum of |I| over salient interactions of more than half of the variables';
 COMMENT ON COLUMN sample_epochs.salient IS 'number of salient interactions';
 COMMENT ON COLUMN sample_epochs.generalizable_count IS 'number of salient interactions with G = 1';
 COMMENT ON COLUMN sample_epochs.highest_order IS 'order of the largest salient interaction; 0 if there is none';
@@ -235,6 +237,27 @@ COMMENT ON COLUMN flows.removed_generalizable IS 'nats, the part of removed with
 COMMENT ON COLUMN flows.removed_by_chance IS 'nats, the part of removed that would generalize by chance';
 COMMENT ON COLUMN flows.learned_size IS 'nats times order: divided by learned, the mean order of what is learned';
 COMMENT ON COLUMN flows.removed_size IS 'nats times order: divided by removed, the mean order of what is removed';
+
+CREATE TABLE predictions (
+  run VARCHAR, epoch INTEGER, tie_break VARCHAR, samples INTEGER, sigma2 DOUBLE, sigma2_low DOUBLE, sigma2_high DOUBLE,
+  r2 DOUBLE, r2_last DOUBLE, r2_spindle DOUBLE);
+COMMENT ON TABLE predictions IS 'How the theory of noise fits the distribution over orders of an epoch; see interdash/formulas/prediction.py.';
+COMMENT ON COLUMN predictions.tie_break IS 'own, or opposite: the split solved anew, of fewer samples and epochs';
+COMMENT ON COLUMN predictions.samples IS 'number of samples in the means';
+COMMENT ON COLUMN predictions.sigma2 IS 'variance σ² of the noise with the least squared error of the normalised profile, no unit';
+COMMENT ON COLUMN predictions.sigma2_low IS 'σ², 2.5 % quantile of the bootstrap over samples';
+COMMENT ON COLUMN predictions.sigma2_high IS 'σ², 97.5 % quantile';
+COMMENT ON COLUMN predictions.r2 IS 'share of the variance over orders that the predicted profile explains';
+COMMENT ON COLUMN predictions.r2_last IS 'share that the profile of the last epoch explains, without the theory';
+COMMENT ON COLUMN predictions.r2_spindle IS 'share that the spindle of random outputs explains';
+
+CREATE TABLE predicted_orders (
+  run VARCHAR, epoch INTEGER, type VARCHAR, size TINYINT, measured DOUBLE, predicted DOUBLE);
+COMMENT ON TABLE predicted_orders IS 'The profiles behind predictions, by the own tie-break.';
+COMMENT ON COLUMN predicted_orders.type IS 'and, or, or all: both';
+COMMENT ON COLUMN predicted_orders.size IS 'order, 1 to n';
+COMMENT ON COLUMN predicted_orders.measured IS 'strength divided by its mean over orders, sums to n; null without any';
+COMMENT ON COLUMN predicted_orders.predicted IS 'the same of the predicted interactions, by the σ² of the epoch';
 
 CREATE TABLE removals (
   run VARCHAR, network VARCHAR, epoch INTEGER, removed VARCHAR, split VARCHAR, min_order TINYINT, dose TINYINT,

@@ -92,6 +92,7 @@ def test_info_json(labelled_run):
         assert row["generalization_power"] == pytest.approx(power) and 0 < row["chance"] < 1
         assert row["above_chance"] == pytest.approx((power - row["chance"]) / (1 - row["chance"]))
         assert all(len(values) == 4 for values in row["strengths"].values())
+        assert 0 < row["prediction"]["sigma2_low"] <= row["prediction"]["sigma2_high"] and row["prediction"]["r2"] <= 1
     lives = report["lives"]
     assert (lives["start"], lives["epoch"], [*lives["sets"]]) == (0, 3, ["preserved", "emerged", "removed"])
     strength = sum(lives["sets"][name]["strength"] for name in ("preserved", "emerged"))
@@ -106,7 +107,7 @@ def test_info_of_a_run_that_is_not_extracted(trained_run):
     assert report["state"] == "partial" and report["missing"] == [
         "100 % of the units; `interdash extract tiny` goes on"
     ]
-    assert [row["strengths"] for row in report["epochs"]] == [None] * 3
+    assert [row[name] for row in report["epochs"] for name in ("strengths", "prediction")] == [None] * 6
     assert report["epochs"][0]["train_loss"] > 0 and report["epochs"][0]["tau"] is None
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from interdash.figures import catalogue, dynamics, sheet, theme
 from interdash.figures.choice import Choice
-from interdash.formulas import spindle
 from interdash.paper import chromium
 from interdash.queries import dynamics as queries
 from interdash.queries.asking import Ask
@@ -126,10 +125,6 @@ def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():
     assert words.startswith("H is highest at the last epoch, 8: 30%; testing loss is lowest at epoch 0; training loss")
     assert words.endswith("training loss diverged at epoch 4")
     assert dynamics.dynamics(epochs, strength, diverged={}) == dynamics.dynamics(epochs, strength)
-
-
-def test_spindle():
-    assert spindle.spindle(10).argmax() == 5 and spindle.spindle(10).sum() == pytest.approx(1)
 
 
 def test_expected_orders(small_store):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from interdash.formulas import generalization, subsets
-from interdash.queries import compare, dynamics, vectors
+from interdash.queries import compare, dynamics, theories, vectors
 from interdash.queries import sample as queries_sample
 from interdash.runs.parts import part_path, read_part
 from interdash.runs.plan import plan
@@ -53,8 +53,8 @@ def hand_made():
             cursor.execute(
                 "INSERT INTO sample_epochs BY NAME SELECT 'a' AS run, 'target' AS network, 4 AS epoch, ? AS sample, "
                 "? AS correct, ? AS loss, 4.0 AS salient_strength, ? AS non_generalizable, ? AS highest_order, "
-                "0.01 AS gap",
-                [sample, sample == 0, 0.5 + sample, 1.0 + 2 * sample, 1 + sample],
+                "0.01 AS gap, ? AS net_effect, ? AS high_order",
+                [sample, sample == 0, 0.5 + sample, 1.0 + 2 * sample, 1 + sample, 1 - 4 * sample, 2 * sample],
             )
         cursor.execute(
             "INSERT INTO interactions VALUES ('a', 'target', 4, 0, 'and', 3, 2, 1, -2.0, -1.0, 1, true, 0.5), "
@@ -122,7 +122,11 @@ def test_classes(hand_made):
         ({"min_share": 0.5}, [1]),
         ({"min_order": 2}, [1]),
         ({"min_gap": 0.5}, []),
+        ({"max_net": 0.5}, [0]),
+        ({"min_high": 0.5}, [1]),
         ({"sort": "loss"}, [1, 0]),
+        ({"sort": "net_share"}, [0, 1]),
+        ({"sort": "high_order_share"}, [1, 0]),
         ({"sort": "non_generalizable_share"}, [1, 0]),
     ],
 )
@@ -135,6 +139,15 @@ def test_samples(hand_made, where, expected):
 def test_samples_by_number(hand_made):
     found = queries_sample.samples(hand_made, "a", 4, [1, 0, 77])
     assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
+
+
+def test_confusing_samples(hand_made, two_store):
+    found = theories.confusing(hand_made, "a", 4)
+    assert found[["net_share", "high_order_share"]].values.tolist() == [[0.25, 0], [0.75, 0.5]]
+    overlap = theories.confusing_overlap(two_store, "tiny", "twin")
+    assert overlap["epoch"].tolist() == [0, 1, 3] and overlap["jaccard"].tolist() == [1, 1, 1]
+    assert (overlap["samples"] == len(theories.confusing(two_store, "tiny", 3))).all()
+    assert ((overlap["chance"] < 1) & (overlap["chance_low"] <= overlap["chance_high"])).all()
 
 
 def test_samples_refuses_unknown_sort(hand_made):

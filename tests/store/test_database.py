@@ -22,6 +22,8 @@ from interdash.store.export import column_units, export_tables
 from interdash.store.loading import drop, refresh, seal
 from interdash.store.long_tables import LONG, Rows, rows_of
 
+UNITS = 11  # of labels: samples, flows, three of lives, two of predictions, one baseline, three epochs
+
 
 @pytest.fixture
 def empty():
@@ -35,7 +37,7 @@ def counts(some):
 
 
 def test_refresh_loads_every_table_once(empty, labelled_run):
-    assert refresh(empty, labelled_run) == 9  # samples, flows, three of lives, one baseline, three epochs
+    assert refresh(empty, labelled_run) == UNITS
     first = counts(empty)
     assert first["samples"] == 60 and first["sample_epochs"] == 240 and first["networks"] == 4 and first["units"] == 12
     assert [table for table, count in first.items() if count == 0] == ["robustness"]  # which is computed on demand
@@ -96,7 +98,7 @@ def test_drop_removes_one_run(empty, ready_run, labelled_run, tmp_path):
     refresh(empty, other)
     drop(empty, "tiny")
     assert empty.fetch("SELECT DISTINCT run FROM interactions") == [("other",)]
-    assert refresh(empty, ready_run) == 9
+    assert refresh(empty, ready_run) == UNITS
 
 
 def test_store_refuses_files_and_network(empty, tmp_path):
@@ -262,7 +264,7 @@ def test_units_of_the_store_name_their_parts(small_store, labelled_run):
 
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
     monkeypatch.setattr(loading, "SETTLED_NS", -1)
-    assert refresh(empty, ready_run) == 9
+    assert refresh(empty, ready_run) == UNITS
     with monkeypatch.context() as patch:
         patch.setattr(loading, "_refresh", None)  # would fail if it were called
         assert refresh(empty, ready_run) == 0
@@ -363,14 +365,14 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
     some = open_store(lazy=True)
     with monkeypatch.context() as patch:
         patch.setattr(loading, "_read_folder", None)  # would fail if it were called
-        assert refresh(some, sealed_run) == 9 and refresh(some, sealed_run) == 0
+        assert refresh(some, sealed_run) == UNITS and refresh(some, sealed_run) == 0
     sealed_run.record_metrics("target", 4, train_loss=0.5, test_loss=1.5)  # newer than the file, which has other tables
     refresh(some, sealed_run)
     assert dynamics.epochs(some, "tiny")["test_loss"].iloc[-1] == 1.5
     life, sealed = sample.sample_life(small_store, "tiny", 7), some.sealed["tiny"]
     folder = next(sealed_run.labels_dir.glob("target-00003-*"))
     folder.rename(folder.with_name("target-00003-0000000000000000"))  # labels by other rules
-    assert refresh(some, sealed_run) == 9 and some.sealed == {}
+    assert refresh(some, sealed_run) == UNITS and some.sealed == {}
     pd.testing.assert_frame_equal(sample.sample_life(some, "tiny", 7), life)
     assert counts(some)["sample_epochs"] == counts(small_store)["sample_epochs"] and sealed.fetch("SELECT 1") == [(1,)]
     seal(sealed_run, sealed_run.path / "tiny.duckdb")
@@ -384,7 +386,7 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
 def test_a_damaged_sealed_file_is_passed_over(ready_run, small_store, content):
     (ready_run.path / "tiny.duckdb").write_bytes(content or b"DUCK" * 9000)
     some = open_store(lazy=True)
-    assert refresh(some, ready_run) == 9
+    assert refresh(some, ready_run) == UNITS
     expected = sample.sample_life(small_store, "tiny", 7)
     pd.testing.assert_frame_equal(sample.sample_life(some, "tiny", 7), expected)
     some.close()

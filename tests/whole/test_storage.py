@@ -200,7 +200,7 @@ def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
     ):
         read_vectors(ready_run, gone[0], 0)
     store = open_store()
-    assert refresh(store, ready_run) == 9 and store.problems["tiny"] == []
+    assert refresh(store, ready_run) == 11 and store.problems["tiny"] == []
     strongest = interactions(store, "tiny", 1, 3).iloc[0]
     life = interaction_life(store, ready_run, 3, strongest["type"], int(strongest["subset"]))
     assert life["epoch"].tolist()[1:] == [0, 1, 3] and life["effect"].iloc[2] == strongest["effect"]

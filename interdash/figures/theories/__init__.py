@@ -1,1 +1,1 @@
-"""Charts of other theories of the same training, on the page Theories."""
+"""Charts of what neighbouring theories say of a run, a module each; the catalogue takes those that are here."""
