@@ -13,8 +13,8 @@ import numpy  # noqa: E402, F401
 import pandas  # noqa: E402, F401
 import plotly.graph_objects  # noqa: E402, F401
 
-from interdash.dashboard import page  # noqa: E402
+from interdash.dashboard import page as ui  # noqa: E402
 
-pages = [st.Page(page.FOLDER / f"{stem}.py", title=title, url_path=stem) for stem, title in page.pages().items()]
-home = st.Page(page.FOLDER / "runs.py", title="Runs", url_path="home", default=True)  # "/" shows what "/runs" shows
+pages = [st.Page(ui.FOLDER / f"{stem}.py", title=title, url_path=stem) for stem, title in ui.pages().items()]
+home = st.Page(ui.FOLDER / "runs.py", title="Runs", url_path="home", default=True)  # "/" shows what "/runs" shows
 st.navigation([*pages, home], position="hidden").run()

@@ -113,12 +113,12 @@ def _variables(variables: Variables | int | Sequence[str], x: Tensor) -> Variabl
 
 def _table(i_and: np.ndarray, i_or: np.ndarray, tau: float, names: Sequence[str]) -> pd.DataFrame:
     """Returns one row for each interaction that is not zero, strongest first."""
-    found = [(kind, i[1:].nonzero()[0] + 1, i) for kind, i in (("AND", i_and), ("OR", i_or))]
-    index = np.concatenate([rows for _, rows, _ in found])
-    effect = np.concatenate([i[rows] for _, rows, i in found])
+    parts = [(kind, i[1:].nonzero()[0] + 1, i) for kind, i in (("AND", i_and), ("OR", i_or))]
+    index = np.concatenate([rows for _, rows, _ in parts])
+    effect = np.concatenate([i[rows] for _, rows, i in parts])
     table = pd.DataFrame(
         {
-            "type": np.repeat([kind for kind, _, _ in found], [len(rows) for _, rows, _ in found]),
+            "type": np.repeat([kind for kind, _, _ in parts], [len(rows) for _, rows, _ in parts]),
             "subset": index,
             "variables": [subsets.label(s, names) for s in index],
             "order": subsets.orders(len(names))[index],

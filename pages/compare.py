@@ -17,19 +17,19 @@ MOST = 1 + MOST_OTHERS
 def choose_runs() -> list[str]:
     """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
     names = list(data.run_names())
-    given = st.query_params.get_all("runs")
-    chosen = names[:2]
+    texts = st.query_params.get_all("runs")
+    runs = names[:2]
     try:
-        if given:
-            chosen = links.runs([] if given == [""] else given, names, MOST)  # "": all were taken out
+        if texts:
+            runs = links.runs([] if texts == [""] else texts, names, MOST)  # "": all were taken out
     except ValueError as error:
         st.warning(str(error))
-    choose.keep("runs", chosen)
+    choose.keep("runs", runs)
     st.multiselect(
         "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=choose.write,
         args=("runs",),
     )  # fmt: skip
-    return chosen
+    return runs
 
 
 def compare_curves(pages: list[data.Page]) -> None:

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from interdash.dashboard import choose, help, page
+from interdash.dashboard import choose, help
+from interdash.dashboard import page as ui
 
-with page.frame("Help"):
+with ui.frame("Help"):
     name = choose.one(st.segmented_control, "Text", help.TEXTS, key="text")
     with st.container(width=900):
         st.header(help.title(name), anchor=False)

@@ -8,9 +8,7 @@ import streamlit as st
 
 from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
-from interdash.figures import catalogue, removal
-from interdash.figures import order_shape as shapes
-from interdash.figures import robustness as floors
+from interdash.figures import catalogue, order_shape, removal, robustness
 from interdash.figures.choice import DOSES, MOST_OTHERS, Choice
 from interdash.queries import removal as queries_removal
 
@@ -48,7 +46,7 @@ def show_share(page: data.Page, epoch: int, choice: Choice) -> None:
 
 def show_shape(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws the fitted profiles over orders, and how alike training and testing samples are."""
-    st.markdown(shapes.shape_text(page.ask(queries_removal.order_fits), epoch))
+    st.markdown(order_shape.shape_text(page.ask(queries_removal.order_fits), epoch))
     charts = catalogue.on("removal", "Shape over orders")
     for column, chart in zip(st.columns([3, 2, *[2] * len(charts[2:])]), charts, strict=True):
         with column:
@@ -65,7 +63,7 @@ def show_floor(page: data.Page, epoch: int, choice: Choice) -> None:
             "It trains the baseline networks that are missing; `--baselines 2` is enough for the floor itself."
         )
         return
-    st.dataframe(floors.list_of_floors(floor, floors.shown_epoch(floor, epoch)), hide_index=True)
+    st.dataframe(robustness.list_of_floors(floor, robustness.shown_epoch(floor, epoch)), hide_index=True)
     show.view(page, "removal", "Noise floor", choice)
 
 

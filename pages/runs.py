@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from interdash.dashboard import data, first_steps, links, listing, page, runs
+from interdash.dashboard import data, first_steps, links, listing, runs
+from interdash.dashboard import page as ui
 
-with page.frame("Runs"):
+with ui.frame("Runs"):
     roots = data.roots()
     rows = data.overview()
     if rows.empty:
@@ -17,11 +18,11 @@ with page.frame("Runs"):
             st.warning(
                 links.message(f"{text}named first ({roots[0]} before others). To see both, rename one's folder.")
             )
-        shown = runs.choose_matching(rows)
-        chosen = runs.show_table(shown)
-        st.caption(f"{len(shown)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
-        if chosen is not None:
-            runs.show_card(listing.opened(rows, chosen, data.run_names()))
-        page.expect(chosen)
+        listed = runs.choose_matching(rows)
+        name = runs.show_table(listed)
+        st.caption(f"{len(listed)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
+        if name is not None:
+            runs.show_card(listing.opened(rows, name, data.run_names()))
+        ui.expect(name)
     runs.show_new_run(roots[0])
     runs.show_jobs(roots)

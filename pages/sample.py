@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash.dashboard import choose as ui_choose
-from interdash.dashboard import data, links, listing, show
+from interdash.dashboard import choose, data, links, listing, show
 from interdash.dashboard import page as ui
 from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, inputs
@@ -75,12 +74,12 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
     of = {key: bound(key, *limits) for key, limits in LIMITS.items()}  # here: what is wrong is not said in a popover
     given = asked("page", links.amount, 1, LAST_PAGE, "page")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = ui_choose.split()
-        right = ui_choose.one(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
+        split = choose.split()
+        right = choose.one(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
         with st.container(width=150):
-            label = ui_choose.label(page)
+            label = choose.label(page)
         with st.container(width=195):
-            sort = ui_choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
+            sort = choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
         with st.popover("More filters", icon=":material/filter_list:"):
             loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
             share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
@@ -129,12 +128,12 @@ def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
     if at is not None:  # the ticked row is the sample shown, also after previous and next
         st.session_state["list"] = {"selection": {"rows": [at], "columns": [], "cells": []}}
 
-    def choose() -> None:
+    def tick() -> None:
         for row in st.session_state["list"]["selection"]["rows"]:
             go(sample=int(found["sample"].iloc[row]))
 
     st.dataframe(
-        inputs.list_of_texts(found), hide_index=True, height=230, key="list", on_select=choose,
+        inputs.list_of_texts(found), hide_index=True, height=230, key="list", on_select=tick,
         selection_mode="single-row",
         column_config={
             "input": st.column_config.TextColumn(width="large"),
@@ -165,8 +164,8 @@ def choose_next(page: data.Page, numbers: list[int], number: int, epoch: int, li
             st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
         light = "none" if lit != ("", 0) else None
         st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
-        top = ui_choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
-        return top, ui_choose.life_line(page, epoch, number)
+        top = choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
+        return top, choose.life_line(page, epoch, number)
 
 
 def ask_all(page: data.Page, choice: Choice) -> dict[str, Any]:
@@ -248,8 +247,8 @@ with ui.page("Sample") as page:
     if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
         st.session_state["sample_of"] = page.run.name
         go(sample=None, interaction=None, pin=None, page=None)
-    ui_choose.need_labels(page)
-    epoch = ui_choose.epoch(page)
+    choose.need_labels(page)
+    epoch = choose.epoch(page)
     every_number = range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum()))
     number = asked("sample", links.number, every_number, "sample")
     numbers, shown = find_samples(page, epoch, number)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,37 @@ from interdash.figures import sheet
 from interdash.presets import PRESETS
 from interdash.runs.run import Run
 
+SPEC_FILE = """import torch
+from torch import nn
+from torch.nn import functional
+import interdash
+
+print("the spec file runs")
+
+def train(network, inputs, labels, seed):
+    optimizer = torch.optim.Adam(network.parameters(), 0.05)
+    for _ in range(30):
+        optimizer.zero_grad()
+        functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+
+def spec():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 3, generator=generator)
+    y = (x[:, 0] > 0).long()
+    return interdash.Spec(
+        network=lambda: nn.Linear(3, 2),
+        train_inputs=x[:20], train_labels=y[:20], test_inputs=x[20:], test_labels=y[20:],
+        variables=interdash.MaskingConfig("table"), class_names=["no", "yes"],
+        columns=["age", "size", "noise"], train=train,
+    )
+
+def wrong():
+    return 3
+
+def fails():
+    raise KeyError("data.csv")
+"""  # a user's: three columns, of which the first decides the class
 PATIENCE = 240  # seconds: how long a test waits for what comes soon on a quiet machine; costs nothing when it comes
 sheet.CHECKED = True
 torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
@@ -97,8 +128,7 @@ def labelled_run(trained_run, tmp_path_factory) -> Run:
     from interdash import pipeline
     from interdash.training import gradients
 
-    run = Run(tmp_path_factory.mktemp("labelled") / "tiny")
-    shutil.copytree(trained_run.path, run.path)
+    run = Run(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("labelled") / "tiny"))
     pipeline.extract_and_label(run, workers=0)
     gradients.measure_coherence(gradients.Work(run))
     return run
@@ -107,27 +137,32 @@ def labelled_run(trained_run, tmp_path_factory) -> Run:
 @pytest.fixture
 def fresh_run(trained_run, tmp_path: Path) -> Run:
     """A copy of the trained run, to extract or to spoil."""
-    shutil.copytree(trained_run.path, tmp_path / "runs" / "tiny")
-    return Run(tmp_path / "runs" / "tiny")
+    return Run(shutil.copytree(trained_run.path, tmp_path / "runs" / "tiny"))
 
 
 @pytest.fixture
 def ready_run(labelled_run, tmp_path: Path) -> Run:
     """A copy of the labelled run, to spoil."""
-    shutil.copytree(labelled_run.path, tmp_path / "runs" / "tiny")
-    return Run(tmp_path / "runs" / "tiny")
+    return Run(shutil.copytree(labelled_run.path, tmp_path / "runs" / "tiny"))
 
 
 @contextmanager
-def store_of(*runs: Run):
+def store_of(*runs: Run, lazy: bool = False):
     """Yields a store in memory with some runs."""
     from interdash.store.database import open_store
     from interdash.store.loading import refresh
 
-    with closing(open_store()) as store:
+    with closing(open_store(lazy=lazy)) as store:
         for run in runs:
             refresh(store, run)
         yield store
+
+
+@pytest.fixture
+def opened():
+    """Returns a function that opens a store in memory with some runs; it is closed after the test."""
+    with ExitStack() as stack:
+        yield lambda *runs, lazy=True: stack.enter_context(store_of(*runs, lazy=lazy))
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,6 @@ from interdash.config import MaskingConfig, RunConfig, TrainingConfig
 from interdash.presets import DIGITS
 
 
-def test_from_json_gives_what_to_json_wrote():
-    assert RunConfig.from_json(DIGITS.to_json()) == DIGITS
-
-
 @pytest.mark.parametrize(
     ("part", "field", "value", "message"),
     [
@@ -26,7 +22,8 @@ def test_from_json_refuses_what_is_no_configuration(part, field, value, message)
         RunConfig.from_json(values | {part: values[part] | {field: value}})
 
 
-def test_a_wrong_word_is_refused_as_the_record_is_made():
+def test_a_wrong_word_is_refused_and_json_gives_what_was_written():
     with pytest.raises(ValueError, match="at is 'output'; choose one of input, first_activation"):
         MaskingConfig("image", at="output")  # pyright: ignore[reportArgumentType]
     assert TrainingConfig(checkpoints=(1, 2)).checkpoints == (1, 2)
+    assert RunConfig.from_json(DIGITS.to_json()) == DIGITS

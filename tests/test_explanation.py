@@ -35,18 +35,12 @@ def test_explain_finds_the_interactions_of_a_known_game():
     assert result.solved and result.lower_bound <= result.objective and result.gap < 0.05
 
 
-def test_without_sparsification_the_interactions_are_exact_ands():
+def test_exact_ands_without_sparsification_and_noise_within_its_bound():
     rows = explain(Game(), torch.ones(3), 1, ["age", "sex", "hours"], sparse=False).interactions
     assert rows.effect.tolist() == pytest.approx([3, -2], abs=1e-5) and set(rows.type) == {"AND"}
-
-
-def test_noise_stays_within_its_bound():
     result = explain(Game(), torch.ones(3), 1, ["age", "sex", "hours"])
     assert result.max_delta <= 0.02 * abs(result.v_full - result.v_empty)
     assert result.matching_error < 1e-9
-
-
-def test_the_baseline_replaces_masked_values():
     result = explain(Game(), torch.ones(3), 1, ["a", "b", "c"], baseline=torch.tensor([0.0, 0.0, 1.0]), kappa=0.0)
     assert result.v_empty == pytest.approx(-1)
     of_variables = table_variables([0, 1, 2], "abc", torch.tensor([0.0, 0.0, 1.0]))

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Check:
     """
 
     name: str
-    ok: bool | None
+    ok: bool | None = field(kw_only=True)
     found: str
     remedy: str = ""
 
@@ -55,8 +55,8 @@ def checks(root: Path, port: int = server.PORT) -> Iterator[Check]:
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} in {sys.prefix}"
-    return Check("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or later; `make demo PYTHON=…`")
+    text = f"{platform.python_version()} in {sys.prefix}"
+    return Check("Python", text, "install Python 3.11 or later; `make demo PYTHON=…`", ok=sys.version_info >= (3, 11))
 
 
 def _packages() -> Iterator[Check]:
@@ -68,25 +68,25 @@ def _packages() -> Iterator[Check]:
         pin = tested.get(need.name)
         remedy = f"`{PIP} '{f'{need.name}=={pin}' if pin else line}'`"
         try:
-            found = version(need.name)
+            text = version(need.name)
         except PackageNotFoundError:
             if need.name in VIEW_ONLY:
-                yield Check(need.name, None, "missing: the dashboard shows runs, none can be made", remedy)
+                yield Check(need.name, "missing: the dashboard shows runs, none can be made", remedy, ok=None)
             else:
-                yield Check(need.name, False, "missing", remedy)
+                yield Check(need.name, "missing", remedy, ok=False)
             continue
-        as_tested = pin is None or found.partition("+")[0] == pin
-        fits = need.specifier.contains(found, prereleases=True)
+        as_tested = pin is None or text.partition("+")[0] == pin
+        fits = need.specifier.contains(text, prereleases=True)
         if not fits:
-            yield Check(need.name, False, f"{found}, needed is {need.specifier}", remedy)
+            yield Check(need.name, f"{text}, needed is {need.specifier}", remedy, ok=False)
         else:
-            yield Check(need.name, as_tested or None, found if as_tested else f"{found}, tested with {pin}", remedy)
+            yield Check(need.name, text if as_tested else f"{text}, tested with {pin}", remedy, ok=as_tested or None)
 
 
 def _extras() -> Iterator[Check]:
     declared = [Requirement(line) for line in requires("interdash") or []]
     for extra, purpose in EXTRAS.items():
-        found, lacking = [], []
+        texts, lacking = [], []
         for need in declared:
             if need.marker is None or not need.marker.evaluate({"extra": extra}):
                 continue
@@ -95,13 +95,13 @@ def _extras() -> Iterator[Check]:
             except PackageNotFoundError:
                 lacking.append(f"{need.name} is missing")
                 continue
-            found.append(f"{need.name} {there}")
+            texts.append(f"{need.name} {there}")
             if not need.specifier.contains(there, prereleases=True):
                 lacking.append(f"{need.name} is {there}, needed is {need.specifier}")
-        if not found and not lacking:
+        if not texts and not lacking:
             lacking.append("not declared by the installed package, which is older")
         remedy = f"optional: `{PIP} 'interdash[{extra}]'`"
-        yield Check(f"extra {extra}", None if lacking else True, f"{purpose}: {', '.join(lacking or found)}", remedy)
+        yield Check(f"extra {extra}", f"{purpose}: {', '.join(lacking or texts)}", remedy, ok=None if lacking else True)
 
 
 def _pins(path: Path) -> str:
@@ -112,20 +112,22 @@ def _pins(path: Path) -> str:
 
 def _devices() -> Iterator[Check]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check("CPU", True, f"{cores} cores: extraction uses one worker a core")
+    yield Check("CPU", f"{cores} cores: extraction uses one worker a core", ok=True)
     try:
         import torch
     except ModuleNotFoundError:
         return  # said among the packages
     except (ImportError, OSError) as error:
-        yield Check("torch", False, f"cannot be imported: {error}", f"`{PIP} --force-reinstall torch`")
+        yield Check("torch", f"cannot be imported: {error}", f"`{PIP} --force-reinstall torch`", ok=False)
         return
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        yield Check("CUDA", True, names)
+        yield Check("CUDA", names, ok=True)
     else:
         built = f"torch {torch.__version__}"
-        yield Check("CUDA", None, f"no GPU that {built} can use", "optional: `--device cpu`, the default, needs none")
+        yield Check(
+            "CUDA", f"no GPU that {built} can use", "optional: `--device cpu`, the default, needs none", ok=None
+        )
 
 
 def _figure_files() -> Check:
@@ -134,21 +136,21 @@ def _figure_files() -> Check:
         from interdash.figures import theme
         from interdash.paper import chromium, layout, venues
     except ImportError as error:
-        return Check("figure files", False, f"{error}", "mend the packages above")
+        return Check("figure files", f"{error}", "mend the packages above", ok=False)
     try:
         path = chromium.chromium()
     except chromium.NoBrowserError:
         missing = "no Chromium: PDF, SVG and PNG cannot be drawn"
-        return Check("figure files", None, missing, f"optional: {chromium.REMEDY}")
+        return Check("figure files", missing, f"optional: {chromium.REMEDY}", ok=None)
     try:
         pdf = chromium.render(layout.printed(theme.nothing("interdash", "epoch", "H"), venues.venue("neurips")))
     except (RuntimeError, OSError) as error:
-        return Check("figure files", False, f"{path}: {error}", chromium.REMEDY)
+        return Check("figure files", f"{path}: {error}", chromium.REMEDY, ok=False)
     finally:
         chromium.close()
     if venues.SERIF.replace(" ", "").encode() not in pdf:
-        return Check("figure files", False, f"{path} drew a PDF without {venues.SERIF}", chromium.REMEDY)
-    return Check("figure files", True, f"{path} drew a PDF with {venues.SERIF}")
+        return Check("figure files", f"{path} drew a PDF without {venues.SERIF}", chromium.REMEDY, ok=False)
+    return Check("figure files", f"{path} drew a PDF with {venues.SERIF}", ok=True)
 
 
 def _existing(folder: Path) -> Path:
@@ -159,23 +161,23 @@ def _writable(root: Path) -> Check:
     folder = _existing(root)
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return Check("folder of runs", True, f"{root} can be written")
+            return Check("folder of runs", f"{root} can be written", ok=True)
     except OSError as error:
         remedy = "fine for looking; to make runs, choose another with --root DIR or INTERDASH_ROOT"
-        return Check("folder of runs", None, f"{folder} cannot be written: {error.strerror}", remedy)
+        return Check("folder of runs", f"{folder} cannot be written: {error.strerror}", remedy, ok=None)
 
 
 def _disk(root: Path) -> Check:
     free = shutil.disk_usage(_existing(root)).free / 1e9
     remedy = f"`interdash gc --delete --root {root}` deletes what runs no longer need; {LOW_DISK:.0f} GB should be free"
-    return Check("free disk", free >= LOW_DISK, f"{free:.1f} GB", remedy)
+    return Check("free disk", f"{free:.1f} GB", remedy, ok=free >= LOW_DISK)
 
 
 def _port(port: int) -> Check:
     if server.is_free(port):
-        return Check("port", True, f"{port} is free")
+        return Check("port", f"{port} is free", ok=True)
     remedy = f"`interdash serve --port {server.next_free(port)}`"
-    return Check("port", None, f"{port} is taken by {server.occupant(port)}", remedy)
+    return Check("port", f"{port} is taken by {server.occupant(port)}", remedy, ok=None)
 
 
 def _runs(root: Path) -> Iterator[Check]:
@@ -185,18 +187,18 @@ def _runs(root: Path) -> Iterator[Check]:
         from interdash.store import database
     except ImportError:
         return  # said among the packages
-    found = runs.list_runs(root)
-    if not found:
+    folders = runs.list_runs(root)
+    if not folders:
         problem, _, remedy = runs.no_runs(root).partition("; ")
-        yield Check("runs", None, problem, remedy)
+        yield Check("runs", problem, remedy, ok=None)
     else:
-        yield Check("runs", True, f"{len(found)} of format {runs.FORMAT} in {root}")
+        yield Check("runs", f"{len(folders)} of format {runs.FORMAT} in {root}", ok=True)
     for name, problem in runs.list_broken_runs(root):
         what, _, remedy = problem.rpartition("; ")
-        yield Check(f"run {name}", False, what or problem, remedy if what else f"move {root / name} elsewhere")
-    for path in sorted(file for run in found for file in run.path.glob("*.duckdb")):
+        yield Check(f"run {name}", what or problem, remedy if what else f"move {root / name} elsewhere", ok=False)
+    for path in sorted(file for run in folders for file in run.path.glob("*.duckdb")):
         try:
             database.open_sealed(path).close()
         except DamagedFileError as error:
             what = str(error).rpartition("; ")[0]
-            yield Check(f"file {path.name}", False, what, f"`interdash load {path.parent.name} --root {root}`")
+            yield Check(f"file {path.name}", what, f"`interdash load {path.parent.name} --root {root}`", ok=False)

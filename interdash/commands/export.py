@@ -77,8 +77,7 @@ def export(
     **options: Any,
 ) -> None:
     """Write figures of a run at a venue's width: PDF, SVG, PNG, HTML; or all of them as a bundle."""
-    from interdash.paper import bundle, handout
-    from interdash.paper import chromium as browser
+    from interdash.paper import bundle, chromium, handout
     from interdash.runs.run import Run
     from interdash.runs.state import state
     from interdash.store.database import open_store
@@ -94,7 +93,7 @@ def export(
     else:
         settings, before = _settings(**options), {}
         as_bundle = as_bundle or "all" in options["figures"]
-    if words := browser.missing_font(settings.size.font):
+    if words := chromium.missing_font(settings.size.font):
         warn([words])
     store = open_store(lazy=True)
     found = Run.open(root, run)
@@ -121,7 +120,7 @@ def export(
         with progress_bar("drawing", "file") as progress:
             content, said = bundle.bundle(store, found, settings, progress, others=others)
     finally:
-        browser.close()
+        chromium.close()
         store.close()
     path = out / f"{found.name}-figures.zip"
     path.write_bytes(content)

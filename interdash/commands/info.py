@@ -36,7 +36,7 @@ def run_report(run: Run) -> dict[str, Any]:
     store = open_store(lazy=True)
     try:
         refresh(store, run)
-        found = epochs(store, run.name).set_index("epoch")
+        epoch_rows = epochs(store, run.name).set_index("epoch")
         orders = order_strength(store, run.name)
         lives = _lives(store, run.name)
         gradients = coherence(store, run.name)
@@ -47,7 +47,7 @@ def run_report(run: Run) -> dict[str, Any]:
     now, rows = state(run), []
     fits = fits.loc[fits["tie_break"] == "own"].set_index("epoch")
     for epoch in run.checkpoint_epochs("target"):
-        row = found.loc[epoch] if epoch in found.index else {}
+        row = epoch_rows.loc[epoch] if epoch in epoch_rows.index else {}
         here = orders[orders["epoch"] == epoch]
         whole = gradients[(gradients["epoch"] == epoch) & (gradients["part"] == "")]
         rows.append(
@@ -113,19 +113,19 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
         columns = "".join(f"{text:>{width}}" for text, width in zip(texts, (12, 12, 8, 11, 8, 9), strict=True))
         strengths = row["strengths"] or {"generalizable": [], "strength": []}
         pairs = zip(strengths["generalizable"], strengths["strength"], strict=True)
-        shown = "  ".join(f"{general:.2f}/{strength:.2f}" for general, strength in pairs)
-        lines.append(f"{row['epoch']:>6}{columns}   {shown}")
+        by_order = "  ".join(f"{general:.2f}/{strength:.2f}" for general, strength in pairs)
+        lines.append(f"{row['epoch']:>6}{columns}   {by_order}")
     return "\n".join(head + lines)
 
 
 def list_text(root: Path, *, as_json: bool = False) -> str:
     """Returns the list of runs in a folder, for people or as JSON."""
-    found = overview([root]).drop(columns=["curves"])
+    rows = overview([root]).drop(columns=["curves"])
     if as_json:
-        return found.to_json(orient="records", force_ascii=False) or "[]"
-    if found.empty:
+        return rows.to_json(orient="records", force_ascii=False) or "[]"
+    if rows.empty:
         return no_runs(root)
-    return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in found.to_dict("records"))
+    return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in rows.to_dict("records"))
 
 
 def _number(value: Any) -> float | None:

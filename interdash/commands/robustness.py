@@ -46,20 +46,20 @@ def robustness(
     from interdash.extraction.work import Work
     from interdash.labelling.noise_floor import noise_floor, store_noise_floor
 
-    found = open_run(root, run)
-    n = found.config.masking.n_variables
+    record = open_run(root, run)
+    n = record.config.masking.n_variables
     if published is None:
         published = 2 if n <= PUBLISHED_N else 0
     if not published:
         warn(["published SGD: not measured; it takes minutes a network and epoch at n = 12; use --published 2"])
     try:
-        train_baselines(found, baselines, device, spec)
+        train_baselines(record, baselines, device, spec)
     except (ValueError, FileNotFoundError) as error:  # a user's run whose code is not at hand
         warn([f"only the baseline networks that are there are compared: {error}"])
-    run_extraction(Work(found, device, spec=spec))
+    run_extraction(Work(record, device, spec=spec))
     with progress_bar("comparing", "comparison") as progress:
         measured = noise_floor(
-            found, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress
+            record, samples_per_split=samples, epochs=epochs, published_samples=published, progress=progress
         )
-    store_noise_floor(found, *measured)
+    store_noise_floor(record, *measured)
     click.echo("measured; the noise floor is on the page Removal, and beside H on the page Dynamics", err=True)

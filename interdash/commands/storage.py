@@ -23,13 +23,13 @@ class Epochs(click.ParamType):
         """Returns the epochs that the text names."""
         if isinstance(value, set):
             return value
-        found: set[int] = set()
+        epochs: set[int] = set()
         for span in str(value).split(","):
             first, _, last = span.strip().partition("-")
             if not first.isdecimal() or not (last or first).isdecimal():
                 self.fail(f"{value!r} names no epochs; write them such as 1,2,5-9", param, ctx)
-            found |= set(range(int(first), int(last or first) + 1))
-        return found
+            epochs |= set(range(int(first), int(last or first) + 1))
+        return epochs
 
 
 @click.command()
@@ -130,8 +130,8 @@ def compact(run: str, root: Path) -> None:
     """Put the parts of each epoch into one file: for runs of thousands of small ones."""
     from interdash.upkeep import retention
 
-    made = retention.compact(open_run(root, run))
-    click.echo(f"{len(made)} packs made", err=True)
+    packs = retention.compact(open_run(root, run))
+    click.echo(f"{len(packs)} packs made", err=True)
 
 
 @click.command()

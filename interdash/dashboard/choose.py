@@ -33,17 +33,17 @@ def one(
     """
     options = list(options)
     default = options[0] if default is None else default
-    given = st.query_params.get(key)
-    if given is not None and given not in {format_func(option) for option in options}:
-        refuse(label, given, default, format_func)
+    text = st.query_params.get(key)
+    if text is not None and text not in {format_func(option) for option in options}:
+        refuse(label, text, default, format_func)
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
     name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
     settings[name] = options.index(default) if name == "index" else default
     if widget is st.segmented_control:
         settings["required"] = True
-    chosen = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
-    return default if chosen is None else chosen  # a link such as "?axis=" chooses nothing
+    choice = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
+    return default if choice is None else choice  # a link such as "?axis=" chooses nothing
 
 
 def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int:
@@ -51,10 +51,10 @@ def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int
     need_labels(page, samples=False)
     labelled = page.ask(dynamics.labelled_epochs)
     known = {str(epoch): epoch for epoch in labelled}
-    given = st.query_params.get(key)
-    if given is not None and given not in known:
-        refuse(label, given, labelled[-1], str)
-    epoch = known.get(given or "", labelled[-1])
+    text = st.query_params.get(key)
+    if text is not None and text not in known:
+        refuse(label, text, labelled[-1], str)
+    epoch = known.get(text or "", labelled[-1])
     keep(key, epoch)
     if len(labelled) > 1:
         st.select_slider(label, labelled, key=key, on_change=write, args=(key,))
@@ -96,17 +96,17 @@ def epochs(page: Page, *, most: int = 6) -> list[int]:
     """Returns up to `most` epochs to show side by side; chosen automatically unless changed."""
     labelled = page.ask(dynamics.labelled_epochs)
     key = "epochs"
-    given = st.query_params.get_all(key)
+    texts = st.query_params.get_all(key)
     # another session may have loaded newer epochs since `labelled` was asked
-    chosen = [epoch for epoch in page.ask(dynamics.chosen_epochs, count=most) if epoch in labelled] or labelled[:most]
-    if wrong := [text for text in given if text not in map(str, labelled)]:
+    numbers = [epoch for epoch in page.ask(dynamics.chosen_epochs, count=most) if epoch in labelled] or labelled[:most]
+    if wrong := [text for text in texts if text not in map(str, labelled)]:
         if wrong != [""]:  # all are taken out
             refuse("epochs", ", ".join(wrong), "the automatic choice", str)
-    elif given:
-        chosen = sorted({int(text) for text in given})[:most]
-    keep(key, chosen)
+    elif texts:
+        numbers = sorted({int(text) for text in texts})[:most]
+    keep(key, numbers)
     st.multiselect("Epochs", labelled, key=key, max_selections=most, on_change=write, args=(key,))
-    return chosen
+    return numbers
 
 
 def start(page: Page) -> int | None:
@@ -135,8 +135,8 @@ def life_line(page: Page, epoch: int, sample: int) -> str:
 
 def several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
     """Returns what is chosen of some names, none unless chosen; names in the link that are not there are named."""
-    given = st.query_params.get_all(key)
-    if wrong := [name for name in given if name not in options]:
+    texts = st.query_params.get_all(key)
+    if wrong := [name for name in texts if name not in options]:
         refuse(label, ", ".join(wrong), "the choice without it", str)
     if any(name not in options for name in st.session_state.get(key, [])):
         del st.session_state[key]
@@ -158,8 +158,8 @@ def scale() -> str:
 def split() -> str:
     """Returns "all", "train" or "test"."""
     about = "The explained samples: a fixed number of each split, not the whole of it."
-    shown = SPLITS.__getitem__
-    return one(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=shown, help=about)
+    word = SPLITS.__getitem__
+    return one(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=word, help=about)
 
 
 def label(page: Page) -> int:
@@ -173,17 +173,17 @@ def types() -> tuple[str, ...]:
     """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
     about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
-    shown = names.__getitem__
-    kind = one(st.selectbox, "AND and OR", list(names), key="type", format_func=shown, help=about, width=130)
+    word = names.__getitem__
+    kind = one(st.selectbox, "AND and OR", list(names), key="type", format_func=word, help=about, width=130)
     return ("and", "or") if kind == "apart" else (kind,)
 
 
 def section(names: Sequence[str]) -> tuple[str, Any]:
     """Returns name and container of the section that is open; only its charts are made, and drawn by the browser."""
     key = "view"
-    given = st.query_params.get(key)
-    if given is not None and given not in names:
-        refuse("view", given, names[0], str)
+    name_in_link = st.query_params.get(key)
+    if name_in_link is not None and name_in_link not in names:
+        refuse("view", name_in_link, names[0], str)
     tabs = dict(zip(names, st.tabs(names, key=key, bind="query-params"), strict=True))
     return next(((name, tab) for name, tab in tabs.items() if tab.open), (names[0], tabs[names[0]]))
 
@@ -208,7 +208,7 @@ def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
                 st.rerun()
 
 
-def refuse(label: str, given: str, default: Any, format_func: Callable[[Any], str]) -> None:
+def refuse(label: str, text: str, default: Any, format_func: Callable[[Any], str]) -> None:
     """Says that a link asks for what is not there, and what is shown instead."""
     this = links.plain(format_func(default))
-    st.warning(f"The link asks for {label} {links.shown(given)}, which is not there; this is {this}.")
+    st.warning(f"The link asks for {label} {links.shown(text)}, which is not there; this is {this}.")

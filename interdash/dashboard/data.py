@@ -119,11 +119,11 @@ def data_version(run: Run) -> tuple[int, ...]:
 
 def run_names() -> dict[str, Path]:
     """Returns the runs of all roots: name and folder, newest first; a name that comes twice is the first root's."""
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for root in roots():
         for path in sorted(root.glob("*/run.json"), key=lambda path: -path.stat().st_mtime_ns):
-            found.setdefault(path.parent.name, path.parent)
-    return found
+            folders.setdefault(path.parent.name, path.parent)
+    return folders
 
 
 def namesakes(name: str) -> list[Path]:
@@ -150,16 +150,16 @@ def unfinished(run: Run) -> state.State | None:
 
 @st.cache_data(max_entries=50, ttl=5, show_spinner=False)
 def _unfinished(folder: str, version: tuple[int, ...]) -> state.State | None:
-    found = state.state(Run(Path(folder)))
-    return None if found.word == "ready" else found
+    now = state.state(Run(Path(folder)))
+    return None if now.word == "ready" else now
 
 
 def open_run(name: str) -> Run:
     """Returns a run of any root by its name."""
-    found = run_names()
-    if name not in found:
-        raise ValueError(f"there is no run {name!r}; choose one of {', '.join(found) or 'none'}")
-    return Run.open(found[name].parent, name)
+    folders = run_names()
+    if name not in folders:
+        raise ValueError(f"there is no run {name!r}; choose one of {', '.join(folders) or 'none'}")
+    return Run.open(folders[name].parent, name)
 
 
 @dataclass

@@ -62,11 +62,11 @@ def gallery(samples: pd.DataFrame, choose: Callable[[int], None], *, chosen: int
             choose(int(st.session_state["gallery"]["sample"]))
 
     images = (inputs.data_uri(png) for png in samples["image"])
-    shown = [
+    thumbnails = [
         {"sample": int(row.sample), "image": image, "words": words(row), "correct": bool(row.correct)}
         for row, image in zip(cast(Any, samples.itertuples()), images, strict=True)
     ]
-    _wall(key="gallery", data={"samples": shown, "chosen": chosen}, on_sample_change=clicked)
+    _wall(key="gallery", data={"samples": thumbnails, "chosen": chosen}, on_sample_change=clicked)
     below(CAPTION, HOW, {"gallery": samples.drop(columns="image")}, "gallery")
 
 

@@ -47,10 +47,10 @@ def pieces(name: str) -> list[tuple[str, str]]:
     """
     body = text(name).partition("\n")[2].strip()
     split = IMAGE.split(body)  # text, alt, path, text, alt, path, …, text
-    found = [("", LINK.sub(_link, split[0]))]
+    parts = [("", LINK.sub(_link, split[0]))]
     for alt, path, after in zip(split[1::3], split[2::3], split[3::3], strict=True):
-        found += [(alt, str(FOLDER / path)), ("", LINK.sub(_link, after))]
-    return [(alt, content) for alt, content in found if content.strip()]
+        parts += [(alt, str(FOLDER / path)), ("", LINK.sub(_link, after))]
+    return [(alt, content) for alt, content in parts if content.strip()]
 
 
 def _link(match: re.Match[str]) -> str:

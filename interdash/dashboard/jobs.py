@@ -75,8 +75,8 @@ def start(root: Path, title: str, run: str, commands: Sequence[Sequence[str]]) -
     name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
     folder = root / ".jobs" / name
     folder.mkdir(parents=True)
-    asked = {"title": title, "run": run, "commands": [list(command) for command in commands]}
-    write_atomically(folder / "job.json", json.dumps(asked, ensure_ascii=False).encode())
+    order = {"title": title, "run": run, "commands": [list(command) for command in commands]}
+    write_atomically(folder / "job.json", json.dumps(order, ensure_ascii=False).encode())
     environment = os.environ | {"INTERDASH_ROOT": str(root.resolve()), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("OMP_NUM_THREADS", "1")
     with open(folder / "log", "ab") as log:
@@ -136,11 +136,11 @@ def open_job(root: Path, name: str) -> Job:
     """
     folder = root / ".jobs" / name
     if not _ID.fullmatch(name) or not (folder / "job.json").exists():
-        shown = name if len(name) <= 60 else f"{name[:60]}…"
-        raise ValueError(f"there is no job {shown!r} in {root}")
-    asked = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    commands = tuple(tuple(command) for command in asked["commands"])
-    return Job(name, asked["title"], asked["run"], commands, folder, _state(folder))
+        text = name if len(name) <= 60 else f"{name[:60]}…"
+        raise ValueError(f"there is no job {text!r} in {root}")
+    order = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    commands = tuple(tuple(command) for command in order["commands"])
+    return Job(name, order["title"], order["run"], commands, folder, _state(folder))
 
 
 def log(job: Job, last: int = 6000) -> str:
@@ -159,8 +159,8 @@ def progress(job: Job) -> Progress:
     for line in reversed(lines):
         if line.startswith(_PROMPT):
             break  # the command has no bar yet
-        if found := _PERCENT.match(line):
-            return Progress(found[1], int(found[2]) / 100, found[3], lines[-1])
+        if bar := _PERCENT.match(line):
+            return Progress(bar[1], int(bar[2]) / 100, bar[3], lines[-1])
     return Progress("", 0.0, "?", lines[-1] if lines else "")
 
 
@@ -182,9 +182,9 @@ def _is_alive(folder: Path) -> bool:
         return False
     try:
         noted = json.loads((folder / "process.json").read_text())
-        found = psutil.Process(noted["pid"])
-        same = abs(found.create_time() - noted["started"]) < 2  # process ids come back
-        return same and found.status() != psutil.STATUS_ZOMBIE
+        running = psutil.Process(noted["pid"])
+        same = abs(running.create_time() - noted["started"]) < 2  # process ids come back
+        return same and running.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return False
 

@@ -65,7 +65,7 @@ def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[i
     return number(sample, samples, "the pinned sample"), number(epoch, epochs, "the pinned epoch")
 
 
-def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[str]:
+def runs(names: Sequence[str], known: Collection[str], most: int = 6) -> list[str]:
     """Returns the runs that a link asks for, each once.
 
     >>> runs(["b", "a", "b"], ["a", "b", "c"])
@@ -74,13 +74,13 @@ def runs(given: Sequence[str], known: Collection[str], most: int = 6) -> list[st
     Raises:
         ValueError: one is not there, or there are too many.
     """
-    for name in given:
+    for name in names:
         if name not in known:
             raise ValueError(f"The link asks for run {shown(name)}, which is not there.")
-    found = list(dict.fromkeys(given))
-    if len(found) > most:
-        raise ValueError(f"The link asks for {len(found)} runs; at most {most} can be compared.")
-    return found
+    each_once = list(dict.fromkeys(names))
+    if len(each_once) > most:
+        raise ValueError(f"The link asks for {len(each_once)} runs; at most {most} can be compared.")
+    return each_once
 
 
 def sample(run: str, epoch: int, number: int, *, base: str | None = None) -> str:

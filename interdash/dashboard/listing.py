@@ -41,20 +41,20 @@ def matching(
     if sort not in SORTS:
         raise ValueError(f"runs cannot be sorted by {sort!r}; choose one of {', '.join(SORTS)}")
     words = text.lower().split()
-    kept = [
+    fits = [
         all(word in " ".join(str(row[column]) for column in SEARCHED).lower() for word in words)
         and (not datasets or row["dataset"] in datasets)
         and (not states or state_of(row) in states)
         for row in rows.to_dict("records")
     ]
     column, ascending = SORTS[sort]
-    return rows.loc[kept].sort_values(column, ascending=ascending, kind="stable", na_position="last")
+    return rows.loc[fits].sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 
 def opened(rows: pd.DataFrame, name: str, folders: Mapping[str, Path]) -> dict[Hashable, Any]:
     """Returns the row of `state.overview` that every page means by a name: of several runs, the one in `folders`."""
-    found = rows.loc[rows["run"] == name].to_dict("records")
-    return next((row for row in found if name in folders and row["root"] == str(folders[name].parent)), found[0])
+    of_name = rows.loc[rows["run"] == name].to_dict("records")
+    return next((row for row in of_name if name in folders and row["root"] == str(folders[name].parent)), of_name[0])
 
 
 def state_of(row: Mapping[Hashable, Any]) -> str:
@@ -131,14 +131,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of `state.overview` as the list shows them: `TABLE`'s columns, shares in per cent."""
     records = rows.to_dict("records")
     curves = [row["curves"] if isinstance(row["curves"], dict) else {} for row in records]
-    shown = rows.assign(
+    columns = rows.assign(
         shown_state=[row["text"] if isinstance(row["text"], str) else row["problem"] for row in records],
         power_curve=[_points(curve, "generalization_power") for curve in curves],
         **{name: rows[name].astype(float) * 100 for name in SHARES},
         loss_curve=[_points(curve, "test_loss") for curve in curves],
     )
     one_root = len({row["root"] for row in records}) <= 1
-    return shown.loc[:, [column for column in TABLE if not (one_root and column == "root")]]
+    return columns.loc[:, [column for column in TABLE if not (one_root and column == "root")]]
 
 
 def _points(curve: dict, name: str) -> list[float]:

@@ -59,18 +59,18 @@ LOG = logging.getLogger(__name__)
 def page(title: str) -> Iterator[Page]:
     """Yields the page about the run that is chosen in the sidebar; the first call of a page that needs one run."""
     with frame(title):
-        found = opened(_choose_run())
+        about = opened(_choose_run())
         if st.session_state.pop("run_changed", False):
-            _leave_behind(found)
-        yield found
+            _leave_behind(about)
+        yield about
 
 
 def opened(run: Run) -> Page:
     """Returns the page about a run, loaded; what is damaged, missing or newer than the page is said."""
     store, version = load(run)
-    found = Page(run, store, version)
+    about = Page(run, store, version)
     warn_of(store.problems.get(run.name, []))
-    if found.ask(dynamics.labelled_epochs):  # else `need_labels` says it
+    if about.ask(dynamics.labelled_epochs):  # else `need_labels` says it
         try:
             now = data.unfinished(run)
         except KNOWN_TROUBLE as error:
@@ -79,7 +79,7 @@ def opened(run: Run) -> Page:
             if now is not None:
                 st.info(links.message(f"{run.name} is {now.text}. The page shows what there is."))
     _say_news(run, version)
-    return found
+    return about
 
 
 def warn_of(problems: Sequence[str]) -> None:
@@ -190,9 +190,9 @@ def expect(name: str | None) -> None:
     """Loads, in the background, the run that a page would open next."""
     if not (names := data.run_names()):
         return
-    chosen = name if name in names else _first(names)
+    likely = name if name in names else _first(names)
     with suppress(*KNOWN_TROUBLE):  # the page that opens it says so
-        data.load_ahead(Run.open(names[chosen].parent, chosen))
+        data.load_ahead(Run.open(names[likely].parent, likely))
 
 
 def pages() -> dict[str, str]:
@@ -228,18 +228,18 @@ def _choose_run() -> Run:
     if not names:
         show_first_steps()
         st.stop()
-    asked = st.query_params.get("run", "")
-    name = asked if asked in names else _first(names)
+    in_link = st.query_params.get("run", "")
+    name = in_link if in_link in names else _first(names)
     with st.sidebar:
-        if asked and asked not in names:
-            choose.refuse("run", asked, name, str)
+        if in_link and in_link not in names:
+            choose.refuse("run", in_link, name, str)
         if st.session_state.get("chosen_run") != name:
             st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
         st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
-        if len(found := data.namesakes(name)) > 1:
-            others = ", ".join(map(str, found[1:]))
-            text = f"{len(found)} folders hold a run {name}. This is {found[0]}; "
+        if len(folders := data.namesakes(name)) > 1:
+            others = ", ".join(map(str, folders[1:]))
+            text = f"{len(folders)} folders hold a run {name}. This is {folders[0]}; "
             st.warning(links.message(f"{text}to open {others} too, rename that folder."))
     return Run.open(names[name].parent, name)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash.dashboard import choose as ui_choose
-from interdash.dashboard import data, jobs, links, listing, page
+from interdash.dashboard import choose, data, jobs, links, listing
+from interdash.dashboard import page as ui
 from interdash.presets import PRESETS
 from interdash.runs.files import check_name, is_writable, words
 from interdash.runs.run import Run
@@ -29,23 +29,23 @@ def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
         text = st.text_input(
             "Search", key="q", bind="query-params", placeholder="name, purpose, tag, note …", max_chars=100
         )
-        datasets = ui_choose.several("Data", sorted(rows["dataset"].dropna().unique()), key="data")
-        states = ui_choose.several(
+        datasets = choose.several("Data", sorted(rows["dataset"].dropna().unique()), key="data")
+        states = choose.several(
             "State", sorted({listing.state_of(row) for row in rows.to_dict("records")}), key="state"
         )
-        sort = ui_choose.one(st.selectbox, "Sort by", list(listing.SORTS), key="sort")
+        sort = choose.one(st.selectbox, "Sort by", list(listing.SORTS), key="sort")
     return listing.matching(rows, text=text, datasets=datasets, states=states, sort=sort)
 
 
 def show_table(rows: pd.DataFrame) -> str | None:
     """Draws the list; returns the name of the run that is chosen by a click or by the link, None if there is none."""
     names = rows["run"].tolist()
-    asked = st.query_params.get("run")
+    run = st.query_params.get("run")
     key = "list-of-runs"
 
-    def choose() -> None:  # when it is clicked, and not later: the list may then be another one
+    def tick() -> None:  # when it is clicked, and not later: the list may then be another one
         picked = [names[row] for row in st.session_state[key]["selection"]["rows"]]
-        if picked and picked[0] == asked:
+        if picked and picked[0] == run:
             return
         for parameter in ("run", "epoch", "label"):  # which the other run may not have
             if parameter in st.query_params:
@@ -53,7 +53,7 @@ def show_table(rows: pd.DataFrame) -> str | None:
         if picked:
             st.query_params["run"] = picked[0]
 
-    at = [names.index(asked)] if asked in names else []
+    at = [names.index(run)] if run in names else []
     st.session_state[key] = {"selection": {"rows": at, "columns": [], "cells": []}}  # the run shown is the one ticked
     number, share = st.column_config.NumberColumn, st.column_config.NumberColumn(format="%.0f%%")
     columns: dict[str, Any] = {column: heading for column, heading in listing.TABLE.items()}
@@ -76,20 +76,14 @@ def show_table(rows: pd.DataFrame) -> str | None:
         "tags": st.column_config.ListColumn("tags"),
     }
     st.dataframe(
-        listing.table(rows),
-        hide_index=True,
-        column_config=columns,
-        key=key,
-        on_select=choose,
-        selection_mode="single-row",
-        placeholder="–",
-        height=min(38 + 35 * max(len(rows), 1), 460),
+        listing.table(rows), hide_index=True, column_config=columns, key=key, on_select=tick,
+        selection_mode="single-row", placeholder="–", height=min(38 + 35 * max(len(rows), 1), 460),
         alt=f"List of {len(rows)} runs with state, losses, H and phases.",
-    )
-    if asked is not None and asked not in names:
+    )  # fmt: skip
+    if run is not None and run not in names:
         st.warning("The run that the link asks for is not in this list.")
         return None
-    return asked
+    return run
 
 
 def show_card(row: dict[Hashable, Any]) -> None:
@@ -104,7 +98,7 @@ def show_card(row: dict[Hashable, Any]) -> None:
         st.text(f"State: {row['text']}")
         with st.container(horizontal=True):
             for stem in ("dynamics", "sample", "removal"):
-                page.link(stem, {"run": row["run"]})
+                ui.link(stem, {"run": row["run"]})
         if not is_writable(Path(row["root"])):
             if Path(row["root"]) != data.roots()[0]:  # else it stands below the list
                 st.caption(links.message(READ_ONLY.format(row["root"])))
@@ -137,13 +131,13 @@ def show_new_run(root: Path) -> None:
             epochs = st.number_input("Epochs (0 = the preset's)", 0, 10_000, 0)
             noise = st.number_input("Label noise (share; −1 = the preset's)", -1.0, 1.0, -1.0, step=0.05)
             seed = st.number_input("Seed", 0, 2**31 - 1, 0)
-            asked = st.form_submit_button("Start", type="primary")
+            start = st.form_submit_button("Start", type="primary")
         times = ", ".join(f"{name} {entry.seconds} s" for name, entry in PRESETS.items())
         st.caption(
             f"Training takes about, on one core: {times}; the baseline network as long once more. The extraction "
             "that follows says in the log what it will take; all of mnist takes about two minutes."
         )
-        if asked:
+        if start:
             config = PRESETS[preset].config
             name = name.strip() or config.name
             commands = listing.whole_run(
@@ -158,16 +152,16 @@ def show_new_run(root: Path) -> None:
 
 def show_jobs(roots: list[Path]) -> None:
     """Draws the latest jobs of all folders; looks again while one is at work."""
-    found = _all_jobs(roots)
+    every = _all_jobs(roots)
     if "job" in st.session_state:
         st.query_params["job"] = st.session_state["job"]
-    asked = st.query_params.get("job")
-    if asked is not None and asked not in {job.id for job in found}:
+    name = st.query_params.get("job")
+    if name is not None and name not in {job.id for job in every}:
         st.warning("The link asks for a job that is not there.")
-    if not found:
+    if not every:
         return
     st.subheader("Jobs", anchor=False)
-    busy = any(job.is_running for job in found)
+    busy = any(job.is_running for job in every)
     st.fragment(_jobs, run_every=POLL if busy else None)(roots, was_busy=busy)
 
 
@@ -176,11 +170,11 @@ def _all_jobs(roots: list[Path]) -> list[jobs.Job]:
 
 
 def _jobs(roots: list[Path], *, was_busy: bool) -> None:
-    found = _all_jobs(roots)
-    if was_busy and not any(job.is_running for job in found):
+    every = _all_jobs(roots)
+    if was_busy and not any(job.is_running for job in every):
         st.rerun()  # the list of runs has news
-    asked = st.query_params.get("job")
-    for job in [job for job in found if job.id == asked] + [job for job in found if job.id != asked][:SHOWN_JOBS]:
+    name = st.query_params.get("job")
+    for job in [job for job in every if job.id == name] + [job for job in every if job.id != name][:SHOWN_JOBS]:
         _job(job.folder.parent.parent, job)
 
 
@@ -244,7 +238,7 @@ def _run(begin: Any) -> None:
     """Starts a job and puts its id into the address, so that a reload finds it; trouble is said where it was asked."""
     try:
         job = begin()
-    except page.KNOWN_TROUBLE as error:
+    except ui.KNOWN_TROUBLE as error:
         st.error(links.message(words(error)))
         return
     st.session_state["job"] = job.id

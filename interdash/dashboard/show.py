@@ -37,13 +37,13 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
         drawing = chart.drawing_on_page(page, one)
         figure, options = chart.figure, drawing.options
-        drawn = _drawn(
+        once = _drawn(
             f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options,
             _figure=figure, dark=is_dark(), selectable=bool(chart.click),
         )  # fmt: skip
         select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
         st.plotly_chart(
-            drawn, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
+            once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
             alt=alt_text(chart.caption, drawing.rows), **select if chart.click else {},
         )  # fmt: skip
         caption = f"{chart.caption} {page.note}" if chart.says_rule else chart.caption

@@ -96,8 +96,8 @@ def code_hash() -> str:
     """Returns a hash of the package's own Python files, pages apart, as 12 hex digits."""
     folder = PACKAGE
     files = sorted(file for file in folder.rglob("*.py") if SHIPPED not in file.parents)
-    told = [f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+    lines = [f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def _compute(unit: Unit, *, work: Work, code: str) -> State:
@@ -225,9 +225,9 @@ def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu
 
 def _visible_gpus() -> list[str]:
     """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES writes them: numbers or names."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     every = [str(i) for i in range(torch.cuda.device_count())]
-    return told.split(",")[: len(every)] if told else every
+    return visible.split(",")[: len(every)] if visible else every
 
 
 def _local_workers(workers: int, needs: Mapping[str, float]) -> tuple[int, dict[str, float]]:
@@ -259,16 +259,16 @@ def _look_at_workers(client: "Client", cluster: Cluster, last_able: float) -> fl
     """
     if client.status not in ("running", "connecting"):
         raise RuntimeError("the scheduler is gone; finished units are safe: run the same command again")
-    found = client.scheduler_info(n_workers=-1)["workers"].values()
-    if any(_suffices(worker["resources"], cluster.needs) for worker in found):
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if any(_suffices(worker["resources"], cluster.needs) for worker in workers):
         return time.monotonic()
     if time.monotonic() - last_able < cluster.wait:
         return last_able
     address = client.scheduler.address if client.scheduler else cluster.scheduler
     start = f"dask worker {address} --nthreads 1"
-    if not found:
+    if not workers:
         raise RuntimeError(f"the scheduler {address} has had no worker for {cluster.wait:.0f} s; start some: `{start}`")
-    offers = sorted({_amounts(worker["resources"]) for worker in found})
+    offers = sorted({_amounts(worker["resources"]) for worker in workers})
     wanted = " ".join(f"{name}={amount:g}" for name, amount in cluster.needs.items())
     raise RuntimeError(
         f"no worker offers what a unit needs ({_amounts(cluster.needs)}); they offer: {'; '.join(offers)}. Start "

@@ -175,7 +175,7 @@ def finding_text(endings: pd.DataFrame) -> str:
 def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
     """Returns rows of `compare.endings` as a table for people; a boundary that was not found is named so."""
     numbers = {"train_loss": "training loss", "test_loss": "testing loss", "gap": "gap", "peak_power": "peak of H"}
-    found = {"boundary_12": "boundary 1|2", "boundary_23": "boundary 2|3"}
+    boundaries = {"boundary_12": "boundary 1|2", "boundary_23": "boundary 2|3"}
     return pd.DataFrame(
         {"run": endings["run"], "last epoch": endings["last_epoch"]}
         | {name: endings[column].round(3) for column, name in numbers.items()}
@@ -183,7 +183,7 @@ def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
         | {"by chance": endings["chance"].round(3), "above chance": endings["above_chance"].round(3)}
         | {
             name: ["not found" if pd.isna(epoch) else f"epoch {epoch:g}" for epoch in endings[column]]
-            for column, name in found.items()
+            for column, name in boundaries.items()
         }
     )
 

@@ -191,23 +191,23 @@ def input_html(sample: pd.DataFrame, chosen: Collection[int] = ()) -> str:
         return "<p>There is no such sample.</p>"
     row = sample.iloc[0]
     names = list(row["names"])
-    shown = json.loads(row["display"]) if row["display"] else names
-    if isinstance(shown, dict):
-        return _columns(shown, names, chosen)
-    words = " ".join(_chip(word, variable, chosen) for word, variable in _words_of(row, shown))
+    content = json.loads(row["display"]) if row["display"] else names
+    if isinstance(content, dict):
+        return _columns(content, names, chosen)
+    words = " ".join(_chip(word, variable, chosen) for word, variable in _words_of(row, content))
     return f'<p style="line-height:2.4;font-size:1.05rem;overflow-wrap:anywhere">{words}</p>'
 
 
-def _words_of(row: Any, shown: list[Any]) -> list[tuple[str, int]]:
+def _words_of(row: Any, words: list[Any]) -> list[tuple[str, int]]:
     """Returns the words of a text and the variable each of them is, −1 = none."""
     names = list(row["names"])
     owners = np.asarray(row["assignment"]).tolist()
     places = {owners.index(v): v for v in set(owners) if v >= 0}  # of a word in pieces the first
-    if any(i >= len(shown) or shown[i] != names[v] for i, v in places.items()):  # a user's tokens are not always words
-        if any(shown.count(name) != 1 for name in names):
-            shown = names  # which of two equal words it is, nobody can tell
-        places = {shown.index(name): v for v, name in enumerate(names)}
-    return [(str(word), places.get(i, -1)) for i, word in enumerate(shown) if word != ""]
+    if any(i >= len(words) or words[i] != names[v] for i, v in places.items()):  # a user's tokens are not always words
+        if any(words.count(name) != 1 for name in names):
+            words = names  # which of two equal words it is, nobody can tell
+        places = {words.index(name): v for v, name in enumerate(names)}
+    return [(str(word), places.get(i, -1)) for i, word in enumerate(words) if word != ""]
 
 
 def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
@@ -223,14 +223,14 @@ def input_words(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
     if sample.empty or not sample["display"].iloc[0]:
         return theme.nothing("This sample has no words.", "words", "lines")
     row = sample.iloc[0]
-    shown: Any = json.loads(row["display"])
+    content: Any = json.loads(row["display"])
     columns = {name: i for i, name in enumerate(row["names"])}
-    if isinstance(shown, dict):
+    if isinstance(content, dict):
         pieces = [
-            piece for name, value in shown.items() for piece in ((name, columns.get(name, -1)), (f"{value}\n", -1))
+            piece for name, value in content.items() for piece in ((name, columns.get(name, -1)), (f"{value}\n", -1))
         ]
     else:
-        pieces = _words_of(row, shown)
+        pieces = _words_of(row, content)
     notes = []
     for word, variable in pieces:
         text = html.escape(word, quote=False) + (f"<sub> {variable}</sub>" if variable >= 0 else "")
@@ -287,13 +287,13 @@ def summary_text(display: str | None, length: int = 90) -> str:
     """Returns a text or table row in one line, for a list of samples, from `display`; empty for an image."""
     if not display:
         return ""
-    shown = json.loads(display)
+    content = json.loads(display)
     pieces = (
-        [f"{key}: {value}" for key, value in shown.items()]
-        if isinstance(shown, dict)
-        else [str(word) for word in shown if word]
+        [f"{key}: {value}" for key, value in content.items()]
+        if isinstance(content, dict)
+        else [str(word) for word in content if word]
     )
-    line = (" · " if isinstance(shown, dict) else " ").join(pieces)
+    line = (" · " if isinstance(content, dict) else " ").join(pieces)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

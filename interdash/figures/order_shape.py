@@ -33,20 +33,15 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
             x = [position(epoch, log) for epoch in rows["epoch"]]
             theme.band(figure, x, rows["distance_low"].tolist(), rows["distance_high"].tolist(), colour, 1, column)
             figure.add_scatter(
-                x=x,
-                y=rows["distance"].to_numpy(),
-                customdata=rows[["epoch", "alpha", "alpha_low", "alpha_high"]].to_numpy(),
-                name=name,
-                legendgroup=shape,
-                showlegend=column == 1,
-                mode="lines+markers",
+                x=x, y=rows["distance"].to_numpy(),
+                customdata=rows[["epoch", "alpha", "alpha_low", "alpha_high"]].to_numpy(), name=name,
+                legendgroup=shape, showlegend=column == 1, mode="lines+markers",
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 6, "color": colour},
                 hovertemplate=f"epoch %{{customdata[0]}}<br>{name}: distance %{{y:.1%}}<br>α = %{{customdata[1]:.2f}} "
                 "(%{customdata[2]:.2f} … %{customdata[3]:.2f})<extra></extra>",
-                row=1,
-                col=column,
-            )
+                row=1, col=column,
+            )  # fmt: skip
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
     epoch_axis(figure, order_fits["epoch"].tolist(), log)
@@ -68,29 +63,19 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
             "Training and testing samples have no common variables, or none are labelled yet.", *titles
         )
     epochs = order_similarities["epoch"].tolist()
-    shown = pinned if pinned in epochs else epochs[-1]
-    rows: Any = order_similarities[order_similarities["epoch"] == shown]
+    epoch = pinned if pinned in epochs else epochs[-1]
+    rows: Any = order_similarities[order_similarities["epoch"] == epoch]
     x = rows["size"].tolist()
     figure = Sheet()
     figure.add_scatter(
-        x=[*x, *reversed(x)],
-        y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())],
-        fill="toself",
-        fillcolor=theme.rgba(theme.GREY, 0.25),
-        line={"width": 0},
-        mode="lines",
-        name="random groups, 95%",
+        x=[*x, *reversed(x)], y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())], fill="toself",
+        fillcolor=theme.rgba(theme.GREY, 0.25), line={"width": 0}, mode="lines", name="random groups, 95%",
         hoverinfo="skip",
-    )
+    )  # fmt: skip
     figure.add_scatter(
-        x=x,
-        y=rows["similarity"].to_numpy(),
-        name=f"training and testing, epoch {shown}",
-        mode="lines+markers",
-        line={"width": 2},
-        marker={"size": 8},
-        hovertemplate="order %{x}<br>index %{y:.2f}<extra></extra>",
-    )
+        x=x, y=rows["similarity"].to_numpy(), name=f"training and testing, epoch {epoch}", mode="lines+markers",
+        line={"width": 2}, marker={"size": 8}, hovertemplate="order %{x}<br>index %{y:.2f}<extra></extra>",
+    )  # fmt: skip
     figure.update_xaxes(title=titles[0], dtick=1)
     figure.update_yaxes(title=titles[1], range=[0, 1.02])
     return figure.figure(height=380)
@@ -100,20 +85,20 @@ def shape_text(order_fits: pd.DataFrame, epoch: int) -> str:
     """Returns in words which profile fits which part at an epoch."""
     rows: Any = order_fits[order_fits["epoch"] == epoch]
     known = rows[rows["distance"].notna()].sort_values("distance").to_dict("records")
-    said = []
+    sentences = []
     for part, name in PARTS.items():
         pair = [row for row in known if row["part"] == part]
         if len(pair) < 2:
-            said.append(f"There are no {name} interactions to fit.")
+            sentences.append(f"There are no {name} interactions to fit.")
             continue
         best, other = pair
         clear = best["distance_high"] < other["distance_low"]
         words = "clearly closer" if clear else "closer, not clearly,"
-        said.append(
+        sentences.append(
             f"The {name} interactions are {words} to a {best['shape']} ({best['distance']:.1%} off) than to a "
             f"{other['shape']} ({other['distance']:.1%} off)."
         )
-    return f"Epoch {epoch}: {' '.join(said)}"
+    return f"Epoch {epoch}: {' '.join(sentences)}"
 
 
 CHARTS = (

@@ -45,18 +45,12 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
     for column, split in enumerate(PANELS, 1):
         rows = _of(removals, "non_generalizable", split).dropna(subset=["whole"])
         figure.add_scatter(
-            x=[position(epoch, log) for epoch in rows["epoch"]],
-            y=rows["whole"].to_numpy(),
-            customdata=rows["epoch"].to_numpy(),
-            name="whole split, nothing removed",
-            legendgroup="whole",
-            showlegend=column == 1,
-            mode="lines",
-            line={"width": 1.5, "dash": "dashdot", "color": theme.SKY},
+            x=[position(epoch, log) for epoch in rows["epoch"]], y=rows["whole"].to_numpy(),
+            customdata=rows["epoch"].to_numpy(), name="whole split, nothing removed", legendgroup="whole",
+            showlegend=column == 1, mode="lines", line={"width": 1.5, "dash": "dashdot", "color": theme.SKY},
             hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>",
-            row=1,
-            col=column,
-        )
+            row=1, col=column,
+        )  # fmt: skip
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
     epoch_axis(figure, removals["epoch"].tolist(), log)
@@ -106,36 +100,22 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
             x = [position(value, log) for value in some[by]]
             _ribbon(figure, column, x, some[low], some[high], colour)
             figure.add_scatter(
-                x=x,
-                y=some["after"].to_numpy(),
-                customdata=some[by].to_numpy(),
-                text=[f"{_change(row)} nats" for row in some.to_dict("records")],
-                name=name,
-                legendgroup=kind,
-                showlegend=column == 1,
-                mode="lines+markers",
-                line={"color": colour, "dash": dash, "width": 2},
-                marker={"symbol": symbol, "size": 6, "color": colour},
-                unselected={"marker": {"opacity": 1}},
+                x=x, y=some["after"].to_numpy(), customdata=some[by].to_numpy(),
+                text=[f"{_change(row)} nats" for row in some.to_dict("records")], name=name, legendgroup=kind,
+                showlegend=column == 1, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 6, "color": colour}, unselected={"marker": {"opacity": 1}},
                 hovertemplate=f"{words} %{{customdata}}<br>{name} %{{y:{NATS}}} nats<br>change %{{text}}"
                 "<extra></extra>",
-                row=1,
-                col=column,
-            )
+                row=1, col=column,
+            )  # fmt: skip
         some = _of(rows, "non_generalizable", split).dropna(subset=["before"])
         figure.add_scatter(
-            x=[position(value, log) for value in some[by]],
-            y=some["before"].to_numpy(),
-            customdata=some[by].to_numpy(),
-            name="nothing removed",
-            legendgroup="before",
-            showlegend=column == 1,
-            mode="lines",
-            line={"width": 2.5},
+            x=[position(value, log) for value in some[by]], y=some["before"].to_numpy(),
+            customdata=some[by].to_numpy(), name="nothing removed", legendgroup="before", showlegend=column == 1,
+            mode="lines", line={"width": 2.5},
             hovertemplate=f"{words} %{{customdata}}<br>nothing removed %{{y:{NATS}}} nats<extra></extra>",
-            row=1,
-            col=column,
-        )
+            row=1, col=column,
+        )  # fmt: skip
         figure.update_yaxes(title="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
     for title in figure.layout["annotations"]:
         title |= {"font": {"size": 14}, "yshift": 4}
@@ -152,37 +132,31 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     """Change of the loss of every explained sample.
 
     How to read: one marker a sample, its non-generalizable interactions removed; of more than 1,000 samples, those that
-    change most. Above zero, the sample was held up by
-    interactions that do not transfer: without them its loss rises. Below zero they did harm. Samples at the right were
-    badly classified before.
+    change most. Above zero, the sample was held up by interactions that do not transfer: without them its loss rises.
+    Below zero they did harm. Samples at the right were badly classified before.
     """
     titles = ("loss before (nats)", "change of the loss (nats)")
     if sample_removals.empty:
         return theme.nothing("Nothing is removed yet.", *titles)
     figure = Sheet()
-    shown = sample_removals.head(MOST)  # sorted: those that change most come first
+    first = sample_removals.head(MOST)  # sorted: those that change most come first
     looks: tuple[tuple[str, dict[str, Any]], ...] = (
         ("train", {"symbol": "circle", "size": 9, "opacity": 0.75}),
         ("test", {"symbol": "diamond-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
     )
     for split, marker in looks:
-        rows: Any = shown[shown["split"] == split]
+        rows: Any = first[first["split"] == split]
         figure.add_scatter(
-            x=rows["before"].to_numpy(),
-            y=rows["change"].to_numpy(),
-            customdata=rows["sample"].to_numpy(),
+            x=rows["before"].to_numpy(), y=rows["change"].to_numpy(), customdata=rows["sample"].to_numpy(),
             text=[
                 f"sample {row['sample']}, {html.escape(str(row['label_name']))}<br>loss {row['before']:.3f} → "
                 f"{row['after']:.3f} nats<br>random, same strength: {row['random_after']:.3f} nats"
                 for row in rows.to_dict("records")
             ],
-            name={"train": "training sample", "test": "testing sample"}[split],
-            mode="markers",
-            marker=marker,
-            unselected={"marker": {"opacity": marker.get("opacity", 1)}},
-            hovertemplate="%{text}<extra></extra>",
-        )
-    if len(shown) < len(sample_removals):
+            name={"train": "training sample", "test": "testing sample"}[split], mode="markers", marker=marker,
+            unselected={"marker": {"opacity": marker.get("opacity", 1)}}, hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+    if len(first) < len(sample_removals):
         words = f"the {MOST:,} of {len(sample_removals):,} samples that change most"
         figure.add_annotation(text=words, xref="paper", yref="paper", x=1, y=1, xanchor="right", yanchor="bottom")
     figure.add_hline(y=0, line={"width": 1})
@@ -225,17 +199,14 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
     for i, (run, rows) in enumerate(share_and_gap.groupby("run", sort=False)):
         colour = theme.OTHERS[i % len(theme.OTHERS)]
         figure.add_scatter(
-            x=rows["share"].to_numpy(),
-            y=rows["gap"].to_numpy(),
-            customdata=rows["epoch"].to_numpy(),
+            x=rows["share"].to_numpy(), y=rows["gap"].to_numpy(), customdata=rows["epoch"].to_numpy(),
             text=rows["epoch"].astype(str).tolist() if i == 0 else None,
-            textposition=_free_sides(share_and_gap, rows),
-            name=f"{run}: {correlation_text(of_run[str(run)])}",
+            textposition=_free_sides(share_and_gap, rows), name=f"{run}: {correlation_text(of_run[str(run)])}",
             mode="lines+markers+text" if i == 0 else "lines+markers",
             line={"color": theme.rgba(colour, 0.45), "width": 1, "dash": theme.DASHES[i % len(theme.DASHES)]},
             marker={"size": 8, "color": colour},
             hovertemplate=f"{run}, epoch %{{customdata}}<br>share %{{x:.1%}}<br>gap %{{y:{NATS}}} nats<extra></extra>",
-        )
+        )  # fmt: skip
     figure.update_xaxes(title=titles[0], tickformat=theme.SHARE)
     figure.update_yaxes(title=titles[1])
     return figure.figure(height=430, showlegend=True)
@@ -268,19 +239,19 @@ def meaning_text(correlations: pd.DataFrame) -> str:
         return ""
     row: Any = correlations.to_dict("records")[-1]
     if pd.isna(row["rho"]):
-        said = "There are too few epochs for a rank correlation."
+        text = "There are too few epochs for a rank correlation."
     elif pd.isna(row["low"]):
-        said = f"Share and gap rank the epochs the same way (ρ = {row['rho']:.2f})."
+        text = f"Share and gap rank the epochs the same way (ρ = {row['rho']:.2f})."
     elif row["low"] > 0:
-        said = "Epochs with a larger non-generalizable share have a larger gap"
-        said += f" (Spearman {correlation_text(row)})."
+        text = "Epochs with a larger non-generalizable share have a larger gap"
+        text += f" (Spearman {correlation_text(row)})."
     elif row["high"] < 0:
-        said = "Epochs with a larger non-generalizable share have a *smaller* gap"
-        said += f" (Spearman {correlation_text(row)})."
+        text = "Epochs with a larger non-generalizable share have a *smaller* gap"
+        text += f" (Spearman {correlation_text(row)})."
     else:
-        said = f"The share does not rank the epochs by their gap (Spearman {correlation_text(row)}: may be zero)."
+        text = f"The share does not rank the epochs by their gap (Spearman {correlation_text(row)}: may be zero)."
     return (
-        f"{said} This shows whether the two move together, not that one makes the other: both change as training goes "
+        f"{text} This shows whether the two move together, not that one makes the other: both change as training goes "
         "on, and neighbouring epochs are alike, so the interval is too narrow. Only the removal above acts on the "
         "interactions themselves."
     )

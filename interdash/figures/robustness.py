@@ -22,7 +22,7 @@ def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, 
     titles = ("labels G that flip (share)", "H (share)")
     if robustness.empty:
         return theme.nothing("The noise floor is not measured yet.", titles[0], "choice")
-    shown = shown_epoch(robustness, pinned)
+    epoch = shown_epoch(robustness, pinned)
     figure = Sheet(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
     traces: tuple[tuple[int, str, str, dict[str, Any]], ...] = (
         (1, "flips", "labels that flip", {"symbol": "square", "color": theme.NON_GENERALIZABLE}),
@@ -33,7 +33,7 @@ def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, 
         for now in (False, True):
             if name == "power" and not now:
                 continue
-            rows: Any = robustness[(robustness["epoch"] == shown) == now]
+            rows: Any = robustness[(robustness["epoch"] == epoch) == now]
             rows = rows[rows[name].notna()]
             bars = {
                 "array": (rows[f"{name}_high"] - rows[name]).fillna(0).to_numpy(),
@@ -41,18 +41,14 @@ def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, 
                 "thickness": 1.5,
             }
             figure.add_scatter(
-                x=rows[name].to_numpy(),
-                y=choice_names(rows),
-                error_x=bars if now else None,
+                x=rows[name].to_numpy(), y=choice_names(rows), error_x=bars if now else None,
                 customdata=rows["epoch"].to_numpy(),
-                name=f"{words}, epoch {shown}" if now else f"{words}, other epochs",
-                mode="markers",
+                name=f"{words}, epoch {epoch}" if now else f"{words}, other epochs", mode="markers",
                 marker={**marker, "size": 11 if now else 5, "opacity": 1 if now else 0.45},
                 hovertemplate=f"%{{y}}<br>epoch %{{customdata}}<br>{words} %{{x:.1%}}<extra></extra>",
-                row=1,
-                col=column,
-            )
-    level = None if epochs is None else epochs.loc[epochs["epoch"] == shown, "chance"].dropna()
+                row=1, col=column,
+            )  # fmt: skip
+    level = None if epochs is None else epochs.loc[epochs["epoch"] == epoch, "chance"].dropna()
     if level is not None and len(level):
         figure.add_shape(
             **{"type": "line", "xref": "x2", "yref": "y2 domain", "y0": 0, "y1": 1},

@@ -173,17 +173,9 @@ def rgba(colour: str, opacity: float) -> str:
 def band(figure: Sheet, x: Sequence[Any], low: list[float], high: list[float], colour: str, row: int, col: int) -> None:
     """Draws the area between two curves: an interval behind its line."""
     figure.add_scatter(
-        x=[*x, *reversed(x)],
-        y=[*high, *reversed(low)],
-        fill="toself",
-        fillcolor=rgba(colour, 0.18),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-        row=row,
-        col=col,
-    )
+        x=[*x, *reversed(x)], y=[*high, *reversed(low)], fill="toself", fillcolor=rgba(colour, 0.18),
+        line={"width": 0}, mode="lines", hoverinfo="skip", showlegend=False, row=row, col=col,
+    )  # fmt: skip
 
 
 _TEMPLATES = {dark: template(dark=dark, automargin=False) for dark in (False, True)}

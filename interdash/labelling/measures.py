@@ -36,9 +36,9 @@ def net_share(effects: np.ndarray, salient: np.ndarray, generalizes: np.ndarray 
     >>> net_share(effects, salient, None, np.array([0.5])).tolist()
     [0.5]
     """
-    kept = effects * salient
-    whole = np.abs(kept).sum((1, 2))
-    return np.divide(np.abs(kept.sum((1, 2))), whole, out=np.full(len(kept), np.nan), where=whole > 0)
+    strong = effects * salient
+    whole = np.abs(strong).sum((1, 2))
+    return np.divide(np.abs(strong.sum((1, 2))), whole, out=np.full(len(strong), np.nan), where=whole > 0)
 
 
 MEASURES = {
@@ -86,8 +86,8 @@ def _mean(values: np.ndarray) -> tuple[float, float | None, float | None]:
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
 
-    def mean(drawn: np.ndarray) -> np.ndarray:
-        weights = sample_weights(drawn)
+    def mean(draws: np.ndarray) -> np.ndarray:
+        weights = sample_weights(draws)
         share = weights @ known
         return np.divide(weights @ filled, share, out=np.full(len(share), np.nan), where=share > 0)
 

@@ -63,8 +63,8 @@ def comparisons(
         split: the run's.
         baselines: names of the baseline networks that are extracted, in their order.
     """
-    asked = tuple(baselines[: rules.baselines])
-    own = Choice("as the run", rules, split, asked)
+    voters = tuple(baselines[: rules.baselines])
+    own = Choice("as the run", rules, split, voters)
 
     def other(text: str, **changes: object) -> Choice:
         return replace(own, text=text, **changes)  # pyright: ignore[reportArgumentType]
@@ -74,7 +74,7 @@ def comparisons(
         yield "baseline", first, second
     for count in (1, 3, 5):
         for vote in ("any", "majority") if count > 1 else ("any",):
-            if count > len(baselines) or (count == len(asked) and (vote == rules.vote or count == 1)):
+            if count > len(baselines) or (count == len(voters) and (vote == rules.vote or count == 1)):
                 continue
             text = f"{count} baselines, {vote}" if count > 1 else "1 baseline"
             changed = replace(rules, vote=vote, baselines=count)
@@ -126,14 +126,14 @@ class Games:
         """Returns AND and OR interactions `[samples, 2, 2**n]` of the samples compared, in nats."""
         key = (network, epoch, split, solver)
         if key not in self._effects:
-            found = self.columns(network, epoch)
-            pair = [found["i_and"][self.rows], found["i_or"][self.rows]]
+            columns = self.columns(network, epoch)
+            pair = [columns["i_and"][self.rows], columns["i_or"][self.rows]]
             if solver == "published":
                 self.solve_published([(network, epoch)], split)
                 return self._effects[key]
             if split != self.own:
                 solved = sparse_split(
-                    found["v"][self.rows],
+                    columns["v"][self.rows],
                     split.kappa,
                     tie_break=split.tie_break,
                     tolerance=split.tolerance,
@@ -148,13 +148,13 @@ class Games:
         v = np.stack([self.columns(*pair)["v"][self.rows] for pair in wanted])
         pair = published.split(v, split.kappa)[:2]
         for i, (network, epoch) in enumerate(wanted):
-            self._effects[network, epoch, split, "published"] = np.stack([found[i] for found in pair], axis=1)
+            self._effects[network, epoch, split, "published"] = np.stack([splits[i] for splits in pair], axis=1)
 
     def tau(self, network: str, epoch: int, choice: Choice) -> np.ndarray:
         """Returns τ of the samples compared, `[samples, 1]`, nats; a mean over samples runs over all of the run."""
-        found, rules = self.columns(network, epoch), choice.rules
+        columns, rules = self.columns(network, epoch), choice.rules
         effects = self.effects(network, epoch, choice.split, choice.solver)
-        v_empty, v_full, rows = found["v_empty"], found["v_full"], self.rows
+        v_empty, v_full, rows = columns["v_empty"], columns["v_full"], self.rows
         if rules.tau_rule == "max_interaction":
             v_empty, v_full, rows = v_empty[rows], v_full[rows], np.arange(len(rows))
         i_and, i_or = effects[:, 0], effects[:, 1]
@@ -186,8 +186,8 @@ def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> 
     pairs += [(side.strength * side.general, side.strength * side.salient) for side in (reference, other)]
     sums = np.array([[part.sum((1, 2)) for part in pair] for pair in pairs], float)  # [ratios, 2, samples]
 
-    def ratios(drawn: np.ndarray) -> np.ndarray:
-        top, bottom = np.moveaxis(sums @ np.moveaxis(sample_weights(drawn), -1, 0), 1, 0)
+    def ratios(draws: np.ndarray) -> np.ndarray:
+        top, bottom = np.moveaxis(sums @ np.moveaxis(sample_weights(draws), -1, 0), 1, 0)
         return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
     count = sums.shape[-1]
@@ -195,10 +195,10 @@ def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> 
     low = high = np.full(len(RATIOS), np.nan)
     if count > 1:
         low, high = percentile(ratios, count, resamples=resamples)
-    made = {"labels": float(both.sum() / count)}
+    row = {"labels": float(both.sum() / count)}
     for i, name in enumerate(RATIOS):
-        made |= {name: float(values[i]), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
-    return made
+        row |= {name: float(values[i]), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
+    return row
 
 
 def noise_floor(
@@ -230,25 +230,25 @@ def noise_floor(
     if planned.missing() or not baselines:
         raise ValueError(f"parts of {run.name} are missing; make them with `interdash extract {run.name}`")
     recorded = [epoch for network, epoch in planned.pairs if network == "target"]
-    chosen = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
+    compared = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
     games = stored_games(planned, samples_per_split)
     todo = [(games, *pair) for pair in comparisons(rules, split, baselines)]
     if published_samples:
         own = Choice("the certified solver", rules, split, tuple(baselines[: rules.baselines]))
         few = stored_games(planned, published_samples)
-        asked = baselines[: rules.baselines]
-        few.solve_published([*(("target", epoch) for epoch in chosen), *((name, -1) for name in asked)], split)
+        voters = baselines[: rules.baselines]
+        few.solve_published([*(("target", epoch) for epoch in compared), *((name, -1) for name in voters)], split)
         todo.append((few, "solver", own, replace(own, text="the published SGD", solver="published")))
     rows = []
     for some, name, reference, other in todo:
-        for epoch in chosen:
-            found = compare(some.labels(epoch, reference), some.labels(epoch, other))
+        for epoch in compared:
+            ratios = compare(some.labels(epoch, reference), some.labels(epoch, other))
             named = {"epoch": epoch, "comparison": name, "reference": reference.text, "alternative": other.text}
-            rows.append({**named, "samples": len(some.rows), **found})
+            rows.append({**named, "samples": len(some.rows), **ratios})
             if progress is not None:
-                progress(len(rows), len(todo) * len(chosen))
+                progress(len(rows), len(todo) * len(compared))
     table = pa.Table.from_pylist([{k: None if v != v else v for k, v in row.items()} for row in rows]).cast(SCHEMA)
-    used = [unit.name for unit in planned.units if unit.network != "target" or unit.epoch in chosen]
+    used = [unit.name for unit in planned.units if unit.network != "target" or unit.epoch in compared]
     return table, {"network": "", "epoch": -1, "units": sorted(used), "rules": asdict(rules)}
 
 

@@ -43,17 +43,17 @@ def removal_tables(
     """
     if not batches:
         return {"removals": REMOVALS.empty_table(), "sample_removals": SAMPLE_REMOVALS.empty_table()}
-    split, whole = np.asarray(splits), sum(len(found.sample) for found in batches)
+    split, whole = np.asarray(splits), sum(len(batch.sample) for batch in batches)
     in_split = [split == name for name in SPLITS[:2]]
     sums = [np.zeros(()), np.zeros(())]  # over the samples of each split: [draws, kinds, orders, doses]
     means, strengths, first, done = [], [], 0, 0
-    for found in batches:
-        here = slice(first, first + found.samples)
-        after = losses(v_full[here], found, random_keys(len(found.sample), done, whole), n=n)
+    for batch in batches:
+        here = slice(first, first + batch.samples)
+        after = losses(v_full[here], batch, random_keys(len(batch.sample), done, whole), n=n)
         sums = [total + after.draws[:, rows[here]].sum(1) for total, rows in zip(sums, in_split, strict=True)]
         means.append(after.mean)
         strengths.append(after.strength)
-        first, done = here.stop, done + len(found.sample)
+        first, done = here.stop, done + len(batch.sample)
     drawn = [total / rows.sum() if rows.any() else np.nan + total for total, rows in zip(sums, in_split, strict=True)]
     mean, strength = np.concatenate(means), np.concatenate(strengths)
     return {
@@ -63,7 +63,7 @@ def removal_tables(
 
 
 def _removals(
-    before: np.ndarray, after: np.ndarray, gone: np.ndarray, drawn: np.ndarray, split: np.ndarray
+    before: np.ndarray, after: np.ndarray, gone: np.ndarray, draws: np.ndarray, split: np.ndarray
 ) -> pa.Table:
     """Returns the rows from losses before and after, strengths removed, and means over the samples of each split."""
     shape = after.shape[1:]  # kinds, orders, doses
@@ -74,17 +74,17 @@ def _removals(
     mean = _with_gap(values, in_train, in_test)
     low, high = (ends.reshape(len(SPLITS), 3, *shape) for ends in intervals(values[in_train], values[in_test]))
     outside = 100 * (1 - LEVEL) / 2
-    draws_low, draws_high = np.percentile(drawn, [outside, 100 - outside], axis=1)
+    draws_low, draws_high = np.percentile(draws, [outside, 100 - outside], axis=1)
     draws_low[:, 0] = draws_high[:, 0] = np.nan  # nothing is drawn
     strength = _with_gap(gone, in_train, in_test)
     strength[2] = np.nan
     first = _with_gap(before, in_train, in_test)[:, None, None, None] + np.zeros(shape)
     mean = mean.reshape(len(SPLITS), 3, *shape)
-    made = {"before": first, "draws_low": draws_low, "draws_high": draws_high, "strength": strength}
+    table = {"before": first, "draws_low": draws_low, "draws_high": draws_high, "strength": strength}
     for i, name in enumerate(("after", "change", "excess")):
-        made |= {name: mean[:, i], f"{name}_low": low[:, i], f"{name}_high": high[:, i]}
+        table |= {name: mean[:, i], f"{name}_low": low[:, i], f"{name}_high": high[:, i]}
     for name in ("excess", "excess_low", "excess_high"):
-        made[name][:, 0] = np.nan
+        table[name][:, 0] = np.nan
     which = np.indices(mean[:, 0].shape).reshape(4, -1)
     columns = {
         "removed": np.take(KINDS, which[1]),
@@ -92,7 +92,7 @@ def _removals(
         "min_order": which[2] + 1,
         "dose": DOSES[which[3]],
     }
-    flat = {name: np.ravel(made[name]) for name in COLUMNS}
+    flat = {name: np.ravel(table[name]) for name in COLUMNS}
     arrays = [pa.array(values) for values in columns.values()]
     arrays += [pa.array(values, mask=np.isnan(values)) for values in flat.values()]
     return pa.table(arrays, names=[*columns, *flat]).cast(REMOVALS)

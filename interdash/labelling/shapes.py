@@ -26,8 +26,8 @@ def shape_tables(groups: GroupMeans | None, parts: np.ndarray | None) -> dict[st
     """
     similar = SIMILARITIES.empty_table()
     if groups is not None:
-        found = similarities(groups.means)
-        columns = [np.arange(1, found.shape[1] + 1), *found]
+        alike = similarities(groups.means)
+        columns = [np.arange(1, alike.shape[1] + 1), *alike]
         similar = pa.table([pa.array(x, from_pandas=True) for x in columns], names=SIMILARITIES.names)
     return {
         "order_similarities": similar.cast(SIMILARITIES),
@@ -39,8 +39,8 @@ def _fits(parts: np.ndarray) -> pa.Table:
     count = len(parts)
     flat = parts.reshape(count, -1)
 
-    def fitted(drawn: np.ndarray) -> np.ndarray:
-        means = (sample_weights(drawn) @ flat).reshape(*drawn.shape[:-1], *parts.shape[1:])
+    def fitted(draws: np.ndarray) -> np.ndarray:
+        means = (sample_weights(draws) @ flat).reshape(*draws.shape[:-1], *parts.shape[1:])
         means = np.moveaxis(means, -1, 0)  # [parts, ..., n]
         return np.stack([values for shape in SHAPES for values in fit(means, shape)])  # [shapes · 2, parts, ...]
 

@@ -98,8 +98,8 @@ def first_layer_batches(
     weight = layer.weight.double().t()
     baseline = variables.baseline.to(device, inputs.dtype).expand(shape).double()
     empty = baseline.flatten() @ weight + (0 if layer.bias is None else layer.bias.double())
-    kept = torch.ones(2**n_batch, n + 1, device=device)  # column n: the background
-    kept[:, :n_batch] = torch.tensor(masks(n_batch)).float().to(device)
+    visible = torch.ones(2**n_batch, n + 1, device=device)  # column n: the background
+    visible[:, :n_batch] = torch.tensor(masks(n_batch)).float().to(device)
     for start in range(position, len(inputs) << n, n_samples << n_batch):
         sample, first_subset = divmod(start, 2**n)
         group = slice(sample, sample + n_samples)
@@ -109,8 +109,8 @@ def first_layer_batches(
         parts = (owners * change).flatten(2) @ weight  # [samples, n + 1, hidden]
         parts[:, n] += empty
         for i in range(n_batch, n):
-            kept[:, i] = first_subset >> i & 1
-        yield (kept.to(layer.weight.dtype) @ parts.to(layer.weight.dtype)).flatten(0, 1), None, group
+            visible[:, i] = first_subset >> i & 1
+        yield (visible.to(layer.weight.dtype) @ parts.to(layer.weight.dtype)).flatten(0, 1), None, group
 
 
 def _one_hot(assignment: Tensor, n: int, rank: int) -> Tensor:

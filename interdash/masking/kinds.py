@@ -1,6 +1,6 @@
 """The kinds of input: `KINDS["image"]`. All that sets one apart stands here, its drawing in `figures.inputs.INPUTS`.
 
-A new kind is one entry here and one there. torch waits until variables are made: the dashboard asks about kinds.
+A new kind is one entry here and one there. The dashboard asks about kinds: what needs torch is handed over.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from interdash.config import MaskingConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from interdash.masking.variables import Variables
 
-
-def _names(inputs: Tensor, variables: Variables) -> list[Any]:
+def _names(inputs: Tensor, variables: Any) -> list[Any]:
     return [list(variables.names_of(i)) for i in range(len(inputs))]
 
 
-def _values(inputs: Tensor, variables: Variables) -> list[Any]:
+def _values(inputs: Tensor, variables: Any) -> list[Any]:
     """Returns {variable: its value, or the list of its features' values} of each sample."""
     display = []
     for i, row in enumerate(inputs):
@@ -45,8 +43,8 @@ class Kind:
         same_variables: whether a variable means the same in every sample, so that samples can be averaged by variable.
         numbered: whether a variable is called by its number in the drawing; else by its name, a word.
         baselines: what `MaskingConfig.baseline` can be; "user" = the values come with the user's own `Variables`.
-        variables: `variables(config, spec)` makes the variables that a `MaskingConfig` describes; None = no
-            configuration can, a spec brings `Variables` or a function.
+        variables: `variables(config, spec, make)` gives the `Variables` that a `MaskingConfig` describes; `make` is the
+            module `masking.variables`. None = no configuration can, a spec brings `Variables` or a function.
         display: `display(inputs, variables)`: what the dashboard shows of each sample if the spec does not say.
         picture: makes the PNG of an input; None = it is shown by what it displays.
     """
@@ -56,8 +54,8 @@ class Kind:
     same_variables: bool = True
     numbered: bool = False
     baselines: tuple[str, ...] = ("user",)
-    variables: Callable[[MaskingConfig, Any], Variables] | None = None
-    display: Callable[[Tensor, Variables], list[Any]] = _names
+    variables: Callable[[MaskingConfig, Any, Any], Any] | None = None
+    display: Callable[[Tensor, Any], list[Any]] = _names
     picture: Callable[[np.ndarray], bytes] | None = None
 
 
@@ -130,37 +128,31 @@ def _drawing(curves: list[np.ndarray], *, joined: bool, side: int = 84, edge: in
     return file.getvalue()
 
 
-def _numbers(inputs: Tensor, variables: Variables) -> list[Any]:
+def _numbers(inputs: Tensor, variables: Any) -> list[Any]:
     return [np.round(row, 4).tolist() for row in inputs.double().numpy()]
 
 
-def _segments(config: MaskingConfig, spec: Any) -> Variables:
-    from interdash.masking.variables import baseline_values, series_variables
-
-    baseline = baseline_values(config.baseline, spec.train_inputs)
-    return series_variables(spec.train_inputs.shape[-1], n_variables=config.n_variables, baseline=baseline)
+def _segments(config: MaskingConfig, spec: Any, make: Any) -> Any:
+    baseline = make.baseline_values(config.baseline, spec.train_inputs)
+    return make.series_variables(spec.train_inputs.shape[-1], n_variables=config.n_variables, baseline=baseline)
 
 
-def _patches(config: MaskingConfig, spec: Any) -> Variables:
-    from interdash.masking.variables import baseline_values, image_variables
-
-    return image_variables(
+def _patches(config: MaskingConfig, spec: Any, make: Any) -> Any:
+    return make.image_variables(
         *spec.train_inputs.shape[-2:],
         n_variables=config.n_variables,
         patch=config.patch,
         layout=config.layout,
         seed=config.seed,
-        baseline_image=baseline_values(config.baseline, spec.train_inputs),
+        baseline_image=make.baseline_values(config.baseline, spec.train_inputs),
         at=config.at,
     )
 
 
-def _columns(config: MaskingConfig, spec: Any) -> Variables:
-    from interdash.masking.variables import baseline_values, table_variables
-
+def _columns(config: MaskingConfig, spec: Any, make: Any) -> Any:
     column_of_feature = list(spec.column_of_feature) or list(range(spec.train_inputs.shape[1]))
     columns = list(spec.columns) or [f"x{i}" for i in range(max(column_of_feature) + 1)]
-    return table_variables(column_of_feature, columns, baseline_values(config.baseline, spec.train_inputs))
+    return make.table_variables(column_of_feature, columns, make.baseline_values(config.baseline, spec.train_inputs))
 
 
 KINDS = {

@@ -153,8 +153,8 @@ def image_variables(
                 f"the central part of a {height}×{width} image has {len(cells)} patches of {patch}×{patch}; "
                 f"n_variables is {n_variables}: use a smaller patch, fewer variables or layout='whole'"
             )
-        drawn = torch.randperm(len(cells), generator=torch.Generator().manual_seed(seed))[:n_variables]
-        for i, (r, c) in enumerate(cells[k] for k in sorted(drawn.tolist())):
+        order = torch.randperm(len(cells), generator=torch.Generator().manual_seed(seed))[:n_variables]
+        for i, (r, c) in enumerate(cells[k] for k in sorted(order.tolist())):
             y, x = top + r * patch, left + c * patch
             assignment[y : y + patch, x : x + patch] = i
             names.append(f"r{r}c{c}")
@@ -226,11 +226,11 @@ def text_variables(
                 f"sample {s} has {len(can_be_masked)} words that can be masked; n_variables is {n_variables}: "
                 "choose longer samples or fewer variables"
             )
-        drawn = torch.randperm(len(can_be_masked), generator=generator)[:n_variables].tolist()
-        chosen = sorted(can_be_masked[k] for k in drawn)
-        for i, k in enumerate(chosen):
+        order = torch.randperm(len(can_be_masked), generator=generator)[:n_variables].tolist()
+        places = sorted(can_be_masked[k] for k in order)
+        for i, k in enumerate(places):
             assignment[s, token_words == k] = i
-        names.append(tuple(sentence[k] for k in chosen))
+        names.append(tuple(sentence[k] for k in places))
     return Variables("text", tuple(names), assignment, torch.tensor(mask_id))
 
 

@@ -99,15 +99,6 @@ def faithfulness(store: Store, run: Run, epoch: int, sample: int, counts: Sequen
     return rebuilt(outputs, every, counts)
 
 
-def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
-    """Returns the sum of the given interactions on every masked version, float64 `(2**n,)`, nats, index = bitmask.
-
-    An AND is triggered if all of its variables are present, an OR if any is. With all interactions and v(x_∅) this is
-    `interactions.matched_outputs`, v − δ; here a few are summed one by one, which needs no torch.
-    """
-    return _triggered(*_columns(outputs, interactions))
-
-
 def _columns(outputs: pd.DataFrame, interactions: pd.DataFrame) -> tuple[np.ndarray, ...]:
     """Returns the masks, and of each interaction the subset, the effect, and whether it is an OR."""
     masks, subsets = (rows["subset"].to_numpy(dtype=np.int64) for rows in (outputs, interactions))
@@ -115,6 +106,7 @@ def _columns(outputs: pd.DataFrame, interactions: pd.DataFrame) -> tuple[np.ndar
 
 
 def _triggered(masks: np.ndarray, subsets: np.ndarray, effects: np.ndarray, is_or: np.ndarray) -> np.ndarray:
+    """Returns the sum of some interactions on each mask, nats; of all, with v(x_∅), `interactions.matched_outputs`."""
     total = np.zeros(len(masks))
     for subset, effect, any_is_enough in zip(subsets.tolist(), effects.tolist(), is_or.tolist(), strict=True):
         present = masks & subset
@@ -144,13 +136,13 @@ def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
     """
     target = life.loc[life["network"] == "target"].sort_values("epoch", ignore_index=True)
     salient = target.loc[target["salient"].astype(bool)]
-    told: dict[str, float | int | bool | None] = dict.fromkeys(("born", "peak", "gone", "effect", "generalizes"))
-    told |= {"epochs": len(salient), "recorded": len(target), "flips": 0}
+    facts: dict[str, float | int | bool | None] = dict.fromkeys(("born", "peak", "gone", "effect", "generalizes"))
+    facts |= {"epochs": len(salient), "recorded": len(target), "flips": 0}
     if salient.empty:
-        return told
+        return facts
     peak = salient.loc[salient["effect"].abs().idxmax()]
     after = target["epoch"][salient.index[-1] + 1 :]
-    return told | {
+    return facts | {
         "born": int(salient["epoch"].iloc[0]),
         "peak": int(peak["epoch"]),
         "gone": int(after.iloc[0]) if len(after) else None,
@@ -160,22 +152,22 @@ def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
     }
 
 
-def story_text(told: dict[str, float | int | bool | None]) -> str:
+def story_text(facts: dict[str, float | int | bool | None]) -> str:
     """Returns what `story` tells, in words."""
-    if told["born"] is None:
-        return f"Salient at none of {told['recorded']} epochs."
-    effect = f"{told['effect']:+.3f}".replace("-", "−")
-    gone = "still there at the last epoch" if told["gone"] is None else f"gone at epoch {told['gone']}"
-    times = "once" if told["flips"] == 1 else f"{told['flips']} times"
-    flips = f"It changes its sign {times}. " if told["flips"] else ""
+    if facts["born"] is None:
+        return f"Salient at none of {facts['recorded']} epochs."
+    effect = f"{facts['effect']:+.3f}".replace("-", "−")
+    gone = "still there at the last epoch" if facts["gone"] is None else f"gone at epoch {facts['gone']}"
+    times = "once" if facts["flips"] == 1 else f"{facts['flips']} times"
+    flips = f"It changes its sign {times}. " if facts["flips"] else ""
     transfer = {
         None: "Nothing is known about G.",
         True: "At its peak it generalizes: the baseline has it too.",
         False: "At its peak it does not generalize: the baseline lacks it, or has it with the other sign.",
-    }[told["generalizes"]]  # pyright: ignore[reportArgumentType]
+    }[facts["generalizes"]]  # pyright: ignore[reportArgumentType]
     return (
-        f"Born at epoch {told['born']}, strongest at epoch {told['peak']} ({effect} nats), {gone}; "
-        f"salient at {told['epochs']} of {told['recorded']} epochs. {flips}{transfer}"
+        f"Born at epoch {facts['born']}, strongest at epoch {facts['peak']} ({effect} nats), {gone}; "
+        f"salient at {facts['epochs']} of {facts['recorded']} epochs. {flips}{transfer}"
     )
 
 

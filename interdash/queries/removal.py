@@ -14,13 +14,13 @@ _ROWS = """
     SELECT r.* EXCLUDE (run, network),
         CASE split WHEN 'train' THEN m.train_loss WHEN 'test' THEN m.test_loss
             ELSE m.test_loss - m.train_loss END AS whole
-    FROM (FROM removals WHERE run = $run AND network = $network) r
-    LEFT JOIN (FROM metrics WHERE run = $run AND network = $network) m USING (epoch)
+    FROM (FROM removals WHERE run = $run AND network = 'target') r
+    LEFT JOIN (FROM metrics WHERE run = $run AND network = 'target') m USING (epoch)
 """
 _ORDER = "ORDER BY list_position(['train', 'test', 'gap'], split), removed"
 
 
-def removals(store: Store, run: str, *, min_order: int = 1, dose: int = 100, network: str = "target") -> pd.DataFrame:
+def removals(store: Store, run: str, *, min_order: int = 1, dose: int = 100) -> pd.DataFrame:
     """Returns losses before and after removals at every epoch: one row an epoch, kind of removal and split.
 
     Args:
@@ -28,31 +28,30 @@ def removals(store: Store, run: str, *, min_order: int = 1, dose: int = 100, net
         run: a run in it.
         min_order: only interactions of this order or above are removed.
         dose: percent of the strength of the non-generalizable ones, in tens.
-        network: "target".
     """
     return store.ask(
         f"SELECT * FROM ({_ROWS}) WHERE min_order = $min_order AND dose = $dose {_ORDER}, epoch",
-        {"run": run, "network": network, "min_order": min_order, "dose": dose},
+        {"run": run, "min_order": min_order, "dose": dose},
     )
 
 
-def removal_doses(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
+def removal_doses(store: Store, run: str, epoch: int, *, min_order: int = 1) -> pd.DataFrame:
     """Returns losses after removals of every dose at an epoch; see `removals`."""
     return store.ask(
         f"SELECT * FROM ({_ROWS}) WHERE epoch = $epoch AND min_order = $min_order {_ORDER}, dose",
-        {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
+        {"run": run, "epoch": epoch, "min_order": min_order},
     )
 
 
-def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100, network: str = "target") -> pd.DataFrame:
+def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100) -> pd.DataFrame:
     """Returns losses after removals of only the orders ≥ `min_order`, for each of them, at an epoch; see `removals`."""
     return store.ask(
         f"SELECT * FROM ({_ROWS}) WHERE epoch = $epoch AND dose = $dose {_ORDER}, min_order",
-        {"run": run, "network": network, "epoch": epoch, "dose": dose},
+        {"run": run, "epoch": epoch, "dose": dose},
     )
 
 
-def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, network: str = "target") -> pd.DataFrame:
+def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1) -> pd.DataFrame:
     """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
     return store.ask(
         """
@@ -64,22 +63,22 @@ def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1, n
         JOIN (FROM samples WHERE run = $run) s USING (sample)
         ORDER BY abs(change) DESC, sample
         """,
-        {"run": run, "network": network, "epoch": epoch, "min_order": min_order},
+        {"run": run, "network": "target", "epoch": epoch, "min_order": min_order},
         details=("sample_removals", "sample_epochs"),
     )
 
 
-def share_and_gap(store: Store, run: str, runs: Sequence[str] = (), *, network: str = "target") -> pd.DataFrame:
+def share_and_gap(store: Store, run: str, runs: Sequence[str] = ()) -> pd.DataFrame:
     """Returns the non-generalizable share of the strength, 1 − H, and the gap of the whole splits, by run and epoch."""
     return store.ask(
         """
         SELECT s.run, s.epoch, non_generalizable / strength AS share, test_loss - train_loss AS gap
         FROM strengths s JOIN metrics m USING (run, network, epoch)
-        WHERE list_contains($runs, s.run) AND network = $network AND split = 'all' AND label = -1 AND type = 'all'
+        WHERE list_contains($runs, s.run) AND network = 'target' AND split = 'all' AND label = -1 AND type = 'all'
             AND strength > 0 AND non_generalizable IS NOT NULL AND test_loss IS NOT NULL AND train_loss IS NOT NULL
         ORDER BY list_position($runs, s.run), s.epoch
         """,
-        {"runs": list(dict.fromkeys([run, *runs])), "network": network},
+        {"runs": list(dict.fromkeys([run, *runs]))},
     )
 
 
@@ -90,17 +89,17 @@ def robustness(store: Store, run: str) -> pd.DataFrame:
     )
 
 
-def order_similarities(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+def order_similarities(store: Store, run: str) -> pd.DataFrame:
     """Returns how alike training and testing samples are: index and reference by epoch and order (`size`)."""
     return store.ask(
         "SELECT * EXCLUDE (run, network) FROM order_similarities WHERE run = ? AND network = ? ORDER BY epoch, size",
-        [run, network],
+        [run, "target"],
     )
 
 
-def order_fits(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
+def order_fits(store: Store, run: str) -> pd.DataFrame:
     """Returns the profiles fitted to generalizable and non-generalizable strengths: by epoch, part and shape."""
     return store.ask(
         "SELECT * EXCLUDE (run, network) FROM order_fits WHERE run = ? AND network = ? ORDER BY part, shape, epoch",
-        [run, network],
+        [run, "target"],
     )

@@ -38,12 +38,12 @@ def interaction_life(store: Store, run: Run, sample: int, type: str, subset: int
         {"run": run.name, "sample": sample, "type": type, "subset": subset},
         details=("interactions", "sample_epochs"),
     )
-    found = labels.merge(rows.drop(columns="effects"), on=["network", "epoch"], how="left")
-    found["effect"] = found["effect"].astype(float).fillna(found["salient_effect"])
-    found = found.dropna(subset="effect", ignore_index=True)
-    found = found.loc[:, ["network", "epoch", "effect", "tau", "salient", "generalizes"]]
-    found.attrs["problems"] = problems
-    return found
+    epochs = labels.merge(rows.drop(columns="effects"), on=["network", "epoch"], how="left")
+    epochs["effect"] = epochs["effect"].astype(float).fillna(epochs["salient_effect"])
+    epochs = epochs.dropna(subset="effect", ignore_index=True)
+    epochs = epochs.loc[:, ["network", "epoch", "effect", "tau", "salient", "generalizes"]]
+    epochs.attrs["problems"] = problems
+    return epochs
 
 
 def strongest(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
@@ -65,7 +65,7 @@ def strongest(store: Store, run: Run, epoch: int, sample: int, *, network: str =
     kind, subset = order // max(n_subsets - 1, 1), order % max(n_subsets - 1, 1) + 1
     present = strength[order] > 0
     kind, subset = kind[present], subset[present]
-    found = pd.DataFrame(
+    every = pd.DataFrame(
         {
             "rank": np.arange(1, len(subset) + 1),
             "type": np.array(["and", "or"], dtype=object)[kind],
@@ -75,9 +75,9 @@ def strongest(store: Store, run: Run, epoch: int, sample: int, *, network: str =
             "strength": np.abs(effects[kind, subset]),
         }
     )
-    found["explained"] = found["strength"].cumsum() / max(found["strength"].sum(), 1e-300)
-    found.attrs["problems"] = problems
-    return found
+    every["explained"] = every["strength"].cumsum() / max(every["strength"].sum(), 1e-300)
+    every.attrs["problems"] = problems
+    return every
 
 
 def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
@@ -85,8 +85,8 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
 
     Columns: those of `strongest`, and members, names, tau (nats), salient, generalizes.
     """
-    found = strongest(store, run, epoch, sample, network=network)
-    problems = found.attrs["problems"]
+    every = strongest(store, run, epoch, sample, network=network)
+    problems = every.attrs["problems"]
     of_sample = "run = $run AND network = $network AND epoch = $epoch AND sample = $sample"
     where = {"run": run.name, "network": network, "epoch": epoch, "sample": sample}
     labels = store.ask(
@@ -95,12 +95,12 @@ def all_interactions(store: Store, run: Run, epoch: int, sample: int, *, network
         details=("interactions",),
     )
     tau = store.ask(f"SELECT tau FROM sample_epochs WHERE {of_sample}", where, details=("sample_epochs",))["tau"]
-    found = found.merge(labels, on=["type", "subset"], how="left").sort_values("rank", ignore_index=True)
-    found["salient"] = found["salient"].notna()
-    found["tau"] = tau.iloc[0] if len(tau) else np.nan
-    found = named(store, run.name, sample, found)
-    found.attrs["problems"] = problems
-    return found
+    every = every.merge(labels, on=["type", "subset"], how="left").sort_values("rank", ignore_index=True)
+    every["salient"] = every["salient"].notna()
+    every["tau"] = tau.iloc[0] if len(tau) else np.nan
+    every = named(store, run.name, sample, every)
+    every.attrs["problems"] = problems
+    return every
 
 
 def outputs(store: Store, run: Run, epoch: int, sample: int, *, network: str = "target") -> pd.DataFrame:
@@ -136,13 +136,13 @@ def _life(store: Store, run: Run, sample: int) -> tuple[pd.DataFrame, list[str]]
     units = [Unit.parse(*row) for row in names]
     rows, problems = [], []
     gone = run.dropped
-    kept = [unit for unit in units if unit.pack not in gone]
-    for unit in kept:
+    there = [unit for unit in units if unit.pack not in gone]
+    for unit in there:
         try:
             rows.append((unit.network, unit.epoch, _effects(run, unit, sample)))
         except (DamagedFileError, FileNotFoundError) as error:
             problems.append(str(error))
-    if without := len(units) - len(kept):
+    if without := len(units) - len(there):
         problems.insert(
             0,
             f"the full vectors of {without} of {len(units)} labelled epochs were dropped to save space: an interaction "

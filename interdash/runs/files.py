@@ -41,9 +41,9 @@ def check_name(name: str) -> str:
             ending with a dot.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
-        shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:60]}… ({len(name)} characters)"
+        text = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:60]}… ({len(name)} characters)"
         raise ValueError(
-            f"{shown} cannot name a run; use 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_', '-', starting with a "
+            f"{text} cannot name a run; use 1 to 64 of the characters A-Z, a-z, 0-9, '.', '_', '-', starting with a "
             "letter or digit and not ending with a dot"
         )
     return name

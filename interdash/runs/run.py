@@ -121,18 +121,18 @@ class Run:
         path = self.path / "run.json"
         try:
             manifest = json.loads(path.read_bytes())
-            found = int(manifest["format"])
+            number = int(manifest["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedFileError(f"{path} is damaged ({error}); copy it again from where the run was made") from error
         made_by = manifest.get("interdash", "of unknown version")
-        if found > FORMAT:
+        if number > FORMAT:
             raise ValueError(
-                f"{path} has format {found}, written by interdash {made_by}; this version reads format {FORMAT}: "
+                f"{path} has format {number}, written by interdash {made_by}; this version reads format {FORMAT}: "
                 f"update with `pip install --upgrade interdash`"
             )
-        if found < FORMAT:
+        if number < FORMAT:
             raise ValueError(
-                f"{path} has format {found}, written by interdash {made_by}; this version reads format {FORMAT}: "
+                f"{path} has format {number}, written by interdash {made_by}; this version reads format {FORMAT}: "
                 "open it with that version, or make the run again with `interdash train` or `interdash import`"
             )
         if checksum_holds(manifest) is False:
@@ -317,9 +317,9 @@ class Run:
 
     def networks(self) -> list[str]:
         """Returns the networks with at least one checkpoint: "target", then the baselines by number."""
-        found = [folder.name for folder in (self.path / "checkpoints").glob("*") if NETWORK.fullmatch(folder.name)]
-        found = [network for network in found if self.checkpoint_epochs(network)]
-        return sorted(found, key=lambda network: (network != "target", len(network), network))
+        names = [folder.name for folder in (self.path / "checkpoints").glob("*") if NETWORK.fullmatch(folder.name)]
+        names = [network for network in names if self.checkpoint_epochs(network)]
+        return sorted(names, key=lambda network: (network != "target", len(network), network))
 
     # Explained samples
 
@@ -373,7 +373,7 @@ def list_broken_runs(root: Path | str) -> list[tuple[str, str]]:
 
 def read_all(root: Path | str) -> list[tuple[Run, dict[str, Any], Exception | None]]:
     """Returns every run in the folder `root` with its manifest, each read once, or why it cannot be read."""
-    found: list[tuple[Run, dict[str, Any], Exception | None]] = []
+    runs: list[tuple[Run, dict[str, Any], Exception | None]] = []
     for path in sorted(Path(root).glob("*")):
         if path.name.startswith(".") or not path.is_dir():
             continue
@@ -384,7 +384,7 @@ def read_all(root: Path | str) -> list[tuple[Run, dict[str, Any], Exception | No
             check_name(path.name)
             manifest = run.manifest
             RunConfig.from_json(manifest["config"])
-            found.append((run, manifest, None))
+            runs.append((run, manifest, None))
         except (ValueError, KeyError, TypeError, OSError) as error:
-            found.append((run, {}, error))
-    return found
+            runs.append((run, {}, error))
+    return runs

@@ -177,6 +177,10 @@ COLUMNS = (
     *("peak_epoch", "boundary_12", "boundary_23", "curves", "tags", "notes", "created", "problem"),
     *("chance", "above_chance"),
 )
+SUMMED_UP = (  # of these, what the summary says
+    *("text", "done", "total", "train_loss", "test_loss", "curves"),
+    *("peak_generalization_power", "peak_epoch", "chance", "above_chance"),
+)
 
 
 def _row(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -199,20 +203,11 @@ def _row(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
         "epochs": config.training.epochs,
         "samples": summary.get("samples") or (run.n_explained() if run.has_explained() else 0),
         "state": summary["word"],
-        "text": summary["text"],
         "missing": list(summary["missing"]),
-        "done": summary["done"],
-        "total": summary["total"],
-        "train_loss": train_loss,
-        "test_loss": test_loss,
+        **{name: summary.get(name) for name in SUMMED_UP},
         "gap": None if train_loss is None or test_loss is None else test_loss - train_loss,
-        "peak_generalization_power": summary.get("peak_generalization_power"),
-        "peak_epoch": summary.get("peak_epoch"),
-        "chance": summary.get("chance"),
-        "above_chance": summary.get("above_chance"),
         "boundary_12": places.get("1|2"),
         "boundary_23": places.get("2|3"),
-        "curves": summary.get("curves"),
         "tags": manifest.get("tags", []),
         "notes": manifest.get("notes", ""),
         "created": manifest.get("created", ""),

@@ -59,15 +59,15 @@ def _spin_basis(m: int) -> dict[int, np.ndarray]:
             for new, sign in ((twice + 1, 1), (twice - 1, -1)):
                 if new < 0:
                     continue
-                made = np.zeros((new + 1, 2 * size))
+                vectors = np.zeros((new + 1, 2 * size))
                 for i in range(new + 1):
                     m_new = new / 2 - i
                     for shift, source, direction in ((-0.5, lower, sign), (0.5, upper, 1)):
                         row = round(spin - (m_new + shift))
                         if 0 <= row <= twice:
                             weight = spin + 0.5 + (m_new if (shift < 0) == (sign > 0) else -m_new)
-                            made[i] += direction * np.sqrt(max(weight, 0.0) / (twice + 1)) * source[row]
-                grown.append((new, made))
+                            vectors[i] += direction * np.sqrt(max(weight, 0.0) / (twice + 1)) * source[row]
+                grown.append((new, vectors))
         multiplets = grown
     basis: dict[int, list[np.ndarray]] = {}
     for twice, rows in multiplets:

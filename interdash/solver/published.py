@@ -43,11 +43,11 @@ def split(
             delta.clamp_(-zeta, zeta)
             delta[..., 0] = delta[..., -1] = 0.0  # the interactions still sum to v(x) − v(x_∅)
     with torch.no_grad():
-        found = delta.double().numpy()
-        half, learned = 0.5 * (v - v[..., :1] - found), gamma.double().numpy()
+        noise = delta.double().numpy()
+        half, learned = 0.5 * (v - v[..., :1] - noise), gamma.double().numpy()
     learned[..., 0] = 0.0
     i_and, i_or = merge_first_order(and_interactions(half + learned), or_interactions(half - learned))
-    return i_and, i_or, found
+    return i_and, i_or, noise
 
 
 def objective(i_and: np.ndarray, i_or: np.ndarray, tie_break: float = 0.0) -> np.ndarray:

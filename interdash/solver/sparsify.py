@@ -181,10 +181,10 @@ def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, 
     n = n_variables(len(u))
     exact = projector(n, torch.float64, u.device)
     x, bound = x.double(), zeta.expand(len(u) - 2, -1)
-    kept = torch.zeros_like(u)
-    kept[1:-1] = torch.clamp(delta[1:-1].double(), -bound, bound)
+    slack = torch.zeros_like(u)
+    slack[1:-1] = torch.clamp(delta[1:-1].double(), -bound, bound)
     for _ in range(2):  # the second pass takes the first one's rounding away
-        x += _adjoint(exact.solve(u - kept - _outputs(x.clone()), torch.zeros_like(zeta)))
+        x += _adjoint(exact.solve(u - slack - _outputs(x.clone()), torch.zeros_like(zeta)))
         x[0] = 0
     batch = u.shape[1]
     merged = merge_first_order(x[:, :batch].T.contiguous(), x[:, batch:].T.contiguous())
@@ -193,7 +193,7 @@ def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, 
     objective = _objective(weights, torch.cat(merged).T)
     lower = _lower_bound(u, zeta, weights, y.double())
     gap = _gap(objective, lower)
-    return Split(*merged, kept.T.contiguous(), objective, lower, gap, gap <= SOLVED_GAP)
+    return Split(*merged, slack.T.contiguous(), objective, lower, gap, gap <= SOLVED_GAP)
 
 
 def _norm(x: Tensor, batch: int) -> Tensor:
@@ -228,7 +228,7 @@ def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
     }
 
 
-def _advance(s: State, steps: range, weights: Tensor, solver: Projector, noisy: bool) -> State:
+def _advance(s: State, steps: range, weights: Tensor, solver: Projector, *, noisy: bool) -> State:
     """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
     s, batch = dict(s), s["u"].shape[1]
     no_shift = torch.zeros_like(s["sigma"])
@@ -303,17 +303,17 @@ def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: 
     for check in checks:
         pending = []
         for samples in torch.arange(len(rest["index"]), device=u.device).split(chunk):
-            s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy)
+            s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy=noisy)
             estimate = _gap(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
             done = (estimate <= target) | (check == max_steps)
             if done.any():
                 t = _pick(s, done.nonzero()[:, 0])
                 at = t["index"]
-                made = _finish(
+                split = _finish(
                     u[:, at], zeta[at], weights, t["x"] * t["scale"].repeat(2), t["delta"] * t["scale"], t["y"]
                 )
-                settled = (made.gap <= target) | (check == max_steps)
-                finished.append((at[settled], Split(*(value[settled] for value in vars(made).values()))))
+                settled = (split.gap <= target) | (check == max_steps)
+                finished.append((at[settled], Split(*(value[settled] for value in vars(split).values()))))
                 done[done.clone()] = settled
             if not done.all():
                 pending.append(_pick(s, (~done).nonzero()[:, 0]))
@@ -321,4 +321,4 @@ def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: 
             break
         rest, step = _join(pending), check
     order = torch.cat([at for at, _ in finished]).argsort()
-    return Split(*(torch.cat([getattr(made, key) for _, made in finished])[order] for key in FIELDS))
+    return Split(*(torch.cat([getattr(split, key) for _, split in finished])[order] for key in FIELDS))

@@ -139,8 +139,8 @@ class Store:
         values = {name: value for name, value in vars(rows).items() if name != "table" and value is not None}
         with self.cursor() as cursor:
             where = " AND ".join(f"{name} = ?" for name in values)
-            found = cursor.sql(f"FROM {self.place(rows.table)} WHERE {where}", params=list(values.values()))
-            return found.to_arrow_table()
+            relation = cursor.sql(f"FROM {self.place(rows.table)} WHERE {where}", params=list(values.values()))
+            return relation.to_arrow_table()
 
     def rows(self, cursor: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.Table]:
         """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""

@@ -48,12 +48,12 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder of the study's runs")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where study.md and study/ go")
     parser.add_argument("--finished", action="store_true", help="write from the runs that are ready; make no others")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     configurations = {(case.name, seed): case.configuration(seed) for seed in SEEDS for case in CASES}
     planned = len(configurations)
-    if asked.finished:
-        configurations = {key: config for key, config in configurations.items() if is_ready(asked.root, config)}
-    study(asked.root, asked.output, configurations, FIRST_PHASE, planned=planned, floors=not asked.finished)
+    if options.finished:
+        configurations = {key: config for key, config in configurations.items() if is_ready(options.root, config)}
+    study(options.root, options.output, configurations, FIRST_PHASE, planned=planned, floors=not options.finished)
 
 
 def is_ready(root: Path, config: RunConfig) -> bool:
@@ -96,8 +96,8 @@ def study(
         refresh(store, run)
         measured.append({"case": case, "seed": seed, **measure(store, run.name)})
     compared = [_first_phase(run) for run in runs if run.name in first]
-    falls = {found["run"]: found["falls"] for found in compared}
-    measured = [{**found, "solver_falls": falls.get(found["run"])} for found in measured]
+    falls = {run_measures["run"]: run_measures["falls"] for run_measures in compared}
+    measured = [{**run_measures, "solver_falls": falls.get(run_measures["run"])} for run_measures in measured]
     known = facts(store, dict(zip((case for case, _ in configurations), runs, strict=True)), runs)
     known["planned"] = planned or len(runs)
     known |= {"rate": LEARNING_RATE, "chance": chance_of_rank_correlation(len(measured[0]["recorded"]))}
@@ -107,10 +107,10 @@ def study(
     write_atomically(output / "study.md", report(measured, compared, known).encode())
     numbers = json.dumps({"facts": known, "runs": measured, "first_phase": compared}, indent=1, ensure_ascii=False)
     write_atomically(folder / "study.json", (numbers + "\n").encode())
-    drawn = {"strengths": figures.strengths(_curves(measured))}
+    charts = {"strengths": figures.strengths(_curves(measured))}
     if compared:
-        drawn["first-phase"] = figures.first_phase(_solver_curves(compared))
-    for name, figure in drawn.items():
+        charts["first-phase"] = figures.first_phase(_solver_curves(compared))
+    for name, figure in charts.items():
         write_atomically(folder / f"{name}.svg", chromium.render(theme.themed(figure), "svg"))
     chromium.close()
 
@@ -174,10 +174,10 @@ def _curves(measured: Sequence[dict[str, Any]]) -> pd.DataFrame:
 def _solver_curves(compared: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"run": found["run"], "solver": solver, "epoch": epoch, **found[solver][i]}
-            for found in compared
+            {"run": comparison["run"], "solver": solver, "epoch": epoch, **comparison[solver][i]}
+            for comparison in compared
             for solver in SOLVERS
-            for i, epoch in enumerate(found["epochs"])
+            for i, epoch in enumerate(comparison["epochs"])
         ]
     )
 

@@ -204,8 +204,8 @@ def counts(claim: Claim, runs: Sequence[Measures]) -> tuple[int, int]:
 
 def verdict(claim: Claim, runs: Sequence[Measures]) -> str:
     """Returns "confirmed", "partly", "not", or "no run to ask"."""
-    holds, asked = counts(claim, runs)
-    if not asked:
+    holds, runs_asked = counts(claim, runs)
+    if not runs_asked:
         return "no run to ask"
-    share = holds / asked
+    share = holds / runs_asked
     return "confirmed" if share >= MOST else "not" if share <= FEW else "partly"

@@ -32,7 +32,7 @@ def first_phase(
     games = stored_games(plan(run), samples_per_split)
     rules, split = run.config.generalization, run.config.split
     epochs = [epoch for epoch in run.checkpoint_epochs("target") if epoch <= last_epoch]
-    found: dict[str, Any] = {"run": run.name, "samples": len(games.rows), "epochs": epochs}
+    comparison: dict[str, Any] = {"run": run.name, "samples": len(games.rows), "epochs": epochs}
     games.solve_published([*(("target", epoch) for epoch in epochs), ("baseline-0", -1)], split)
     objectives, falls = {}, {}
     for solver in SOLVERS:
@@ -41,9 +41,9 @@ def first_phase(
         objectives[solver] = np.array([row.pop("objectives") for row in rows])  # [epochs, samples]
         fall = searched_fall(np.stack([row.pop("others") for row in rows], 1))
         falls[solver] = {**fall, "lowest": epochs[fall["lowest"]]}
-        found[solver] = rows
+        comparison[solver] = rows
     ratios = objectives["published"] / np.maximum(objectives["certified"], 1e-300)
-    return found | {"falls": falls, "ratio": [float(np.median(ratio)) for ratio in ratios]}
+    return comparison | {"falls": falls, "ratio": [float(np.median(ratio)) for ratio in ratios]}
 
 
 def name_of(run: Run) -> str:

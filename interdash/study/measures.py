@@ -31,8 +31,8 @@ def measure(store: Store, run: str) -> dict[str, Any]:
     by_sample = _by_sample(store, run, sorted({0, peak, last} & set(recorded)))
     shares = removal.share_and_gap(store, run)
     rho, low, high = rank_correlation(shares["share"].to_numpy(float), shares["gap"].to_numpy(float))
-    found = {row["boundary"]: row for row in find_boundaries(dynamics.sample_flows(store, run))}
-    phases = {name: _value(row["found"], row["low"], row["high"]) for name, row in found.items()}
+    boundaries = {row["boundary"]: row for row in find_boundaries(dynamics.sample_flows(store, run))}
+    phases = {name: _value(row["found"], row["low"], row["high"]) for name, row in boundaries.items()}
     return {
         "run": run,
         "recorded": recorded,
@@ -76,7 +76,7 @@ def _row(table: pd.DataFrame, epoch: int, name: str) -> Value:
 def _by_sample(store: Store, run: str, epochs: list[int]) -> dict[int, np.ndarray]:
     """Returns strengths `[samples, n, 2]` (generalizable, non-generalizable) by order at some epochs, nats."""
     n, count = store.fetch("SELECT len(any_value(names)), count(*) FROM samples WHERE run = ?", [run])[0]
-    found = store.ask(
+    strengths = store.ask(
         """
         SELECT epoch, sample, size, sum(generalizable_positive - generalizable_negative) AS g,
             sum(non_generalizable_positive - non_generalizable_negative) AS b
@@ -85,18 +85,18 @@ def _by_sample(store: Store, run: str, epochs: list[int]) -> dict[int, np.ndarra
         {"run": run, "network": "target", "epochs": epochs},
         details=("sample_orders",),
     )
-    made = {epoch: np.zeros((count, n, 2)) for epoch in epochs}
+    arrays = {epoch: np.zeros((count, n, 2)) for epoch in epochs}
     for epoch in epochs:
-        rows = found[found["epoch"] == epoch]
-        made[epoch][rows["sample"], rows["size"] - 1] = rows[["g", "b"]]
-    return made
+        rows = strengths[strengths["epoch"] == epoch]
+        arrays[epoch][rows["sample"], rows["size"] - 1] = rows[["g", "b"]]
+    return arrays
 
 
 def _bootstrap(by_sample: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Value:
     """Returns a statistic of the mean over samples `[..., n, parts]`, and its percentile interval; seeded."""
 
-    def values(drawn: np.ndarray) -> np.ndarray:
-        return statistic(np.tensordot(sample_weights(drawn), by_sample, 1))
+    def values(draws: np.ndarray) -> np.ndarray:
+        return statistic(np.tensordot(sample_weights(draws), by_sample, 1))
 
     return _value(statistic(by_sample.mean(0)), *percentile(values, len(by_sample)))
 
@@ -128,8 +128,8 @@ def _first_fall(samples: pd.DataFrame, peak: int) -> dict[str, Any]:
     """Returns how far non-generalizable strength falls from epoch 0 to its lowest epoch before H peaks."""
     table = samples.pivot(index="sample", columns="epoch", values="non_generalizable")
     epochs = table.columns.tolist()
-    found = searched_fall(table.to_numpy(float)[:, : epochs.index(peak) + 1])
-    return {**found, "lowest": epochs[found["lowest"]]}
+    fall = searched_fall(table.to_numpy(float)[:, : epochs.index(peak) + 1])
+    return {**fall, "lowest": epochs[fall["lowest"]]}
 
 
 def searched_fall(values: np.ndarray) -> dict[str, Any]:
@@ -140,14 +140,14 @@ def searched_fall(values: np.ndarray) -> dict[str, Any]:
     """
     lowest = int(values.mean(0).argmin())
 
-    def falls(drawn: np.ndarray) -> np.ndarray:
-        weights = sample_weights(drawn)
+    def falls(draws: np.ndarray) -> np.ndarray:
+        weights = sample_weights(draws)
         at = (weights @ values).argmin(-1)
         left = weights == 0
         left |= ~left.any(-1, keepdims=True)  # all were drawn: they are measured themselves
         means = (left @ values) / left.sum(-1, keepdims=True)
-        chosen = np.take_along_axis(means, at[..., None], -1)[..., 0]
-        return _ratio(means[..., 0] - chosen, means[..., 0])
+        lowest = np.take_along_axis(means, at[..., None], -1)[..., 0]
+        return _ratio(means[..., 0] - lowest, means[..., 0])
 
     first = values[:, 0].mean()
     value = _ratio(first - values[:, lowest].mean(), first)
@@ -163,7 +163,7 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     doses = removal.removal_doses(store, run, epoch).set_index(["removed", "split", "dose"]).sort_index()
     rows = doses.xs(100, level="dose")
     own = "non_generalizable"
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: _value(*(rows.loc[(own, name), f"change{end}"] for end in ("", "_low", "_high")))
         for name in ("gap", "train", "test")
     }
@@ -178,12 +178,14 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     dose = max((at for at, share in met.items() if share >= MET), default=None)
     nothing = _value(None, None, None)
     for control, at in (("random", 100), ("generalizable", dose)):
-        found[control] = nothing
+        values[control] = nothing
         if at is not None:
-            found[control] = _value(*(doses.loc[(control, "gap", at), f"excess{end}"] for end in ("", "_low", "_high")))
+            values[control] = _value(
+                *(doses.loc[(control, "gap", at), f"excess{end}"] for end in ("", "_low", "_high"))
+            )
     samples = removal.sample_removals(store, run, epoch)
     changes = [samples.loc[samples["split"] == split, "change"].to_numpy(float) for split in ("train", "test")]
-    return found | {
+    return values | {
         "before": _number(rows.loc[(own, "gap"), "before"]),
         "met": _number(met.get(100)),
         "dose": None if dose is None else int(dose),
@@ -207,13 +209,13 @@ def _shape(strengths: np.ndarray) -> dict[str, Any]:
     def distances(means: np.ndarray) -> np.ndarray:
         return fit(means[..., 0], "spindle")[1] - fit(means[..., 0], "decay")[1]
 
-    made: dict[str, Any] = {"n": strengths.shape[-1], "peak": None}
+    facts: dict[str, Any] = {"n": strengths.shape[-1], "peak": None}
     for shape in SHAPES:
         alpha, distance = (_number(value) for value in fit(strengths.mean(0), shape))
-        made[shape] = {"alpha": alpha, "distance": distance}
-    if (alpha := made["spindle"]["alpha"]) is not None:
-        made["peak"] = int(profiles("spindle", strengths.shape[-1], np.array(alpha)).argmax()) + 1
-    return made | {"closer": _bootstrap(strengths[..., None], distances)}
+        facts[shape] = {"alpha": alpha, "distance": distance}
+    if (alpha := facts["spindle"]["alpha"]) is not None:
+        facts["peak"] = int(profiles("spindle", strengths.shape[-1], np.array(alpha)).argmax()) + 1
+    return facts | {"closer": _bootstrap(strengths[..., None], distances)}
 
 
 def _similarity(store: Store, run: str, epoch: int) -> dict[str, float | None]:
@@ -222,14 +224,14 @@ def _similarity(store: Store, run: str, epoch: int) -> dict[str, float | None]:
     `reference` is the same of random groups of the same sizes; `least` the lower end of its 95 % range; `ratio` is
     index / reference. Orders without interactions are left out.
     """
-    found = removal.order_similarities(store, run)
-    rows = found.loc[found["epoch"] == epoch]
-    made: dict[str, float | None] = {}
+    orders = removal.order_similarities(store, run)
+    rows = orders.loc[orders["epoch"] == epoch]
+    means: dict[str, float | None] = {}
     for name, some in (("low", rows[rows["size"] <= LOW]), ("high", rows[rows["size"] >= HIGH])):
         index, reference = (_number(some[column].mean()) for column in ("similarity", "reference"))
-        made |= {name: index, f"reference_{name}": reference, f"least_{name}": _number(some["reference_low"].mean())}
-        made[f"ratio_{name}"] = index / reference if index is not None and reference else None
-    return made
+        means |= {name: index, f"reference_{name}": reference, f"least_{name}": _number(some["reference_low"].mean())}
+        means[f"ratio_{name}"] = index / reference if index is not None and reference else None
+    return means
 
 
 def _flips(store: Store, run: str) -> Value:

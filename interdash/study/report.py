@@ -104,8 +104,8 @@ def _runs(runs: Sequence[Measures], facts: dict[str, Any]) -> str:
 def _claims(runs: Sequence[Measures]) -> str:
     rows = []
     for claim in CLAIMS:
-        holds, asked = counts(claim, runs)
-        rows.append([claim.text, claim.source, claim.rule, f"{holds} of {asked}", f"**{verdict(claim, runs)}**"])
+        holds, count = counts(claim, runs)
+        rows.append([claim.text, claim.source, claim.rule, f"{holds} of {count}", f"**{verdict(claim, runs)}**"])
     return (
         "## Claims against measurements\n\n"
         f"A claim is *confirmed* if it holds in at least {MOST:.0%} of the runs that can be asked, *not* if in at most "
@@ -136,7 +136,7 @@ def _phases(runs: Sequence[Measures]) -> str:
     most = max(
         (run["first_fall"]["value"] or 0) * run["first_fall"]["first"] / max(run["non_generalizable"]) for run in runs
     )
-    found = [sum(run["phases"].get(name, {}).get("value") is not None for run in runs) for name in ("1|2", "2|3")]
+    count = [sum(run["phases"].get(name, {}).get("value") is not None for run in runs) for name in ("1|2", "2|3")]
     starts = [
         (run["phases"]["2|3"]["value"], run["gap_start"])
         for run in runs
@@ -145,7 +145,7 @@ def _phases(runs: Sequence[Measures]) -> str:
     before = sum(boundary < start for boundary, start in starts)
     return (
         "## Do the three phases appear, and where?\n\n"
-        f"Boundary 1|2 is found in {found[0]} of {len(runs)} runs, 2|3 in {found[1]}. Epochs with their intervals; the "
+        f"Boundary 1|2 is found in {count[0]} of {len(runs)} runs, 2|3 in {count[1]}. Epochs with their intervals; the "
         "rule is in [method.md](method.md). Up to 1|2 what is learned generalizes ever better, from 2|3 on less than "
         "half as well as at its best; “H peaks at” is the highest measured H, so that it and 1|2 may differ. “Gap "
         "rises from” is the start of the second of the *two* "
@@ -184,7 +184,7 @@ def _removal(runs: Sequence[Measures]) -> str:
     controls = ("random", "generalizable")
     more = {name: sum(bool(below(run["removal"][name])) for run in shrinks) for name in controls}
     less = {name: sum(bool(above(run["removal"][name])) for run in shrinks) for name in controls}
-    asked = sum(run["removal"]["dose"] is not None for run in shrinks)
+    count = sum(run["removal"]["dose"] is not None for run in shrinks)
     weakest = min(run["power"][-1]["value"] for run in runs)
     return (
         "## Does removal shrink the gap?\n\n"
@@ -198,7 +198,7 @@ def _removal(runs: Sequence[Measures]) -> str:
         f"H = {weakest:.2f} the random set is {1 - weakest:.0%} the same interactions. Against generalizable ones: "
         "where H is below one half there are fewer of them than are removed, so “met” says how much of the strength "
         "the control reaches at full dose, and the excess is taken at the largest dose at which it reaches 99 % (the "
-        f"strongest go first). There is such a dose in {asked} of the {len(shrinks)} runs; the gap shrinks clearly "
+        f"strongest go first). There is such a dose in {count} of the {len(shrinks)} runs; the gap shrinks clearly "
         f"more in {more['generalizable']} of them, clearly less in {less['generalizable']}. Nats; the excess is the "
         "change by the non-generalizable ones minus that by the control, negative = shrinks more.\n\n"
         + table(
@@ -337,22 +337,20 @@ def _first_phase(first: Sequence[Measures], facts: dict[str, Any]) -> str:
         "both, target and baseline alike; the L1 ratio is Σ|I| over all interactions, which both minimise, published "
         "over certified, median over samples. “Removed” is as above.\n"
     )
-    for found in first:
+    for case in first:
         rows = []
-        for i, epoch in enumerate(found["epochs"]):
-            pairs = [(found[solver][i]) for solver in SOLVERS]
+        for i, epoch in enumerate(case["epochs"]):
+            pairs = [(case[solver][i]) for solver in SOLVERS]
             rows.append(
                 [
                     f"{epoch}",
-                    f"{found['ratio'][i]:.3g}",
+                    f"{case['ratio'][i]:.3g}",
                     *(f"{row['non_generalizable']:.3g}" for row in pairs),
                     *(number(row["power"]) for row in pairs),
                     *(number(row["high"]) for row in pairs),
                 ]
             )
-        text += (
-            f"\n**{found['run']}**, {found['samples']} samples. " + " ".join(map(_fell, SOLVERS, 2 * [found])) + "\n\n"
-        )
+        text += f"\n**{case['run']}**, {case['samples']} samples. " + " ".join(map(_fell, SOLVERS, 2 * [case])) + "\n\n"
         names = [f"{name}, {solver}" for name in ("non-gen. strength (nats)", "H", "orders ≥ 4") for solver in SOLVERS]
         text += table(["epoch", "L1 ratio", *names], rows)
     return text + (picture("first-phase", "The first epochs under both solvers") if first else "")
@@ -362,10 +360,10 @@ def _answer(first: Sequence[Measures]) -> str:
     """Returns the answer in words, from the intervals."""
     if not first:
         return ""
-    clear = {solver: [found["falls"][solver]["low"] > LEAST_FALL for found in first] for solver in SOLVERS}
+    clear = {solver: [case["falls"][solver]["low"] > LEAST_FALL for case in first] for solver in SOLVERS}
     certified, published = (sum(clear[solver]) for solver in SOLVERS)
     both = sum(map(all, zip(*clear.values(), strict=True)))
-    said = (
+    words = (
         "No run shows it clearly under the published SGD, so there is nothing that could survive"
         if not published
         else "It survives in every run that shows it"
@@ -373,19 +371,19 @@ def _answer(first: Sequence[Measures]) -> str:
         else f"It survives in {both} of the {published} that show it"
     )
     if certified > published:
-        said += ", and the exact solver shows it clearly in more runs than the published one"
+        words += ", and the exact solver shows it clearly in more runs than the published one"
     count = f"{len(first)} run" + ("s" if len(first) > 1 else "")
     return (
         f"**In words:** of {count} split both ways, non-generalizable strength clearly falls after epoch 0 in "
-        f"{published} under the published SGD and in {certified} under the certified split. {said}. "
+        f"{published} under the published SGD and in {certified} under the certified split. {words}. "
         f"The intervals are of {first[0]['samples']} samples a run, so a fall that is not clear may still be there.\n\n"
     )
 
 
-def _fell(solver: str, found: Measures) -> str:
+def _fell(solver: str, case: Measures) -> str:
     """Returns whether non-generalizable strength falls after epoch 0 under a solver, in words."""
-    curve, fall = [row["non_generalizable"] for row in found[solver]], found["falls"][solver]
-    end = found["epochs"][-1]
+    curve, fall = [row["non_generalizable"] for row in case[solver]], case["falls"][solver]
+    end = case["epochs"][-1]
     if fall["lowest"] == 0:
         return (
             f"Under the {solver} split nothing is removed: non-generalizable strength grows from {curve[0]:.3g} nats "

@@ -77,8 +77,8 @@ def with_label_noise(
     if not 0 <= share <= 1:
         raise ValueError(f"label_noise is {share}; it is a share of the training labels, between 0 and 1")
     noisy = labels.clone()
-    chosen = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
-    noisy[chosen] = torch.randint(0, n_classes, (len(chosen),), generator=generator)
+    rows = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
+    noisy[rows] = torch.randint(0, n_classes, (len(rows),), generator=generator)
     return noisy
 
 
@@ -93,9 +93,9 @@ def tokens(sentence: str) -> list[str]:
 
 def _check_sizes(config: DataConfig, n_train: int, n_test: int) -> None:
     """Raises ValueError if the data set has fewer samples than asked for, or none is asked for."""
-    for split, asked, there in (("n_train", config.n_train, n_train), ("n_test", config.n_test, n_test)):
-        if not 1 <= asked <= there:
-            raise ValueError(f"{split} is {asked}; {config.dataset} has between 1 and {there:,} samples for it")
+    for split, count, there in (("n_train", config.n_train, n_train), ("n_test", config.n_test, n_test)):
+        if not 1 <= count <= there:
+            raise ValueError(f"{split} is {count}; {config.dataset} has between 1 and {there:,} samples for it")
 
 
 def _permutation(count: int, seed: int) -> np.ndarray:

@@ -45,9 +45,9 @@ def recorded_epochs(config: TrainingConfig) -> list[int]:
         return sorted(ends | set(config.checkpoints))
     for per_octave in range(3, 1000):
         steps = range(math.ceil(per_octave * math.log2(max(config.epochs, 1))) + 1)
-        chosen = ends | {epoch for i in steps if (epoch := round(2 ** (i / per_octave))) <= config.epochs}
-        if len(chosen) >= min(MIN_RECORDED, config.epochs + 1):
-            return sorted(chosen)
+        recorded = ends | {epoch for i in steps if (epoch := round(2 ** (i / per_octave))) <= config.epochs}
+        if len(recorded) >= min(MIN_RECORDED, config.epochs + 1):
+            return sorted(recorded)
     raise AssertionError("unreachable: a thousand steps an octave hold every epoch of a short training")
 
 

@@ -27,10 +27,10 @@ def spec_of_run(run: Run, spec: str | None = None) -> Spec:
 
 def network_builder(run: Run, spec: str | None = None) -> Callable[[], nn.Module]:
     """Returns the function that builds a run's network, ready for `load_state_dict`; see `spec_of_run`."""
-    made = spec_of_run(run, spec)
+    own = spec_of_run(run, spec)
     if is_user_run(run):
-        return logits_builder(made.network, len(made.names_of_classes()))
-    return made.network  # hooks would cost ours the fast first layer
+        return logits_builder(own.network, len(own.names_of_classes()))
+    return own.network  # hooks would cost ours the fast first layer
 
 
 def draw_samples(run: Run, spec: str | None = None) -> None:
@@ -62,15 +62,15 @@ def train_baseline(
     name = f"baseline-{index}"
     if run.is_finished(name):
         return
-    made = spec_of_run(run, spec)
-    if made.train is None:
+    own = spec_of_run(run, spec)
+    if own.train is None:
         raise ValueError(
             f"the spec of run {run.name!r} has no train function for baselines; add train=… to it, record one with "
             f"Recorder.record_baseline(model, {index}), or import its checkpoint as {name}"
         )
     epochs = run.config.training.epochs
     epoch, seed = max(epochs, 1), run.config.training.seed + 1 + index
-    copy = logits_builder(made.network, len(made.names_of_classes()))().to(
+    copy = logits_builder(own.network, len(own.names_of_classes()))().to(
         device
     )  # gets the weights: what is checked is what is kept
 
@@ -80,18 +80,18 @@ def train_baseline(
         if progress is not None:
             progress(epoch, max(epoch, MAX_STRETCH * epochs))
         matching_weights(model.state_dict(), copy, f"the baseline at epoch {epoch}")
-        return record_losses(run, name, epoch, copy, made)["test_loss"]
+        return record_losses(run, name, epoch, copy, own)["test_loss"]
 
-    by_epoch = {"on_epoch": on_epoch} if "on_epoch" in inspect.signature(made.train).parameters else {}
+    by_epoch = {"on_epoch": on_epoch} if "on_epoch" in inspect.signature(own.train).parameters else {}
     with seeded(seed):
-        network = made.network().to(device)
-        kept = made.train(network, made.test_inputs.to(device), made.test_labels.long().to(device), seed, **by_epoch)
+        network = own.network().to(device)
+        best = own.train(network, own.test_inputs.to(device), own.test_labels.long().to(device), seed, **by_epoch)
     if progress is not None:
         progress(epoch, epoch)
     weights = matching_weights(network.state_dict(), copy, "the trained baseline")
     if not by_epoch:
-        record_losses(run, name, epoch, copy, made)
-    elif isinstance(kept, int):
-        epoch = kept
+        record_losses(run, name, epoch, copy, own)
+    elif isinstance(best, int):
+        epoch = best
     run.save_checkpoint(name, epoch, weights)
     run.finish(name)

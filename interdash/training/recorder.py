@@ -131,12 +131,7 @@ class Recorder:
     run: Run  # the folder being written
 
     def __init__(
-        self,
-        name: str,
-        spec: Spec | Callable[[], Spec] | str,
-        *,
-        root: Path | str = "data/runs",
-        **options: Any,
+        self, name: str, spec: Spec | Callable[[], Spec] | str, *, root: Path | str = "data/runs", **options: Any
     ) -> None:
         self.run, self.spec = create_user_run(root, name, spec, **options)
         recipe = self.run.config.training

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from interdash.config import MaskingConfig
 from interdash.formulas.bootstrap import one_of_each_stratum
+from interdash.masking import variables as makers
 from interdash.masking.kinds import check_baseline, kind_of
 from interdash.masking.variables import Explained, Variables
 from interdash.training.loop import sample_losses
@@ -184,7 +185,7 @@ def _variables(spec: Spec, inputs: Tensor) -> Variables:
             "function from the inputs to Variables, such as interdash.masking.variables.text_variables(…), instead"
         )
     check_baseline(spec.variables)
-    return make(spec.variables, spec)
+    return make(spec.variables, spec, makers)
 
 
 def masking_config(spec: Spec, explained: Explained, samples_per_split: int, seed: int) -> MaskingConfig:

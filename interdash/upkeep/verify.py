@@ -105,7 +105,7 @@ def _metrics(run: Run, report: Report) -> None:
     path = run.path / "metrics.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, the losses; copy the run again from where it was made")
-    found = run.metrics()
+    losses = run.metrics()
     *lines, last = path.read_bytes().split(b"\n")
     if last and run.is_finished("target"):
         raise DamagedFileError(f"{path}: the last line is torn; copy it again from where the run was made")
@@ -114,7 +114,7 @@ def _metrics(run: Run, report: Report) -> None:
         report.unverified.append(f"{path}: written by an older interdash, which wrote no checksums")
     elif bare:
         raise DamagedFileError(f"{path}: the lines {_listed(bare)} have lost their checksum; copy it again")
-    known = set(zip(found["network"], found["epoch"], strict=True))
+    known = set(zip(losses["network"], losses["epoch"], strict=True))
     for network in run.networks():
         if lost := [epoch for epoch in run.checkpoint_epochs(network) if (network, epoch) not in known]:
             raise DamagedFileError(f"{path} lacks the losses of {network} at the recorded epochs {_listed(lost)}")

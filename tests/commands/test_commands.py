@@ -1,6 +1,8 @@
+import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -13,12 +15,13 @@ from click.testing import CliRunner
 
 from interdash.commands import main as cli
 from interdash.dashboard import server
+from interdash.home import HOME
 from interdash.presets import PRESETS, Preset
 from interdash.runs.parts import part_path
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import overview, state
-from tests.conftest import PATIENCE, tiny_config
+from tests.conftest import PATIENCE, SPEC_FILE, tiny_config
 
 
 def run_command(*arguments):
@@ -41,13 +44,37 @@ def tiny_preset(monkeypatch):
     monkeypatch.setitem(PRESETS, "digits", Preset(tiny_config(name="digits"), seconds=1))
 
 
-def test_help_is_light():
+TOY = '''
+import click
+from interdash.commands.options import open_run, root_option
+
+@click.command()
+@click.argument("run")
+@root_option
+def toy(run, root):
+    """Say how many epochs a run recorded."""
+    click.echo(len(open_run(root, run).checkpoint_epochs("target")))
+'''
+
+
+def test_a_command_of_ones_own_is_one_file_and_one_line(monkeypatch, capsys, labelled_run, tmp_path):
+    """It runs, is in the help and in the docs, and its errors are one line, although no other file knows of it."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.commands.commands, "toy", importlib.import_module("toy").toy)  # the line in main.py
+    root = labelled_run.path.parent
+    assert run_command("toy", "tiny", "--root", root).output == "3\n"
+    assert "Say how many epochs a run recorded." in run_command("--help").output
+    page = runpy.run_path(str(HOME / "docs" / "generate.py"))["commands"]()
+    assert "## toy\n\n    interdash toy [OPTIONS] RUN\n\nSay how many epochs a run recorded.\n" in page
+    code, err = main(monkeypatch, capsys, "toy", "none", "--root", root)
+    assert code == 1 and err.startswith("Error: no run 'none' in") and "Traceback" not in err
+
+
+def test_help_is_light_and_every_command_has_it():
     heavy = "{'torch','pandas','duckdb','numpy'} & set(sys.modules)"
     code = f"import sys; from interdash.commands import main; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_every_command_has_help():
     for name in cli.commands.commands:
         shown = run_command(name, "--help")
         assert shown.exit_code == 0 and "--root" in shown.output, name
@@ -80,7 +107,7 @@ def test_train_baseline_extract_step_by_step(tiny_preset, tmp_path):
     assert state(run).text == "ready"
 
 
-def test_info_json(labelled_run):
+def test_info(labelled_run, trained_run, monkeypatch, capsys, tmp_path):
     shown = run_command("info", "tiny", "--json", "--root", labelled_run.path.parent)
     report = json.loads(shown.output)
     assert report["state"] == "ready" and report["missing"] == [] and report["problems"] == []
@@ -100,15 +127,15 @@ def test_info_json(labelled_run):
     assert lives["sets"]["preserved"]["train_loss"] > 0 and lives["life_lines"]["reliable"]["number"] > 0
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
     assert "state: ready" in text and len(text.splitlines()) == 6
-
-
-def test_info_of_a_run_that_is_not_extracted(trained_run):
     report = json.loads(run_command("info", "tiny", "--json", "--root", trained_run.path.parent).output)
     assert report["state"] == "partial" and report["missing"] == [
         "100 % of the units; `interdash extract tiny` goes on"
     ]
     assert [row[name] for row in report["epochs"] for name in ("strengths", "prediction")] == [None] * 6
     assert report["epochs"][0]["train_loss"] > 0 and report["epochs"][0]["tau"] is None
+    shown = run_command("info", "--root", labelled_run.path.parent)
+    assert shown.exit_code == 0 and re.search(r"^tiny +ready", shown.stdout, re.MULTILINE)
+    assert f"there is no run in {tmp_path}" in run_command("verify", "--root", tmp_path).stderr
 
 
 def test_state_of_a_run_without_labels(ready_run):
@@ -131,15 +158,12 @@ def test_overview_lists_runs_and_broken_folders(ready_run, tmp_path):
     assert "broken" in found.loc["broken", "problem"] and "cannot name a run" in found.loc["bad name", "problem"]
 
 
-def test_load_writes_a_file_that_duckdb_reads(labelled_run, tmp_path):
+def test_load_and_export_data_write_files_that_others_read(labelled_run, tmp_path):
     path = tmp_path / "tiny.duckdb"
     shown = run_command("load", "tiny", "--root", labelled_run.path.parent, "--output", path)
     assert shown.output.strip() == str(path)
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM sample_epochs").fetchall() == [(240,)]
-
-
-def test_export_data(labelled_run, tmp_path):
     folder = tmp_path / "data"
     shown = run_command("export-data", "tiny", "--root", labelled_run.path.parent, "--output", folder)
     assert shown.exit_code == 0 and (folder / "strengths.csv").exists() and (folder / "columns.csv").exists()
@@ -175,13 +199,10 @@ def test_errors_are_one_line_with_an_exit_code(monkeypatch, capsys, tmp_path, ar
     assert "Traceback" not in err
 
 
-def test_newer_run_names_the_command(monkeypatch, capsys, ready_run):
+def test_newer_runs_and_a_missing_app_name_the_command(monkeypatch, capsys, ready_run, tmp_path):
     ready_run.update(format=99)
     code, err = main(monkeypatch, capsys, "info", "tiny", "--root", ready_run.path.parent)
     assert code == 1 and "has format 99" in err and "pip install --upgrade interdash" in err
-
-
-def test_serve_needs_the_app(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(server, "APP", tmp_path / "app.py")
     code, err = main(monkeypatch, capsys, "serve", "--root", tmp_path)
     assert code == 1 and "app.py, which comes with interdash; install it again" in err
@@ -197,22 +218,7 @@ def test_a_failed_step_of_the_demo_names_the_remedy(monkeypatch, capsys, tmp_pat
     assert "step 1 of 4 failed; `interdash doctor` says what this machine lacks. The same command goes on" in err
 
 
-def test_info_lists_and_verify_says_that_there_is_no_run(monkeypatch, capsys, labelled_run, tmp_path):
-    shown = run_command("info", "--root", labelled_run.path.parent)
-    assert shown.exit_code == 0 and re.search(r"^tiny +ready", shown.stdout, re.MULTILINE)
-    assert f"there is no run in {tmp_path}" in run_command("verify", "--root", tmp_path).stderr
-
-
-def test_serve_shows_several_folders(monkeypatch, tmp_path):
-    started = []
-    monkeypatch.setattr(cli, "start_server", lambda roots, port: started.append(roots) or sys.exit(0))
-    run_command("serve", "--root", tmp_path / "a", "--root", tmp_path / "b")
-    monkeypatch.setenv("INTERDASH_ROOT", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
-    run_command("serve")
-    assert [[root.name for root in roots] for roots in started] == [["a", "b"], ["c", "d"]]
-
-
-def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
+def test_serve_binds_to_this_machine_only_and_shows_several_folders(monkeypatch, tmp_path):
     started = {}
 
     class Server:
@@ -233,65 +239,51 @@ def test_serve_binds_to_this_machine_only(monkeypatch, tmp_path):
     command = started["command"]
     assert command[command.index("--server.address") + 1] == "127.0.0.1"
     assert started["env"]["INTERDASH_ROOT"].split(os.pathsep) == [str(tmp_path.resolve()), str(tmp_path / "more")]
+    started = []
+    monkeypatch.setattr(cli, "start_server", lambda roots, port: started.append(roots) or sys.exit(0))
+    run_command("serve", "--root", tmp_path / "a", "--root", tmp_path / "b")
+    monkeypatch.setenv("INTERDASH_ROOT", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
+    run_command("serve")
+    assert [[root.name for root in roots] for roots in started] == [["a", "b"], ["c", "d"]]
 
 
 @pytest.mark.parametrize("engine", ["processes", "dask"])
-@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_extraction_ends_cleanly_and_the_rerun_goes_on(fresh_run, sent, code, engine):
-    """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone."""
-    root = fresh_run.path.parent
-    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "2"]
-    command += ["--root", str(root)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + PATIENCE
-    while not list(fresh_run.parts_dir.glob("*.parquet")) and time.monotonic() < deadline:
+def test_interrupted_extractions_end_cleanly_and_reruns_go_on(trained_run, tmp_path, engine):
+    """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone; both at the same time."""
+    codes = {signal.SIGINT: 130, signal.SIGTERM: 143}
+    runs = {sent: Run(tmp_path / sent.name / "tiny") for sent in codes}
+    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "2", "--root"]
+    processes = {}
+    for sent, run in runs.items():
+        shutil.copytree(trained_run.path, run.path)
+        processes[sent] = subprocess.Popen(
+            [*command, str(run.path.parent)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    deadline, waiting = time.monotonic() + PATIENCE, dict(runs)
+    while waiting and time.monotonic() < deadline:
+        for sent in [sent for sent, run in waiting.items() if list(run.parts_dir.glob("*.parquet"))]:
+            del waiting[sent]
+            (os.killpg if sent == signal.SIGINT else os.kill)(processes[sent].pid, sent)
         time.sleep(0.01)
-    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
-    _, err = process.communicate(timeout=PATIENCE)
-    if process.returncode != 0:  # else it was faster than the signal
-        assert process.returncode == code and "Traceback" not in err
-        assert sent != signal.SIGINT or "interrupted; what was finished is safe" in err
-    assert not list(fresh_run.parts_dir.glob(".*.draft"))
-    assert run_command("extract", "tiny", "--workers", 0, "--root", root).exit_code == 0
-
-
-SPEC = """
-import torch
-from torch import nn
-
-from interdash import MaskingConfig, Spec
-
-
-def spec():
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(60, 5, generator=generator)
-    labels = (inputs[:, 0] * inputs[:, 1] > 0).long()
-
-    def train(network, inputs, labels, seed):
-        optimizer = torch.optim.Adam(network.parameters(), 0.05)
-        for _ in range(30):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(network(inputs), labels).backward()
-            optimizer.step()
-
-    return Spec(
-        network=lambda: nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)),
-        train_inputs=inputs[:30], train_labels=labels[:30], test_inputs=inputs[30:], test_labels=labels[30:],
-        variables=MaskingConfig("table", n_variables=5), train=train,
-    )
-"""
+    for sent, process in processes.items():
+        _, err = process.communicate(timeout=PATIENCE)
+        if process.returncode != 0:  # else it was faster than the signal
+            assert process.returncode == codes[sent] and "Traceback" not in err
+            assert sent != signal.SIGINT or "interrupted; what was finished is safe" in err
+        assert not list(runs[sent].parts_dir.glob(".*.draft"))
+        assert run_command("extract", "tiny", "--workers", 0, "--root", runs[sent].path.parent).exit_code == 0
 
 
 def test_a_users_checkpoints_from_import_to_ready(tmp_path):
     import torch
 
-    (tmp_path / "my_run.py").write_text(SPEC)
+    (tmp_path / "my_run.py").write_text(SPEC_FILE)
     spec, options = f"{tmp_path}/my_run.py:spec", ("--root", tmp_path / "runs")
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    network = torch.nn.Linear(3, 2)
     for epoch in (0, 1, 5):
         with torch.no_grad():
-            network[0].weight.add_(0.3 * epoch)
+            network.weight.add_(0.3 * epoch)
         torch.save(network.state_dict(), tmp_path / f"ckpt_{epoch}.pt")
     made = run_command(
         "import", "mine", "--checkpoints", tmp_path / "ckpt_*.pt", "--spec", spec, "--samples", 6, *options

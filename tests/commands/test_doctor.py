@@ -45,25 +45,28 @@ def test_figure_files_are_really_drawn(labelled_run):
     assert check.ok and check.found.endswith("drew a PDF with Liberation Serif")
 
 
-def test_no_chromium(no_chromium, tmp_path):
+def test_no_chromium_and_a_taken_port(no_chromium, tmp_path):
     check = found(tmp_path)["figure files"]
     assert check.ok is None and "apt-get install --no-install-recommends chromium fonts-liberation" in check.remedy
+    with socket.create_server((server.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        check = found(tmp_path, port)["port"]
+    assert check.ok is None and check.found == f"{port} is taken by another program"
+    assert check.remedy.startswith("`interdash serve --port ")
+    assert found(tmp_path, 0)["port"].ok
 
 
-def test_chromium_that_cannot_draw(monkeypatch, tmp_path):
+def test_chromium_that_cannot_draw_or_lacks_the_font(monkeypatch, tmp_path):
     monkeypatch.setenv("BROWSER_PATH", "/bin/false")
     monkeypatch.setattr("interdash.paper.chromium.SECONDS", 0.5)
     check = found(tmp_path)["figure files"]
     assert check.ok is False and check.found.startswith("/bin/false: Chromium") and "apt-get" in check.remedy
-
-
-def test_font_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setattr("interdash.paper.chromium.render", lambda figure: b"%PDF with another font")
     check = found(tmp_path)["figure files"]
     assert check.ok is False and "without Liberation Serif" in check.found and "fonts-liberation" in check.remedy
 
 
-def test_packages(monkeypatch, no_chromium, tmp_path):
+def test_packages_and_extras(monkeypatch, no_chromium, tmp_path):
     there = importlib.metadata.version
     changed = {"numpy": "1.26.4", "pandas": "99.0", "torch": "2.13.0+cu130"}
 
@@ -82,11 +85,6 @@ def test_packages(monkeypatch, no_chromium, tmp_path):
     assert checks["jaxtyping"].ok is None and "the dashboard shows runs, none can be made" in checks["jaxtyping"].found
     assert checks["torch"].ok and checks["click"].ok
     assert all(check.remedy for check in checks.values() if not check.ok)
-
-
-def test_extras(monkeypatch, no_chromium, tmp_path):
-    """Each extra of pyproject.toml has a line, missing or old ones too: never an error, always a command."""
-    there = importlib.metadata.version
 
     def version(name):
         if name in ("accelerate", "distributed"):
@@ -111,26 +109,6 @@ def test_every_package_is_pinned_and_every_pin_is_a_package():
     assert pins == {line.strip(' ",').partition(">")[0] for line in declared.split() if ">=" in line}
 
 
-def test_torch_that_cannot_be_imported(no_chromium, tmp_path):
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')")
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom interdash.commands import doctor\n"
-        "for check in doctor._devices(): print(check.name, check.ok, check.found, check.remedy)"
-    )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert "torch False cannot be imported: libcudart.so.13" in said and "--force-reinstall torch" in said
-
-
-def test_port(no_chromium, tmp_path):
-    with socket.create_server((server.HOST, 0)) as taken:
-        port = taken.getsockname()[1]
-        check = found(tmp_path, port)["port"]
-    assert check.ok is None and check.found == f"{port} is taken by another program"
-    assert check.remedy.startswith("`interdash serve --port ")
-    assert found(tmp_path, 0)["port"].ok
-
-
 def test_folder_of_runs(no_chromium, ready_run, tmp_path):
     root = ready_run.path.parent
     (tmp_path / "empty").mkdir()
@@ -143,7 +121,7 @@ def test_folder_of_runs(no_chromium, ready_run, tmp_path):
     assert newer.ok is False and "has format 99" in newer.found and "pip install --upgrade interdash" in newer.remedy
 
 
-def test_sealed_file_of_another_schema(no_chromium, ready_run):
+def test_sealed_file_of_another_schema_and_torch_that_cannot_be_imported(no_chromium, ready_run, tmp_path):
     root, path = ready_run.path.parent, ready_run.path / "tiny.duckdb"
     seal(ready_run, path)
     assert "file tiny.duckdb" not in found(root)
@@ -152,9 +130,17 @@ def test_sealed_file_of_another_schema(no_chromium, ready_run):
     check = found(root)["file tiny.duckdb"]
     assert check.ok is False and "has schema 1" in check.found
     assert check.remedy == f"`interdash load tiny --root {root}`"
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom interdash.commands import doctor\n"
+        "for check in doctor._devices(): print(check.name, check.ok, check.found, check.remedy)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "torch False cannot be imported: libcudart.so.13" in said and "--force-reinstall torch" in said
 
 
-def test_folder_that_cannot_be_written(monkeypatch, no_chromium, tmp_path):
+def test_folder_that_cannot_be_written_on_a_full_disk(monkeypatch, no_chromium, tmp_path):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
@@ -162,9 +148,6 @@ def test_folder_that_cannot_be_written(monkeypatch, no_chromium, tmp_path):
     check = found(tmp_path)["folder of runs"]
     assert check.ok is None and check.found == f"{tmp_path} cannot be written: Permission denied"
     assert "--root DIR or INTERDASH_ROOT" in check.remedy
-
-
-def test_full_disk(monkeypatch, no_chromium, tmp_path):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**10, 10**10, 10**8))
     check = found(tmp_path)["free disk"]
     assert (check.ok, check.found) == (False, "0.1 GB")

@@ -53,7 +53,7 @@ def test_curves(two_store):
     assert compare.curves(two_store, ["no such run"]).empty
 
 
-def test_endings(two_store):
+def test_endings_in_rows_and_words_and_settings(two_store):
     rows = compare.endings(two_store, ["twin", "tiny"])
     epochs = dynamics.epochs(two_store, "tiny")
     assert rows["run"].tolist() == ["twin", "tiny"]
@@ -63,17 +63,11 @@ def test_endings(two_store):
     assert set(listed["boundary 1|2"]) == {"not found"}
     found = charts.ends_listed(rows.assign(boundary_12=12.0))
     assert set(found["boundary 1|2"]) == {"epoch 12"}
-
-
-def test_finding_in_words(two_store):
     ends = compare.endings(two_store, ["twin", "tiny"])
     assert charts.finding_text(ends.assign(peak_power=0.5, peak_epoch=3, run=["a", "b"])) == (
         "H peaks in a at epoch 3, at 50%; in b at epoch 3, at 50%"
     )
     assert charts.finding_text(ends.assign(peak_power=None)) == "Losses by epoch"
-
-
-def test_settings(two_store):
     assert compare.settings(two_store, ["tiny", "tiny"]).empty
     assert "name" not in compare.settings(two_store, ["tiny", "twin"])["setting"].tolist()
 
@@ -124,9 +118,6 @@ def test_page(page, two_store):
         "Who learned what",
     ]
     assert len(test.get("plotly_chart")) == len(charts.CHARTS)
-
-
-def test_deep_link(page):
     test = page(runs=["twin", "tiny"], a="twin", b="tiny", epoch_a="0", epoch_b="3", number="5", by="phase")
     assert not test.warning
     assert not test.exception
@@ -146,13 +137,10 @@ def test_the_address_keeps_the_runs(page):
     assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) == len(charts.CHARTS)
 
 
-def test_one_run_is_not_enough(page):
+def test_one_run_is_not_enough_and_unknown_ones_are_named(page):
     test = page(runs=["tiny"])
     assert test.info[0].value.startswith("Choose at least two runs")
     assert not test.get("plotly_chart")
-
-
-def test_hostile_link(page):
     test = page(runs=["tiny", "../../etc"])
     assert "The link asks for run `../../etc`, which is not there." in test.warning[0].value
     test = page(number="99999999999999")

@@ -18,26 +18,25 @@ def wait(root, job, states=("done", "failed", "cancelled", "lost")):
     raise AssertionError(f"still {job.state}: {jobs.log(job)}")
 
 
-def test_job_runs_its_commands_in_turn(tmp_path):
+def test_a_job_runs_its_commands_in_turn_and_failure_stops_the_rest(tmp_path):
     job = jobs.start(tmp_path, "two looks", "a", [["info"], ["info", "--json"]])
     assert job.is_running and jobs.jobs(tmp_path) == [job]
     job = wait(tmp_path, job)
     assert job.state == "done"
     said = jobs.log(job)
     assert "$ interdash info --json" in said and "there are no runs in" in said and said.endswith("[]")
-
-
-def test_failure_stops_the_rest(tmp_path):
     job = wait(tmp_path, jobs.start(tmp_path, "nothing there", "a", [["extract", "a"], ["info"]]))
     assert job.state == "failed"
     assert "no run 'a'" in jobs.progress(job).last and "$ interdash info" not in jobs.log(job)
 
 
-def test_only_one_job_a_run(tmp_path):
+def test_one_job_a_run_and_none_without_a_command(tmp_path):
     first = jobs.start(tmp_path, "one", "a", [["info"]])
     with pytest.raises(ValueError, match=r"a job of run 'a' is at work \(one\); wait for it, or cancel it"):
         jobs.start(tmp_path, "two", "a", [["info"]])
     wait(tmp_path, first)
+    with pytest.raises(ValueError, match="a job needs a command"):
+        jobs.start(tmp_path, "x", "a", [])
 
 
 @pytest.mark.parametrize("name", ["../x", "-rf", "a b", "a;b", ""])
@@ -50,11 +49,6 @@ def test_unsafe_names_start_nothing(tmp_path, name):
     with pytest.raises(ValueError, match="there is no job"):
         jobs.open_job(tmp_path, name)
     assert not list(tmp_path.iterdir())
-
-
-def test_no_command(tmp_path):
-    with pytest.raises(ValueError, match="a job needs a command"):
-        jobs.start(tmp_path, "x", "a", [])
 
 
 def test_cancel_and_go_on(fresh_run):

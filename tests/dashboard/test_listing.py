@@ -40,15 +40,12 @@ def test_a_list_of_runs_reads_each_once(rows, ready_run, monkeypatch):
     assert read.count("tiny") == 1 and read.count("broken") == 1
 
 
-def test_opened(rows):
+def test_rows_are_opened_matched_and_shown(rows):
     two = pd.concat([rows.assign(root="/elsewhere"), rows], ignore_index=True)
     folder = Path(rows["root"].iloc[0])
     assert listing.opened(two, "tiny", {"tiny": folder / "tiny"})["root"] == str(folder)
     assert listing.opened(two, "tiny", {"tiny": Path("/elsewhere/tiny")})["root"] == "/elsewhere"
     assert listing.opened(two, "broken", {})["root"] == "/elsewhere"
-
-
-def test_matching(rows):
     assert sorted(rows["run"]) == ["broken", "new", "tiny"]
     assert listing.matching(rows, text="PAPER other")["run"].tolist() == ["tiny"]
     assert listing.matching(rows, text="damaged")["run"].tolist() == ["broken"]
@@ -59,9 +56,6 @@ def test_matching(rows):
     assert listing.matching(rows.iloc[:0]).empty
     with pytest.raises(ValueError, match="runs cannot be sorted by 'size'; choose one of newest"):
         listing.matching(rows, sort="size")
-
-
-def test_table(rows):
     shown = listing.table(rows).set_index("run")
     assert shown.loc["tiny", "shown_state"] == "ready"
     assert "damaged" in shown.loc["broken", "shown_state"]

@@ -220,9 +220,6 @@ def test_two_roots(visit, labelled_run, ready_run):
     (said,) = [box.value for box in page.warning]
     assert said.startswith("2 folders hold a run tiny. This is ") and "rename that folder" in said
     assert said.index(str(labelled_run.path)) < said.index(str(ready_run.path))
-
-
-def test_one_card_of_two_runs_of_one_name(visit, labelled_run, ready_run):
     ready_run.update(notes="the second one")
     for first, second, notes in ((labelled_run, ready_run, ""), (ready_run, labelled_run, "the second one")):
         page = visit("runs", first.path.parent, second.path.parent, run="tiny")

@@ -35,7 +35,7 @@ def answers(small_store):
     }
 
 
-def test_of_many_samples_those_that_change_most_are_drawn(answers, monkeypatch):
+def test_epochs_can_be_clicked_and_of_many_samples_those_that_change_most_are_drawn(answers, monkeypatch):
     rows = answers["sample_removals"]
     monkeypatch.setattr(removal, "MOST", 10)
     drawn = removal.sample_removals(rows)
@@ -43,6 +43,9 @@ def test_of_many_samples_those_that_change_most_are_drawn(answers, monkeypatch):
     assert drawn.layout.annotations[0].text == f"the 10 of {len(rows)} samples that change most"
     monkeypatch.setattr(removal, "MOST", len(rows))
     assert not removal.sample_removals(rows).layout.annotations
+    for trace in removal.removals(answers["removals"]).data:
+        if trace.mode == "lines+markers":
+            assert list(trace.customdata) == [0, 1, 3]
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_share_and_gap_of_several_runs(hand_made):
     assert found["share"].tolist() == [0.25, 0.75] * 2 and found["gap"].tolist() == [0.0, -0.5, 0.0, 0.5]
 
 
-def test_rank_correlation_is_that_of_scipy():
+def test_rank_correlations_are_those_of_scipy_by_run_and_together():
     rng = np.random.default_rng(0)
     x = rng.normal(size=30)
     y = x + rng.normal(size=30)
@@ -129,6 +132,12 @@ def test_rank_correlation_is_that_of_scipy():
     assert correlation.rank_correlation(x, np.exp(x))[0] == pytest.approx(1.0)
     for a, b in ((x[:4], y[:4]), (x, np.ones(30))):  # too few; no variation
         assert np.isnan(correlation.rank_correlation(a, b)).all()
+    points = pd.DataFrame({"run": ["b"] * 5 + ["a"] * 3, "share": np.arange(8.0), "gap": [1.0, 2, 3, 5, 4, 0, 0, 0]})
+    found = correlation.rank_correlations(points)
+    assert found["run"].tolist() == ["b", "a", "all runs"] and found["points"].tolist() == [5, 3, 8]
+    assert found["rho"][0] == pytest.approx(0.9) and np.isnan(found["rho"][1])
+    assert len(correlation.rank_correlations(points[:5])) == 1
+    assert correlation.rank_correlations(points[:0]).empty
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.7])
@@ -142,15 +151,6 @@ def test_rank_correlation_interval_covers_the_truth(strength):
     assert abs(hits / 200 - 0.95) <= 0.05
 
 
-def test_rank_correlations_by_run_and_together():
-    points = pd.DataFrame({"run": ["b"] * 5 + ["a"] * 3, "share": np.arange(8.0), "gap": [1.0, 2, 3, 5, 4, 0, 0, 0]})
-    found = correlation.rank_correlations(points)
-    assert found["run"].tolist() == ["b", "a", "all runs"] and found["points"].tolist() == [5, 3, 8]
-    assert found["rho"][0] == pytest.approx(0.9) and np.isnan(found["rho"][1])
-    assert len(correlation.rank_correlations(points[:5])) == 1
-    assert correlation.rank_correlations(points[:0]).empty
-
-
 def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
     """Rows of `removals` at epoch 8: changes (mean, low, high) of training and testing loss and gap."""
     rows = []
@@ -162,13 +162,6 @@ def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
         rows[-1]["removed"] = "random"
         rows.append({**rows[-1], "removed": "generalizable", "strength": strength})
     return pd.DataFrame(rows)
-
-
-def test_epochs_can_be_clicked(answers):
-    """A click pins the epoch that is the point's customdata."""
-    for trace in removal.removals(answers["removals"]).data:
-        if trace.mode == "lines+markers":
-            assert list(trace.customdata) == [0, 1, 3]
 
 
 def test_finding_in_words():
@@ -217,15 +210,12 @@ def test_list_of_changes_links_to_the_samples(answers):
     assert removal.list_of_changes(words, str)["input"].unique().tolist() == ["good film"]
 
 
-def test_noise_floor_in_words():
+def test_noise_floor_and_shape_in_words():
     found = floors.list_of_floors(floor(), 8)
     assert found["choice"].tolist() == ["κ = 0 instead of κ = 0.02", "3 baselines, any"]
     assert found["labels that flip"][0] == "12.5% (25.0% … 25.0%)"
     assert floors.list_of_floors(floor(), 0)["labels that flip"][0] == "–"
     assert [floors.shown_epoch(floor(), pinned) for pinned in (None, 3, 64)] == [8, 0, 8]
-
-
-def test_shape_in_words():
     ends = {"distance_low": 0.0, "distance_high": 0.02, "epoch": 8}
     rows = [
         {"part": "generalizable", "shape": "decay", "distance": 0.01, **ends},
@@ -239,34 +229,25 @@ def test_shape_in_words():
     assert "no generalizable interactions to fit" in order_shape.shape_text(pd.DataFrame(rows)[2:], 8)
 
 
-def test_page_shows_the_noise_floor(ready_run, visit):
-    from interdash.labelling import noise_floor
-
-    found = noise_floor.noise_floor(ready_run, samples_per_split=5, epochs=2)
-    noise_floor.store_noise_floor(ready_run, *found)
-    test = visit("removal", ready_run.path.parent, view="Noise floor")
-    assert not test.info
-    assert "κ = 0 instead of κ = 0.02" in test.dataframe[-1].value["choice"].tolist()
-
-
-def test_page_names_the_command_of_the_noise_floor(page):
-    assert "`interdash robustness tiny` does it" in page(view="Noise floor").info[0].value
-
-
-def test_page_follows_its_link(page):
+def test_page_follows_its_link_and_refuses_hostile_ones_in_words(page):
     test = page(order="3", dose="50", epoch="1")
     assert not test.warning
     assert [slider.value for slider in test.select_slider][:3] == [3, 50, 1]
     assert test.subheader[0].value.startswith("Epoch 1: the removal ")
     assert any("The gap of the explained samples" in text.value for text in test.markdown)
-
-
-def test_page_refuses_hostile_links_in_words(page):
+    assert "`interdash robustness tiny` does it" in page(view="Noise floor").info[0].value
     test = page(order="99", dose="'; DROP TABLE removals", epoch="-1", view="Share and gap", **{"with": "../../etc"})
     assert len(test.warning) >= 4
     assert test.select_slider[0].value == 1
 
 
-def test_page_before_anything_is_extracted(trained_run, visit):
+def test_page_before_anything_is_extracted_and_with_the_noise_floor(trained_run, visit, ready_run):
+    from interdash.labelling import noise_floor
+
     test = visit("removal", trained_run.path.parent)
     assert "No epoch of tiny has interactions yet" in test.info[0].value
+    found = noise_floor.noise_floor(ready_run, samples_per_split=5, epochs=2)
+    noise_floor.store_noise_floor(ready_run, *found)
+    test = visit("removal", ready_run.path.parent, view="Noise floor")
+    assert not test.info
+    assert "κ = 0 instead of κ = 0.02" in test.dataframe[-1].value["choice"].tolist()

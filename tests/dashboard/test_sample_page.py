@@ -42,7 +42,11 @@ def test_a_chosen_interaction_is_framed(answers):
     )
 
 
-def test_a_baseline_effect_far_outside_is_at_the_edge():
+def test_outline_of_a_pixel_and_a_baseline_effect_far_outside():
+    x, y = inputs._outline(pd.DataFrame([[False, True]]).to_numpy())
+    edges = {frozenset(zip(x[i : i + 2], y[i : i + 2], strict=True)) for i in range(0, len(x), 3)}
+    corners = [(0.5, -0.5), (1.5, -0.5), (1.5, 0.5), (0.5, 0.5)]
+    assert edges == {frozenset((corners[i], corners[(i + 1) % 4])) for i in range(4)}
     row = {"type": "and", "subset": 1, "names": "{a}", "effect": 0.001, "baseline_effect": 5.0, "generalizes": False}
     row |= {"life_line": None}
     drawn = charts.interactions(pd.DataFrame([row]))
@@ -52,18 +56,11 @@ def test_a_baseline_effect_far_outside_is_at_the_edge():
     assert baseline.hovertext == ("in the baseline +5.000 nats",)
 
 
-def test_outline_of_a_pixel():
-    x, y = inputs._outline(pd.DataFrame([[False, True]]).to_numpy())
-    edges = {frozenset(zip(x[i : i + 2], y[i : i + 2], strict=True)) for i in range(0, len(x), 3)}
-    corners = [(0.5, -0.5), (1.5, -0.5), (1.5, 0.5), (0.5, 0.5)]
-    assert edges == {frozenset((corners[i], corners[(i + 1) % 4])) for i in range(4)}
-
-
 def row(names, display, assignment):
     return pd.DataFrame([{"names": names, "display": json.dumps(display), "assignment": assignment}])
 
 
-def test_words_are_outlined_numbered_and_escaped():
+def test_words_and_columns_are_outlined_numbered_and_escaped():
     sample = row(["<b>good</b>", "film"], ["a", "<b>good</b>", "film", "a"], [-1, 0, 1, -1])
     html = inputs.input_html(sample, [1])
     assert "&lt;b&gt;good&lt;/b&gt;" in html
@@ -71,10 +68,6 @@ def test_words_are_outlined_numbered_and_escaped():
     assert html.count(inputs.OUTLINE) == 2
     assert html.count(inputs.CHOSEN) == 1
     assert html.index("good") < html.index("film")
-
-
-def test_words_that_are_not_tokens():
-    """Subwords move the places: words that come once are found by name, others are shown without their sentence."""
     once = inputs.input_html(row(["film"], ["un", "good", "film"], [-1, -1, -1, 0]))
     assert once.count(inputs.OUTLINE) == 1
     assert "good" in once
@@ -82,9 +75,6 @@ def test_words_that_are_not_tokens():
     assert twice.count("film") == 1
     pieces = inputs.input_html(row(["unseen"], ["", "unseen", "", "film", ""], [-1, 0, 0, -1, -1]), [0])
     assert (pieces.count("unseen"), pieces.count(inputs.OUTLINE), pieces.count("<span")) == (1, 1, 2)
-
-
-def test_columns_of_a_table():
     html = inputs.input_html(row(["age", "sex"], {"age": 47, "sex": "<i>", "id": 3}, [0, 1]), [0])
     assert html.count(inputs.OUTLINE) == 2
     assert html.count(inputs.CHOSEN) == 1
@@ -116,9 +106,6 @@ def test_page(page):
     assert test.subheader[0].value == "Sample 0 at epoch 3"
     assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
     assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
-
-
-def test_deep_link(page):
     test = page(run="tiny", epoch="1", sample="7", interaction="or-3")
     assert not test.warning
     assert test.subheader[0].value == "Sample 7 at epoch 1"
@@ -145,6 +132,14 @@ def test_next_and_previous(page):
     test.button(key="Previous").click().run().button(key="Previous").click().run()
     assert test.subheader[0].value == "Sample 0 at epoch 3"
     assert test.button(key="Previous").disabled
+    test = page(run="tiny", sample="1")
+    test.button(key="pin-it").click().run()
+    assert test.query_params["pin"] == "1-3"
+    assert [heading.value for heading in test.subheader] == ["Sample 1 at epoch 3"] * 2
+    both = page(run="tiny", sample="1", pin="4-0")
+    assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
+    both.button(key="unpin").click().run()
+    assert "pin" not in both.query_params
 
 
 def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
@@ -172,17 +167,6 @@ def test_many_missing_parts_are_one_warning_each(visit, labelled_run, tmp_path):
     said = [warning.value for warning in test.warning]
     assert not test.exception and sum("there is no" in text for text in said) == 2  # of this epoch, of all
     assert any("such problems in all)" in text for text in said)
-
-
-def test_pin(page):
-    test = page(run="tiny", sample="1")
-    test.button(key="pin-it").click().run()
-    assert test.query_params["pin"] == "1-3"
-    assert [heading.value for heading in test.subheader] == ["Sample 1 at epoch 3"] * 2
-    both = page(run="tiny", sample="1", pin="4-0")
-    assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
-    both.button(key="unpin").click().run()
-    assert "pin" not in both.query_params
 
 
 def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):

@@ -30,9 +30,7 @@ from interdash.runs.parts import finished, part_path
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import state
-from interdash.store.database import open_store
-from interdash.store.loading import refresh
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, store_of
 from tests.whole.test_reliability import assert_same_rows, start_extract
 
 
@@ -117,11 +115,9 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
     assert outcome.problems == [] and state(fresh_run).word == "ready"
     assert_same_rows(fresh_run, labelled_run)
     assert inodes.items() <= parts_of(fresh_run).items(), "a finished part was made again"
-    store = open_store()
-    refresh(store, fresh_run)
-    assert store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs") == [(240, 240)]
-    assert store.fetch("SELECT count(*), count(DISTINCT name) FROM units") == [(12, 12)]
-    store.close()
+    with store_of(fresh_run) as store:
+        rows = store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs")
+        assert rows + store.fetch("SELECT count(*), count(DISTINCT name) FROM units") == [(240, 240), (12, 12)]
 
 
 @pytest.mark.slow
@@ -154,12 +150,21 @@ def test_workers_of_an_existing_scheduler_make_the_same_rows(fresh_run, labelled
     assert_same_rows(fresh_run, labelled_run)
 
 
-def test_a_resource_that_no_worker_offers_ends_with_a_message(fresh_run, scheduler):
+def test_a_cluster_without_workers_scheduler_or_what_a_unit_needs_ends_with_a_message(fresh_run, scheduler):
+    from distributed import LocalCluster
+
     with pytest.raises(RuntimeError, match=r"a unit needs GPU=640, this machine offers CPU=.*; ask for less"):
         extract(Work(fresh_run, engine="dask", cluster=Cluster(needs={"GPU": 640.0})))
     with pytest.raises(RuntimeError, match=r"no worker offers what a unit needs \(TPU=1\); they offer: nothing\. St"):
         extract(Work(fresh_run, engine="dask", cluster=Cluster(scheduler, {"TPU": 1.0}, wait=0.5)))
     assert engine_dask._local_workers(8, {"CPU": 1.0})[0] <= (os.cpu_count() or 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
+        pytest.raises(RuntimeError, match=r"has had no worker for 0 s; start some: `dask worker tcp://"),
+    ):
+        extract(Work(fresh_run, engine="dask", cluster=Cluster(cluster.scheduler_address, wait=0.2)))
+    with pytest.raises(RuntimeError, match=r"no scheduler answers at tcp://127.0.0.1:8639; start one with `dask sch"):
+        extract(Work(fresh_run, engine="dask", cluster=Cluster("tcp://127.0.0.1:8639", wait=0.5)))
 
 
 @pytest.mark.parametrize(("told", "dealt"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
@@ -194,18 +199,6 @@ def test_workers_of_this_machine_are_not_disturbed(monkeypatch):
     assert told()["distributed.worker.profile.enabled"] is True  # of the driver: as before
 
 
-def test_a_cluster_without_workers_or_scheduler_ends_with_a_message(fresh_run):
-    from distributed import LocalCluster
-
-    with (
-        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
-        pytest.raises(RuntimeError, match=r"has had no worker for 0 s; start some: `dask worker tcp://"),
-    ):
-        extract(Work(fresh_run, engine="dask", cluster=Cluster(cluster.scheduler_address, wait=0.2)))
-    with pytest.raises(RuntimeError, match=r"no scheduler answers at tcp://127.0.0.1:8639; start one with `dask sch"):
-        extract(Work(fresh_run, engine="dask", cluster=Cluster("tcp://127.0.0.1:8639", wait=0.5)))
-
-
 def test_a_worker_with_other_code_or_another_folder_ends_with_a_message(fresh_run, scheduler, monkeypatch):
     from distributed import Client
 
@@ -238,10 +231,18 @@ def test_a_device_is_looked_for_on_the_worker_and_not_on_the_driver(fresh_run, s
     assert "'tpu' is no device" in str(run_command("extract", "tiny", *where, "--device", "tpu").exception)
 
 
-def test_without_the_extra_the_install_command_is_the_error(fresh_run, monkeypatch):
+def test_what_cannot_be_is_refused(fresh_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"install it with pip install 'interdash\[cluster\]'"):
         extract(Work(fresh_run, engine="dask"))
+    done = run_command("extract", "tiny", "--engine", "local", "--via", "s3://a", "--root", fresh_run.path.parent)
+    assert done.exit_code != 0
+    with pytest.raises(ValueError, match="a cluster goes with the engine 'dask', not with 'local'"):
+        extract(Work(fresh_run, engine="local", cluster=Cluster()))
+    with pytest.raises(ValueError, match="a network passed as a function is built in this process, not by the engine"):
+        extract(Work(fresh_run, engine="dask", network=lambda: None))
+    with pytest.raises(ValueError, match=r"'nowhere://x' is no address that fsspec knows .*; such as s3://bucket/runs"):
+        remote.send_run(fresh_run, "nowhere://x")
 
 
 def test_workers_lost_again_and_again_end_with_a_message(fresh_run):
@@ -282,8 +283,7 @@ def test_parts_travel_by_an_s3_address(fresh_run, labelled_run, s3, tmp_path):
     """Two workers on a node of their own; then another machine with the run, but no parts, finds them there."""
     import dask
 
-    copy = Run(tmp_path / "another" / "tiny")
-    shutil.copytree(fresh_run.path, copy.path)
+    copy = Run(shutil.copytree(fresh_run.path, tmp_path / "another" / "tiny"))
     with dask.config.set(temporary_directory=str(tmp_path / "node")):
         outcome = extract_and_label(fresh_run, engine="dask", workers=2, cluster=Cluster(via=s3))
     assert len(outcome.computed) == 12 and outcome.problems == []
@@ -313,11 +313,6 @@ def test_a_damaged_part_or_checkpoint_at_an_address_is_made_again(fresh_run, sch
     fresh_run.save_checkpoint("target", 3, {key: value + 1e-3 for key, value in weights.items()})
     outcome = extract(Work(fresh_run, engine="dask", cluster=cluster))
     assert [unit.epoch for unit in outcome.computed] == [3, 3, 3]
-
-
-def test_an_address_nobody_knows_is_refused(fresh_run):
-    with pytest.raises(ValueError, match=r"'nowhere://x' is no address that fsspec knows .*; such as s3://bucket/runs"):
-        remote.send_run(fresh_run, "nowhere://x")
 
 
 def test_versions_in_the_docs_are_those_of_the_tests():
@@ -354,12 +349,3 @@ def test_parse_shard_refuses(text):
 def test_parse_needs_refuses(text):
     with pytest.raises(ValueError, match="is no need of a unit; write NAME=AMOUNT, such as GPU=1, CPU=2 or MEMORY=4GB"):
         parse_needs([text])
-
-
-def test_engine_and_other_options_that_do_not_go_together_are_refused(fresh_run):
-    done = run_command("extract", "tiny", "--engine", "local", "--via", "s3://a", "--root", fresh_run.path.parent)
-    assert done.exit_code != 0
-    with pytest.raises(ValueError, match="a cluster goes with the engine 'dask', not with 'local'"):
-        extract(Work(fresh_run, engine="local", cluster=Cluster()))
-    with pytest.raises(ValueError, match="a network passed as a function is built in this process, not by the engine"):
-        extract(Work(fresh_run, engine="dask", network=lambda: None))

@@ -41,7 +41,7 @@ def test_plan_has_fixed_batches_baselines_first(trained_run):
     assert [(unit.first, unit.stop) for unit in units[:3]] == [(0, 25), (25, 50), (50, 60)]
 
 
-def test_plan_key_changes_with_settings_and_weights(fresh_run):
+def test_plan_follows_settings_and_weights(fresh_run):
     before = {unit.name for unit in plan(fresh_run).units}
     config = fresh_run.config
     fresh_run.update(config=replace(config, split=replace(config.split, kappa=0.04)).to_json())
@@ -51,10 +51,6 @@ def test_plan_key_changes_with_settings_and_weights(fresh_run):
     weights = fresh_run.load_checkpoint("target", 3)
     fresh_run.save_checkpoint("target", 3, {key: value + 1e-3 for key, value in weights.items()})
     assert len(before & {unit.name for unit in plan(fresh_run).units}) == len(before) - 3
-
-
-def test_plan_of_zeta_mean_keeps_all_samples_together(fresh_run):
-    config = fresh_run.config
     fresh_run.update(config=replace(config, split=replace(config.split, zeta="mean")).to_json())
     assert {(unit.first, unit.stop) for unit in plan(fresh_run).units} == {(0, 60)}
 
@@ -75,17 +71,6 @@ def test_extract_writes_what_masked_inference_gives(labelled_run):
     assert read_notes(part_path(labelled_run, unit))["seconds"] > 0
 
 
-def test_extract_does_not_depend_on_workers_and_reports_progress(fresh_run, labelled_run):
-    seen, epochs = [], []
-    outcome = extract(
-        Work(fresh_run, workers=2), progress=lambda *now: seen.append(now), on_epoch=lambda *pair: epochs.append(pair)
-    )
-    assert len(outcome.computed) == 12 and not outcome.found and not outcome.problems
-    assert seen[0] == (0, 240) and seen[-1] == (240, 240)
-    assert sorted(epochs)[1:] == [("target", 0), ("target", 1), ("target", 3)]
-    assert_same(all_columns(fresh_run), all_columns(labelled_run))
-
-
 def test_extract_ends_early_and_computes_only_what_is_missing(ready_run):
     before = {path.name: path.stat().st_ino for path in ready_run.parts_dir.glob("*.parquet")}
     outcome = extract(Work(ready_run, workers=0))
@@ -97,20 +82,17 @@ def test_extract_ends_early_and_computes_only_what_is_missing(ready_run):
     assert {name for name in before if before[name] != after[name]} <= {f"{gone.name}.parquet"}
 
 
-def test_compute_unit_leaves_claimed_units_alone(fresh_run):
+def test_claimed_units_are_left_alone_and_waited_for(fresh_run, monkeypatch):
     unit = plan(fresh_run).units[0]
     with FileLock(fresh_run.parts_dir / "locks" / f"{unit.name}.lock"):
         assert compute_unit(Work(fresh_run), unit) == "claimed"
     assert compute_unit(Work(fresh_run), unit) == "computed"
     assert compute_unit(Work(fresh_run), unit) == "there"
-
-
-def test_extract_waits_for_units_of_another_extraction(fresh_run, monkeypatch):
     units = plan(fresh_run).units
-    lock = FileLock(fresh_run.parts_dir / "locks" / f"{units[0].name}.lock")
+    lock = FileLock(fresh_run.parts_dir / "locks" / f"{units[1].name}.lock")
     lock.acquire()
     monkeypatch.setattr(extraction.time, "sleep", lambda _: lock.release())
-    assert extract(Work(fresh_run, workers=0)).computed[-1] == units[0]
+    assert extract(Work(fresh_run, workers=0)).computed[-1] == units[1]
 
 
 def test_extract_names_a_damaged_checkpoint_and_does_the_rest(fresh_run):
@@ -125,7 +107,7 @@ def test_extract_names_a_damaged_checkpoint_and_does_the_rest(fresh_run):
     assert "1.sha256 is missing or damaged" in extract(Work(fresh_run, workers=0)).problems[0]
 
 
-def test_extract_rebuilds_a_truncated_part(ready_run, labelled_run):
+def test_a_truncated_part_is_rebuilt_and_one_of_another_format_refused(ready_run, labelled_run, monkeypatch):
     unit = plan(ready_run).units[5]
     path = part_path(ready_run, unit)
     path.write_bytes(path.read_bytes()[:-100])
@@ -133,16 +115,10 @@ def test_extract_rebuilds_a_truncated_part(ready_run, labelled_run):
     assert outcome.computed == [unit]
     assert str(path) in outcome.problems[0] and outcome.problems[0].endswith("it is computed again")
     assert_same(all_columns(ready_run), all_columns(labelled_run))
-
-
-def test_extract_passes_a_full_disk_on(fresh_run, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "the disk is full: free some space")
-
-    monkeypatch.setattr(computation, "write_part", full)
-    with pytest.raises(OSError, match="the disk is full"):
-        extract(Work(fresh_run, workers=0))
-    assert list(fresh_run.parts_dir.glob("*.parquet")) == []
+    unit = plan(ready_run).units[0]
+    monkeypatch.setattr(tables, "FORMAT", 2)
+    with pytest.raises(DamagedFileError, match="has format 1, this version of interdash reads format 2; make it again"):
+        read_part(ready_run, unit)
 
 
 def test_extract_takes_a_network_for_a_run_without_spec(fresh_run):
@@ -150,18 +126,25 @@ def test_extract_takes_a_network_for_a_run_without_spec(fresh_run):
     assert len(outcome.computed) == 12
 
 
-def test_estimate_counts_what_is_missing(fresh_run, labelled_run):
+def test_extract_costs_what_was_estimated_on_any_workers_and_reports_progress(fresh_run, labelled_run):
     cost = estimate(Work(fresh_run, workers=2))
     assert (cost.units, cost.samples, cost.forward_passes, cost.bytes) == (12, 240, 240 * 16, 240 * 16 * 8 * 4)
     assert cost.seconds == pytest.approx(120 * cost.seconds_per_sample)
     assert "12 units, 240 samples, 3,840 forward passes" in str(cost)
     assert str(estimate(Work(labelled_run))) == "nothing, all units are there"
+    seen, epochs = [], []
+    outcome = extract(
+        Work(fresh_run, workers=2), progress=lambda *now: seen.append(now), on_epoch=lambda *pair: epochs.append(pair)
+    )
+    assert len(outcome.computed) == 12 and not outcome.found and not outcome.problems
+    assert seen[0] == (0, 240) and seen[-1] == (240, 240)
+    assert sorted(epochs)[1:] == [("target", 0), ("target", 1), ("target", 3)]
+    assert_same(all_columns(fresh_run), all_columns(labelled_run))
 
 
 def test_every_flipped_bit_of_a_part_is_found_or_harmless(labelled_run, tmp_path):
     unit = plan(labelled_run).units[0]
-    run = Run(tmp_path / "tiny")
-    shutil.copytree(labelled_run.path, run.path)
+    run = Run(shutil.copytree(labelled_run.path, tmp_path / "tiny"))
     path, good = part_path(run, unit), read_part(run, unit)
     content, rng = path.read_bytes(), np.random.default_rng(0)
     found = 0
@@ -180,21 +163,18 @@ def test_every_flipped_bit_of_a_part_is_found_or_harmless(labelled_run, tmp_path
     assert found > 90  # the others change no value: bytes of metadata that nothing reads
 
 
-def test_read_part_refuses_another_format(ready_run, monkeypatch):
-    unit = plan(ready_run).units[0]
-    monkeypatch.setattr(tables, "FORMAT", 2)
-    with pytest.raises(DamagedFileError, match="has format 1, this version of interdash reads format 2; make it again"):
-        read_part(ready_run, unit)
-
-
-def test_read_part_that_is_missing_names_the_command(fresh_run):
+def test_missing_parts_and_wrong_shapes_are_refused(fresh_run, monkeypatch):
     unit = plan(fresh_run).units[0]
     assert finished(fresh_run, [unit]) == set()
     with pytest.raises(FileNotFoundError, match="make it with `interdash extract tiny`"):
         read_part(fresh_run, unit)
-
-
-def test_write_part_refuses_wrong_shapes(fresh_run):
-    unit = plan(fresh_run).units[0]
     with pytest.raises(ValueError, match="must have 25 rows"):
         parts.write_part(fresh_run, unit, {"sample": np.arange(3)}, seconds=0.0)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "the disk is full: free some space")
+
+    monkeypatch.setattr(computation, "write_part", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        extract(Work(fresh_run, workers=0))
+    assert list(fresh_run.parts_dir.glob("*.parquet")) == []

@@ -1,7 +1,7 @@
 """Every chart of the catalogue: with rows and without, on its page, in files and docs; and what a choice says."""
 
-import importlib.util
 import json
+import runpy
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -130,10 +130,8 @@ def test_a_chart_of_ones_own_is_one_record(monkeypatch, visit, two_runs, ask, tm
     said = CliRunner().invoke(commands, ["export", "tiny", *arguments], catch_exceptions=False)
     assert said.exit_code == 0 and "Plotly.newPlot" in (tmp_path / "toy.html").read_text()
 
-    spec = importlib.util.spec_from_file_location("generate", ui.FOLDER.parent / "docs" / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    removal = generate.charts().partition("## Page Removal")[2].partition("## Page")[0]
+    docs = runpy.run_path(str(ui.FOLDER.parent / "docs" / "generate.py"))["charts"]()
+    removal = docs.partition("## Page Removal")[2].partition("## Page")[0]
     assert "### toy\n\nAccuracy of the training split by epoch, a chart of a test.\n\n**How to read:** the" in removal
 
 
@@ -176,13 +174,11 @@ def test_captions_say_what_was_chosen(ask):
     assert caption("difference", runs=("twin",), other_epoch=1).endswith(" Sample 0, epoch 3 of A, 1 of B.")
 
 
-def test_map_of_and_and_or_is_two_panels(ask):
+def test_maps_are_two_panels_and_only_what_was_asked_for_is_framed_in_a_file(ask):
     drawing = catalogue.drawing(ask, "order_map", Choice(types=("and", "or")))
     assert [part.options["type"] for row in drawing.parts for part in row] == ["and", "or"]
     assert len(drawing.parts) == 2  # below each other
 
-
-def test_only_what_was_asked_for_is_framed_in_a_file(ask):
     def chosen(choice):
         return catalogue.drawing(ask, "waterfall", choice).options.get("chosen")
 

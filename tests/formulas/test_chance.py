@@ -55,6 +55,10 @@ def test_planted_sets_by_order():
     assert kappa(target, [baseline], order=2) == pytest.approx(0.5, abs=0.05)
     assert kappa(target, [baseline], order=3) == pytest.approx(0, abs=0.02)
     assert kappa(target, [baseline], order=4) < -0.3
+    target = np.random.default_rng(5).normal(size=(3, 4, 2, 16))
+    baseline = target[0] * (abs(target[0]) > 0.5)
+    by_epoch = np.stack([chance(i, [baseline]) for i in target])
+    np.testing.assert_array_equal(chance(target, [baseline]), by_epoch)
 
 
 @pytest.mark.parametrize("sign_test", [True, False])
@@ -88,20 +92,10 @@ def test_votes_are_counted_over_all_outcomes(baselines):
         assert not chance(target, others, vote=vote)[..., 0].any()
 
 
-def test_epochs_of_the_target_against_one_baseline():
-    target = np.random.default_rng(5).normal(size=(3, 4, 2, 16))
-    baseline = target[0] * (abs(target[0]) > 0.5)
-    by_epoch = np.stack([chance(i, [baseline]) for i in target])
-    np.testing.assert_array_equal(chance(target, [baseline]), by_epoch)
-
-
-def test_nothing_lies_above_a_chance_of_one():
-    assert np.isnan(above_chance(np.array([1.0, np.nan, 0.5]), np.array([1.0, 0.5, np.nan]))).all()
-
-
-def test_bad_input_is_refused():
+def test_bad_input_is_refused_and_nothing_lies_above_a_chance_of_one():
     i = np.ones((1, 4))
     with pytest.raises(ValueError, match="there is no baseline network; pass"):
         chance(i, [])
     with pytest.raises(ValueError, match="the vote is 'all'; choose"):
         chance(i, [i], vote="all")  # pyright: ignore[reportArgumentType]
+    assert np.isnan(above_chance(np.array([1.0, np.nan, 0.5]), np.array([1.0, 0.5, np.nan]))).all()

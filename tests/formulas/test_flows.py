@@ -43,9 +43,12 @@ def test_against_a_plain_loop():
     assert expected.shape[-1] == len(QUANTITIES)
 
 
-def test_a_static_run_neither_learns_nor_removes():
+def test_what_stays_is_neither_learned_nor_removed():
     (epoch,) = random_epochs(1)
     assert not flows(epoch, epoch).any()
+    assert of_one(2.0, 2.0, tau_before=1.0, tau_after=3.0) == [0, 0]
+    assert of_one(2.0, 2.5, tau_before=1.0, tau_after=3.0) == [0, 0]
+    assert of_one(2.0, 1.5, tau_before=3.0, tau_after=1.0) == [0, 0]
 
 
 def test_learned_less_removed_is_the_change_of_strength_where_all_is_salient():
@@ -75,21 +78,12 @@ def test_one_interaction(before, after, learned, removed):
     assert of_one(before, after) == pytest.approx([learned, removed])
 
 
-def test_a_threshold_that_moves_learns_and_removes_nothing():
-    assert of_one(2.0, 2.0, tau_before=1.0, tau_after=3.0) == [0, 0]
-    assert of_one(2.0, 2.5, tau_before=1.0, tau_after=3.0) == [0, 0]
-    assert of_one(2.0, 1.5, tau_before=3.0, tau_after=1.0) == [0, 0]
-
-
-def test_flicker_around_tau_counts_for_little_where_true_values_are_known():
+def test_salient_values_flicker_around_tau_and_rows_of_the_store_give_their_flows():
     rng = np.random.default_rng(0)
     epochs = [labelled(rng.normal(1, 0.05, (20, 1, 2)), tau=1.0) for _ in range(10)]
     dense = sum(flows(*pair)[..., 0].sum() for pair in itertools.pairwise(epochs))
     salient = sum(flows(*map(only_salient, pair))[..., 0].sum() for pair in itertools.pairwise(epochs))
     assert salient > 5 * dense > 0
-
-
-def test_rows_of_the_store_give_the_flows_of_salient_values():
     before, after = random_epochs(2)
     rows = []
     for epoch in (before, after):

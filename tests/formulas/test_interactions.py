@@ -42,7 +42,7 @@ def test_inverses_on_random_games(n, kind):
         np.testing.assert_allclose(np.asarray(back(forward(v))), np.asarray(v), atol=1e-9)
 
 
-def test_universal_matching_for_any_division_into_and_and_or():
+def test_universal_matching_for_any_division_and_after_first_order_or_is_merged():
     rng = np.random.default_rng(0)
     v, gamma = rng.normal(size=(2, 3, 2**8))
     gamma[:, 0] = -v[:, 0] / 2  # v_and(∅) = 0 leaves v(∅) as the bias
@@ -50,25 +50,6 @@ def test_universal_matching_for_any_division_into_and_and_or():
     i_or = interactions.or_interactions(v / 2 - gamma)
     i_or[:, 0] = 0
     np.testing.assert_allclose(interactions.matched_outputs(i_and, i_or, v[:, 0]), v, atol=1e-9)
-
-
-def test_transforms_are_linear_and_leave_their_input_alone():
-    a, b = np.random.default_rng(1).normal(size=(2, 4, 64))
-    before = a.copy()
-    for transform in (interactions.and_interactions, interactions.or_interactions):
-        np.testing.assert_allclose(transform(2 * a - 3 * b), 2 * transform(a) - 3 * transform(b), atol=1e-12)
-    assert np.array_equal(a, before)
-
-
-def test_permuting_the_variables_permutes_the_interactions():
-    n, permutation = 5, np.array([3, 0, 4, 1, 2])
-    index = subsets.masks(n)[:, permutation] @ (1 << np.arange(n))
-    v = np.random.default_rng(2).normal(size=2**n)
-    for transform in (interactions.and_interactions, interactions.or_interactions):
-        np.testing.assert_allclose(transform(v[index]), transform(v)[index], atol=1e-12)
-
-
-def test_first_order_or_merges_into_and_without_changing_an_output():
     rng = np.random.default_rng(3)
     i_and, i_or = rng.normal(size=(2, 2, 32))
     merged = interactions.merge_first_order(i_and, i_or)
@@ -77,6 +58,19 @@ def test_first_order_or_merges_into_and_without_changing_an_output():
     np.testing.assert_allclose(
         interactions.matched_outputs(*merged, zero), interactions.matched_outputs(i_and, i_or, zero), atol=1e-12
     )
+
+
+def test_transforms_are_linear_follow_permutations_and_leave_their_input_alone():
+    a, b = np.random.default_rng(1).normal(size=(2, 4, 64))
+    before = a.copy()
+    for transform in (interactions.and_interactions, interactions.or_interactions):
+        np.testing.assert_allclose(transform(2 * a - 3 * b), 2 * transform(a) - 3 * transform(b), atol=1e-12)
+    assert np.array_equal(a, before)
+    n, permutation = 5, np.array([3, 0, 4, 1, 2])
+    index = subsets.masks(n)[:, permutation] @ (1 << np.arange(n))
+    v = np.random.default_rng(2).normal(size=2**n)
+    for transform in (interactions.and_interactions, interactions.or_interactions):
+        np.testing.assert_allclose(transform(v[index]), transform(v)[index], atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

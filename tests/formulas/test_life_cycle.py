@@ -36,9 +36,6 @@ def test_presence_enters_at_tau_and_leaves_below_half_of_it():
     strict = presence(np.array([[0.0, i] for i in course]), np.full(len(course), TAU), leaves=1.0)
     assert strict[:, 1].tolist() == [0, 1, 0, 0, 0, 0, -1, 0, 0, 1, 0]
     assert strict.dtype == np.int8
-
-
-def test_thresholds_of_each_epoch_and_sample():
     effects = np.full((2, 2, 1, 2), 2.0)
     signs = presence(effects, np.array([[[1.0], [3.0]], [[5.0], [2.0]]]))
     assert signs[..., 0, 1].tolist() == [[1, 0], [0, 1]] and not signs[..., 0].any()
@@ -76,7 +73,7 @@ def test_planted_games_of_on_and_off():
     assert np.flatnonzero(later["removed"][0, 0]).tolist() == [4, 5]
 
 
-def test_preserved_sets_only_shrink_and_classes_partition():
+def test_classes_and_life_lines_partition():
     signs = random_signs()
     before = signs[2] != 0
     for epoch in range(2, 12):
@@ -89,6 +86,11 @@ def test_preserved_sets_only_shrink_and_classes_partition():
         back = (signs[2] != 0) & (signs[epoch] == signs[2]) & ~masks["preserved"]
         np.testing.assert_array_equal(masks["preserved"] | masks["removed"] | back, signs[2] != 0)
     assert before.any() and masks["removed"].any() and masks["emerged"].any()
+    signs = random_signs()
+    codes = life_lines(signs, 3)
+    assert codes.dtype == np.int8 and codes.shape == signs.shape[1:]
+    assert set(np.unique(codes)) == set(range(len(GROUPS)))  # every group occurs
+    np.testing.assert_array_equal(codes == 0, ~(signs != 0).any(0))
 
 
 @pytest.mark.parametrize(
@@ -115,14 +117,6 @@ def test_preserved_sets_only_shrink_and_classes_partition():
 )
 def test_life_lines(course, boundary_12, group):
     assert line(course, boundary_12) == group
-
-
-def test_life_lines_partition():
-    signs = random_signs()
-    codes = life_lines(signs, 3)
-    assert codes.dtype == np.int8 and codes.shape == signs.shape[1:]
-    assert set(np.unique(codes)) == set(range(len(GROUPS)))  # every group occurs
-    np.testing.assert_array_equal(codes == 0, ~(signs != 0).any(0))
 
 
 def test_measures_of_a_class_by_hand():

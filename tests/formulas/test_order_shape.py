@@ -20,18 +20,19 @@ def test_similarity_by_hand():
     np.testing.assert_allclose(similarity(first, first), [1, 1])
     assert np.isnan(similarity(first * [1, 1, 1, 0], second * [1, 1, 1, 0])[1])
     np.testing.assert_allclose(similarity(5 * first, 5 * second), similarity(first, second))
+    alpha, distance = fit(np.zeros((2, 4)), "decay")
+    assert np.isnan(alpha).all() and np.isnan(distance).all()
+    with pytest.raises(ValueError, match="there is no profile 'bell'; choose one of decay, spindle"):
+        profiles("bell", 3, np.array(1.0))
 
 
-def test_similarities_of_one_distribution_lie_in_the_reference():
+def test_similarities_beside_their_reference():
     rng, inside = np.random.default_rng(0), 0
     in_train = np.arange(40) < 20
     for _ in range(100):
         found = similarities(means_of(rng.normal(0.3, 1, (40, 2, 8)), in_train))
         inside += (found[2] <= found[0]) & (found[0] <= found[3])
     assert (inside >= 90).all() and (inside <= 100).all()
-
-
-def test_similarities_tell_different_distributions_apart():
     rng, in_train = np.random.default_rng(0), np.arange(40) < 20
     effects = rng.normal(1, 0.5, (40, 2, 8))
     effects[20:, :, 7] /= 2  # testing samples: the highest order is weaker
@@ -47,13 +48,6 @@ def test_fit_finds_the_profile_that_was_planted(shape, alpha):
     assert found == pytest.approx(alpha, rel=0.02) and distance < 0.01
     other = {"decay": "spindle", "spindle": "decay"}[shape]
     assert fit(planted, other)[1] > 2 * distance
-
-
-def test_fit_of_nothing():
-    alpha, distance = fit(np.zeros((2, 4)), "decay")
-    assert np.isnan(alpha).all() and np.isnan(distance).all()
-    with pytest.raises(ValueError, match="there is no profile 'bell'; choose one of decay, spindle"):
-        profiles("bell", 3, np.array(1.0))
 
 
 def test_tables():
@@ -73,7 +67,7 @@ def test_tables():
     assert similar["size"].tolist() == [1, 2, 3, 4, 5, 6] and (similar["reference_low"] <= similar["reference"]).all()
 
 
-def test_tables_without_anything_to_compare():
+def test_tables_of_little():
     parts, splits = np.zeros((4, 2, 2)), ["train", "train", "test", "test"]
     words = shape_tables(group_means(splits, same_variables=False), parts)
     assert words["order_similarities"].num_rows == 0 and words["order_fits"].num_rows == 4
@@ -82,10 +76,6 @@ def test_tables_without_anything_to_compare():
     alone = shape_tables(group_means(["train"] * 4, same_variables=True), parts)
     assert alone["order_similarities"].num_rows == 0
     assert alone["order_similarities"].schema.equals(words["order_similarities"].schema)
-
-
-def test_a_part_that_few_samples_have_keeps_its_interval():
-    """Resamples without any of its strength say nothing about α, and do not pull its interval to 0."""
     parts = np.zeros((6, 4, 2))
     parts[0, :, 0] = profiles("decay", 4, np.array(0.5))
     found = shape_tables(None, parts)["order_fits"].to_pandas().set_index(["part", "shape"])

@@ -30,15 +30,9 @@ def test_boundaries_intervals_and_curve():
     np.testing.assert_allclose(phases.fit, KAPPA, atol=0.1)
     assert ((phases.error > 0.01) & (phases.error < 0.06)).all()
     assert (np.diff(phases.fit[:4]) >= 0).all() and (np.diff(phases.fit[3:]) <= 0).all()
-
-
-def test_the_share_moves_the_second_boundary_alone():
     boundaries = [find_phases(EPOCHS, *drawn(KAPPA), share=share) for share in (0.3, 0.5, 0.65)]
     assert [phases.boundary_12 for phases in boundaries] == [4, 4, 4]
     assert [phases.boundary_23 for phases in boundaries] == [16, 13, 10]
-
-
-def test_without_noise_the_curve_is_exact():
     learned = np.ones((5, len(KAPPA)))
     phases = find_phases(EPOCHS, learned, 0.2 + 0.8 * KAPPA * learned, 0.2 * learned)
     np.testing.assert_allclose(phases.above_chance, KAPPA)
@@ -61,13 +55,10 @@ def test_without_evidence_the_reason_is_said(kappa, reason):
     assert len(phases.fit) == 12
 
 
-def test_a_curve_that_never_falls_below_the_share_has_a_first_boundary_alone():
+def test_a_curve_that_hardly_falls_has_no_second_boundary_or_an_open_one():
     phases = find_phases(EPOCHS, *drawn(np.maximum(KAPPA, [0] * 4 + [0.32] * 8)))
     assert phases.boundary_12 == 4 and phases.boundary_23 is phases.interval_23 is None
     assert "never generalizes less than 0.5 times as well as at its best (at most 0." in phases.reason
-
-
-def test_the_interval_ends_at_the_last_epoch_where_resamples_find_no_boundary():
     phases = find_phases(EPOCHS, *drawn(np.maximum(KAPPA, [0] * 4 + [0.24] * 8), noise=0.3))
     assert phases.boundary_23 is not None and phases.interval_23[1] == 32
 
@@ -89,20 +80,14 @@ def test_strata_and_baselines_by_weights():
     assert two.interval_12 == one.interval_12 and two.interval_23 == one.interval_23
 
 
-def test_an_interval_without_flow_says_nothing():
+def test_without_flow_or_epochs_nothing_is_said():
     learned, generalizable, by_chance = drawn(KAPPA)
     for flow in (learned, generalizable, by_chance):
         flow[:, 6] = 0
     phases = find_phases(EPOCHS, learned, generalizable, by_chance)
     assert (phases.boundary_12, phases.boundary_23) == (4, 13) and phases.above_chance[6] == 0
-
-
-def test_nothing_learned_at_all():
     phases = find_phases(EPOCHS, *np.zeros((3, 5, 12)))
     assert phases.boundary_12 is None and "nowhere" in phases.reason
-
-
-def test_two_recorded_epochs():
     assert find_phases(EPOCHS[:2], *drawn(KAPPA[:1])).boundary_12 is None
 
 

@@ -16,6 +16,11 @@ def test_the_curve_is_the_planted_one():
     phases = find_phases(table.epochs, *table.flows)
     assert abs(phases.above_chance - table.kappa).mean() < 0.05
     assert np.corrcoef(phases.above_chance, table.kappa)[0, 1] > 0.95
+    table = Table(np.array([0, 1, 2, 4, 8, 16]), np.zeros((3, 1, 5)), np.array([0.1, 0.4, 0.3, 0.19, 0.1]))
+    assert truth(table) == [2, 3] and truth(table, 0.2) == [2, 5]
+    assert planted_flows.is_clear(table)
+    phases = find_phases(np.arange(3), *np.zeros((3, 4, 2)))
+    assert not planted_flows.places(table, phases).any()
 
 
 @pytest.mark.parametrize("course", [planted_flows.smooth, planted_flows.tent, planted_flows.step])
@@ -34,11 +39,3 @@ def test_tables_without_phases(name):
     tables = [planted(rng, NO_PHASES[name], SAMPLES, RECORDED) for _ in range(4)]
     silent = [find_phases(table.epochs, *table.flows).boundary_12 is None for table in tables]
     assert sum(silent) >= 3
-
-
-def test_planted_boundaries_by_hand():
-    table = Table(np.array([0, 1, 2, 4, 8, 16]), np.zeros((3, 1, 5)), np.array([0.1, 0.4, 0.3, 0.19, 0.1]))
-    assert truth(table) == [2, 3] and truth(table, 0.2) == [2, 5]
-    assert planted_flows.is_clear(table)
-    phases = find_phases(np.arange(3), *np.zeros((3, 4, 2)))
-    assert not planted_flows.places(table, phases).any()

@@ -39,17 +39,13 @@ def tables_of(salient, general, splits):
     return removal_tables(V_FULL, batches, splits, 2)
 
 
-def test_every_dose_by_hand():
+def test_every_dose_and_control_by_hand():
     found = losses(V_FULL, EFFECTS, SALIENT, GENERAL, n=2)
     # sample 0 loses −2, then 1: 3 nats in all; sample 1 loses 2
     outputs = np.array([[10, 10.3, 10.6, 11.8, 11.6, 11], [-1, -1.2, -1.4, -2.2, -2.6, -3]])
     np.testing.assert_allclose(found.mean[:, 0, 0][:, [0, 1, 2, 6, 8, 10]], generalization.loss(outputs))
     np.testing.assert_allclose(found.mean[:, 0, 1, -1], generalization.loss(np.array([9.0, -3.0])))  # order 2 only
     np.testing.assert_allclose(found.strength[:, 0, :, -1], [[3, 1], [2, 2]])
-
-
-def test_controls_have_the_same_strength_as_far_as_they_can():
-    found = losses(V_FULL, EFFECTS, SALIENT, GENERAL, n=2)
     np.testing.assert_allclose(found.strength[:, 1], found.strength[:, 0])  # random: always enough
     np.testing.assert_allclose(found.strength[:, 2, :, -1], [[3, 1], [2, 0]])  # sample 1: no generalizable of order 2
     np.testing.assert_allclose(found.mean[1, 2, 0, -1], generalization.loss(np.array(-1 - 2.0)))  # part of its 3
@@ -59,15 +55,11 @@ def test_controls_have_the_same_strength_as_far_as_they_can():
     np.testing.assert_allclose(found.mean[..., 0], nothing, rtol=1e-12)  # dose 0
 
 
-def test_random_keys_do_not_depend_on_the_batches():
+def test_random_removals_are_fair_and_do_not_depend_on_the_batches():
     whole = removal.random_keys(7, draws=3)
     parts = [removal.random_keys(3, 0, 7, draws=3), removal.random_keys(4, 3, 7, draws=3)]
     assert (np.concatenate(parts, axis=1) == whole).all()
     assert (whole == np.random.default_rng(0).random((3, 7))).all()
-
-
-def test_random_removals_are_fair():
-    """Ten equal interactions, half of them removed: each is in half of the draws."""
     effects = np.zeros((1, 2, 16))
     effects[0, 0, 1:11] = 1.0
     general = np.zeros_like(effects, bool)
@@ -106,9 +98,6 @@ def test_tables_by_hand():
     per_sample = frame(tables, "sample_removals", min_order=1, dose=100)
     assert per_sample["after"].tolist() == pytest.approx([train[1], test[1]])
     assert per_sample["strength"].tolist() == [3, 2] and len(frame(tables, "sample_removals")) == 4
-
-
-def test_tables_of_a_baseline_and_of_one_split():
     tables = removal_tables(V_FULL, [], ["train", "test"], 2)
     assert tables["removals"].num_rows == tables["sample_removals"].num_rows == 0
     alone = tables_of(SALIENT, GENERAL, ["train", "train"])
@@ -119,7 +108,7 @@ def test_tables_of_a_baseline_and_of_one_split():
     np.testing.assert_allclose(frame(nothing)["change"], 0, atol=1e-12)
 
 
-def test_intervals_cover_the_truth_at_the_nominal_rate():
+def test_intervals_are_those_of_scipy_and_cover_the_truth():
     """Changes of the loss are skewed: many near 0, some large."""
     rng, hits = np.random.default_rng(0), np.zeros(3)
     for _ in range(300):
@@ -128,6 +117,14 @@ def test_intervals_cover_the_truth_at_the_nominal_rate():
         truth = np.array([0.4, 0.2, -0.2])
         hits += (low <= truth) & (truth <= high)
     assert (np.abs(hits / 300 - 0.95) <= 0.05).all(), hits / 300
+    rng = np.random.default_rng(1)
+    train, test = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    ours = removal.intervals(train, test, resamples=5000)
+    for row in range(3):
+        expected = stats.bootstrap(
+            (train[:, row],), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(2)
+        ).confidence_interval
+        np.testing.assert_allclose(ours[:, 0, row], expected, atol=0.03)
 
 
 def coverage(draw: Callable[[np.random.Generator], tuple[float, float]], truth: float, draws: int) -> float:
@@ -170,17 +167,6 @@ def power_draw(rng: np.random.Generator, count: int) -> tuple[float, float]:
 def test_intervals_of_h_and_of_the_excess_cover_the_truth(draw, truth):
     truth = removal_truth() if truth is None else truth
     assert abs(coverage(lambda rng: draw(rng, 50), truth, 200) - 95) <= 5
-
-
-def test_intervals_are_those_of_scipy():
-    rng = np.random.default_rng(1)
-    train, test = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
-    ours = removal.intervals(train, test, resamples=5000)
-    for row in range(3):
-        expected = stats.bootstrap(
-            (train[:, row],), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(2)
-        ).confidence_interval
-        np.testing.assert_allclose(ours[:, 0, row], expected, atol=0.03)
 
 
 @pytest.mark.parametrize("network", ["target"])

@@ -79,7 +79,7 @@ def rows(tables, name, **where):
     return frame
 
 
-def test_interactions_are_the_salient_ones_with_rank_and_g():
+def test_interactions_of_samples_with_rank_and_g_and_their_sums():
     found = rows(tables_of(TARGET, [BASE]), "interactions")
     listed = found[["sample", "type", "subset", "size", "rank", "effect", "baseline_effect", "generalizes"]]
     assert listed.values.tolist() == [
@@ -89,6 +89,19 @@ def test_interactions_are_the_salient_ones_with_rank_and_g():
         [1, "and", 2, 1, 1, 3.0, 1.0, True],
         [1, "or", 3, 2, 2, 2.0, 0.5, False],  # below τ in the baseline
     ]
+    tables = tables_of(TARGET, [BASE])
+    frame = rows(tables, "interactions")
+    by_hand = frame[frame["effect"] > 0].groupby(["sample", "type", "size"])["effect"].sum()
+    stored = rows(tables, "sample_orders").set_index(["sample", "type", "size"])["positive"]
+    assert stored[stored > 0].to_dict() == by_hand.to_dict()
+    found = rows(tables_of(TARGET, [BASE]), "sample_epochs").to_dict("list")
+    assert found["strength"] == [12.5, 5.0]
+    assert found["salient_strength"] == [12.0, 5.0]
+    assert found["generalizable"] == [10.0, 3.0] and found["non_generalizable"] == [2.0, 2.0]
+    assert found["generalizable_effect"] == [-2.0, 3.0] and found["non_generalizable_effect"] == [-2.0, 2.0]
+    assert found["salient"] == [3, 2] and found["generalizable_count"] == [2, 1] and found["highest_order"] == [2, 2]
+    assert found["correct"] == [True, False] and found["noise"] == [0.5, 0.5]
+    np.testing.assert_allclose(found["loss"], [np.log1p(np.exp(-10)), 10 + np.log1p(np.exp(-10))])
 
 
 @pytest.mark.parametrize("rule", ["mean_output", "max_interaction"])
@@ -147,18 +160,7 @@ def test_votes_of_two_baselines():
     assert rows(tables, "networks")[["tau", "samples", "baselines", "flips"]].values.tolist() == [[1.0, 2, 2, 0.8]]
 
 
-def test_sample_epochs_sums_strengths_and_effects():
-    found = rows(tables_of(TARGET, [BASE]), "sample_epochs").to_dict("list")
-    assert found["strength"] == [12.5, 5.0]
-    assert found["salient_strength"] == [12.0, 5.0]
-    assert found["generalizable"] == [10.0, 3.0] and found["non_generalizable"] == [2.0, 2.0]
-    assert found["generalizable_effect"] == [-2.0, 3.0] and found["non_generalizable_effect"] == [-2.0, 2.0]
-    assert found["salient"] == [3, 2] and found["generalizable_count"] == [2, 1] and found["highest_order"] == [2, 2]
-    assert found["correct"] == [True, False] and found["noise"] == [0.5, 0.5]
-    np.testing.assert_allclose(found["loss"], [np.log1p(np.exp(-10)), 10 + np.log1p(np.exp(-10))])
-
-
-def test_order_strengths_are_means_over_the_samples_of_a_group():
+def test_strengths_are_means_over_the_samples_of_a_group_with_intervals():
     tables = tables_of(TARGET, [BASE])
     both = rows(tables, "order_strengths", split="all", label=-1, type="all").to_dict("list")
     assert both["size"] == [1, 2]
@@ -170,10 +172,6 @@ def test_order_strengths_are_means_over_the_samples_of_a_group():
     assert train["strength"] == [0.0, 6.0] and np.isnan(train["generalization_power"][0])
     assert rows(tables, "order_strengths", split="test", label=0).empty
     assert set(tables["order_strengths"].to_pandas()["label"]) == {-1, 0, 1}
-
-
-def test_strengths_add_up_with_intervals():
-    tables = tables_of(TARGET, [BASE])
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert (found["samples"], found["strength"], found["generalizable"], found["non_generalizable"]) == (2, 8.5, 6.5, 2)
     assert found["generalization_power"] == 6.5 / 8.5 and found["count_power"] == 0.6
@@ -219,29 +217,18 @@ def test_independent_networks_are_at_chance():
     assert same["above_chance"].tolist() == pytest.approx([1.0] * len(same))
 
 
-def test_baseline_has_strengths_but_no_g():
+def test_a_baseline_has_no_g_and_nothing_salient_no_h():
     tables = tables_of(BASE, [])
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert found["strength"] == (4 + 2 + 9 + 1 + 1) / 2 and np.isnan(found["generalizable"])
     assert rows(tables, "interactions")[["generalizes", "baseline_effect", "votes"]].isna().to_numpy().all()
     assert rows(tables, "sample_orders")["generalizable_positive"].isna().all()
-
-
-def test_without_salient_interactions_h_is_null():
     nothing = columns([[0, 0, 0, 0]], [[0, 0, 0, 0]], [0], [0])
     tables = tables_of(nothing, [nothing], splits=["train"])
     assert tables["interactions"].num_rows == 0 and tables["sample_orders"].num_rows == 0
     found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
     assert found["strength"] == 0.0 and np.isnan(found["generalization_power"])
     assert np.isnan(found["generalization_power_low"])
-
-
-def test_sample_sums_equal_a_sum_over_interactions():
-    tables = tables_of(TARGET, [BASE])
-    frame = rows(tables, "interactions")
-    by_hand = frame[frame["effect"] > 0].groupby(["sample", "type", "size"])["effect"].sum()
-    stored = rows(tables, "sample_orders").set_index(["sample", "type", "size"])["positive"]
-    assert stored[stored > 0].to_dict() == by_hand.to_dict()
 
 
 def test_label_makes_each_epoch_once(labelled_run):
@@ -252,7 +239,14 @@ def test_label_makes_each_epoch_once(labelled_run):
     assert before == {path: path.stat().st_ino for path in labelled_run.labels_dir.iterdir()}
 
 
-def test_label_epoch_waits_for_all_parts(ready_run):
+def test_label_by_other_rules_replaces_the_old_and_waits_for_all_parts(ready_run):
+    config = ready_run.config
+    rules = replace(config.generalization, tau_factor=0.1)
+    ready_run.update(config=replace(config, generalization=rules).to_json())
+    before = {path.name for path in ready_run.labels_dir.glob("target-*")}
+    assert label(plan(ready_run)) == []
+    after = {path.name for path in ready_run.labels_dir.glob("target-*")}
+    assert len(before) == len(after) == 3 and before.isdisjoint(after)
     units = plan(ready_run).units
     shutil.rmtree(ready_run.labels_dir)
     part_path(ready_run, units[-1]).unlink()
@@ -262,26 +256,7 @@ def test_label_epoch_waits_for_all_parts(ready_run):
     assert label_epoch(plan(ready_run), "target", 0) is None
 
 
-def test_label_by_other_rules_replaces_the_old(ready_run):
-    config = ready_run.config
-    rules = replace(config.generalization, tau_factor=0.1)
-    ready_run.update(config=replace(config, generalization=rules).to_json())
-    before = {path.name for path in ready_run.labels_dir.glob("target-*")}
-    assert label(plan(ready_run)) == []
-    after = {path.name for path in ready_run.labels_dir.glob("target-*")}
-    assert len(before) == len(after) == 3 and before.isdisjoint(after)
-
-
-def test_label_names_and_deletes_a_damaged_part(ready_run):
-    shutil.rmtree(ready_run.labels_dir)
-    path = part_path(ready_run, plan(ready_run).units[-1])
-    path.write_bytes(path.read_bytes()[:-9])
-    problems = label(plan(ready_run))
-    assert len(problems) == 1 and str(path) in problems[0] and not path.exists()
-    assert len(list(ready_run.labels_dir.glob("target-*"))) == 2
-
-
-def test_label_rebuilds_damaged_labels(ready_run):
+def test_damaged_labels_are_made_again_and_a_damaged_part_is_named_and_deleted(ready_run):
     table = next(ready_run.labels_dir.glob("target-*")) / "strengths.parquet"
     good = read_table(table)
     table.write_bytes(table.read_bytes()[:-9])
@@ -290,6 +265,12 @@ def test_label_rebuilds_damaged_labels(ready_run):
     table.unlink()
     assert label(plan(ready_run)) == []
     assert read_table(table).equals(good)
+    shutil.rmtree(ready_run.labels_dir)
+    path = part_path(ready_run, plan(ready_run).units[-1])
+    path.write_bytes(path.read_bytes()[:-9])
+    problems = label(plan(ready_run))
+    assert len(problems) == 1 and str(path) in problems[0] and not path.exists()
+    assert len(list(ready_run.labels_dir.glob("target-*"))) == 2
 
 
 def test_write_folder_leaves_nothing_behind_on_error(tmp_path, monkeypatch):
@@ -302,7 +283,11 @@ def test_write_folder_leaves_nothing_behind_on_error(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_label_samples_keeps_what_the_dashboard_draws(labelled_run):
+def test_samples_keep_what_the_dashboard_draws(labelled_run):
+    import torch
+
+    from interdash.masking.variables import Explained, Variables
+
     explained = labelled_run.explained()
     folder = label_samples(labelled_run)
     found = read_table(folder / "samples.parquet").to_pandas()
@@ -310,13 +295,6 @@ def test_label_samples_keeps_what_the_dashboard_draws(labelled_run):
     assert found["label_name"].tolist() == [labelled_run.class_names[i] for i in explained.labels.tolist()]
     assert found["shape"].iloc[0].tolist() == [8, 8] and len(found["assignment"].iloc[0]) == 64
     assert found["image"].iloc[0].startswith(b"\x89PNG") and found["display"].isna().all()
-
-
-def test_sample_table_of_words():
-    import torch
-
-    from interdash.masking.variables import Explained, Variables
-
     variables = Variables("text", (("good", "film"),), torch.tensor([[0, -1, 1]]).short(), torch.tensor(1))
     explained = Explained(
         torch.tensor([[5, 6, 7]]), torch.tensor([1]), ("test",), torch.tensor([9]), variables, [["good", "a", "film"]]

@@ -32,17 +32,11 @@ def test_compare_by_hand():
     assert (found["flips_low"], found["flips_high"]) == (0.0, 0.5)  # one sample drawn twice
     same = compare(ours, ours)
     assert same["flips"] == 0 and same["overlap"] == 1 and same["flips_high"] == 0
-
-
-def test_compare_without_salient_interactions():
     nothing = labels([[1.0, 1], [1, 1]], [[False] * 2] * 2, [[False] * 2] * 2)
     found = compare(nothing, nothing)
     assert found["labels"] == 0 and all(np.isnan(found[name]) for name in robustness.RATIOS)
     one = compare(*[labels([[1.0]], [[True]], [[True]])] * 2)  # a single sample has no interval
     assert one["flips"] == 0 and np.isnan(one["flips_low"])
-
-
-def test_an_interval_passes_over_resamples_with_nothing_to_compare():
     salient = [[True, True], [False, False], [False, False]]
     ours, other = (labels(np.ones((3, 2)), salient, general) for general in (salient, [[1, 0], [0, 0], [0, 0]]))
     found = compare(ours, other._replace(general=other.general > 0))
@@ -70,7 +64,7 @@ def texts(rules=None, split=None, count=5):
     return {(name, own.text, other.text) for name, own, other in found}
 
 
-def test_every_choice_is_compared():
+def test_choices_compared_follow_the_run():
     assert texts() == {
         ("baseline", "baseline-0 alone", "baseline-1 alone"),
         ("votes", "as the run", "3 baselines, any"),
@@ -82,9 +76,6 @@ def test_every_choice_is_compared():
         ("tau", "τ = 0.03 · mean |v(x) − v(x_∅)|", "τ = 0.05 · max |I|"),
         ("sign_test", "sign test", "no sign test"),
     }
-
-
-def test_choices_follow_the_run():
     one = {name for name, *_ in texts(count=1)}
     assert one == {"kappa", "tie_break", "tau", "sign_test"}
     rules = GeneralizationConfig(baselines=3, vote="majority", sign_test=False, tau_rule="max_interaction")
@@ -168,7 +159,7 @@ def test_g_is_exact_on_planted_games():
     assert g(ratio, "baseline-1") == {0b1100}
 
 
-def test_noise_floor_is_stored_loaded_and_discarded_when_outdated(ready_run):
+def test_noise_floor_is_stored_loaded_and_discarded_when_outdated_or_damaged(ready_run):
     found = noise_floor(ready_run, samples_per_split=3, epochs=1)
     folder = store_noise_floor(ready_run, *found)
     assert store_noise_floor(ready_run, *found) == folder
@@ -182,9 +173,6 @@ def test_noise_floor_is_stored_loaded_and_discarded_when_outdated(ready_run):
         assert label.label(plan(ready_run)) == [] and not newer.exists()
         refresh(store, ready_run)
         assert removal.robustness(store, "tiny").empty
-
-
-def test_damaged_noise_floor_is_discarded(ready_run):
     folder = store_noise_floor(ready_run, *noise_floor(ready_run, samples_per_split=3, epochs=1))
     path = folder / "robustness.parquet"
     path.write_bytes(path.read_bytes()[:-9])

@@ -25,11 +25,8 @@ from interdash.training.spec import Spec
 from tests.conftest import store_of
 
 
-def test_every_kind_is_drawn():
+def test_every_kind_is_drawn_and_unknown_ones_and_baselines_are_named():
     assert set(KINDS) == set(INPUTS)
-
-
-def test_unknown_kinds_and_baselines_are_named():
     with pytest.raises(
         ValueError, match="no kind of input 'sound'; choose one of image, text, table, series, points, or add it"
     ):
@@ -38,12 +35,13 @@ def test_unknown_kinds_and_baselines_are_named():
         Variables("sound", ("a",), torch.zeros(1, dtype=torch.int16), torch.zeros(()))
     with pytest.raises(ValueError, match="baseline is 'user' for inputs of kind 'image'; use 'mean' or 'zero'"):
         check_baseline(MaskingConfig("image", baseline="user"))
+    assert set(KINDS) == set(INPUTS)
 
 
 def test_a_new_kind_is_two_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def thirds(config: MaskingConfig, spec: Spec) -> Variables:
+    def thirds(config: MaskingConfig, spec: Spec, make: Any) -> Variables:
         owners = torch.arange(spec.train_inputs.shape[-1]) * config.n_variables // spec.train_inputs.shape[-1]
-        return Variables("signal", tuple("abc"), owners.to(torch.int16), torch.zeros(()))
+        return make.Variables("signal", tuple("abc"), owners.to(torch.int16), torch.zeros(()))
 
     def input_signal(sample, chosen=()):
         return go.Figure(go.Scatter(y=sample["assignment"].iloc[0], name=sample["display"].iloc[0]))

@@ -106,7 +106,7 @@ def test_masked_outputs(kind, byte_budget):
     assert torch.allclose(v, by_hand(network, inputs, labels, variables), atol=1e-5)
 
 
-def test_unmasked_and_fully_masked():
+def test_unmasked_fully_masked_and_without_variables():
     network, inputs, labels, variables = game("table")
     v = masked_outputs(network, inputs, labels, variables)
     masked = inputs.clone()
@@ -114,12 +114,12 @@ def test_unmasked_and_fully_masked():
     masked[:, columns] = variables.baseline[columns]
     assert torch.allclose(v[:, -1], log_odds(network(inputs), labels), atol=1e-6)
     assert torch.allclose(v[:, 0], log_odds(network(masked), labels), atol=1e-6)
-
-
-def test_no_variables():
     network, inputs, labels, _ = game("table")
     v = masked_outputs(network, inputs, labels, table_variables([-1] * 7, [], torch.zeros(7)))
     assert torch.allclose(v[:, 0], log_odds(network(inputs), labels), atol=1e-6)
+    v = masked_outputs(*game("table"))
+    v += 1.0
+    assert not v.is_inference()
 
 
 def test_training_flags_and_random_state_are_restored():
@@ -131,12 +131,6 @@ def test_training_flags_and_random_state_are_restored():
     assert network.training and network[0].training and not network[2].training
     assert all(not hooks for m in network.modules() for hooks in (m._forward_hooks, m._forward_pre_hooks))
     assert all(p.requires_grad and not p.is_inference() for p in network.parameters())
-
-
-def test_the_result_may_be_changed_in_place():
-    v = masked_outputs(*game("table"))
-    v += 1.0
-    assert not v.is_inference()
 
 
 class OutOfMemory(nn.Module):
@@ -171,7 +165,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(kind, error):
     assert scarce.sizes[-6:] == [16] * 6
 
 
-def test_out_of_memory_in_the_middle():
+def test_out_of_memory_in_the_middle_and_for_one_input():
     network, inputs, labels, variables = game("table")
 
     class Once(OutOfMemory):
@@ -183,10 +177,6 @@ def test_out_of_memory_in_the_middle():
     v = masked_outputs(scarce, inputs, labels, variables, byte_budget=16 * 2 * 180)
     assert torch.allclose(v, masked_outputs(network, inputs, labels, variables), atol=1e-6)
     assert len(set(scarce.sizes)) == 3  # the probe, the first batch size, half of it
-
-
-def test_one_input_that_does_not_fit_into_memory_is_an_error():
-    network, inputs, labels, variables = game("table")
 
     class AfterProbe(OutOfMemory):
         def forward(self, x):
@@ -201,9 +191,11 @@ def test_other_errors_of_the_network_are_not_swallowed():
     broken = OutOfMemory(dense(3), 1, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         masked_outputs(broken, torch.randn(1, 3), torch.tensor([0]), table(3))
+    with pytest.raises(TypeError, match=r"the network is a function; pass a torch\.nn\.Module"):
+        masked_outputs(lambda x: x, torch.randn(1, 3), torch.tensor([0]), table(3))
 
 
-def test_masking_on_the_first_feature_map():
+def test_masking_on_the_first_feature_map_also_of_a_module_used_twice():
     network, inputs, labels, _ = game("image")
     variables = image_variables(8, 8, n_variables=4, layout="whole", at="first_activation")
     v = masked_outputs(network, inputs, labels, variables)
@@ -214,8 +206,6 @@ def test_masking_on_the_first_feature_map():
         expected = log_odds(network[2:](network[:2](inputs) * visible), labels)
         assert torch.allclose(v[:, subset], expected, atol=1e-5)
 
-
-def test_masking_on_the_first_feature_map_when_the_module_is_used_twice():
     class Reused(nn.Module):
         def __init__(self):
             super().__init__()
@@ -299,11 +289,6 @@ def test_variables_of_other_samples():
     chosen = [2, 0]
     v = masked_outputs(network, tokens[chosen], labels[chosen], variables.select(chosen))
     assert torch.allclose(v, masked_outputs(network, tokens, labels, variables)[chosen])
-
-
-def test_a_network_that_is_no_module():
-    with pytest.raises(TypeError, match=r"the network is a function; pass a torch\.nn\.Module"):
-        masked_outputs(lambda x: x, torch.randn(1, 3), torch.tensor([0]), table(3))
 
 
 def test_first_activation_needs_a_feature_map():

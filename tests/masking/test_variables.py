@@ -35,10 +35,6 @@ def test_the_whole_image_is_cut_into_n_regions(n):
     assert len(set(variables.names)) == n
 
 
-def test_no_regions():
-    assert (image_variables(4, 4, n_variables=0, layout="whole").assignment == -1).all()
-
-
 def test_words():
     tokens = torch.tensor([[1, 5, 6, 7, 8, 2, 0], [1, 9, 9, 4, 3, 2, 0]])
     words = [
@@ -51,30 +47,22 @@ def test_words():
     assert (variables.assignment[1, [0, 5, 6]] == -1).all() and (variables.assignment[1] >= 0).sum() == 2
     assert int(variables.baseline) == 3
     assert variables.select([1]).names == variables.names[1:]
-
-
-def test_a_word_of_several_tokens_is_masked_as_one():
     tokens, owner = torch.tensor([[1, 5, 6, 7, 2]]), torch.tensor([[-1, 0, 0, 1, -1]])
     variables = text_variables(tokens, [["untidy", "end"]], n_variables=2, mask_id=3, word_of_token=owner)
     assert variables.assignment.tolist() == [[-1, 0, 0, 1, -1]]
 
 
-def test_table_columns():
+def test_table_columns_baselines_and_explained_samples():
     variables = table_variables([0, 1, 1, -1], ["age", "job"], torch.zeros(4))
     assert variables.assignment.tolist() == [0, 1, 1, -1] and variables.names_of(5) == ("age", "job")
-
-
-def test_baseline_values():
     inputs = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
     assert baseline_values("mean", inputs).tolist() == [2, 4]
     assert baseline_values("zero", inputs).tolist() == [0, 0]
     with pytest.raises(ValueError, match="baseline rule 'median' is unknown; use 'zero' or 'mean'"):
         baseline_values("median", inputs)  # pyright: ignore[reportArgumentType]
-
-
-def test_explained_has_a_length():
     labels = torch.zeros(2, dtype=torch.int64)
     assert len(Explained(torch.zeros(2, 1), labels, ("train", "test"), labels, table_variables([0], "a", labels))) == 2
+    assert (image_variables(4, 4, n_variables=0, layout="whole").assignment == -1).all()
 
 
 TOKENS = torch.tensor([[4, 5, 6]])

@@ -17,10 +17,6 @@ def test_phase_position():
     found = phase_position(epochs, 10, None, 100)
     assert found[:3].tolist() == [0, 0.5, 1]
     assert np.isnan(found[3:]).all()
-
-
-def test_phases_without_length():
-    """A peak of H in the untrained network: phase 1 has no length, the run starts at 1."""
     assert phase_position(np.array([0, 20, 40, 50]), 0, 40, 60).tolist() == [1.0, 1.5, 2.0, 2.5]
     assert phase_position(np.array([10]), 10, 10, 20).tolist() == [2.0]
 

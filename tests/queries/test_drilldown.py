@@ -31,10 +31,6 @@ def test_waterfall():
     assert steps["start"].tolist() == [0.0, -1.0, 2.0, 0.0, 0.0]
     assert steps["kind"].tolist() == ["empty", "interaction", "salient", "rest", "full"]
     assert steps["generalizes"].tolist()[1] is True
-
-
-def test_waterfall_shows_noise():
-    _, interactions = game()
     steps = drilldown.waterfall(interactions, -1.0, 0.75)
     assert steps["step"].tolist()[-2:] == ["noise δ", "v(x)"]
     assert steps["effect"].iloc[-2] == pytest.approx(0.25)
@@ -47,7 +43,8 @@ def test_triggered_agrees_with_matching():
     i_and, i_or = np.zeros(8), np.zeros(8)
     i_and[[3, 1]], i_or[6] = [3.0, 0.5], -2.0
     expected = matched_outputs(i_and, i_or, np.array(-1.0))
-    np.testing.assert_allclose(drilldown.triggered(outputs, interactions) - 1, expected, atol=1e-12)
+    triggered = drilldown._triggered(*drilldown._columns(outputs, interactions))
+    np.testing.assert_allclose(triggered - 1, expected, atol=1e-12)
     np.testing.assert_allclose(expected, outputs["v"], atol=1e-12)
 
 
@@ -64,10 +61,6 @@ def test_rebuilt():
     assert drilldown.shares(rows, 1) == f"55% · {max(rows['explained'].iloc[0], 0):.0%}"
     assert drilldown.shares(rows, 50) == "100% · 100%"
     assert drilldown.shares(rows, 0) == "–"
-
-
-def test_rebuilt_of_nothing():
-    outputs, interactions = game()
     assert drilldown.rebuilt(outputs.head(0), interactions.head(0), [1]).empty
     flat = drilldown.rebuilt(outputs.assign(v=1.0), interactions.head(0), [1])
     assert np.isnan(flat["explained"].to_numpy()).all()

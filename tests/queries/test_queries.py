@@ -136,11 +136,6 @@ def test_samples(hand_made, where, expected):
     assert found["sample"].tolist() == expected
 
 
-def test_samples_by_number(hand_made):
-    found = queries_sample.samples(hand_made, "a", 4, [1, 0, 77])
-    assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
-
-
 def test_confusing_samples(hand_made, two_store):
     found = theories.confusing(hand_made, "a", 4)
     assert found[["net_share", "high_order_share"]].values.tolist() == [[0.25, 0], [0.75, 0.5]]
@@ -150,7 +145,9 @@ def test_confusing_samples(hand_made, two_store):
     assert ((overlap["chance"] < 1) & (overlap["chance_low"] <= overlap["chance_high"])).all()
 
 
-def test_samples_refuses_unknown_sort(hand_made):
+def test_samples_by_number_and_of_no_known_order(hand_made):
+    found = queries_sample.samples(hand_made, "a", 4, [1, 0, 77])
+    assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
     with pytest.raises(ValueError, match="cannot be sorted by '1; DROP TABLE runs'; choose one of sample, loss"):
         queries_sample.sample_numbers(hand_made, "a", 4, sort="1; DROP TABLE runs")
 
@@ -174,15 +171,9 @@ def test_interaction_life(hand_made):
     assert found[["epoch", "effect"]].values.tolist() == [[4, -2], [8, -4]]
 
 
-def test_configuration(hand_made):
-    assert compare.configuration(hand_made, ["a", "b"]).values.tolist() == [
-        ["name", "a", "b"],
-        ["training.seed", 0, 7],
-    ]
+def test_configuration_and_same_samples(hand_made, small_store):
+    assert compare.configuration(hand_made, ["a", "b"]).values.tolist() == [["name", "a", "b"], ["training.seed", 0, 7]]
     assert compare.configuration(hand_made, ["unknown"]).empty
-
-
-def test_same_samples(hand_made, small_store):
     assert compare.same_samples(hand_made, "a", "b") is True
     assert compare.same_samples(hand_made, "a", "unknown") is False
 
@@ -251,8 +242,7 @@ def test_vectors_outputs(small_store, labelled_run, target):
 
 
 def test_vectors_pass_over_a_damaged_part(small_store, labelled_run, tmp_path):
-    run = Run(tmp_path / "tiny")
-    shutil.copytree(labelled_run.path, run.path)
+    run = Run(shutil.copytree(labelled_run.path, tmp_path / "tiny"))
     path = part_path(run, plan(run).units[3])  # target, epoch 0, samples 0 to 24
     path.write_bytes(path.read_bytes()[:-9])
     for kind, subset in itertools.product(("and", "or"), range(1, 16)):

@@ -45,9 +45,6 @@ def test_what_is_not_found_has_its_reason():
     assert half[1]["reason"].startswith("no third phase found: what is learned never generalizes less than 0.5 times")
     older = boundaries({"summary": {"phases": [{"boundary": "2|3", "found": None, "low": None, "high": None}]}})
     assert older[0]["reason"] == "no third phase found: by an older rule; `interdash extract` looks again"
-
-
-def test_nothing_is_looked_for_with_a_gap_a_single_sample_or_two_epochs():
     shares = [0.2, 0.4, 0.7, 0.6, 0.3, 0.2]
     assert find_boundaries(flows(shares, samples=1)) == find_boundaries(flows([0.5], epochs=[0, 1])) == []
     table = flows(shares)

@@ -39,13 +39,10 @@ def test_a_plan_stays_but_what_is_missing_is_looked_up(ready_run):
     assert len(planned.units) == 12 and len(plan(ready_run).units) == 9
 
 
-def test_shards_share_the_units(trained_run):
+def test_shards_share_the_units_and_a_unit_is_its_name(trained_run):
     planned = plan(trained_run)
     shards = [planned.shard(number, 5).units for number in range(1, 6)]
     assert shards[1] == planned.units[1::5] and sorted(sum(shards, ()), key=planned.units.index) == list(planned.units)
-
-
-def test_a_unit_is_its_name(trained_run):
     for unit in plan(trained_run).units:
         assert Unit.parse(unit.name, unit.stop) == unit
 

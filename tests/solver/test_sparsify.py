@@ -68,7 +68,7 @@ def test_universal_matching_with_delta_strictly_inside_its_bound(n, kappa):
     np.testing.assert_allclose(total, v[:, -1] - v[:, 0], atol=1e-9)
 
 
-def test_sparse_games_come_back_with_their_coefficients():
+def test_sparse_games_come_back_and_an_unsolved_sample_is_marked_and_matches():
     n = 6
     i_and, i_or = np.zeros((2, 1, 2**n))
     i_and[0, [0b000111, 0b110000, 0b000001]] = [2.0, -1.5, 0.7]
@@ -77,9 +77,14 @@ def test_sparse_games_come_back_with_their_coefficients():
     split = sparse_split(v, kappa=0, tolerance="tight")
     np.testing.assert_allclose(split.i_and, i_and, atol=2e-2)
     np.testing.assert_allclose(split.i_or, i_or, atol=2e-2)
+    v = games(8)
+    split = sparse_split(v, max_steps=3)
+    assert not split.solved.any() and np.all(split.gap > sparsify.SOLVED_GAP)
+    matched = interactions.matched_outputs(split.i_and, split.i_or, v[:, 0])
+    np.testing.assert_allclose(matched + split.delta, v, atol=1e-9)
 
 
-def test_scale_does_not_matter_down_to_an_untrained_networks_outputs():
+def test_scale_permutation_and_duality_do_not_matter():
     v = games(6)
     full = sparse_split(v)
     tiny = sparse_split(v / 1024)
@@ -87,9 +92,6 @@ def test_scale_does_not_matter_down_to_an_untrained_networks_outputs():
         assert np.array_equal(getattr(full, key), 1024 * getattr(tiny, key)), key
     third = sparse_split(v * 3e-4)
     np.testing.assert_allclose(third.objective, 3e-4 * full.objective, rtol=0.03)
-
-
-def test_the_optimal_value_is_invariant_under_permutation_and_duality():
     n = 6
     v = games(n)
     permutation = np.random.default_rng(1).permutation(n)
@@ -113,13 +115,10 @@ def test_two_solves_agree_with_the_tie_break():
     assert np.median(distance) <= 0.01
 
 
-def test_the_same_input_gives_the_same_bits():
+def test_the_same_input_gives_the_same_bits_and_torch_gives_torch():
     v = games(7)
     first, second = sparse_split(v), sparse_split(v)
     assert all(np.array_equal(getattr(first, key), getattr(second, key)) for key in vars(first))
-
-
-def test_torch_in_torch_out():
     v = games(5)
     split = sparse_split(torch.as_tensor(v))
     assert isinstance(split.i_and, torch.Tensor) and split.i_and.dtype == torch.float64
@@ -139,22 +138,11 @@ def test_outputs_all_alike_have_no_interactions():
     split = sparse_split(np.full((2, 16), 3.0))
     assert np.all(split.i_and == 0) and np.all(split.i_or == 0)
     assert np.all(split.gap == 0) and split.solved.all()
-
-
-def test_without_sparsification_the_interactions_are_harsanyis():
     v = games(5)
     split = sparse_split(v, sparse=False)
     expected = interactions.and_interactions(v - v[:, :1])
     np.testing.assert_array_equal(split.i_and, expected)
     assert np.all(split.i_or == 0) and np.all(split.delta == 0) and np.all(split.gap == 0)
-
-
-def test_a_sample_above_the_gap_is_marked_unsolved_and_still_matches():
-    v = games(8)
-    split = sparse_split(v, max_steps=3)
-    assert not split.solved.any() and np.all(split.gap > sparsify.SOLVED_GAP)
-    matched = interactions.matched_outputs(split.i_and, split.i_or, v[:, 0])
-    np.testing.assert_allclose(matched + split.delta, v, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from interdash.runs.state import state
 from interdash.runs.tables import read_notes, read_table, write_table
 from interdash.store import database as store
 from interdash.store import loading, long_tables
-from interdash.store.database import TABLES, open_sealed, open_store
+from interdash.store.database import TABLES, open_sealed
 from interdash.store.export import column_units, export_tables
 from interdash.store.loading import drop, refresh, seal
 from interdash.store.long_tables import LONG, Rows, rows_of
@@ -26,10 +26,8 @@ UNITS = 11  # of labels: samples, flows, three of lives, two of predictions, one
 
 
 @pytest.fixture
-def empty():
-    made = open_store()
-    yield made
-    made.close()
+def empty(opened):
+    return opened(lazy=False)
 
 
 def counts(some):
@@ -86,14 +84,20 @@ def test_refresh_of_a_run_without_labels(empty, trained_run):
     assert found["runs"] == 1 and found["metrics"] > 4 and found["sample_epochs"] == 0
 
 
-def test_facts_are_sorted(small_store):
+def test_facts_are_sorted_numbers_have_units_and_units_their_parts(small_store, labelled_run):
     rows = small_store.fetch("SELECT network, epoch, sample, type, subset FROM interactions WHERE network = 'target'")
     assert rows == sorted(rows)
+    units = column_units(small_store)
+    numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
+    assert numbers["comment"].notna().all()
+    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch").all()
+    names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
+    assert names == {unit.name for unit in plan(labelled_run).units}
+    assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run).units)
 
 
 def test_drop_removes_one_run(empty, ready_run, labelled_run, tmp_path):
-    other = Run(tmp_path / "runs" / "other")
-    shutil.copytree(ready_run.path, other.path)
+    other = Run(shutil.copytree(ready_run.path, tmp_path / "runs" / "other"))
     refresh(empty, ready_run)
     refresh(empty, other)
     drop(empty, "tiny")
@@ -118,17 +122,15 @@ def test_hostile_parameters_find_nothing(small_store):
     assert len(small_store.ask("SELECT * FROM runs")) == 1
 
 
-def test_seal_writes_a_file_of_its_own(labelled_run, tmp_path):
+def test_seal_writes_a_file_of_its_own(opened, labelled_run, tmp_path):
     path = seal(labelled_run, tmp_path / "odd 'name'.duckdb")
     assert list(tmp_path.iterdir()) == [path]
-    sealed, live = open_sealed(path), open_store()
-    refresh(live, labelled_run)
+    sealed, live = open_sealed(path), opened(labelled_run, lazy=False)
     for table in TABLES:
         pd.testing.assert_frame_equal(sealed.ask(f"FROM {table} ORDER BY ALL"), live.ask(f"FROM {table} ORDER BY ALL"))
     with pytest.raises(duckdb.Error, match="read-only"):
         sealed.ask("DELETE FROM runs")
     sealed.close()
-    live.close()
     content = path.read_bytes()
     assert (
         seal(labelled_run, path) == path and path.read_bytes()[:4096] != b"" and len(path.read_bytes()) == len(content)
@@ -161,13 +163,6 @@ def test_open_sealed_names_the_command_for_other_schemas(labelled_run, tmp_path,
         open_sealed(tmp_path / "broken.duckdb")
 
 
-def test_every_column_of_a_number_has_a_unit(small_store):
-    units = column_units(small_store)
-    numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
-    assert numbers["comment"].notna().all()
-    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch").all()
-
-
 def test_export_tables_as_parquet_and_csv_with_units(small_store, tmp_path):
     written = export_tables(small_store, tmp_path)
     assert len(written) == 2 * len(TABLES) + 1
@@ -181,13 +176,12 @@ def test_export_tables_as_parquet_and_csv_with_units(small_store, tmp_path):
     assert set(units["table_name"]) == set(TABLES)
 
 
-def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store, tmp_path, monkeypatch):
+def test_export_of_a_lazy_store_goes_from_file_to_file(opened, labelled_run, small_store, tmp_path, monkeypatch):
     """The same rows as from a full store, in pieces: no table is ever whole."""
     monkeypatch.setattr("interdash.store.database.BATCH_ROWS", 100)
     most = []
     monkeypatch.setattr(pq.ParquetWriter, "write_table", watched(pq.ParquetWriter.write_table, most))
-    lazy = open_store(lazy=True)
-    refresh(lazy, labelled_run)
+    lazy = opened(labelled_run)
     for some, name in ((small_store, "full"), (lazy, "lazy")):
         export_tables(some, tmp_path / name)
     longest = len(small_store.ask("FROM interactions"))
@@ -202,13 +196,10 @@ def test_export_of_a_lazy_store_goes_from_file_to_file(labelled_run, small_store
     shutil.copytree(labelled_run.path, damaged)
     spoilt = interactions(Run(damaged))[0]
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
-    lazy.close()
-    lazy = open_store(lazy=True)
-    refresh(lazy, Run(damaged))
+    lazy = opened(Run(damaged))
     export_tables(lazy, tmp_path / "damaged")
     assert len(lazy.problems["tiny"]) == 1 and str(spoilt) in lazy.problems["tiny"][0]
     assert 0 < pq.read_metadata(tmp_path / "damaged" / "interactions.parquet").num_rows < longest
-    lazy.close()
 
 
 def interactions(run):
@@ -223,12 +214,10 @@ def watched(write, most):
     return noted
 
 
-def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
-    some, errors, reads = open_store(), [], [0]
-    parked = tmp_path / "labels"
-    run = Run(tmp_path / "tiny")
+def test_readers_see_whole_units_while_a_writer_writes(opened, labelled_run, tmp_path):
+    errors, reads, parked, run = [], [0], tmp_path / "labels", Run(tmp_path / "tiny")
     shutil.copytree(labelled_run.path, run.path)
-    refresh(some, run)
+    some = opened(run, lazy=False)
     rows = some.fetch("SELECT count(*) FROM sample_epochs WHERE network = 'target'")[0][0] // 3
     stop = threading.Event()
 
@@ -253,13 +242,6 @@ def test_readers_see_whole_units_while_a_writer_writes(labelled_run, tmp_path):
         parked.rename(folder)
         refresh(some, run)
     assert errors == [] and reads[0] >= 1000
-    some.close()
-
-
-def test_units_of_the_store_name_their_parts(small_store, labelled_run):
-    names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
-    assert names == {unit.name for unit in plan(labelled_run).units}
-    assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run).units)
 
 
 def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_run, monkeypatch):
@@ -288,10 +270,10 @@ def sealed_run(ready_run):
 
 @pytest.mark.parametrize("served_from", ["labels", "sealed file"])
 def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
-    served_from, small_store, labelled_run, request, tmp_path
+    opened, served_from, small_store, labelled_run, request, tmp_path
 ):
-    lazy, is_sealed = open_store(lazy=True), served_from == "sealed file"
-    refresh(lazy, request.getfixturevalue("sealed_run") if is_sealed else labelled_run)
+    is_sealed = served_from == "sealed file"
+    lazy = opened(request.getfixturevalue("sealed_run") if is_sealed else labelled_run)
     empty = {table for table, count in counts(lazy).items() if count == 0}
     assert empty == {*long_tables.DETAILS, "robustness"} | ({"sample_epochs"} if is_sealed else set())
     strongest = sample.interactions(small_store, "tiny", 3, 7).iloc[0]
@@ -325,13 +307,11 @@ def test_a_lazy_store_answers_as_a_full_one_without_holding_the_long_tables(
         keys = [key for key in names if key in whole]
         both = (rows.sort_values(keys, ignore_index=True) if keys else rows for rows in (whole, found))
         pd.testing.assert_frame_equal(*both)
-    lazy.close()
 
 
 @pytest.mark.parametrize("table", LONG)
-def test_a_question_that_forgets_its_long_table_raises(table, labelled_run, small_store):
-    lazy = open_store(lazy=True)
-    refresh(lazy, labelled_run)
+def test_a_question_that_forgets_its_long_table_raises(opened, table, labelled_run, small_store):
+    lazy = opened(labelled_run)
     sql, values = (
         f"SELECT * FROM {table} WHERE run = $run AND sample = $sample ORDER BY ALL",
         {"run": "tiny", "sample": 7},
@@ -347,7 +327,6 @@ def test_a_question_that_forgets_its_long_table_raises(table, labelled_run, smal
         lazy.ask(sql, values)
     with pytest.raises(duckdb.CatalogException, match="nowhere"):
         lazy.ask("FROM nowhere")
-    lazy.close()
 
 
 def test_details_are_the_rows_of_the_parameters():
@@ -361,8 +340,8 @@ def test_details_are_the_rows_of_the_parameters():
         rows_of("strengths", {"run": "a"})
 
 
-def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, small_store, monkeypatch):
-    some = open_store(lazy=True)
+def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(opened, sealed_run, small_store, monkeypatch):
+    some = opened()
     with monkeypatch.context() as patch:
         patch.setattr(loading, "_read_folder", None)  # would fail if it were called
         assert refresh(some, sealed_run) == UNITS and refresh(some, sealed_run) == 0
@@ -379,32 +358,26 @@ def test_a_sealed_file_is_used_while_it_holds_what_the_labels_hold(sealed_run, s
     shutil.rmtree(next(sealed_run.labels_dir.glob("target-00001-*")))
     assert refresh(some, sealed_run) == 0 and some.sealed == {}
     assert sample.sample_life(some, "tiny", 7)["epoch"].tolist() == [0, 3]
-    some.close()
 
 
 @pytest.mark.parametrize("content", [b"no database", None])
-def test_a_damaged_sealed_file_is_passed_over(ready_run, small_store, content):
+def test_a_damaged_sealed_file_is_passed_over(opened, ready_run, small_store, content):
     (ready_run.path / "tiny.duckdb").write_bytes(content or b"DUCK" * 9000)
-    some = open_store(lazy=True)
+    some = opened()
     assert refresh(some, ready_run) == UNITS
     expected = sample.sample_life(small_store, "tiny", 7)
     pd.testing.assert_frame_equal(sample.sample_life(some, "tiny", 7), expected)
-    some.close()
 
 
-def test_a_sealed_run_compares_with_one_that_is_not(sealed_run, small_store, tmp_path):
-    other = Run(tmp_path / "other" / "second")
-    shutil.copytree(sealed_run.path, other.path)
+def test_a_sealed_run_compares_with_one_that_is_not(opened, sealed_run, small_store, tmp_path):
+    other = Run(shutil.copytree(sealed_run.path, tmp_path / "other" / "second"))
     (other.path / "tiny.duckdb").unlink()
-    some = open_store(lazy=True)
-    refresh(some, sealed_run)
-    refresh(some, other)
+    some = opened(sealed_run, other)
     expected = compare.difference(small_store, "tiny", 1, "tiny", 3, 7)
     for first, second in (("tiny", "second"), ("second", "tiny")):
         pd.testing.assert_frame_equal(compare.difference(some, first, 1, second, 3, 7), expected)
     drop(some, "tiny")
     assert sample.sample_life(some, "tiny", 7).empty and len(sample.sample_life(some, "second", 7)) == 3
-    some.close()
 
 
 def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_path, monkeypatch):
@@ -417,9 +390,8 @@ def test_a_lazy_store_reads_only_the_row_groups_of_a_sample(labelled_run, tmp_pa
     assert found.filter(pc.equal(found["sample"], 7)).equals(wanted)
 
 
-def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(ready_run):
-    some = open_store(lazy=True)
-    refresh(some, ready_run)
+def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(opened, ready_run):
+    some = opened(ready_run)
     whole = sample.interaction_life(some, "tiny", 7, "and", 1)
     path = next(ready_run.labels_dir.glob("target-00003-*")) / "interactions.parquet"
     path.write_bytes(b"no parquet")
@@ -428,11 +400,10 @@ def test_a_lazy_store_names_a_damaged_file_and_serves_the_rest(ready_run):
         sample.interactions(some, "tiny", 3, 7)
     pd.testing.assert_frame_equal(sample.interaction_life(some, "tiny", 7, "and", 1), whole[whole["epoch"] < 3])
     assert [str(path) in problem for problem in some.problems["tiny"]] == [True]
-    some.close()
 
 
 @pytest.mark.parametrize("lazy", [True, False])
-def test_labels_without_chance_open_and_are_made_anew_by_extract(ready_run, tmp_path, lazy):
+def test_labels_without_chance_open_and_are_made_anew_by_extract(opened, ready_run, tmp_path, lazy):
     """Those of the version before: their columns are null, all others as they were."""
     for path in ready_run.labels_dir.glob("*/*.parquet"):
         rows, notes = read_table(path), read_notes(path)
@@ -441,17 +412,13 @@ def test_labels_without_chance_open_and_are_made_anew_by_extract(ready_run, tmp_
     for folder in list(ready_run.labels_dir.iterdir()):  # the key of the version before
         folder.rename(folder.with_name(f"{folder.name.rpartition('-')[0]}-0123456789abcdef"))
     assert "`interdash extract tiny` makes them" in state(ready_run).text
-    store = open_store(lazy=lazy)
-    refresh(store, ready_run)
+    store = opened(ready_run, lazy=lazy)
     assert store.problems["tiny"] == []
     epochs = dynamics.epochs(store, "tiny").dropna(subset="generalization_power")
     assert len(epochs) == 3 and epochs[["chance", "above_chance_low"]].isna().to_numpy().all()
     assert len(sample.interactions(store, "tiny", 3, 7))
     export_tables(store, tmp_path / "data")
     assert pd.read_parquet(tmp_path / "data" / "interactions.parquet")["chance"].isna().all()
-    store.close()
     assert label.label(plan(ready_run)) == []
-    store = open_store(lazy=lazy)
-    refresh(store, ready_run)
+    store = opened(ready_run, lazy=lazy)
     assert dynamics.epochs(store, "tiny")["chance"].notna().sum() == 3
-    store.close()

@@ -3,7 +3,6 @@
 import functools
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,15 +28,7 @@ from interdash.study.report import EXPECTED_RANGE, between, table
 from tests.conftest import tiny_config
 
 
-def test_cases_are_presets_with_noise_and_seeds():
-    assert len({case.name for case in CASES}) == len(CASES) >= 6
-    config = Case("digits", 0.05).configuration(10)
-    assert (config.name, config.data.label_noise, config.training.seed) == ("digits-5-s10", 0.05, 10)
-    assert config.masking.samples_per_split == 100
-    assert not {seed + 1 for seed in SEEDS} & set(SEEDS)  # no baseline starts from the weights of another target
-
-
-def test_orders_by_hand():
+def test_cases_orders_and_falls_by_hand():
     strengths = np.zeros((6, 2))  # generalizable, non-generalizable, by order
     strengths[0], strengths[1], strengths[3] = (2, 1), (1, 0), (1, 3)
     assert _low_minus_high(strengths) == 3 / 4 - 1 / 4
@@ -47,6 +38,18 @@ def test_orders_by_hand():
     found = _bootstrap(np.stack([strengths] * 5), _low_minus_high)  # samples that are all alike
     assert found == {"value": 0.5, "low": 0.5, "high": 0.5}
     assert _bootstrap(np.zeros((5, 6, 2)), _low_minus_high)["value"] is None
+    rng = np.random.default_rng(0)
+    flat = rng.gamma(9, 1 / 9, (100, 8))  # the mean is 1 at every epoch; the lowest lies below it by chance
+    found = searched_fall(flat)
+    assert found["value"] > 0 and found["low"] <= claims.LEAST_FALL
+    falling = searched_fall(flat * np.array([1, 0.9, 0.6, 0.8, 1, 2, 3, 4]))
+    assert falling["lowest"] == 2 and falling["low"] > claims.LEAST_FALL
+    assert falling["low"] < 0.4 < falling["high"]
+    assert len({case.name for case in CASES}) == len(CASES) >= 6
+    config = Case("digits", 0.05).configuration(10)
+    assert (config.name, config.data.label_noise, config.training.seed) == ("digits-5-s10", 0.05, 10)
+    assert config.masking.samples_per_split == 100
+    assert not {seed + 1 for seed in SEEDS} & set(SEEDS)  # no baseline starts from the weights of another target
 
 
 def test_measures_are_those_of_the_store(small_store):
@@ -66,17 +69,7 @@ def test_measures_are_those_of_the_store(small_store):
     json.dumps(found)
 
 
-def test_a_fall_that_is_only_found_by_searching_is_not_clear():
-    rng = np.random.default_rng(0)
-    flat = rng.gamma(9, 1 / 9, (100, 8))  # the mean is 1 at every epoch; the lowest lies below it by chance
-    found = searched_fall(flat)
-    assert found["value"] > 0 and found["low"] <= claims.LEAST_FALL
-    falling = searched_fall(flat * np.array([1, 0.9, 0.6, 0.8, 1, 2, 3, 4]))
-    assert falling["lowest"] == 2 and falling["low"] > claims.LEAST_FALL
-    assert falling["low"] < 0.4 < falling["high"]
-
-
-def test_shapes_and_sums_by_hand():
+def test_shapes_sums_and_words_by_hand():
     decay = _shape(np.tile(0.5 ** np.arange(1, 7), (5, 1)))
     assert decay["decay"]["distance"] < 0.01 < decay["closer"]["low"] and decay["decay"]["alpha"] < 1
     spindle = _shape(np.tile([6.0, 15, 20, 15, 6, 1], (5, 1)))
@@ -84,26 +77,28 @@ def test_shapes_and_sums_by_hand():
     both = _sum_of_means(np.array([3.0, 3, 3]), np.array([-1.0, -1]))
     assert both == {"value": 2.0, "low": 2.0, "high": 2.0}
     assert chance_of_rank_correlation(17, 40) > 0.05  # epochs are no independent points
-
-
-def test_three_draws_range_over_less_than_half_an_interval():
     drawn = np.random.default_rng(0).normal(size=(100_000, 3))
     assert np.ptp(drawn, axis=1).mean() / 3.92 == pytest.approx(EXPECTED_RANGE, abs=0.005)
+    assert between({"value": 0.5, "low": 0.25, "high": 1.0}) == "+0.50 (0.25 … 1.00)"
+    assert between({"value": None, "low": None, "high": None}) == "–"
+    assert table(["a", "b"], [["1", "2"]]).splitlines() == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
 
 
 def value(low, high):
     return {"value": (low + high) / 2, "low": low, "high": high}
 
 
-def test_the_gap_grows_in_the_third_phase_if_more_than_before():
+def test_what_claims_take_for_clear():
     run = {"recorded": [0, 1, 2, 5], "gap": [0.0, -0.1, 0.1, 0.4], "phases": {"2|3": {"value": 2.0}}}
     assert claims._grows_in_third(run) is True
     assert claims._grows_in_third({**run, "gap": [0.0, -0.1, 0.2, 0.4]}) is False  # 0.3 before, 0.2 after
     assert claims._grows_in_third({**run, "gap": [0.0, 0.3, 0.3, 0.2]}) is False
     assert claims._grows_in_third({**run, "phases": {}}) is None
-
-
-def test_controls_are_asked_only_where_the_gap_shrinks():
+    run = {"gap_start": 4, "phases": {"1|2": {"value": 5.0, "low": 4.0, "high": 6.0}}}
+    assert claims._starts_together(run) is True
+    assert claims._starts_together({**run, "gap_start": 7}) is False
+    assert claims._starts_together({**run, "gap_start": None}) is None
+    assert claims._starts_together({**run, "phases": {}}) is None
     removal = {"gap": value(-2, -1), "through": value(0.1, 1), "random": value(-1, -0.1), "generalizable": value(-1, 1)}
     run = {"removal": removal}
     assert claims._through_training(run) is True
@@ -112,17 +107,6 @@ def test_controls_are_asked_only_where_the_gap_shrinks():
     assert claims._where_it_shrinks("generalizable")({"removal": removal | {"generalizable": {"high": None}}}) is None
     still = {"removal": removal | {"gap": value(-1, 0.1)}}
     assert claims._through_training(still) is None and claims._where_it_shrinks("random")(still) is None
-
-
-def test_the_gap_starts_with_the_second_phase_if_inside_its_interval():
-    run = {"gap_start": 4, "phases": {"1|2": {"value": 5.0, "low": 4.0, "high": 6.0}}}
-    assert claims._starts_together(run) is True
-    assert claims._starts_together({**run, "gap_start": 7}) is False
-    assert claims._starts_together({**run, "gap_start": None}) is None
-    assert claims._starts_together({**run, "phases": {}}) is None
-
-
-def test_decays_and_spindles_must_be_clear_and_real():
     clear = {"n": 8, "peak": 3, "closer": value(0.1, 0.2), "decay": {"alpha": 0.5}, "spindle": {"alpha": 0.5}}
     assert claims._decays({"shapes": {"generalizable": clear}}) is True
     assert claims._decays({"shapes": {"generalizable": clear | {"decay": {"alpha": 1.2}}}}) is False
@@ -131,17 +115,11 @@ def test_decays_and_spindles_must_be_clear_and_real():
     assert claims._is_spindle({"shapes": {"non_generalizable": spindle}}) is True
     assert claims._is_spindle({"shapes": {"non_generalizable": spindle | {"peak": 1}}}) is False
     assert claims._is_spindle({"shapes": {"non_generalizable": spindle | {"closer": {"low": None}}}}) is None
-
-
-def test_less_alike_is_measured_against_chance():
     alike = {"ratio_low": 1.0, "ratio_high": 0.5, "high": 0.1, "least_high": 0.15}
     assert claims._less_alike({"similarity": alike}) is True
     assert claims._less_alike({"similarity": alike | {"ratio_high": 1.1}}) is False
     assert claims._less_alike({"similarity": alike | {"high": 0.2}}) is False
     assert claims._less_alike({"similarity": alike | {"ratio_low": None}}) is None
-
-
-def test_the_first_phase_survives_where_both_solvers_show_it():
     falls = {"published": value(0.2, 0.5), "certified": value(0.1, 0.6)}
     assert claims._survives({"solver_falls": falls}) is True
     assert claims._survives({"solver_falls": falls | {"certified": value(0.0, 0.6)}}) is False
@@ -160,13 +138,7 @@ def test_verdicts(answers, said):
     assert counts(claim, runs) == (sum(filter(None, answers)), sum(answer is not None for answer in answers))
 
 
-def test_words_of_a_number():
-    assert between({"value": 0.5, "low": 0.25, "high": 1.0}) == "+0.50 (0.25 … 1.00)"
-    assert between({"value": None, "low": None, "high": None}) == "–"
-    assert table(["a", "b"], [["1", "2"]]).splitlines() == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
-
-
-def test_one_command_makes_everything_once(tmp_path: Path, monkeypatch):
+def test_one_command_makes_everything_once(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "split", functools.partial(published.split, steps=20))
     monkeypatch.setattr(chromium, "render", lambda figure, form: f"{len(figure.data)} traces".encode())
     tiny = tiny_config()
@@ -196,8 +168,5 @@ def test_one_command_makes_everything_once(tmp_path: Path, monkeypatch):
     command.study(tmp_path / "runs", tmp_path / "docs", configurations, ["tiny-s0"])
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.*") if path.is_file()}
     assert text == (tmp_path / "docs" / "study.md").read_text(encoding="utf-8")
-
-
-def test_without_a_finished_run_it_says_so(tmp_path):
     with pytest.raises(ValueError, match=r"no run of the study in .* is ready; leave out --finished to make them"):
         command.study(tmp_path, tmp_path, {}, [])

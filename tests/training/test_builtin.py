@@ -45,6 +45,12 @@ def test_train_run_records_checkpoints_losses_and_samples(tmp_path):
         untrained = data.network().state_dict()
     assert all(torch.equal(value, untrained[key]) for key, value in run.load_checkpoint("target", 0).items())
     assert len(run.explained()) == 10 and sorted(run.explained().stratum) == sorted([*range(5), *range(5)])
+    config = replace(SHORT, data=replace(SHORT.data, dataset="user"), network=NetworkConfig("user"))
+    run = Run.create(tmp_path / "user", config, ["a", "b"])
+    with pytest.raises(ValueError, match=r"brings its own network and data; .* `interdash.Recorder`.* import"):
+        builtin.train_run(run)
+    with pytest.raises(ValueError, match=r"was recorded without a spec file"):
+        train_baseline(run, 0)
 
 
 def test_train_run_does_nothing_twice_and_completes_an_interrupted_run(tmp_path):
@@ -86,15 +92,6 @@ def test_train_baseline_converges_on_the_testing_split(tmp_path):
     train_baseline(run, 0, progress=lambda *_: pytest.fail("the baseline is finished"))
 
 
-def test_a_user_run_is_not_trained_without_its_spec(tmp_path):
-    config = replace(SHORT, data=replace(SHORT.data, dataset="user"), network=NetworkConfig("user"))
-    run = Run.create(tmp_path, config, ["a", "b"])
-    with pytest.raises(ValueError, match=r"brings its own network and data; .* `interdash.Recorder`.* import"):
-        builtin.train_run(run)
-    with pytest.raises(ValueError, match=r"was recorded without a spec file"):
-        train_baseline(run, 0)
-
-
 def test_explained_samples_come_from_both_splits_with_the_labels_trained_on():
     config = replace(SHORT, data=replace(SHORT.data, label_noise=1.0))
     data = datasets.load(config)
@@ -112,18 +109,17 @@ def test_explained_samples_come_from_both_splits_with_the_labels_trained_on():
     assert torch.equal(again.inputs, drawn.inputs)
     other = replace(config, masking=replace(config.masking, seed=1))
     assert not torch.equal(explained(other, data).inputs, drawn.inputs)
+    drawn = explained_samples(datasets.load(SHORT), 90, 0)
+    assert drawn.split == ("train",) * 90 + ("test",) * 80
 
 
-def test_explained_samples_of_a_table_have_its_columns_as_variables():
+def test_explained_samples_of_tables_and_texts_have_columns_and_known_words_as_variables():
     config = replace(CENSUS, data=replace(CENSUS.data, n_train=200, n_test=200))
     data = datasets.load(config)
     drawn = explained(config, data)
     assert drawn.variables.names == data.columns
     assert drawn.variables.assignment.tolist() == list(data.column_of_feature)
     assert drawn.display[60] == data.test_display[int(drawn.index[60])]
-
-
-def test_explained_samples_of_a_text_have_known_words_as_variables():
     data = datasets.load(MOVIES)
     drawn = explained(MOVIES, data)
     assert len(drawn) == 100
@@ -136,8 +132,3 @@ def test_explained_samples_of_a_text_have_known_words_as_variables():
         assert set(words) <= known
         masked = drawn.inputs[sample][drawn.variables.assignment[sample] >= 0].tolist()
         assert [vocabulary[i] for i in masked] == list(words)
-
-
-def test_a_split_with_fewer_samples_gives_all_of_them():
-    drawn = explained_samples(datasets.load(SHORT), 90, 0)
-    assert drawn.split == ("train",) * 90 + ("test",) * 80

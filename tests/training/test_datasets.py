@@ -56,20 +56,22 @@ def test_images_are_in_0_to_1_with_10_classes(name, side):
     assert len(data.class_names) == 10
 
 
-def test_mnist_has_500_images_of_each_digit_and_disjoint_splits():
+def test_images_of_each_class_are_as_many_as_the_sources_have():
     data = load("mnist", n_train=3000, n_test=2000)
     assert torch.cat([data.train_labels, data.test_labels]).bincount().tolist() == [500] * 10
     both = torch.cat([data.train_inputs, data.test_inputs]).flatten(1).double()
     assert len(torch.unique(both, dim=0)) == 5000
-
-
-def test_fashion_has_300_training_and_200_testing_images_of_each_class():
     data = load("fashion", n_train=3000, n_test=2000)
     assert data.train_labels.bincount().tolist() == [300] * 10
     assert data.test_labels.bincount().tolist() == [200] * 10
     boots = data.train_inputs[data.train_labels == data.class_names.index("Ankle boot")].mean(0)
     trousers = data.train_inputs[data.train_labels == data.class_names.index("Trouser")].mean(0)
     assert boots[0, 18:22].mean() > 0.5 > trousers[0, :, :5].mean() + 0.4  # names are in the source's order
+    table = (datasets.DATA / "README.md").read_text()
+    files = sorted([*datasets.DATA.glob("*.npz"), *datasets.DATA.glob("*.gz")])
+    assert len(files) == 4
+    for path in files:
+        assert f"`{path.name}` | `{hashlib.sha256(path.read_bytes()).hexdigest()}`" in table
 
 
 def test_census_is_scaled_by_the_training_split_alone():
@@ -95,11 +97,17 @@ def test_census_is_scaled_by_the_training_split_alone():
     assert torch.allclose(data.train_inputs[:, 0], (age - age.mean()) / age.std(correction=0), atol=1e-5)
 
 
-def test_census_has_no_test_row_that_equals_a_training_row():
+def test_census_and_movies_have_no_test_row_that_equals_a_training_row():
     data = load("census", n_train=8000, n_test=8000)
     train, test = ({tuple(row.values()) for row in split} for split in (data.train_display, data.test_display))
     assert not train & test
     assert len(train) < 8000  # the source does repeat rows
+    data = load("movies", n_train=6000, n_test=4000)
+    positive = torch.cat([data.train_labels, data.test_labels]).float().mean().item()
+    assert positive == pytest.approx(0.5, abs=0.03)
+    assert datasets.tokens("Don't <b>go</b>!") == ["don't", "b", "go", "b"]
+    with pytest.raises(ValueError, match="n_test is 4072; movies has between 1 and 4,070 samples for it"):
+        load("movies", n_train=6000, n_test=4072)  # two of them equal a training sentence
 
 
 def test_movies_encode_words_of_the_training_vocabulary():
@@ -124,26 +132,12 @@ def test_movies_encode_words_of_the_training_vocabulary():
     assert not train & test
 
 
-def test_movies_has_10072_sentences_of_two_classes():
-    data = load("movies", n_train=6000, n_test=4000)
-    positive = torch.cat([data.train_labels, data.test_labels]).float().mean().item()
-    assert positive == pytest.approx(0.5, abs=0.03)
-    assert datasets.tokens("Don't <b>go</b>!") == ["don't", "b", "go", "b"]
-    with pytest.raises(ValueError, match="n_test is 4072; movies has between 1 and 4,070 samples for it"):
-        load("movies", n_train=6000, n_test=4072)  # two of them equal a training sentence
-
-
 @pytest.mark.parametrize(("name", "total"), [("digits", 1797), ("mnist", 5000), ("census", 32561)])
 def test_load_refuses_more_samples_than_there_are(name, total):
     with pytest.raises(ValueError, match=f"n_train is {total}; {name} has between 1 and"):
         load(name, n_train=total, n_test=1)
     with pytest.raises(ValueError, match="n_test is 0; "):
         load(name, n_train=10, n_test=0)
-
-
-def test_load_refuses_an_unknown_data_set():
-    with pytest.raises(ValueError, match="no built-in data set 'user'; choose one of digits, mnist, fashion"):
-        datasets.load(replace(MOVIES, data=replace(MOVIES.data, dataset="user")))
 
 
 @pytest.mark.parametrize(
@@ -165,21 +159,15 @@ def test_load_refuses_a_masking_that_does_not_fit(name, change, message):
         datasets.load(replace(config, masking=replace(config.masking, **change)))
 
 
-def test_load_says_when_the_data_folder_is_missing(monkeypatch, tmp_path):
+def test_unknown_and_missing_data_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "DATA", tmp_path)
     with pytest.raises(FileNotFoundError, match=re.escape(f"there is no {tmp_path / 'mnist.npz'}, which comes with")):
         load("mnist")
+    with pytest.raises(ValueError, match="no built-in data set 'user'; choose one of digits, mnist, fashion"):
+        datasets.load(replace(MOVIES, data=replace(MOVIES.data, dataset="user")))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_with_label_noise_refuses_what_is_no_share(share):
     with pytest.raises(ValueError, match=f"label_noise is {share}; it is a share"):
         datasets.with_label_noise(torch.zeros(3, dtype=torch.int64), share, 2, torch.Generator())
-
-
-def test_data_files_are_those_of_the_readme():
-    table = (datasets.DATA / "README.md").read_text()
-    files = sorted([*datasets.DATA.glob("*.npz"), *datasets.DATA.glob("*.gz")])
-    assert len(files) == 4
-    for path in files:
-        assert f"`{path.name}` | `{hashlib.sha256(path.read_bytes()).hexdigest()}`" in table

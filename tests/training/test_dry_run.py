@@ -1,7 +1,6 @@
 """The dry run before a run is written: what would give wrong figures is refused, what can be understood is."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,7 @@ from interdash.training.logits import choice_of_output, log_probabilities
 from interdash.training.own import logits_builder
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec, explained_samples
-
-
-def spec(**changes: Any) -> Spec:
-    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
-    table = Spec(
-        lambda: nn.Linear(4, 3), x[:12], torch.arange(12) % 3, x[12:], torch.arange(8) % 3, MaskingConfig("table")
-    )
-    return replace(table, **changes)
+from tests.training.test_recorder import table_spec as spec
 
 
 class Net(nn.Module):
@@ -59,19 +51,13 @@ def images(inputs: Tensor, config: str = "image") -> Spec:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (
-            spec(network=of(lambda z: z.softmax(1))),
-            "probabilities .*in softmax; .* leave the softmax out, or write",
-        ),
+        (spec(network=of(lambda z: z.softmax(1))), "probabilities .*in softmax; .* leave the softmax out, or write"),
         (spec(network=of(lambda z: z.sigmoid())), "in sigmoid; .*log_probabilities"),
         (spec(network=lambda: nn.Sequential(nn.Linear(4, 3), nn.Sigmoid())), "as if it ended in sigmoid"),
         (spec(network=lambda: nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))), "as if it ended in softmax"),
         (two_classes(network=of(lambda z: z.sigmoid(), 1)), "as if it ended in sigmoid"),
         (two_classes(network=of(lambda z: z.sigmoid().squeeze(), 1)), "as if it ended in sigmoid"),
-        (
-            spec(network=of(lambda z: functional.dropout(z))),
-            r"is random: two passes .*training=self.training",
-        ),
+        (spec(network=of(lambda z: functional.dropout(z))), r"is random: two passes .*training=self.training"),
         (spec(network=of(lambda z: z.argmax(1))), "returns torch.int64 of shape .*; expected class logits"),
         (spec(network=of(lambda z: z[:, None])), r"returns torch.float32 of shape \[12, 1, 3\]"),
         (spec(network=of(lambda z: {"a": z, "b": z})), r"2 tensors that may be the logits: 'a' \[batch, 3\] and 'b'"),
@@ -87,22 +73,13 @@ def images(inputs: Tensor, config: str = "image") -> Spec:
             ),
             "fails on a masked sample of the training split: IndexError: .*let variables= mask with values that the",
         ),
-        (
-            spec(network=of(lambda z: z, before=lambda x: x.view(-1, 5))),
-            r"fails on train_inputs, .*\[1, 4\]",
-        ),
+        (spec(network=of(lambda z: z, before=lambda x: x.view(-1, 5))), r"fails on train_inputs, .*\[1, 4\]"),
         (spec(train_inputs=torch.zeros(12, 4).double()), "fails on train_inputs, torch.float64 .*weights are float32"),
         (spec(train_labels=1 + torch.arange(12) % 3), "go from 1 to 3, .* gives 3 classes; .*: subtract 1, labels - 1"),
         (spec(train_labels=torch.arange(12) % 5), "train_labels go from 0 to 4, .* 0 to 2: number the classes so"),
         (spec(test_labels=torch.arange(8) % 3 - 100 * (torch.arange(8) == 3)), "go from -100 to 2|hold -100"),
-        (
-            spec(network=lambda: 1 / 0),
-            "function failed with ZeroDivisionError: division by zero; call it",
-        ),
-        (
-            spec(variables=lambda x: {}["a"]),
-            r"variables fail with KeyError: 'a'; .*train_inputs\[:1\]",
-        ),
+        (spec(network=lambda: 1 / 0), "function failed with ZeroDivisionError: division by zero; call it"),
+        (spec(variables=lambda x: {}["a"]), r"variables fail with KeyError: 'a'; .*train_inputs\[:1\]"),
         (spec(class_names=["a", "b"]), "class_names has 2 names, .* 3 classes; expected one name each"),
     ],
 )
@@ -115,18 +92,12 @@ def test_what_would_mislead_is_refused_and_nothing_written(bad: Spec, message: s
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (
-            images(IMAGES.permute(0, 2, 3, 1)),
-            r"12, 1\], channels last; .* train_inputs.permute\(0, 3, 1, 2\)",
-        ),
+        (images(IMAGES.permute(0, 2, 3, 1)), r"12, 1\], channels last; .* train_inputs.permute\(0, 3, 1, 2\)"),
         (images(torch.rand(20, 12, 10, 3)), "channels last"),
         (images(torch.rand(20, 1, 5, 12, 12)), "for volumes and films pass Variables of your own"),
         (images(torch.rand(20, 100)), r"expected \[samples, …, height, width\] .*time series, points and volumes"),
         (images(torch.rand(20, 3, 100), "table"), r"expected \[samples, features\] for MaskingConfig\('table'\)"),
-        (
-            spec(train_labels=torch.tensor([-100, *[0, 1, 2] * 3, 0, 1])),
-            r"hold -100, .* 1 of 12 .*labels != -100",
-        ),
+        (spec(train_labels=torch.tensor([-100, *[0, 1, 2] * 3, 0, 1])), r"hold -100, .* 1 of 12 .*labels != -100"),
         (spec(train_labels=torch.tensor([255, *[0, 1, 2] * 3, 0, 1])), "hold 255, which losses ignore"),
     ],
 )
@@ -193,9 +164,6 @@ def test_probabilities_may_be_turned_into_logits() -> None:
         x = torch.randn(5, 4)
         z = logits(wrapped.linear(x))  # pyright: ignore
         assert torch.allclose(wrapped(x).softmax(1), z.softmax(1), atol=1e-6)
-
-
-def test_a_forward_that_writes_into_its_input_harms_nothing() -> None:
     data = spec(network=of(lambda z: z, before=lambda x: x.mul_(2)))
     before, x = data.train_inputs.clone(), data.train_inputs
     network = logits_builder(data.network)()

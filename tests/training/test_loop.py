@@ -37,12 +37,16 @@ def test_recorded_epochs_are_dense_early_with_both_ends(epochs):
     assert all(b >= a - 1 for a, b in pairwise(steps))  # rounding may shorten a step by one
 
 
-def test_recorded_epochs_can_be_all_or_chosen():
+def test_epochs_can_be_chosen_and_a_training_that_cannot_be_is_named():
     assert loop.recorded_epochs(TrainingConfig(epochs=5, checkpoints="all")) == [0, 1, 2, 3, 4, 5]
     assert loop.recorded_epochs(TrainingConfig(epochs=50, checkpoints=(20, 10))) == [0, 10, 20, 50]
     assert loop.recorded_epochs(TrainingConfig(epochs=0)) == [0]
     with pytest.raises(ValueError, match=r"checkpoints at epochs \[-1, 51\] are outside the training's 0 to 50"):
         loop.recorded_epochs(TrainingConfig(epochs=50, checkpoints=(-1, 7, 51)))
+    with pytest.raises(ValueError, match="by the optimizer 'user' is not ours; choose sgd or adam"):
+        weights_by_epoch(0, replace(SHORT.training, optimizer="user"))
+    with pytest.raises(ValueError, match=r"diverged in epoch \d: .* lower learning_rate \(it is 1e\+30\)"):
+        weights_by_epoch(0, replace(SHORT.training, learning_rate=1e30))
 
 
 def weights_by_epoch(seed: int, config: TrainingConfig = SHORT.training) -> dict[int, torch.Tensor]:
@@ -68,17 +72,7 @@ def test_train_is_decided_by_its_seed(optimizer):
     assert not torch.equal(first[1], other[1])
 
 
-def test_train_restores_the_number_of_threads():
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        weights_by_epoch(0)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_train_stops_when_told():
+def test_train_stops_when_told_and_restores_the_number_of_threads():
     data, seen = short_data(), []
     network = untrained()
 
@@ -89,13 +83,13 @@ def test_train_stops_when_told():
     config = replace(SHORT.training, epochs=100)
     loop.train(network, data.train_inputs, data.train_labels, config, seed=0, on_epoch=on_epoch)
     assert seen == [0, 1, 2, 3, 4, 5]
-
-
-def test_train_refuses_the_optimizer_of_a_user_and_names_divergence():
-    with pytest.raises(ValueError, match="by the optimizer 'user' is not ours; choose sgd or adam"):
-        weights_by_epoch(0, replace(SHORT.training, optimizer="user"))
-    with pytest.raises(ValueError, match=r"diverged in epoch \d: .* lower learning_rate \(it is 1e\+30\)"):
-        weights_by_epoch(0, replace(SHORT.training, learning_rate=1e30))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        weights_by_epoch(0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_evaluate_is_the_mean_over_all_samples():
@@ -106,6 +100,11 @@ def test_evaluate_is_the_mean_over_all_samples():
     log_p = logits.double().log_softmax(1)
     assert loss == pytest.approx(-log_p[torch.arange(1100), data.train_labels].mean().item(), abs=1e-6)
     assert accuracy == pytest.approx((logits.argmax(1) == data.train_labels).double().mean().item())
+    data, network = short_data(), untrained()
+    before = loop.evaluate(network, data.test_inputs, data.test_labels)[0]
+    epoch = loop.train_to_convergence(network, data.test_inputs, data.test_labels, 0, config=SHORT.training)
+    assert 0 < epoch <= loop.MAX_STRETCH * SHORT.training.epochs
+    assert loop.evaluate(network, data.test_inputs, data.test_labels)[0] < before - 0.3
 
 
 @pytest.mark.parametrize(
@@ -128,11 +127,3 @@ def test_train_to_convergence_stops_when_converged(monkeypatch, losses, stops_at
     epoch = loop.train_to_convergence(network, data.test_inputs, data.test_labels, 0, on_epoch, config=SHORT.training)
     assert (len(weights) - 1, epoch) == (stops_at, kept)
     assert torch.equal(list(network.parameters())[-1], weights[kept])
-
-
-def test_train_to_convergence_measures_the_loss_itself():
-    data, network = short_data(), untrained()
-    before = loop.evaluate(network, data.test_inputs, data.test_labels)[0]
-    epoch = loop.train_to_convergence(network, data.test_inputs, data.test_labels, 0, config=SHORT.training)
-    assert 0 < epoch <= loop.MAX_STRETCH * SHORT.training.epochs
-    assert loop.evaluate(network, data.test_inputs, data.test_labels)[0] < before - 0.3

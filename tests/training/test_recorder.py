@@ -2,11 +2,8 @@
 
 import json
 import os
-import re
-import runpy
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,48 +23,15 @@ from interdash.training.network_of_run import draw_samples, network_builder, tra
 from interdash.training.own import run_spec
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec, explained_samples, load_spec, spec_text
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, SPEC_FILE
 
 ROOT = Path(__file__).parents[2]
-
-SPEC_FILE = """
-    import torch
-    from torch import nn
-    from torch.nn import functional
-    import interdash
-
-    print("the spec file runs")
-
-    def train(network, inputs, labels, seed):
-        optimizer = torch.optim.Adam(network.parameters(), 0.05)
-        for _ in range(30):
-            optimizer.zero_grad()
-            functional.cross_entropy(network(inputs), labels).backward()
-            optimizer.step()
-
-    def spec():
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(40, 3, generator=generator)
-        y = (x[:, 0] > 0).long()
-        return interdash.Spec(
-            network=lambda: nn.Linear(3, 2),
-            train_inputs=x[:20], train_labels=y[:20], test_inputs=x[20:], test_labels=y[20:],
-            variables=interdash.MaskingConfig("table"), class_names=["no", "yes"],
-            columns=["age", "size", "noise"], train=train,
-        )
-
-    def wrong():
-        return 3
-
-    def fails():
-        raise KeyError("data.csv")
-"""
 
 
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
     path = tmp_path / "my_run.py"
-    path.write_text(textwrap.dedent(SPEC_FILE))
+    path.write_text(SPEC_FILE)
     return path
 
 
@@ -113,7 +77,7 @@ def test_three_lines_record_a_training(spec_file: Path, tmp_path: Path) -> None:
     assert masked_outputs(network, explained.inputs, explained.labels, explained.variables).shape == (10, 8)
 
 
-def test_losses_left_out_are_computed(tmp_path: Path) -> None:
+def test_losses_left_out_are_computed_of_objects_with_logits_too_and_random_numbers_stay(tmp_path: Path) -> None:
     spec = table_spec()
     model = spec.network().train()
     with Recorder("mine", spec, epochs=1, root=tmp_path) as recorder:
@@ -123,6 +87,24 @@ def test_losses_left_out_are_computed(tmp_path: Path) -> None:
         functional.cross_entropy(model(spec.train_inputs), spec.train_labels).item()
     )
     assert row["test_loss"] == 7.0 and 0 <= row["train_accuracy"] <= 1 and model.training
+    spec = table_spec(network=lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout()))
+    model = spec.network()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with Recorder("random", spec, epochs=1, root=tmp_path) as recorder:
+        recorder.record(0, model)
+    assert torch.equal(torch.rand(3), expected)
+
+    class Wrapped(nn.Linear):
+        def forward(self, input: torch.Tensor) -> object:
+            return type("Output", (), {"logits": super().forward(input)})
+
+    with Recorder("objects", table_spec(network=lambda: Wrapped(4, 3)), epochs=1, root=tmp_path) as recorder:
+        recorder.record(0, Wrapped(4, 3))
+    assert recorder.run.metrics()["train_loss"].notna().all()
+    with pytest.raises(ValueError, match=r"network function returned a int; return a torch\.nn\.Module"):
+        Recorder("bad", table_spec(network=lambda: 3), epochs=1, root=tmp_path)
 
 
 def test_training_that_ends_early_keeps_its_last_epoch(tmp_path: Path) -> None:
@@ -135,33 +117,18 @@ def test_training_that_ends_early_keeps_its_last_epoch(tmp_path: Path) -> None:
         for epoch in range(5):
             recorder.record(epoch, spec.network(), 1.0, 1.0)
     assert recorder.run.checkpoint_epochs("target") == [0, 1, 2, 3, 4]
-
-
-def test_failed_training_can_be_recorded_again_and_a_finished_one_not(tmp_path: Path) -> None:
-    spec = table_spec()
-    with pytest.raises(ZeroDivisionError), Recorder("mine", spec, epochs=3, root=tmp_path) as recorder:
+    with pytest.raises(ZeroDivisionError), Recorder("again", spec, epochs=3, root=tmp_path) as recorder:
         recorder.record(0, spec.network(), 1.0, 1.0)
         _ = 1 / 0
-    assert not Run.open(tmp_path, "mine").is_finished("target")
-    with Recorder("mine", spec, epochs=3, root=tmp_path) as recorder:
+    assert not Run.open(tmp_path, "again").is_finished("target")
+    with Recorder("again", spec, epochs=3, root=tmp_path) as recorder:
         recorder.record(0, spec.network(), 1.0, 1.0)
-    with pytest.raises(FileExistsError, match=r"run 'mine' in .* is finished; choose another name or delete"):
-        Recorder("mine", spec, epochs=3, root=tmp_path)
+    with pytest.raises(FileExistsError, match=r"run 'again' in .* is finished; choose another name or delete"):
+        Recorder("again", spec, epochs=3, root=tmp_path)
     with pytest.raises(FileExistsError, match="with another configuration"):
-        Recorder("mine", spec, epochs=4, root=tmp_path)
+        Recorder("again", spec, epochs=4, root=tmp_path)
     with pytest.raises(ValueError, match="epochs is 0; give the planned number"):
         Recorder("other", spec, epochs=0, root=tmp_path)
-
-
-def test_recording_leaves_random_numbers_alone(tmp_path: Path) -> None:
-    spec = table_spec(network=lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout()))
-    model = spec.network()
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    with Recorder("mine", spec, epochs=1, root=tmp_path) as recorder:
-        recorder.record(0, model)
-    assert torch.equal(torch.rand(3), expected)
 
 
 def test_wrapped_models_fit_and_other_models_are_refused(tmp_path: Path) -> None:
@@ -258,16 +225,13 @@ def test_wrong_specs(spec_file: Path, text: str, message: str) -> None:
         load_spec(text.format(file=spec_file))
 
 
-def test_load_spec_finds_file_and_function(spec_file: Path, capsys: pytest.CaptureFixture) -> None:
+def test_load_spec_finds_file_function_and_what_lies_beside(spec_file, capsys, monkeypatch):
     loaded = load_spec(f"{spec_file}:spec")
     assert loaded is load_spec(f"{spec_file}") and capsys.readouterr().out.count("runs") == 1  # run once
     with pytest.raises(FileNotFoundError, match="there is no spec file"):
         load_spec(f"{spec_file.parent}/gone.py:spec")
     assert spec_text(table_spec) == f"{Path(__file__).resolve()}:table_spec"
     assert spec_text(lambda: table_spec()) == "" and spec_text(eval("lambda: 1")) == ""
-
-
-def test_spec_imports_from_its_own_folder_also_later(spec_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     (spec_file.parent / "sibling_of_spec.py").write_text("from torch import nn\nmake = lambda: nn.Linear(3, 2)\n")
     code = spec_file.read_text().replace("lambda: nn.Linear(3, 2)", "later")
@@ -298,7 +262,7 @@ def test_spec_in_a_package_imports_what_lies_beside_it(spec_file: Path, command:
         load_spec(f"{project}/mine/my_run.py:spec")
 
 
-def test_spec_checks_its_data() -> None:
+def test_spec_checks_its_data_and_draws_maskable_rows() -> None:
     with pytest.raises(TypeError, match=r"test_inputs is a list; pass a torch\.Tensor"):
         table_spec(test_inputs=[1])
     with pytest.raises(
@@ -312,9 +276,6 @@ def test_spec_checks_its_data() -> None:
         explained_samples(table_spec(variables=MaskingConfig("text")))
     with pytest.raises(ValueError, match="baseline is 'token' for inputs of kind 'table'; use 'mean' or 'zero'"):
         explained_samples(table_spec(variables=MaskingConfig("table", baseline="token")))
-
-
-def test_only_maskable_rows_are_drawn() -> None:
     spec = table_spec(maskable=lambda inputs: range(2, len(inputs), 3))
     assert sorted(explained_samples(spec).index.tolist()) == sorted([2, 5, 8, 11, 2, 5])
     with pytest.raises(ValueError, match="none of 12 samples can be masked: there is none to draw from"):
@@ -387,18 +348,6 @@ def test_text_variables_pass_over_short_texts(tmp_path: Path) -> None:
         explained_samples(replace(spec, train_inputs=short, train_labels=torch.zeros(10).long(), train_display=()))
 
 
-def test_networks_that_return_an_object_with_logits(tmp_path: Path) -> None:
-    class Wrapped(nn.Linear):
-        def forward(self, input: torch.Tensor) -> object:
-            return type("Output", (), {"logits": super().forward(input)})
-
-    with Recorder("mine", table_spec(network=lambda: Wrapped(4, 3)), epochs=1, root=tmp_path) as recorder:
-        recorder.record(0, Wrapped(4, 3))
-    assert recorder.run.metrics()["train_loss"].notna().all()
-    with pytest.raises(ValueError, match=r"network function returned a int; return a torch\.nn\.Module"):
-        Recorder("bad", table_spec(network=lambda: 3), epochs=1, root=tmp_path)
-
-
 def test_built_in_networks_are_built_by_name(tmp_path: Path) -> None:
     from interdash.presets import PRESETS
 
@@ -406,23 +355,3 @@ def test_built_in_networks_are_built_by_name(tmp_path: Path) -> None:
     network = network_builder(run)()
     run.save_checkpoint("target", 0, network.state_dict())
     network_builder(run)().load_state_dict(run.load_checkpoint("target", 0))
-
-
-def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    guide = Path(__file__).parents[2] / "docs" / "own-run.md"
-    blocks = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", guide.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert [name for _, name in blocks] == ["my_run.py", "train.py", "callbacks.py", "importing.py"]
-    for code, name in blocks:
-        (tmp_path / name).write_text(code)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for _, name in blocks[1:]:
-        runpy.run_path(name)
-    monkeypatch.delitem(sys.modules, "my_run")
-    run = Run.open("data/runs", "my-run")
-    assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
-    assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]
-    train_baseline(run, 0)
-    network = network_builder(run)()
-    network.load_state_dict(run.load_checkpoint("baseline-0", 20))
-    assert Run.open("data/runs", "imported").networks() == ["target", "baseline-0"]

@@ -221,18 +221,14 @@ def test_a_chart_is_drawn_once(tab, address, stem, charts):
     assert set(drawn.values()) == {1} and len(drawn) == charts, drawn
 
 
-def test_first_page_and_walk(tab, address):
+def test_walk_from_the_first_page_which_reads_the_chart_library_ahead(tab, address):
     opened(tab, f"{address}/", "Runs")
+    tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
     for stem, title in ui.pages().items():
         tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).click()
         tab.wait_for_selector(f"h1:has-text('{title}')")
         wait_for_address(tab, f"/{stem}")
         settled(tab)
-
-
-def test_list_of_runs_reads_the_chart_library_ahead(tab, address):
-    opened(tab, f"{address}/runs", "Runs")
-    tab.wait_for_function("() => performance.getEntriesByType('resource').some(file => /PlotlyChart/.test(file.name))")
 
 
 def test_deep_link(fresh_tab, address):
@@ -246,10 +242,18 @@ def test_deep_link(fresh_tab, address):
     assert pinned == 2  # the axis shows epoch + 1
 
 
-def test_unknown_run_in_a_link(tab, address):
+def test_unknown_broken_and_damaged_runs_are_named(tab, address):
     opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
     body = tab.inner_text("body")
     assert "The link asks for run" in body and "The link asks for Pinned epoch" in body
+    for stem in ("runs", "dynamics"):
+        opened(tab, f"{address}/{stem}?run=broken", ui.PAGES[stem][0])
+        assert "run.json is damaged" in tab.inner_text("body")
+    opened(tab, f"{address}/dynamics?run=spoilt", "Dynamics")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
+    opened(tab, f"{address}/sample?run=spoilt", "Sample")
+    tab.wait_for_selector("h3:has-text('Sample 0 at epoch 3')")
+    assert "damaged" in tab.inner_text("[data-testid=stMain]")
 
 
 @pytest.mark.parametrize("stem", ["runs", "dynamics", "sample", "compare"])
@@ -265,14 +269,6 @@ def test_a_link_fetches_nothing(tab, address, root, stem):
     opened(tab, f"{address}/{stem}?run=![x](u)%20%3Cimg%20src=c.png%3E", ui.PAGES[stem][0])
     assert tab.locator("[data-testid=stMain] img[src*='example'], [data-testid=stMain] img[alt=x]").count() == 0
     shutil.rmtree(folder)  # the fixture asserts that no request has left
-
-
-def test_damaged_labels_and_parts_are_named(tab, address):
-    opened(tab, f"{address}/dynamics?run=spoilt", "Dynamics")
-    assert "damaged" in tab.inner_text("[data-testid=stMain]")
-    opened(tab, f"{address}/sample?run=spoilt", "Sample")
-    tab.wait_for_selector("h3:has-text('Sample 0 at epoch 3')")
-    assert "damaged" in tab.inner_text("[data-testid=stMain]")
 
 
 @pytest.mark.parametrize(
@@ -316,21 +312,7 @@ def test_play_goes_through_the_epochs(tab, address):
         button.click()
 
 
-def test_click_pins_an_epoch(tab, address):
-    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    tab.wait_for_selector(".st-key-dynamics .js-plotly-plot .main-svg")
-    place = """() => {
-        const graph = document.querySelector('.st-key-dynamics .js-plotly-plot'), layout = graph._fullLayout;
-        graph.scrollIntoView({block: 'end'});
-        const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
-        return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
-                y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
-    }"""
-    click_in_chart(tab, place, "epoch=1")
-    settled(tab)
-
-
-def test_slider_scrubs_in_the_browser(tab, address):
+def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_path):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
     chart = tab.locator(".st-key-order_strength .js-plotly-plot")
     chart.scroll_into_view_if_needed()
@@ -343,38 +325,35 @@ def test_slider_scrubs_in_the_browser(tab, address):
     with first_trace_changes(tab, ORDERS):
         tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
     assert not asked and "epoch=3" in tab.url
+    tab.locator(".st-key-dynamics .js-plotly-plot").hover()
+    with tab.expect_download() as waiting:
+        tab.locator(".st-key-dynamics .modebar-btn[data-title*='Download']").first.click()
+    waiting.value.save_as(tmp_path / "chart.svg")
+    assert "<svg" in (tmp_path / "chart.svg").read_text()[:300] and waiting.value.suggested_filename == "dynamics.svg"
+    place = """() => {
+        const graph = document.querySelector('.st-key-dynamics .js-plotly-plot'), layout = graph._fullLayout;
+        graph.scrollIntoView({block: 'end'});
+        const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
+        return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
+                y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
+    }"""
+    click_in_chart(tab, place, "epoch=1")
+    settled(tab)
 
 
-@pytest.mark.parametrize("kind", ["CSV", "Parquet"])
-def test_download(tab, address, kind, tmp_path):
+def test_download(tab, address, tmp_path):
     import pandas as pd
 
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
     tab.get_by_role("tab", name="Six epochs").click()
     tab.wait_for_url("**view=Six*")
     tab.locator(".st-key-below-order_strength_row").get_by_text("Rows").click()
-    with tab.expect_download() as waiting:
-        tab.locator(f".st-key-{kind.lower()}-order_strength_row-orders button").click()
-    waiting.value.save_as(tmp_path / "rows")
-    rows = pd.read_csv(tmp_path / "rows") if kind == "CSV" else pd.read_parquet(tmp_path / "rows")
-    assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
-
-
-def test_svg_download(tab, address, tmp_path):
-    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    tab.wait_for_selector(".js-plotly-plot .main-svg")
-    tab.locator(".st-key-dynamics .js-plotly-plot").hover()
-    with tab.expect_download() as waiting:
-        tab.locator(".st-key-dynamics .modebar-btn[data-title*='Download']").first.click()
-    waiting.value.save_as(tmp_path / "chart.svg")
-    assert "<svg" in (tmp_path / "chart.svg").read_text()[:300] and waiting.value.suggested_filename == "dynamics.svg"
-
-
-def test_list_names_what_is_broken(tab, address):
-    opened(tab, f"{address}/runs?run=broken", "Runs")
-    assert "run.json is damaged" in tab.inner_text("body")
-    opened(tab, f"{address}/dynamics?run=broken", "Dynamics")
-    assert "run.json is damaged" in tab.inner_text("body")
+    for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
+        with tab.expect_download() as waiting:
+            tab.locator(f".st-key-{kind}-order_strength_row-orders button").click()
+        waiting.value.save_as(tmp_path / kind)
+        rows = read(tmp_path / kind)
+        assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
 
 
 def test_job_survives_a_reload(tab, address, root):

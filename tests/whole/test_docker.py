@@ -18,30 +18,18 @@ def all_of(instruction):
     return [rest for found, rest in STEPS if found == instruction]
 
 
-def test_hadolint():
-    hadolint = Path(sys.executable).parent / "hadolint"
-    done = subprocess.run([hadolint, "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
-
-
-def test_steps_join_lines_and_leave_comments_out():
-    assert steps("# a\nRUN one \\\n    && two\n\nUSER 0\n") == [("RUN", "one && two"), ("USER", "0")]
-
-
-def test_what_is_sent_has_all_that_is_copied_and_no_more():
+def test_dockerfile_and_compose():
     files = sent()
     copied = [source for rest in all_of("COPY") for source in rest.split()[:-1] if source != "."]
     assert set(copied) <= set(files) and {"app.py", "README.md", "requirements.txt", "pages/runs.py"} <= set(files)
     assert not [name for name in files if name.startswith(("tests/", "benchmarks/", "data/runs/", ".venv/"))]
-
-
-def test_user_is_not_root_and_processes_end():
+    assert steps("# a\nRUN one \\\n    && two\n\nUSER 0\n") == [("RUN", "one && two"), ("USER", "0")]
     assert all_of("USER")[-1] == "10001" and all_of("USER")[0] == "10001"
     assert all_of("ENTRYPOINT") == ['["tini", "--"]'] and "tini" in all_of("RUN")[0]
     assert [rest.split(" AS ")[1] for rest in all_of("FROM")] == ["view", "full"]
-
-
-def test_compose():
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([hadolint, "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["dashboard"]
     assert service["ports"] == ["127.0.0.1:${INTERDASH_PORT:-8501}:8501"]
     (volume,) = service["volumes"]

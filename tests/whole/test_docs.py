@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from interdash.figures import catalogue
 from interdash.labelling import noise_floor
 from interdash.runs.run import Run
 from interdash.store.loading import seal
+from interdash.training.network_of_run import network_builder, train_baseline
 from interdash.upkeep import retention
 from tests.conftest import PATIENCE
 
@@ -31,15 +33,8 @@ MODULES = [*ROOT.glob("*.py"), *ROOT.glob("interdash/**/*.py"), *ROOT.glob("page
 
 
 def script(name):
-    """Returns a script of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def generated():
-    return script("generate")
+    """Returns what a script of docs/ defines."""
+    return runpy.run_path(str(ROOT / f"docs/{name}.py"))
 
 
 def read(name):
@@ -58,18 +53,15 @@ def name(path):
 @pytest.mark.parametrize("page", ["charts.md", "commands.md", "store.md", "published-code.md"])
 def test_generated_pages_are_fresh(page):
     """Charts, commands with their options, tables with their columns."""
-    assert read(f"docs/{page}") == generated().made()[page], "stale: run `.venv/bin/python docs/generate.py`"
+    assert read(f"docs/{page}") == script("generate")["made"]()[page], "stale: run `.venv/bin/python docs/generate.py`"
 
 
-def test_every_chart_is_there():
+def test_every_chart_is_there_and_every_option_says_what_it_does():
     text = read("docs/charts.md")
     assert len(catalogue.CHARTS) >= 20
     for chart in catalogue.CHARTS:
         assert f"### {chart.name}\n\n{chart.caption}\n\n**How to read:** {chart.how_to_read}\n" in text
     assert "### sample_interactions\n" in text  # two of them on one sheet
-
-
-def test_every_option_says_what_it_does():
     for command in main.commands.commands.values():
         assert command.help, command.name
         silent = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
@@ -114,14 +106,22 @@ def test_every_file_of_a_run_is_there(ready_run):
     assert not idle, "docs/run-folder.md names files that are not there"
 
 
-def test_every_page_is_on_the_tour():
+def test_every_page_is_on_the_tour_and_every_text_in_the_help(monkeypatch, tmp_path):
     headings = re.findall(r"^## (\w+)$", read("docs/tour.md"), re.MULTILINE)
     assert headings == list(ui.pages().values())
+    assert help.TEXTS[:2] == ("tour", "charts") and len(set(help.TEXTS)) == len(help.TEXTS)
+    assert set(help.TEXTS) == {path.stem for path in (ROOT / "docs").glob("*.md")}
+    source = "see [it](store.md#tables), [that](decisions/0001-x.md) and [web](https://a.b)"
+    expected = "see [it](help?text=store), that and [web](https://a.b)"
+    assert help.LINK.sub(help._link, source) == expected
+    monkeypatch.setattr(help, "FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"tour\.md, which comes with interdash; install it again"):
+        help.text("tour")
 
 
 def test_pictures_show_what_there_is():
     """Each picture of docs/ has a page, and a section or heading of it, to be taken from; none is left over."""
-    pictures = script("screenshots").PICTURES
+    pictures = script("screenshots")["PICTURES"]
     assert {f"{name}.png" for name in pictures} == {path.name for path in (ROOT / "docs/images").iterdir()}
     for name, (place, _, _) in pictures.items():
         page, _, heading = place.partition("#")
@@ -131,11 +131,6 @@ def test_pictures_show_what_there_is():
         known = [*headings, *catalogue.views(stem)]
         assert not heading or any(each.startswith(heading) for each in known), f"{name}: no {heading!r}"
         assert all(f'key="{part.partition("=")[0]}"' in source for part in query.split("&") if part), f"{name}: {query}"
-
-
-def test_every_text_is_in_the_help():
-    assert help.TEXTS[:2] == ("tour", "charts") and len(set(help.TEXTS)) == len(help.TEXTS)
-    assert set(help.TEXTS) == {path.stem for path in (ROOT / "docs").glob("*.md")}
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
@@ -225,30 +220,28 @@ def test_own_run_runs(tmp_path):
     for content in blocks(ROOT / "docs/own-run.md", "python"):
         file = re.match(r"# (\w+\.py)\n", content)
         assert file, content
-        files[file[1]] = content.replace("epochs=20", "epochs=3").replace(", 0, 20, ", ", 0, 3, ")
-    assert list(files) == [
-        "my_run.py",
-        "train.py",
-        "callbacks.py",
-        "my_lightning.py",
-        "fine_tune.py",
-        "my_hf.py",
-        "importing.py",
-    ]
+        files[file[1]] = content
+    names = "my_run.py train.py callbacks.py my_lightning.py fine_tune.py my_hf.py importing.py"
+    assert list(files) == names.split()
     for file, content in files.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     imports = ["reviews --checkpoints out/checkpoint-* --spec my_hf.py:spec"]
     imports.append("lit --checkpoints lightning_logs/version_0/checkpoints/*.ckpt --spec my_lightning.py:spec")
     commands = [["-m", "interdash", "import", *words.split()] for words in imports]
-    for words in (["train.py"], ["importing.py"], ["fine_tune.py"], ["-c", LIGHTNING], *commands):
+    scripts = [["train.py"], ["callbacks.py"], ["importing.py"], ["fine_tune.py"], ["-c", LIGHTNING]]
+    for words in scripts + commands:
         done = subprocess.run(
             [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )  # callbacks.py: tests/training/test_callbacks.py
+        )
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "data/runs/my-run/checkpoints/target/3.safetensors").exists()
-    assert (tmp_path / "data/runs/imported/checkpoints/baseline-0/20.safetensors").exists()
-    assert Run.open(tmp_path / "data/runs", "reviews").checkpoint_epochs("target") == [1, 2, 3]
+    run, imported, reviews = (Run.open(tmp_path / "data/runs", name) for name in ("my-run", "imported", "reviews"))
+    assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
+    assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]
+    train_baseline(run, 0)
+    network_builder(run)().load_state_dict(run.load_checkpoint("baseline-0", 20))
+    assert imported.networks() == ["target", "baseline-0"] and imported.checkpoint_epochs("baseline-0") == [20]
+    assert reviews.checkpoint_epochs("target") == [1, 2, 3]
     assert Run.open(tmp_path / "data/runs", "lit").checkpoint_epochs("target") == [1, 2]
 
 
@@ -291,15 +284,3 @@ def test_pieces(text):
         else:
             assert "](../" not in content and ".md)" not in content
     assert sum(bool(alt) for alt, _ in pieces) == len(re.findall(r"^!\[", read(f"docs/{text}.md"), re.MULTILINE))
-
-
-def test_links_between_texts():
-    source = "see [it](store.md#tables), [that](decisions/0001-x.md) and [web](https://a.b)"
-    expected = "see [it](help?text=store), that and [web](https://a.b)"
-    assert help.LINK.sub(help._link, source) == expected
-
-
-def test_missing_text_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(help, "FOLDER", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"tour\.md, which comes with interdash; install it again"):
-        help.text("tour")

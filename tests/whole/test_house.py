@@ -25,10 +25,10 @@ OUTSIDE = {  # package: the only rooms that may import it
 WITHOUT_TORCH = ("store", "queries", "figures", "paper", "dashboard", "runs.state", "runs.boundaries", "presets")
 
 
-def imports(path: Path, *, lazy: bool = True) -> set[str]:
-    """Every module that a file imports, as dotted names: anywhere in it, or only as it is loaded."""
-    names, tree = set(), ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if lazy else tree.body:
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it, as dotted names."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -80,10 +80,9 @@ def test_a_package_imports_only_packages_before_it():
 
 
 def test_imports_inside_a_package_go_round_nowhere():
-    """What modules import as they are loaded, imports inside functions left out, has an order."""
-    known = modules()
-    inside = {module for module, path in known.items() if path.name != "__init__.py"}
-    needs = {module: (imports(known[module], lazy=False) & inside) - {module} for module in inside}
+    """What modules import, inside functions too, has an order."""
+    known = {module: path for module, path in modules().items() if path.name not in ("__init__.py", "__main__.py")}
+    needs = {module: (imports(path) & set(known)) - {module} for module, path in known.items()}
     assert "interdash.store.database" in needs["interdash.queries.dynamics"]
     list(graphlib.TopologicalSorter(needs).static_order())  # raises CycleError with the round
 

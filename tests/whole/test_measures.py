@@ -17,13 +17,14 @@ from interdash.masking.variables import table_variables
 from interdash.queries import dynamics
 from interdash.runs.plan import plan
 from interdash.runs.tables import read_table
-from interdash.store.database import open_sealed, open_store
+from interdash.store.database import open_sealed
 from interdash.store.loading import lacking, refresh, seal
 from interdash.training import measures as network_measures
 from interdash.training.measures import Measure, measures_of
 from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec
 from interdash.upkeep import verify
+from tests.conftest import store_of
 
 EFFECTS = np.array([[[0.0, 3.0, -1.0, 0.1], [0.0, 0, 2, 0]], [[0.0, 0.1, 0, 0], [0, 0, 0, 0.2]]])
 SALIENT = np.abs(EFFECTS) >= 1
@@ -42,9 +43,6 @@ def test_measures_of_interactions_by_hand():
     assert alone["value"].tolist() == [3, 4 / 6] and alone[["low", "high"]].isna().all(axis=None)
     nothing = measure_table([{name: np.array([np.nan]) for name in values}])
     assert nothing.num_rows == 0 and nothing.schema.equals(interaction_measures.SCHEMA)
-
-
-def test_intervals_of_a_measure_cover_the_truth():
     rng, hits = np.random.default_rng(0), 0
     for _ in range(200):
         values = np.where(rng.random(40) < 0.2, np.nan, rng.gamma(2.0, 0.5, 40))
@@ -82,16 +80,18 @@ def test_a_built_in_run_has_them_from_training_to_the_query(labelled_run, small_
     assert set(dynamics.measures(small_store, "tiny", network="baseline-0")["source"]) == {"interactions"}
 
 
-def test_a_toy_measure_of_interactions_needs_one_entry(ready_run, monkeypatch):
+def test_a_toy_measure_of_interactions_needs_one_entry_and_a_lost_file_is_told(ready_run, monkeypatch):
     toy = {"strongest": Measure(lambda effects, salient, g, tau: np.abs(effects).max((1, 2)), "nats", "")}
     monkeypatch.setattr(interaction_measures, "MEASURES", interaction_measures.MEASURES | toy)
     shutil.rmtree(next(ready_run.labels_dir.glob("target-00003-*")))
     label.label_epoch(plan(ready_run), "target", 3)
-    store = open_store(lazy=True)
-    refresh(store, ready_run)
-    row = dynamics.measures(store, "tiny", ["strongest"]).iloc[0]
+    with store_of(ready_run, lazy=True) as store:
+        row = dynamics.measures(store, "tiny", ["strongest"]).iloc[0]
     assert (row["epoch"], row["unit"], row["source"]) == (3, "nats", "interactions") and row["low"] < row["value"]
-    store.close()
+    (next(ready_run.labels_dir.glob("target-00003-*")) / "measures.parquet").unlink()
+    with store_of(ready_run) as store:
+        assert "lack measures.parquet" in store.problems["tiny"][0]
+        assert dynamics.labelled_epochs(store, "tiny") == [0, 1]
 
 
 def recorded(root, measures, name="mine"):
@@ -109,18 +109,16 @@ def test_the_users_own_come_through_to_the_table(tmp_path):
         tmp_path, lambda epoch: {"sharpness": torch.tensor(epoch / 2), "margin": (epoch, epoch - 1, epoch + 1, "nats")}
     )
     assert run.metrics()["train_loss"].tolist() == [1.0] * 3
-    store = open_store(lazy=True)
-    refresh(store, run)
-    rows = dynamics.measures(store, "mine")
+    with store_of(run, lazy=True) as store:
+        rows = dynamics.measures(store, "mine")
+        for value in (float("nan"), None):  # the last line for an epoch counts
+            run.record_metrics("target", 2, measures={"sharpness": value}, train_loss=2.0)
+            refresh(store, run)
+            assert dynamics.measures(store, "mine", ["sharpness"])["epoch"].tolist() == [0, 1]
     by_name = {name: each.reset_index(drop=True) for name, each in rows.groupby("measure")}
     assert by_name["sharpness"][["epoch", "value"]].values.tolist() == [[0, 0], [1, 0.5], [2, 1]]
     assert by_name["margin"].loc[2, ["value", "low", "high", "unit"]].tolist() == [2, 1, 3, "nats"]
     assert by_name["weight_norm"]["epoch"].tolist() == [0, 2] and set(rows["source"]) == {"network"}
-    for nothing in (float("nan"), None):  # the last line for an epoch counts
-        run.record_metrics("target", 2, measures={"sharpness": nothing}, train_loss=2.0)
-        refresh(store, run)
-        assert dynamics.measures(store, "mine", ["sharpness"])["epoch"].tolist() == [0, 1]
-    store.close()
 
 
 @pytest.mark.parametrize("value", ["high", (1.0, 2.0), (1.0, 0.5, 2.0, 3.0), (1, 2, 3, "nats", 4), [[1], 2, 3]])
@@ -140,25 +138,16 @@ def test_labels_of_the_version_before_open_and_have_no_measures(ready_run, small
     lines = [json.loads(line) for line in (ready_run.path / "metrics.jsonl").read_text().splitlines()]
     old = [{key: value for key, value in line.items() if key not in ("measures", "checksum")} for line in lines]
     (ready_run.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
-    store = open_store()
-    assert refresh(store, ready_run) == 9 and store.problems["tiny"] == []
-    assert dynamics.measures(store, "tiny").empty
-    pd.testing.assert_frame_equal(dynamics.strength(store, "tiny"), dynamics.strength(small_store, "tiny"))
+    with store_of(ready_run) as store:
+        assert store.problems["tiny"] == [] and dynamics.measures(store, "tiny").empty
+        pd.testing.assert_frame_equal(dynamics.strength(store, "tiny"), dynamics.strength(small_store, "tiny"))
     assert not verify.verify(ready_run).damaged
-    store.close()
 
 
-def test_a_lost_file_of_measures_is_told(ready_run):
-    (next(ready_run.labels_dir.glob("target-00003-*")) / "measures.parquet").unlink()
-    store = open_store()
-    assert refresh(store, ready_run) == 8 and "lack measures.parquet" in store.problems["tiny"][0]
-    store.close()
-
-
-def test_a_sealed_file_has_each_measure_once(ready_run, small_store):
+def test_a_sealed_file_has_each_measure_once(opened, ready_run, small_store):
     path = seal(ready_run, ready_run.path / "tiny.duckdb")
-    lazy, sealed = open_store(lazy=True), open_sealed(path)
-    assert refresh(lazy, ready_run) == 9 and "tiny" in lazy.sealed
+    lazy, sealed = opened(ready_run), open_sealed(path)
+    assert "tiny" in lazy.sealed
     expected = dynamics.measures(small_store, "tiny")
     for store in (lazy, sealed):
         pd.testing.assert_frame_equal(dynamics.measures(store, "tiny"), expected)
@@ -166,8 +155,7 @@ def test_a_sealed_file_has_each_measure_once(ready_run, small_store):
     folder.rename(folder.with_name("target-00003-0000000000000000"))
     assert refresh(lazy, ready_run) == 9 and lazy.sealed == {}
     pd.testing.assert_frame_equal(dynamics.measures(lazy, "tiny"), expected)
-    for store in (lazy, sealed):
-        store.close()
+    sealed.close()
 
 
 def test_figure(small_store):
@@ -182,9 +170,6 @@ def test_figure(small_store):
     assert ribbons == ["y2", "y3"]  # none without an interval
     assert [axis.title.text or "" for axis in figure.select_xaxes()] == ["", "", "epoch (log scale of epoch + 1)"]
     assert figure.data[0].x == (1, 2, 4) and drawn(rows, log=False).data[0].x == (0, 1, 3)
-
-
-def test_figure_puts_equal_units_together_and_shows_words_as_words():
     ends = {"low": np.nan, "high": np.nan, "source": "network"}
     rows = [
         {"epoch": epoch, "measure": name, "value": 1.0, "unit": unit, **ends}

@@ -11,14 +11,13 @@ import socket
 import subprocess
 import sys
 
-import duckdb
 import pytest
 
 from interdash.dashboard import page as ui
 from interdash.dashboard import server
 from interdash.runs.run import Run
-from interdash.store.loading import seal
-from tests.commands.test_commands import SPEC, main, tiny_preset  # noqa: F401  a fixture
+from tests.commands.test_commands import main, tiny_preset  # noqa: F401  a fixture
+from tests.conftest import SPEC_FILE
 from tests.dashboard.test_pages import fresh_caches, words  # noqa: F401  a fixture
 
 
@@ -95,7 +94,7 @@ def test_no_checkpoint(visit, mistake, fresh_run, tmp_path):
     says = "no checkpoint in .*/tiny/checkpoints/target; copy the run again with its checkpoints"
     mistake("extract", "tiny", "--root", root, says=says)
     assert re.search(says, words(visit("dynamics", root)))
-    (tmp_path / "my_run.py").write_text(SPEC)
+    (tmp_path / "my_run.py").write_text(SPEC_FILE)
     options = ("--checkpoints", tmp_path / "ckpt_*.pt", "--spec", tmp_path / "my_run.py", "--root", root)
     mistake("import", "mine", *options, says="no file fits .*ckpt_.* in .*; put the pattern in quotes")
 
@@ -144,22 +143,11 @@ def test_no_chromium(visit, monkeypatch, mistake, labelled_run, tmp_path):
 # 7. A store of another version.
 
 
-def test_old_store(visit, mistake, ready_run):
-    root, path = ready_run.path.parent, ready_run.path / "tiny.duckdb"
-    seal(ready_run, path)
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
-    assert "tiny.duckdb has schema 1" in doctor_said(root) and "`interdash load tiny --root" in doctor_said(root)
+def test_old_run(visit, mistake, ready_run):  # of an old sealed file: test_doctor
     ready_run.update(format=0)
     says = "has format 0, written by interdash .*; .* make the run again with `interdash train` or `interdash import`"
-    mistake("info", "tiny", "--root", root, says=says)
-    assert re.search(says, words(visit("runs", root, run="tiny")))
-
-
-def doctor_said(root):
-    from interdash.commands.doctor import checks
-
-    return " ".join(f"{check.found}; {check.remedy}" for check in checks(root, 0))
+    mistake("info", "tiny", "--root", ready_run.path.parent, says=says)
+    assert re.search(says, words(visit("runs", ready_run.path.parent, run="tiny")))
 
 
 # 8. A folder that may only be read.
@@ -225,6 +213,9 @@ def test_gpu_of_another_number(monkeypatch, mistake, fresh_run):
 # 10. The wrong spec file.
 
 
+THREE_CLASSES = SPEC_FILE.replace("(3, 2)", "(3, 3)").replace('"no"', '"no", "so"')
+
+
 @pytest.mark.parametrize(
     "spec, text, says",
     [
@@ -233,12 +224,8 @@ def test_gpu_of_another_number(monkeypatch, mistake, fresh_run):
         ("my_run.py:spec", "x = 1", "my_run.py:spec failed with AttributeError: .*'spec'; run it to see where"),
         ("my_run.py:spec", "def spec(): return 1", "my_run.py:spec returned a int; it must return an interdash.Spec"),
         ("my_run.py:spec", "import nonsense", "my_run.py:spec failed with ModuleNotFoundError: No module named"),
-        ("my_run.py:spec", SPEC.replace("Linear(5, 8)", "Linear(5, 9)"), "the spec's network fails on train_inputs"),
-        (
-            "my_run.py:spec",
-            SPEC.replace("Linear(5, 8)", "Linear(5, 9)").replace("Linear(8,", "Linear(9,"),
-            "does not fit the spec's network: 0.weight is .8, 5.,",
-        ),
+        ("my_run.py:spec", SPEC_FILE.replace("Linear(3,", "Linear(4,"), "the spec's network fails on train_inputs"),
+        ("my_run.py:spec", THREE_CLASSES, "not fit the spec's network: weight is .2, 3.,"),
     ],
 )
 def test_wrong_spec(mistake, tmp_path, spec, text, says):
@@ -246,8 +233,7 @@ def test_wrong_spec(mistake, tmp_path, spec, text, says):
 
     if text is not None:
         (tmp_path / spec.partition(":")[0]).write_text(text)
-    network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
-    torch.save(network.state_dict(), tmp_path / "ckpt_0.pt")
+    torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "ckpt_0.pt")
     options = ("--checkpoints", tmp_path / "ckpt_*.pt", "--spec", tmp_path / spec, "--root", tmp_path / "runs")
     mistake("import", "mine", *options, says=f"(?s){says}")
     assert not (tmp_path / "runs" / "mine").exists()

@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,7 +24,7 @@ from interdash.runs.run import Run
 from interdash.runs.tables import read_table
 from interdash.store.database import open_store
 from interdash.store.loading import refresh
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, store_of
 
 KILLS = 10
 
@@ -128,8 +128,7 @@ def small_disk(folder, kib):
 def test_full_disk_is_said_and_resumed_from(trained_run, labelled_run, tmp_path):
     disk = tmp_path / "disk"
     with small_disk(disk, 4096):
-        run = Run(disk / "runs" / "tiny")
-        shutil.copytree(trained_run.path, run.path)
+        run = Run(shutil.copytree(trained_run.path, disk / "runs" / "tiny"))
         ballast = disk / "ballast"
         free = shutil.disk_usage(disk).free
         ballast.write_bytes(bytes(free - 150_000))  # room for some units, not for all
@@ -154,19 +153,20 @@ def test_two_extractions_share_the_work(fresh_run, labelled_run):
     results = [process.communicate(timeout=PATIENCE)[1] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], results
     assert_same_rows(fresh_run, labelled_run)
-    store = open_store()
-    refresh(store, fresh_run)
-    assert store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs") == [(240, 240)]
-    store.close()
+    with store_of(fresh_run) as store:
+        counts = store.fetch("SELECT count(*), count(DISTINCT (network, epoch, sample)) FROM sample_epochs")
+    assert counts == [(240, 240)]
+
+
+def at_once(count, work):
+    with ThreadPoolExecutor(count) as pool:
+        for future in [pool.submit(work) for _ in range(count)]:
+            future.result()
 
 
 def test_two_extractions_in_threads_compute_every_unit_once(fresh_run):
     outcomes = []
-    threads = [threading.Thread(target=lambda: outcomes.append(extract(Work(fresh_run, workers=0)))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(2, lambda: outcomes.append(extract(Work(fresh_run, workers=0))))
     computed = [unit for outcome in outcomes for unit in outcome.computed]
     assert len(computed) == len(set(computed)) == 12
     assert all(len(outcome.computed) + len(outcome.found) == 12 for outcome in outcomes)
@@ -196,18 +196,13 @@ def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
 
 def test_labelling_twice_at_once_makes_the_same_rows(ready_run, labelled_run):
     shutil.rmtree(ready_run.labels_dir)
-    threads = [threading.Thread(target=label.label, args=(plan(ready_run),)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(3, lambda: label.label(plan(ready_run)))
     assert_same_rows(ready_run, labelled_run)
     assert not list(ready_run.labels_dir.glob(".*"))
 
 
 def test_a_copied_run_is_ready_as_it_is(ready_run, tmp_path):
-    copy = Run(tmp_path / "elsewhere" / "renamed")
-    shutil.copytree(ready_run.path, copy.path)
+    copy = Run(shutil.copytree(ready_run.path, tmp_path / "elsewhere" / "renamed"))
     outcome = extract_and_label(copy, workers=0)
     assert outcome.computed == [] and len(outcome.found) == 12
     assert {name for name in read_part(copy, plan(copy).units[0]) if name in VECTORS} == set(VECTORS)

@@ -46,7 +46,7 @@ def measured(second=lambda n: 0.001 * 2.0**n, label=0.5):
     }
 
 
-def test_extrapolation_of_an_exact_power(scaling):
+def test_extrapolation_of_an_exact_power_its_longest_stage_and_memory_in_words(scaling):
     found = scaling.computed(measured())
     count = 1000 * 16 * 10_000
     assert found["growth"] == pytest.approx(2) and found["second"] == pytest.approx(0.001 * 2**16)
@@ -55,13 +55,15 @@ def test_extrapolation_of_an_exact_power(scaling):
     assert found["bytes"] == pytest.approx(count * 30 * 2**16)
     assert found["label_days"] == pytest.approx(count * 0.01 / 86400)
     assert "computing, on 64 workers" in scaling.bottleneck(found)
-
-
-def test_memory_of_labelling_grows_with_samples_only_by_their_sums(scaling):
+    found = scaling.computed(measured(second=lambda n: 1e-6 * 2.0**n, label=50.0))
+    assert "labelling, one epoch after the other" in scaling.bottleneck(found)
     found = scaling.computed(measured())["label_memory"]
     assert found == pytest.approx(2**16 * 8 * (25 * 5 + 2 * 402) + 10_000 * 0.11e6)
     text = " ".join(scaling.text(measured()).split())
     assert "| memory to label one epoch, about | 1.6 GB |" in text and "one unit at a time" in text
+    lines = scaling.text(measured()).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("|")) <= 120
+    assert "| 12 | 4096.0 | 122.9 | 10.0 | 1.00 |" in lines
 
 
 READERS = {
@@ -113,14 +115,3 @@ def test_the_page_is_fresh(scaling):
     assert scaling.PAGE.read_text(encoding="utf-8") == scaling.text(json.loads(results.read_text())), (
         "stale: run `.venv/bin/python docs/scaling.py`"
     )
-
-
-def test_the_longest_stage_is_named(scaling):
-    found = scaling.computed(measured(second=lambda n: 1e-6 * 2.0**n, label=50.0))
-    assert "labelling, one epoch after the other" in scaling.bottleneck(found)
-
-
-def test_lines_are_filled_and_tables_are_not(scaling):
-    lines = scaling.text(measured()).splitlines()
-    assert max(len(line) for line in lines if not line.startswith("|")) <= 120
-    assert "| 12 | 4096.0 | 122.9 | 10.0 | 1.00 |" in lines

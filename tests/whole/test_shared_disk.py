@@ -13,7 +13,6 @@ from interdash.dashboard import page as ui
 from interdash.queries import dynamics
 from interdash.runs.run import Run
 from interdash.runs.state import is_extracting, state
-from interdash.store.database import open_store
 from interdash.store.loading import refresh
 from interdash.upkeep.archive import archive, restore
 from interdash.upkeep.verify import verify
@@ -84,12 +83,10 @@ def test_epochs_that_come_and_go_between_two_questions_of_a_page(monkeypatch, la
     assert asked.value == [0, 1] and asked.options == ["0", "1", "3"]
 
 
-def test_a_run_that_another_machine_replaces_is_picked_up(ready_run, tmp_path):
-    store = open_store()
-    refresh(store, ready_run)
+def test_a_run_that_another_machine_replaces_is_picked_up(opened, ready_run, tmp_path):
+    store = opened(ready_run, lazy=False)
     before = store.fetch("SELECT count(*) FROM interactions")
-    other = Run(tmp_path / "elsewhere" / "tiny")
-    shutil.copytree(ready_run.path, other.path)
+    other = Run(shutil.copytree(ready_run.path, tmp_path / "elsewhere" / "tiny"))
     other.record_metrics("target", 3, train_loss=0.125)
     shutil.rmtree(next(other.labels_dir.glob("target-00001-*")))
     restore(archive(other, tmp_path / "tiny.tar"), ready_run.path.parent, replace=True)
@@ -97,4 +94,3 @@ def test_a_run_that_another_machine_replaces_is_picked_up(ready_run, tmp_path):
     assert store.fetch("SELECT train_loss FROM metrics WHERE network = 'target' AND epoch = 3") == [(0.125,)]
     assert store.fetch("SELECT DISTINCT epoch FROM interactions WHERE network = 'target' ORDER BY 1") == [(0,), (3,)]
     assert store.fetch("SELECT count(*) FROM interactions") < before
-    store.close()

@@ -22,11 +22,11 @@ from interdash.runs.parts import finished, pack_path, part_path, read_part, read
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import state
-from interdash.store.database import open_store
-from interdash.store.loading import refresh, seal
+from interdash.store.loading import seal
 from interdash.upkeep import retention
 from interdash.upkeep.archive import archive, restore
 from interdash.upkeep.verify import verify
+from tests.conftest import store_of
 
 
 def command(*arguments):
@@ -60,6 +60,20 @@ def test_a_whole_run_is_whole(ready_run):
     assert said.exit_code == 0 and "tiny: whole" in said.output
     found = json.loads(command("verify", "--root", ready_run.path.parent, "--json").stdout)
     assert [(each["run"], each["ok"], each["damaged"]) for each in found] == [("tiny", True, [])]
+    path = seal(ready_run, ready_run.path / "tiny.duckdb")
+    assert verify(ready_run).ok
+    flip(path, path.stat().st_size // 2, 3)
+    assert re.search(
+        "tiny.duckdb is damaged .*; make it again with `interdash load (tiny|RUN)`", verify(ready_run).damaged[0]
+    )
+    folder = next(ready_run.labels_dir.glob("target-00001-*"))
+    shutil.copy(folder / "units.parquet", folder / "networks.parquet")
+    lines = (ready_run.path / "metrics.jsonl").read_bytes().split(b"\n")
+    (ready_run.path / "metrics.jsonl").write_bytes(b"\n".join(lines[1:]))
+    (ready_run.path / "tiny.duckdb").write_bytes(b"no database")
+    text = "\n".join(verify(ready_run).damaged)
+    assert "has other columns than this version's" in text and "lacks the losses of" in text
+    assert "tiny.duckdb is damaged" in text
 
 
 def test_any_flipped_bit_is_found(ready_run):
@@ -79,15 +93,10 @@ def test_any_flipped_bit_is_found(ready_run):
                 assert same or not verify(ready_run).ok, f"{name}, byte {place}, bit {bit}"
                 path.write_bytes(good)
     assert verify(ready_run).ok
-
-
-def test_a_flipped_bit_of_a_sealed_file_is_found(ready_run):
-    path = seal(ready_run, ready_run.path / "tiny.duckdb")
-    assert verify(ready_run).ok
-    flip(path, path.stat().st_size // 2, 3)
-    assert re.search(
-        "tiny.duckdb is damaged .*; make it again with `interdash load (tiny|RUN)`", verify(ready_run).damaged[0]
-    )
+    record = with_checksum({"b": (1, 2), "a": {2: 0.1, 10: None}})
+    again = json.loads(json.dumps(record, indent=2))
+    assert checksum_holds(record) and checksum_holds(again) and checksum_holds({"b": 1}) is None
+    assert checksum_holds(again | {"b": [1, 3]}) is False
 
 
 def json_equal(path, good):
@@ -107,13 +116,6 @@ def test_a_flip_that_leaves_valid_json_is_refused_by_every_reader(ready_run, nam
         _ = ready_run.manifest, ready_run.metrics(), ready_run.explained_hash()
 
 
-def test_checksum_is_of_the_meaning():
-    record = with_checksum({"b": (1, 2), "a": {2: 0.1, 10: None}})
-    again = json.loads(json.dumps(record, indent=2))
-    assert checksum_holds(record) and checksum_holds(again) and checksum_holds({"b": 1}) is None
-    assert checksum_holds(again | {"b": [1, 3]}) is False
-
-
 def test_verify_tells_what_is_missing(ready_run):
     units = plan(ready_run).units
     part_path(ready_run, units[-1]).unlink()
@@ -127,17 +129,6 @@ def test_verify_tells_what_is_missing(ready_run):
     assert "the checkpoints of target at epochs 0 in" in text and "copy the run again from where it was made" in text
     assert any("target-00000" in path for path in found.left_over)
     assert command("verify", "tiny", "--root", ready_run.path.parent).exit_code == 1
-
-
-def test_verify_names_tables_of_another_version_and_lost_losses(ready_run):
-    folder = next(ready_run.labels_dir.glob("target-00001-*"))
-    shutil.copy(folder / "units.parquet", folder / "networks.parquet")
-    lines = (ready_run.path / "metrics.jsonl").read_bytes().split(b"\n")
-    (ready_run.path / "metrics.jsonl").write_bytes(b"\n".join(lines[1:]))
-    (ready_run.path / "tiny.duckdb").write_bytes(b"no database")
-    text = "\n".join(verify(ready_run).damaged)
-    assert "has other columns than this version's" in text and "lacks the losses of" in text
-    assert "tiny.duckdb is damaged" in text
 
 
 def test_gc_says_first_and_deletes_what_is_left_over(ready_run):
@@ -199,13 +190,12 @@ def test_dropped_vectors_stay_away_until_they_are_wanted(ready_run):
         FileNotFoundError, match=r"vectors of target at epoch 1 were dropped .* --want-vectors 1 --delete"
     ):
         read_vectors(ready_run, gone[0], 0)
-    store = open_store()
-    assert refresh(store, ready_run) == 11 and store.problems["tiny"] == []
-    strongest = interactions(store, "tiny", 1, 3).iloc[0]
-    life = interaction_life(store, ready_run, 3, strongest["type"], int(strongest["subset"]))
+    with store_of(ready_run) as store:
+        assert store.problems["tiny"] == []
+        strongest = interactions(store, "tiny", 1, 3).iloc[0]
+        life = interaction_life(store, ready_run, 3, strongest["type"], int(strongest["subset"]))
     assert life["epoch"].tolist()[1:] == [0, 1, 3] and life["effect"].iloc[2] == strongest["effect"]
     assert "of 1 of 4 labelled epochs were dropped to save space: an interaction is shown" in life.attrs["problems"][0]
-    store.close()
     said = command("gc", "tiny", "--root", root, "--want-vectors", "0-3")
     assert "with --delete would be computed again by `interdash extract tiny`: epochs 1\n" in said.output
     assert extract_and_label(ready_run, workers=0).computed == []
@@ -228,7 +218,7 @@ def test_vectors_are_dropped_only_where_labels_are(ready_run):
     assert "name the RUN" in command("gc", "--root", ready_run.path.parent, "--drop-vectors", "1").output
 
 
-def test_packs_read_as_the_parts_did(ready_run, labelled_run):
+def test_packs_read_as_the_parts_did_also_after_a_kill(ready_run, labelled_run):
     root = ready_run.path.parent
     assert command("compact", "tiny", "--root", root).exit_code == 0
     units = plan(ready_run).units
@@ -240,9 +230,6 @@ def test_packs_read_as_the_parts_did(ready_run, labelled_run):
             assert values.tobytes() == good[name].tobytes()
     outcome = extract_and_label(ready_run, workers=0)
     assert outcome.computed == [] and outcome.problems == [] and retention.compact(ready_run) == []
-
-
-def test_a_kill_while_packing_is_mended(ready_run, labelled_run):
     unit = plan(ready_run).units[-1]
     retention.compact(ready_run)
     shutil.copy(part_path(labelled_run, unit), part_path(ready_run, unit))
@@ -265,13 +252,20 @@ def test_a_damaged_pack_costs_only_the_damaged_part(ready_run):
     assert extract_and_label(ready_run, workers=0).computed == [unit for unit in units if unit.pack == path.stem]
 
 
+def zipped(run, pack):
+    """Returns the pack of parts as the version before wrote it, in their place."""
+    path = run.parts_dir / f"{pack}.zip"
+    with zipfile.ZipFile(path, "w") as archived:
+        for unit in (unit for unit in plan(run).units if unit.pack == pack):
+            archived.write(part_path(run, unit), f"{unit.name}.parquet")
+            part_path(run, unit).unlink()
+    return path
+
+
 def test_the_zip_packs_of_an_older_version_are_unpacked(ready_run, labelled_run):
     units, before = plan(ready_run).units, files_of(ready_run)
     for pack in {unit.pack for unit in units}:
-        with zipfile.ZipFile(ready_run.parts_dir / f"{pack}.zip", "w") as archived:
-            for unit in (unit for unit in units if unit.pack == pack):
-                archived.write(part_path(ready_run, unit), f"{unit.name}.parquet")
-                part_path(ready_run, unit).unlink()
+        zipped(ready_run, pack)
     assert state(ready_run).text == "partial: 100 % of the units; `interdash extract tiny` goes on"
     with pytest.raises(FileNotFoundError, match="make it with `interdash extract tiny`"):
         read_vectors(ready_run, units[0], 0)
@@ -288,11 +282,7 @@ def test_the_zip_packs_of_an_older_version_are_unpacked(ready_run, labelled_run)
 def test_a_damaged_zip_pack_costs_only_what_is_damaged(ready_run):
     units = plan(ready_run).units
     epoch = [unit for unit in units if unit.pack == units[-1].pack]
-    path = ready_run.parts_dir / f"{units[-1].pack}.zip"
-    with zipfile.ZipFile(path, "w") as archived:
-        for unit in epoch:
-            archived.write(part_path(ready_run, unit), f"{unit.name}.parquet")
-            part_path(ready_run, unit).unlink()
+    path = zipped(ready_run, units[-1].pack)
     flip(path, 500, 3)  # in the first part
     (ready_run.parts_dir / "other.zip").write_bytes(b"no archive")
     outcome = extract_and_label(ready_run, workers=0)
@@ -315,6 +305,10 @@ def test_archive_and_back_bit_for_bit(ready_run, tmp_path):
     ready_run.update(notes="newer")
     assert restore(file, ready_run.path.parent, replace=True).manifest["notes"] == ""
     assert files_of(ready_run) == before and not list(ready_run.path.parent.glob(".*"))
+    flip(ready_run.checkpoint_path("target", 1), 100, 0)
+    with pytest.raises(DamagedFileError, match=r"tiny is not archived, 1 files are damaged; the first: "):
+        archive(ready_run, tmp_path / "damaged.tar")
+    assert not (tmp_path / "damaged.tar").exists()
 
 
 def test_a_damaged_archive_replaces_nothing(ready_run, tmp_path):
@@ -335,6 +329,9 @@ def test_a_damaged_archive_replaces_nothing(ready_run, tmp_path):
     assert files_of(ready_run) == before and not list(root.glob(".*"))
     with pytest.raises(FileNotFoundError, match=r"there is no .*none.tar; make one with `interdash archive RUN"):
         restore(tmp_path / "none.tar", root)
+    members = files_of(ready_run) | {"interdash-archive.json": b'{"format": 1, "run": "tiny", "files": {}}'}
+    run = restore(packed_by_hand(tmp_path / "old.tar", members), tmp_path / "other")
+    assert run.name == "tiny" and files_of(run) == files_of(ready_run)
 
 
 def packed_by_hand(file, members, links=()):
@@ -369,16 +366,3 @@ def test_an_archive_cannot_write_outside(tmp_path):
     with pytest.raises(DamagedFileError, match="'tiny/parts' is no file inside a run"):
         restore(link, root)
     assert not (tmp_path / "outside").exists() and not any(root.glob("*"))
-
-
-def test_an_archive_of_an_older_version_is_brought_back(ready_run, tmp_path):
-    members = files_of(ready_run) | {"interdash-archive.json": b'{"format": 1, "run": "tiny", "files": {}}'}
-    run = restore(packed_by_hand(tmp_path / "old.tar", members), tmp_path / "other")
-    assert run.name == "tiny" and files_of(run) == files_of(ready_run)
-
-
-def test_a_damaged_run_is_not_archived(ready_run, tmp_path):
-    flip(ready_run.checkpoint_path("target", 1), 100, 0)
-    with pytest.raises(DamagedFileError, match=r"tiny is not archived, 1 files are damaged; the first: "):
-        archive(ready_run, tmp_path / "tiny.tar")
-    assert not (tmp_path / "tiny.tar").exists()
