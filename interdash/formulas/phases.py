@@ -46,8 +46,8 @@ def find_phases(
     κ of an interval between recorded epochs is how far the share of the learned strength that generalizes lies above
     chance: (Σ generalizable − Σ by chance) / (Σ learned − Σ by chance). To κ, weighted by 1 / (bootstrap variance +
     0.01²), the best curve that rises to one peak and then falls is fitted. 1|2 is the end of the interval where it is
-    highest; 2|3 the start of the first later interval where it is below `share` of that. Neither is reported unless the
-    peak is above 0, and above both ends of the curve, by 3 bootstrap standard errors.
+    highest; 2|3 the start of the first later interval where it is below `share` of that, as half of the resamples say.
+    Neither is reported unless the peak is above 0, and above both ends of the curve, by 3 bootstrap standard errors.
 
     Args:
         epochs: `[E]`, recorded ones, ascending.
@@ -74,6 +74,7 @@ def find_phases(
     peaks = fits.argmax(1)
     low = (fits < share * fits.max(1)[:, None]) & (np.arange(len(kappa)) > peaks[:, None])
     turns = np.where(low.any(1), low.argmax(1), len(kappa))  # the first later interval that is below the share
+    turns[0] = np.percentile(turns[1:], 50, method="inverted_cdf")  # steadier than that of one fit
     curves = kappa, error, fits[0]
     top = fits[:, peaks[0]]
     best = f"at most {top[0]:.2f} above chance, from epoch {epochs[peaks[0]]:g} to {epochs[peaks[0] + 1]:g}"
@@ -86,9 +87,9 @@ def find_phases(
             return Phases(None, None, None, None, f"what is learned {words} ({best})", *curves)
 
     def boundary(places: np.ndarray) -> tuple[float, tuple[float, float]]:
-        outside = 50 * (1 - confidence)
-        ends = np.percentile(epochs[places[1:]], [outside, 100 - outside], method="inverted_cdf")
-        return float(epochs[places[0]]), (float(ends[0]), float(ends[1]))
+        percent = 50 * (1 - confidence), 50 * (1 + confidence)
+        low, high = np.percentile(epochs[places[1:]], percent, method="inverted_cdf").tolist()
+        return float(epochs[places[0]]), (low, high)
 
     first, interval_12 = boundary(peaks + 1)
     if turns[0] == len(kappa):
@@ -130,10 +131,9 @@ def unimodal(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     rising, falling = _misfits(values, weights), _misfits(values[::-1], weights[::-1])[::-1]
     split = 1 + int(np.argmin(rising + np.append(falling[1:], 0)))
     up = isotonic_regression(values[:split], weights=weights[:split]).x
-    if split == len(values):
-        return up
-    down = isotonic_regression(values[split:], weights=weights[split:], increasing=False).x
-    return np.concatenate([up, down])
+    if split < len(values):
+        return np.append(up, isotonic_regression(values[split:], weights=weights[split:], increasing=False).x)
+    return up
 
 
 def _misfits(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
