@@ -178,7 +178,7 @@ def _labelled(
     tau = np.full((len(i), 1), TAU)
     salient = generalization.salient(effects, tau)
     general = generalization.generalizes(effects, [baseline], tau, [tau])
-    return Labelled(effects, salient, general, chance(effects, [baseline]))
+    return Labelled(effects, salient, general, chance(effects, baseline))
 
 
 def truth(table: Table, share: float = 0.5) -> list[int]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+MOST_BASELINES = 31  # that vote: each is a bit of `interactions.transfers`
+
 
 @cache
 def _choices(record: type) -> dict[str, list[str]]:
@@ -86,8 +88,13 @@ class GeneralizationConfig(_Checked):
     tau_rule: Literal["mean_output", "max_interaction"] = "mean_output"
     tau_factor: float = 0.03  # 0.05 is usual with max_interaction
     sign_test: bool = True
-    baselines: int = 1  # baseline networks asked
-    vote: Literal["any", "majority"] = "any"
+    baselines: int = 3  # baseline networks asked, at most; all figures are means over them
+    vote: Literal["any", "majority"] = "majority"  # which interactions are called generalizable; no figure's mean
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.baselines <= MOST_BASELINES:
+            raise ValueError(f"baselines is {self.baselines}; choose 1 to {MOST_BASELINES}")
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,11 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether the run brings its own network or data."""
+        return "user" in (self.network.architecture, self.data.dataset)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the configuration as plain JSON values."""

@@ -1,6 +1,7 @@
 """The main job, from a configuration to a run that the dashboard can show. A step that is done is skipped."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from interdash.extraction import extract
@@ -19,10 +20,23 @@ from interdash.training import network_of_run
 Progress = Callable[[int, int], None]  # done, in all
 
 
-def train_baselines(run: Run, count: int, *, device: str = "cpu", spec: str | None = None, progress: Progress) -> None:
-    """Trains baseline networks 0 to `count` − 1, those that are not finished."""
+def train_baselines(
+    run: Run,
+    count: int | None = None,
+    *,
+    device: str = "cpu",
+    spec: str | None = None,
+    bar: Callable[[str], AbstractContextManager[Progress]] | None = None,
+) -> None:
+    """Trains baseline networks 0 to `count` − 1, those that are not finished; by default as many as the rules ask for.
+
+    `bar` makes the progress of each from a title such as "baseline 2 of 3".
+    """
+    count = count or run.config.generalization.baselines
     for index in range(count):
-        network_of_run.train_baseline(run, index, device=device, spec=spec, progress=progress)
+        if not run.is_finished(f"baseline-{index}"):
+            with bar(f"baseline {index + 1} of {count}") if bar else nullcontext() as progress:
+                network_of_run.train_baseline(run, index, device=device, spec=spec, progress=progress)
 
 
 def extract_and_label(run: Run, *, progress: Progress | None = None, **options: Any) -> extract.Outcome:

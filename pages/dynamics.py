@@ -9,8 +9,8 @@ from interdash.dashboard import choose, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
+from interdash.queries import baselines, lives
 from interdash.queries import dynamics as queries
-from interdash.queries import lives
 from interdash.queries.phase_words import finding, phase_words
 
 with ui.page("Dynamics") as page:
@@ -39,6 +39,7 @@ with ui.page("Dynamics") as page:
     show.chart(page, "dynamics", choice)
     choose.need_labels(page, samples=False)
     choose.phases(page, phases, dynamics.phase_text(phases))
+    st.caption(baselines.how_many_text(page.ask(baselines.count)))
     st.markdown(phase_words(phases, epochs, flows))
 
     def show_view(view: str) -> None:

@@ -10,6 +10,7 @@ from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, order_shape, removal, robustness
 from interdash.figures.choice import DOSES, MOST_OTHERS, Choice
+from interdash.queries import baselines
 from interdash.queries import removal as queries_removal
 
 
@@ -91,6 +92,7 @@ with ui.page("Removal") as page:
         st.stop()
     st.subheader(removal.finding_title(after, epoch), anchor=False)
     st.markdown(removal.finding_text(after, epoch))
+    st.caption(baselines.label_text(page.ask(baselines.count), page.run.config.generalization.vote))
     show.chart(page, "removals", choice)
     tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}
     ui.sections(tabs | {view: partial(draw, page, epoch, choice) for view, draw in WITH_WORDS.items()})

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from interdash.config import GeneralizationConfig
 from interdash.figures import sheet
 from interdash.presets import PRESETS
 from interdash.runs.run import Run
@@ -104,11 +105,13 @@ def visit(monkeypatch):
 
 
 def tiny_config(name="tiny"):
-    """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples."""
+    """Returns the digits preset made smaller: n = 4, three epochs, 30 + 30 explained samples, one baseline network."""
     digits = PRESETS["digits"].config
     training = replace(digits.training, epochs=3, checkpoints=(0, 1, 3))
     masking = replace(digits.masking, n_variables=4, samples_per_split=30)
-    return replace(digits, name=name, training=training, masking=masking)
+    return replace(
+        digits, name=name, training=training, masking=masking, generalization=GeneralizationConfig(baselines=1)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +134,19 @@ def labelled_run(trained_run, tmp_path_factory) -> Run:
     run = Run(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("labelled") / "tiny"))
     pipeline.extract_and_label(run, workers=0)
     gradients.measure_coherence(gradients.Work(run))
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_of_three(trained_run, tmp_path_factory) -> Run:
+    """A run that is ready, with three baseline networks. Not to be written to."""
+    from interdash import pipeline
+
+    run = Run(tmp_path_factory.mktemp("three") / "tiny")
+    shutil.copytree(trained_run.path, run.path)
+    run.update(config=replace(run.config, generalization=GeneralizationConfig()).to_json())
+    pipeline.train_baselines(run)
+    pipeline.extract_and_label(run, workers=0)
     return run
 
 

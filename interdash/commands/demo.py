@@ -22,7 +22,7 @@ from interdash.runs.files import words
 @options.workers_option
 @options.device_option
 def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, device: str) -> None:
-    """The whole job on a built-in run: train, baseline, extract, load, dashboard. A step that is done is skipped."""
+    """The whole job on a built-in run: train, baselines, extract, load, dashboard. A step that is done is skipped."""
     from interdash.extraction.work import Work
 
     config = options.find_preset(preset)
@@ -33,8 +33,8 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
         server.check_port(port)  # now, and not after minutes of training
     with _step("1 of 4, training the network"):
         run = options.train_network(root, config, device)
-    with _step("2 of 4, training the baseline network on the testing split"):
-        options.train_baselines(run, config.generalization.baselines, device, None)
+    with _step(f"2 of 4, training {config.generalization.baselines} baseline networks on the testing split"):
+        options.train_baselines(run, None, device, None)
     dashboard = options.start_server([root], port) if serve else None
     try:
         with _step("3 of 4, extracting interactions; each epoch is shown as soon as it is done"):

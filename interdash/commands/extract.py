@@ -66,6 +66,7 @@ def extract(
     from interdash.extraction import extract as extraction
     from interdash.extraction.dask import parse_needs
     from interdash.extraction.work import Cluster, Work
+    from interdash.runs.plan import plan
     from interdash.training import network_of_run
 
     if scheduler is None:
@@ -89,6 +90,9 @@ def extract(
     if estimate:
         cost = extraction.estimate(work, probe=scheduler is None)
         click.echo(json.dumps(asdict(cost)) if as_json else str(cost))
+        planned = plan(work.run)
+        if (untrained := planned.wanted - len(planned.baselines)) > 0:
+            warn([f"not counted: {untrained} baseline networks that are not trained yet, and one epoch of each"])
         return
     outcome = run_extraction(work)
     if as_json:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from interdash.queries import baselines
 from interdash.queries.coherence import coherence
-from interdash.queries.dynamics import epochs, order_strength
+from interdash.queries.dynamics import epochs, order_strength, phases
 from interdash.queries.lives import first_start, life_classes, life_line_totals
 from interdash.queries.theories import predictions
 from interdash.runs.recorded_measures import first_epochs
@@ -21,6 +22,7 @@ from interdash.store.loading import refresh
 STRENGTHS = ("strength", "generalizable", "non_generalizable")
 OF_LIVES = ("number", "strength", "order", "power", "chance")
 FIT = ("sigma2", "sigma2_low", "sigma2_high", "r2", "r2_last", "r2_spindle")
+ON_G = ("generalization_power", "chance", "above_chance")
 NUMBERS = ("train_loss", "test_loss", "generalization_power", "chance", "above_chance", "tau")
 
 
@@ -28,8 +30,9 @@ def run_report(run: Run) -> dict[str, Any]:
     """Returns the state of a run and, for each recorded epoch of the target, losses, H, τ and strengths by order.
 
     `strengths` holds, for orders 1 to n, the mean over samples in nats of all salient interactions (`strength`), of the
-    generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it;
-    `prediction` has σ² of the theory of noise with its interval, its R² and that of both nulls; `coherence` the
+    generalizable and of the non-generalizable ones; `chance` is H by chance, `above_chance` how far H lies above it,
+    means over the baseline networks; `baselines` has those of each of several. `prediction` has σ² of the theory of
+    noise with its interval, its R² and that of both nulls; `coherence` the
     measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch, what is
     preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest epoch.
     """
@@ -41,6 +44,8 @@ def run_report(run: Run) -> dict[str, Any]:
         lives = _lives(store, run.name)
         gradients = coherence(store, run.name)
         fits = predictions(store, run.name)
+        count, each = baselines.count(store, run.name), baselines.strengths(store, run.name)
+        found_with, boundaries = baselines.phases(store, run.name), phases(store, run.name)
         problems = store.problems[run.name]
     finally:
         store.close()
@@ -57,6 +62,11 @@ def run_report(run: Run) -> dict[str, Any]:
                 "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
                 "coherence": dict(zip(whole["measure"], whole["value"], strict=True)) or None,
                 "prediction": {name: _number(fits.loc[epoch, name]) for name in FIT} if epoch in fits.index else None,
+                "baselines": {
+                    row["baseline"]: {name: _number(row[name]) for name in ON_G}
+                    for row in each.to_dict("records")
+                    if row["epoch"] == epoch and row["baseline"] != baselines.MEAN
+                },
             }
         )
     return {
@@ -68,6 +78,13 @@ def run_report(run: Run) -> dict[str, Any]:
         "samples_extracted": now.done,
         "samples_in_all": now.total,
         "diverged": first_epochs(run.not_finite()),
+        "baselines": count,
+        "phases": [
+            {name: row[name] for name in ("boundary", "reason")}
+            | {name: _number(row[name]) for name in ("epoch", "low", "high")}
+            | {"baselines": _of_each(found_with[found_with["boundary"] == row["boundary"]])}
+            for row in boundaries.to_dict("records")
+        ],
         "epochs": rows,
         "lives": lives,
     }
@@ -100,6 +117,8 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
         f"state: {report['state']}",
         *report["missing"],
         *report["problems"],
+        *filter(None, [baselines.how_many_text(report["baselines"])]),
+        *(f"phases {row['boundary']}: {row['reason']}" for row in report["phases"]),
     ]
     head += [f"diverged: {metric} at epoch {epoch}, not finite" for metric, epoch in report["diverged"].items()]
     not_finite = run.not_finite()
@@ -126,6 +145,12 @@ def list_text(root: Path, *, as_json: bool = False) -> str:
     if rows.empty:
         return no_runs(root)
     return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in rows.to_dict("records"))
+
+
+def _of_each(rows: Any) -> dict[str, float | None]:
+    """Returns the epoch of a boundary with each of several baseline networks, by name."""
+    alone = rows[rows["baseline"] != baselines.MEAN]
+    return {str(name): _number(epoch) for name, epoch in zip(alone["baseline"], alone["epoch"], strict=True)}
 
 
 def _number(value: Any) -> float | None:

@@ -130,11 +130,11 @@ def import_(run: str, root: Path, checkpoints: str, spec: str, tags: tuple[str, 
 @click.command()
 @click.argument("run")
 @root_option
-@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many in all, by seed.")
+@click.option("--count", type=click.IntRange(1), help="How many in all, by seed; by default those that its labels ask.")
 @spec_option
 @device_option
-def baseline(run: str, root: Path, count: int, spec: str | None, device: str) -> None:
-    """Train baseline networks on the testing split, to convergence."""
+def baseline(run: str, root: Path, count: int | None, spec: str | None, device: str) -> None:
+    """Train baseline networks on the testing split, to convergence: three, unless the run asks for another number."""
     train_baselines(open_run(root, run), count, device, spec)
     click.echo(f"baselines are there; next: interdash extract {run}", err=True)
 

@@ -69,12 +69,11 @@ def train_network(root: Path, config: Any, device: str) -> "Run":
     return run
 
 
-def train_baselines(run: "Run", count: int, device: str, spec: str | None) -> None:
-    """Trains the baseline networks of a run that are missing of so many."""
+def train_baselines(run: "Run", count: int | None, device: str, spec: str | None) -> None:
+    """Trains the baseline networks of a run that are missing of so many, or of those that its labels ask for."""
     from interdash import pipeline
 
-    with progress_bar("baseline", "epoch") as progress:
-        pipeline.train_baselines(run, count, device=device, spec=spec, progress=progress)
+    pipeline.train_baselines(run, count, device=device, spec=spec, bar=lambda title: progress_bar(title, "epoch"))
 
 
 def measure_coherence(run: "Run", device: str) -> None:

@@ -15,10 +15,10 @@ from interdash.runs.run import Run
 
 POLL = 1.5  # seconds between looks at a job
 SHOWN_JOBS = 8
-H_MEANS = "share of the salient strength that transfers to the baseline network, from 0 to 100 %"
+H_MEANS = "share of the salient strength that transfers, mean over the baseline networks, from 0 to 100 %"
 BASELINE_COST = (
-    "A baseline network takes about as long to train as the run itself did; its interactions are then extracted at its "
-    "last epoch alone."
+    "Each takes about as long to train as the run itself did; its interactions are then extracted at its last epoch "
+    "alone. Labels use as many as the run asks for, three by default; `interdash robustness` compares all of them."
 )
 READ_ONLY = "{} can only be read from here: no tags, notes or jobs, nor can phase boundaries be moved. All else works."
 
@@ -134,7 +134,7 @@ def show_new_run(root: Path) -> None:
             start = st.form_submit_button("Start", type="primary")
         times = ", ".join(f"{name} {entry.seconds} s" for name, entry in PRESETS.items())
         st.caption(
-            f"Training takes about, on one core: {times}; the baseline network as long once more. The extraction "
+            f"Training takes about, on one core: {times}; each of three baselines as long once more. The extraction "
             "that follows says in the log what it will take; all of mnist takes about two minutes."
         )
         if start:
@@ -225,7 +225,7 @@ def _work_forms(root: Path, run: str) -> None:
             st.form(f"baseline-{run}", border=False, width="content"),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
-            count = st.number_input("Baselines in all", 1, 20, 1, width=130, help=BASELINE_COST)
+            count = st.number_input("Baselines in all", 1, 20, 3, width=130, help=BASELINE_COST)
             if st.form_submit_button("Train baselines", icon=":material/play_arrow:"):
                 _start(root, f"{count} baselines of {run}", run, listing.baselines(run, int(count)))
 

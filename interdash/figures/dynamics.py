@@ -32,13 +32,19 @@ LOSSES = {
 FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, unit, meaning
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
-    ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers to the baseline network."),
+    (
+        "H",
+        "generalization_power",
+        ".0%",
+        "",
+        "Share of the salient strength that transfers, mean over the baseline networks.",
+    ),
     ("By chance", "chance", ".0%", "", "H if the baseline network's interactions of each order were any others."),
     ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
     ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
     ("Salient a sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
     ("Threshold τ", "tau", ".2g", " nats", "Weaker interactions are not salient. τ is tiny in an untrained network."),
-    ("G flips", "flips", ".0%", "", "Noise floor: salient interactions on which two baseline networks disagree."),
+    ("G flips", "flips", ".0%", "", "Noise floor: salient interactions on which the first two baselines disagree."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Chart and table of the noise floor: how far the labels G depend on choices of the method."""
+"""How far G depends on choices of the method: chart and table of the noise floor, and a chart of each baseline."""
 
 from typing import Any
 
@@ -6,9 +6,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, is_labelled
+from interdash.figures.chart import Chart, is_labelled, log_axis
+from interdash.figures.chart import pinned as pinned_epoch
+from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.queries import baselines as of_baselines
 from interdash.queries import dynamics, removal
+from interdash.queries.baselines import MEAN
+
+COLOURS = (theme.TESTING, theme.GAP, theme.SKY, theme.ORANGE)
+PLACES = {"1|2": ("circle", "phase 2 from"), "2|3": ("diamond", "phase 3 from")}
 
 
 def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, pinned: int | None = None) -> go.Figure:
@@ -101,6 +108,84 @@ def _share(row: Any, name: str) -> str:
     return f"{row[name]:.1%}{between}"
 
 
+def baselines(
+    strengths: pd.DataFrame,
+    learned: pd.DataFrame,
+    phases: pd.DataFrame | None = None,
+    *,
+    log: bool = True,
+    pinned: int | None = None,
+) -> go.Figure:
+    """H above chance, what is learned, and the phases, with each baseline network and in the mean over them.
+
+    How to read: thin lines are the baseline networks, each by itself; the thick line is their mean, which all other
+    charts show, with its 95 % bootstrap interval over samples and baselines. Where the lines lie apart, G depends on
+    the baseline. Below, where the second phase begins (circle) and the third (diamond) with each of them, with
+    intervals; a missing sign: the boundary is not found with that baseline.
+    """
+    if strengths.empty:
+        return theme.nothing("No epoch is labelled yet.", "epoch", "H above chance")
+    names = [name for name in dict.fromkeys(strengths["baseline"]) if name != MEAN]
+    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.42, 0.36, 0.22])
+    looks = {
+        name: {"color": COLOURS[i % len(COLOURS)], "dash": theme.DASHES[1 + i % (len(theme.DASHES) - 1)], "width": 1.5}
+        for i, name in enumerate(names)
+    } | {MEAN: {"color": None, "dash": "solid", "width": 3}}
+    whole = strengths.loc[strengths["baseline"] == MEAN].dropna(subset=["above_chance_low", "above_chance_high"])
+    x = [position(epoch, log) for epoch in whole["epoch"]]
+    low, high = (whole[f"above_chance_{end}"].tolist() for end in ("low", "high"))
+    theme.band(figure, x, low, high, theme.GREY, 1, 1)
+    for row, (rows, at) in enumerate(((strengths, "epoch"), (learned, "epoch_to")), start=1):
+        for name, of_one in rows.groupby("baseline", sort=False):
+            words = _words(str(name), len(names))
+            figure.add_scatter(
+                x=[position(epoch, log) for epoch in of_one[at]], y=of_one["above_chance"].to_numpy(), name=words,
+                legendgroup=str(name), showlegend=row == 1, mode="lines+markers", line=looks[name], marker={"size": 5},
+                customdata=of_one[at].to_numpy(), row=row,
+                hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{theme.SHARE}}} above chance<extra></extra>",
+            )  # fmt: skip
+    shown = [*names, MEAN]
+    for boundary, (symbol, words) in PLACES.items():
+        here = pd.DataFrame() if phases is None else phases.loc[phases["boundary"] == boundary].dropna(subset=["epoch"])
+        if here.empty:
+            continue
+        at, low, high = (
+            [position(epoch, log) for epoch in here[name].fillna(here["epoch"])] for name in ("epoch", "low", "high")
+        )
+        ends = zip(here["epoch"], here["low"], here["high"], strict=True)
+        colours = [looks.get(name, looks[MEAN])["color"] or theme.GREY for name in here["baseline"]]
+        figure.add_scatter(
+            x=at, y=[_words(name, len(names)) for name in here["baseline"]], mode="markers", name=words, row=3,
+            marker={"symbol": symbol, "size": 10, "color": colours},
+            error_x={
+                "type": "data", "symmetric": False, "thickness": 1.5, "color": theme.GREY,
+                "array": [b - a for a, b in zip(at, high, strict=True)],
+                "arrayminus": [a - b for a, b in zip(at, low, strict=True)],
+            },
+            customdata=here["epoch"].to_numpy(),
+            hovertext=[f"{words} epoch {epoch:g} ({low:g} to {high:g})" for epoch, low, high in ends],
+            hovertemplate="%{y}: %{hovertext}<extra></extra>",
+        )  # fmt: skip
+    epochs = strengths["epoch"].tolist()
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
+    epoch_axis(figure, epochs, log)
+    title = figure.layout["xaxis"]["title"]["text"]
+    figure.update_xaxes(title="")
+    figure.update_xaxes(title=title, row=3, col=1)
+    figure.update_yaxes(title="H above chance", tickformat=theme.SHARE, row=1, col=1)
+    figure.update_yaxes(title="learned, above chance", tickformat=theme.SHARE, row=2, col=1)
+    labels = [_words(name, len(names)) for name in shown]
+    figure.update_yaxes(title="baseline", type="category", categoryorder="array", categoryarray=labels[::-1],
+                        range=[-0.6, len(labels) - 0.4], row=3, col=1)  # fmt: skip
+    return figure.figure(height=560 + 22 * len(shown), margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+
+
+def _words(name: str, count: int) -> str:
+    """Returns how a baseline is called in the chart."""
+    return name if name != MEAN else f"mean of {count}" if count else "the baseline"
+
+
 CHARTS = (
     Chart(
         robustness,
@@ -111,5 +196,19 @@ CHARTS = (
         when=lambda ask, c: is_labelled(ask, c) and not ask(removal.robustness).empty,
         says=("epoch",),
         says_rule=True,
+    ),
+    Chart(
+        baselines,
+        lambda ask, c: {
+            "strengths": ask(of_baselines.strengths, split=c.split, label=c.label),
+            "learned": ask(of_baselines.learned, split=c.split, label=c.label),
+            "phases": ask(of_baselines.phases),
+        },
+        page="dynamics",
+        view="Baselines",
+        options=log_axis,
+        marks=pinned_epoch,
+        says=("split", "label"),
+        click="epoch",
     ),
 )

@@ -31,28 +31,26 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
     How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if any
     is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
-    sign; else it is hatched vermillion. In italics: its life line. A triangle: far outside. Click a bar to light its
-    variables and to see its life below.
+    sign; else it is hatched vermillion. Of several baselines most must ("2/3" is two of three); the diamond is the
+    first. In italics: its life line. A triangle: far outside. Click a bar to light its variables and see its life.
     """
     if interactions.empty:
-        return theme.nothing(
-            "No interaction of this sample is salient at this epoch.", "effect on v (nats)", "interaction"
-        )
+        return theme.nothing("No interaction of this sample is salient here.", "effect on v (nats)", "interaction")
     keys = _keys(interactions)
     figure = Sheet()
     for known, name in G_NAMES.items():
         rows = interactions.loc[_is(interactions["generalizes"], known)]
         if rows.empty:
             continue
-        bars = _bars(rows, known, chosen)
         figure.add_bar(
-            **bars, y=_keys(rows), x=rows["effect"].to_numpy(), name=name, orientation="h", customdata=_keys(rows),
-            hovertext=_hover(rows), hovertemplate=f"%{{hovertext}}<br>effect %{{x:{NATS}}} nats<extra></extra>",
+            **_bars(rows, known, chosen), y=_keys(rows), x=rows["effect"].to_numpy(), name=name, orientation="h",
+            customdata=_keys(rows), hovertext=_hover(rows),
+            hovertemplate=f"%{{hovertext}}<br>effect %{{x:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
     reach = _reach(interactions)
-    inside = interactions["baseline_effect"].abs() <= reach
-    outside = interactions["baseline_effect"].abs() > reach
-    for name, rows in (("in the baseline", inside), ("in the baseline, outside", outside)):
+    size = interactions["baseline_effect"].abs()
+    base = "in the baseline" if max(interactions["baselines"].tolist()) < 2 else "in the first baseline"
+    for name, rows in ((base, size <= reach), (f"{base}, outside", size > reach)):
         known = interactions.loc[rows]
         if len(known):
             figure.add_scatter(
@@ -60,7 +58,7 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
                 customdata=_keys(known), cliponaxis=False,
                 marker={"symbol": [_baseline_symbol(e, reach) for e in known["baseline_effect"]], "size": 9}
                 | {"line": {"width": 2}},
-                hovertext=[f"in the baseline {effect:+.3f} nats" for effect in known["baseline_effect"]],
+                hovertext=[f"{base} {effect:+.3f} nats" for effect in known["baseline_effect"]],
                 hovertemplate="%{hovertext}<extra></extra>",
             )  # fmt: skip
     figure.update_xaxes(title="effect on v (nats)", zeroline=True, range=[-1.05 * reach, 1.05 * reach])
@@ -316,8 +314,9 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 def _labels(rows: pd.DataFrame) -> list[str]:
     lines = [f"<i>{line}</i>  " if isinstance(line, str) else "" for line in rows["life_line"]]
-    names = zip(lines, rows["type"], rows["names"], strict=True)
-    return [line + _short(f"{kind.upper()} {name}") for line, kind, name in names]
+    votes = [f" · {of:g}/{count:g}" if count > 1 else "" for of, count in rows[["votes", "baselines"]].to_numpy()]
+    names = zip(lines, rows["type"], rows["names"], votes, strict=True)
+    return [line + _short(f"{kind.upper()} {name}") + said for line, kind, name, said in names]
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:
@@ -337,8 +336,8 @@ def _names_axis(keys: list[str], labels: list[str]) -> dict[str, Any]:
 
 def _decades(rows: pd.DataFrame) -> list[float]:
     """Returns the range of a log axis, in powers of ten: from a thousandth of τ, or all, to the strongest."""
-    tau = float(rows["tau"].to_numpy()[0])
-    return [math.log10(tau) - 3, math.log10(max(*rows["strength"].tolist(), tau)) + 0.2]
+    low, high = float(rows["tau"].to_numpy()[0]), max(rows["strength"].tolist() + rows["tau"].tolist())
+    return [math.log10(low) - 3, math.log10(high) + 0.2]
 
 
 def _numbered(ask: Ask, rows: pd.DataFrame) -> pd.DataFrame:

@@ -91,26 +91,29 @@ def ends(draws: np.ndarray, level: float = LEVEL) -> np.ndarray:
 
 
 def mean_intervals(
-    quantities: Callable[[np.ndarray], dict[str, np.ndarray]], sums: np.ndarray, group: int
+    quantities: Callable[[np.ndarray], dict[str, np.ndarray]], sums: np.ndarray, *groups: Group
 ) -> dict[str, np.ndarray]:
     """Returns low and high ends `[2, rows]` of what is computed from means over samples, by name; NaN passed over.
 
     Args:
         quantities: from means `[..., values]` to quantities `[...]`, each in its unit.
-        sums: `[rows, samples, values]`.
-        group: the samples, see `distribution`.
+        sums: `[rows, samples, values]`, or with more groups `[rows, samples, baselines, values]`.
+        groups: the samples, and what else is drawn by itself, see `distribution`.
     """
 
-    def values(drawn: np.ndarray) -> np.ndarray:
-        means = np.tensordot(sample_weights(drawn), sums, (1, 1))  # [resamples, rows, values]
+    def values(samples: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        means = np.tensordot(sample_weights(samples), sums, (1, 1))  # [resamples, rows, …, values]
+        for drawn in others:
+            means = np.einsum("rpb...,rb->rp...", means, sample_weights(drawn))
         return np.stack([some.T for some in quantities(means).values()])
 
-    draws = distribution(values, group)  # [quantities, rows, resamples]
+    names = quantities(sums[(slice(None), *(0 for _ in groups))])
+    draws = distribution(values, *groups)  # [quantities, rows, resamples]
     bounds, missing = np.full((2, *draws.shape[:-1]), np.nan), np.isnan(draws)
     some, whole = ~missing.all(-1) & missing.any(-1), ~missing.any(-1)
     bounds[:, some] = np.nanquantile(draws[some], (0.025, 0.975), axis=-1)
     bounds[:, whole] = np.quantile(draws[whole], (0.025, 0.975), axis=-1)  # the same, ten times as fast
-    return dict(zip(quantities(sums[:, 0]), np.moveaxis(bounds, 1, 0), strict=True))
+    return dict(zip(names, np.moveaxis(bounds, 1, 0), strict=True))
 
 
 def sample_weights(drawn: np.ndarray) -> np.ndarray:

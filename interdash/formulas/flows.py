@@ -35,6 +35,7 @@ QUANTITIES = (
     *("learned", "learned_generalizable", "learned_by_chance"),
     *("removed", "removed_generalizable", "removed_by_chance"),
 )
+ON_G = tuple(name for name in QUANTITIES if "_" in name)  # which depend on the baseline network
 
 
 class Labelled(NamedTuple):
@@ -118,8 +119,11 @@ def summary(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def summary_intervals(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns low and high ends `[2, pairs]` of all that `summary` gives for the mean of `[pairs, samples, 8]`."""
-    return mean_intervals(summary, sums, sums.shape[1])
+    """Returns low and high ends `[2, pairs]` of all that `summary` gives for the mean of sums.
+
+    `sums` is `[pairs, samples, baselines, 8]`; samples and baseline networks are drawn, each by themselves.
+    """
+    return mean_intervals(summary, sums, *sums.shape[1:3])
 
 
 def mean_order(by_order: np.ndarray) -> np.ndarray:

@@ -63,6 +63,34 @@ def salient(i: Array, tau: Array) -> Array:
     return found
 
 
+def transfers(i_target: Array, i_baseline: Array, tau_target: Array, tau_baseline: Array, *, sign_test: bool) -> Array:
+    """Returns bool `[..., samples, subsets]`: True where a salient interaction of the target transfers to a baseline.
+
+    It does if |I_base(S)| ≥ τ_base and, with the sign test, sign I_base(S) = sign I(S): same sample, same type.
+    Source: the idea is three-phase (arXiv 2505.06993); the sign test is ours.
+    """
+    both = salient(i_target, tau_target) & salient(i_baseline, tau_baseline)
+    return both & ((i_baseline > 0) == (i_target > 0)) if sign_test else both
+
+
+def agreed(each: Sequence[Array], vote: Literal["any", "majority"] = "majority") -> Array:
+    """Returns G from what `transfers` gives for each baseline network: of their shape, bool.
+
+    One of them suffices ("any"), or more than half must agree ("majority"); with one both are the same. Source: ours.
+
+    >>> each = [np.array([True, True]), np.array([True, False]), np.array([True, False])]
+    >>> agreed(each).tolist(), agreed(each, "any").tolist()
+    ([True, False], [True, True])
+
+    Raises:
+        ValueError: the vote is unknown.
+    """
+    if vote not in ("any", "majority"):
+        raise ValueError(f"the vote is {vote!r}; choose 'any' or 'majority'")
+    votes = sum(1 * one for one in each)
+    return votes >= 1 if vote == "any" else 2 * votes > len(each)
+
+
 def generalizes(
     i_target: Array,
     i_baselines: Sequence[Array],
@@ -70,14 +98,12 @@ def generalizes(
     tau_baselines: Sequence[Array],
     *,
     sign_test: bool = True,
-    vote: Literal["any", "majority"] = "any",
+    vote: Literal["any", "majority"] = "majority",
 ) -> Array:
-    """Returns G, bool `[..., samples, subsets]`: True where a salient interaction of the target transfers.
+    """Returns G, bool `[..., samples, subsets]`: True where a salient interaction of the target generalizes.
 
-    It transfers to a baseline network if |I_base(S)| ≥ τ_base and, with the sign test, sign I_base(S) = sign I(S): same
-    sample, same type. Of several baseline networks one suffices ("any"), or more than half must agree ("majority").
-    Salient interactions that are not G are the non-generalizable ones: `salient(...) & ~generalizes(...)`.
-    Source: the idea is three-phase (arXiv 2505.06993); the sign test and the vote are ours.
+    It does if it transfers to the baseline network (`transfers`), or to enough of several (`agreed`). Salient
+    interactions that are not G are the non-generalizable ones: `salient(...) & ~generalizes(...)`.
 
     >>> target, base = np.array([[0.0, 2.0, -3.0, 0.1]]), np.array([[0.0, 1.0, 4.0, 5.0]])
     >>> one = np.array([1.0])
@@ -92,16 +118,8 @@ def generalizes(
             f"{len(i_baselines)} baseline networks and {len(tau_baselines)} thresholds; "
             "pass at least one network, and one tau for each"
         )
-    if vote not in ("any", "majority"):
-        raise ValueError(f"the vote is {vote!r}; choose 'any' or 'majority'")
-    votes = 0
-    for i_baseline, tau_baseline in zip(i_baselines, tau_baselines, strict=True):
-        transfers = salient(i_baseline, tau_baseline)
-        if sign_test:
-            transfers = transfers & ((i_baseline > 0) == (i_target > 0))
-        votes = votes + 1 * transfers
-    enough = votes >= 1 if vote == "any" else 2 * votes > len(i_baselines)
-    return salient(i_target, tau_target) & enough
+    baselines = zip(i_baselines, tau_baselines, strict=True)
+    return agreed([transfers(i_target, i, tau_target, tau, sign_test=sign_test) for i, tau in baselines], vote)
 
 
 def generalization_power(generalizable: Array, whole: Array) -> Array:

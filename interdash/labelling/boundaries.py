@@ -5,24 +5,48 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interdash.formulas.bootstrap import distribution, sample_weights
+
+RESAMPLES = 300  # of samples and baselines together
+ON_PHASES = ("learned", "learned_generalizable", "learned_by_chance")
+
 
 def find_boundaries(flows: pd.DataFrame) -> list[dict[str, Any]]:
     """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
 
     And `why`: the reason why it was not found, or None. None at all without two samples and three epochs in a row.
+    With several baseline networks these are of the mean over them, samples and baselines drawn anew, the same for all
+    epochs; `baselines` then has the same of each by itself, with its name as `baseline`.
 
     Args:
-        flows: one row for each sample and two consecutive recorded epochs, as `dynamics.sample_flows` gives them.
+        flows: one row for each sample, baseline network and two consecutive recorded epochs, as `dynamics.sample_flows`
+            gives them.
     """
-    from interdash.formulas.phases import find_phases  # scipy takes a second to import
-
     pairs = flows[["epoch_from", "epoch_to"]].drop_duplicates().to_numpy()
-    samples = len(set(flows["sample"].tolist()))
+    samples, names = len(set(flows["sample"].tolist())), sorted(set(flows["baseline"].tolist()))
     if len(pairs) < 2 or (pairs[1:, 0] != pairs[:-1, 1]).any() or samples < 2:
         return []
-    table = flows.pivot(index="sample", columns="epoch_to")
-    learned = (table[name].to_numpy(float) for name in ("learned", "learned_generalizable", "learned_by_chance"))
-    phases = find_phases(np.append(pairs[0, 0], pairs[:, 1]), *learned)
+    epochs, table = np.append(pairs[0, 0], pairs[:, 1]), flows.pivot(index=["baseline", "sample"], columns="epoch_to")
+    learned = np.stack([table[name].to_numpy(float) for name in ON_PHASES])  # [3, baselines · samples, E − 1]
+    if len(names) == 1:
+        return _boundaries(epochs, learned)
+
+    def weights(drawn: np.ndarray, baselines: np.ndarray) -> np.ndarray:
+        both = sample_weights(baselines)[:, :, None] * sample_weights(drawn)[:, None]
+        return both.reshape(len(both), -1).T  # [baselines · samples, resamples]
+
+    rows = _boundaries(epochs, learned, weights=distribution(weights, samples, len(names), resamples=RESAMPLES).T)
+    of_each = np.split(learned, len(names), axis=1)
+    alone = [(name, row) for name, own in zip(names, of_each, strict=True) for row in _boundaries(epochs, own)]
+    for row in rows:
+        row["baselines"] = [{"baseline": name} | own for name, own in alone if own["boundary"] == row["boundary"]]
+    return rows
+
+
+def _boundaries(epochs: np.ndarray, learned: np.ndarray, **settings: Any) -> list[dict[str, Any]]:
+    from interdash.formulas.phases import find_phases  # scipy takes a second to import
+
+    phases = find_phases(epochs, *learned, **settings)
     places = {"1|2": (phases.boundary_12, phases.interval_12), "2|3": (phases.boundary_23, phases.interval_23)}
     return [
         {

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from interdash.labelling import lives
 from interdash.labelling.aggregate import label_tables
-from interdash.labelling.flows import flow_table, labelled_pairs
+from interdash.labelling.flows import flow_tables, labelled_pairs
 from interdash.labelling.sample_table import sample_table
 from interdash.masking.kinds import kind_of
 from interdash.runs import samples
@@ -36,6 +36,7 @@ from interdash.runs.plan import Plan
 from interdash.runs.run import Run
 from interdash.runs.tables import read_notes, read_table, write_table
 
+FLOWS = ("flows", "baseline_flows")
 OUTPUTS = ("v_empty", "v_full")  # of every sample, for τ
 
 
@@ -79,7 +80,7 @@ def label_samples(run: Run) -> Path:
 
 
 def label_flows(planned: Plan) -> Path | None:
-    """Returns the folder with the table of flows between recorded epochs, made if it is missing; None without any.
+    """Returns the folder with the tables of flows between recorded epochs, made if it is missing; None without any.
 
     Raises:
         DamagedFileError: a part is damaged; it is deleted.
@@ -88,7 +89,7 @@ def label_flows(planned: Plan) -> Path | None:
     if not pairs:
         return None
     names = [[before.name, after.name] for before, after in pairs]
-    return _of_run(planned.run, ["flows"], names, lambda: {"flows": flow_table(planned, pairs)})[0]
+    return _of_run(planned.run, FLOWS, names, lambda: flow_tables(planned, pairs))[0]
 
 
 def label_lives(planned: Plan) -> list[Path]:
@@ -145,7 +146,12 @@ def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
         split, kind = samples.description(run.path)["split"], kind_of(planned.config.masking.kind)
         scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in inputs]
         tables = label_tables(
-            _batches(run, inputs), scalars, planned.config.generalization, split, same_variables=kind.same_variables
+            _batches(run, inputs),
+            scalars,
+            planned.config.generalization,
+            split,
+            same_variables=kind.same_variables,
+            names=[group[0].network for group in inputs[1:]],
         )
         tables["units"] = _unit_table(run, inputs[0], tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})

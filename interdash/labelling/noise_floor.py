@@ -51,6 +51,7 @@ class Labels(NamedTuple):
     strength: np.ndarray  # nats, |I|
     salient: np.ndarray  # bool
     general: np.ndarray  # bool, G
+    share: np.ndarray  # of the baseline networks, those to which it transfers: H is a mean over them
 
 
 def comparisons(
@@ -163,27 +164,27 @@ class Games:
     def labels(self, epoch: int, choice: Choice) -> Labels:
         """Returns the labels of the target at an epoch by one choice; `read` is asked for a baseline's epoch as −1."""
         effects, tau = self.effects("target", epoch, choice.split, choice.solver), self.tau("target", epoch, choice)
-        general = generalization.generalizes(
-            effects,
-            [self.effects(name, -1, choice.split, choice.solver) for name in choice.baselines],
-            tau,
-            [self.tau(name, -1, choice) for name in choice.baselines],
-            sign_test=choice.rules.sign_test,
-            vote=choice.rules.vote,
-        )
-        return Labels(np.abs(effects), generalization.salient(effects, tau), general)
+        bases = [
+            (self.effects(name, -1, choice.split, choice.solver), self.tau(name, -1, choice))
+            for name in choice.baselines
+        ]
+        each = [
+            generalization.transfers(effects, base, tau, own, sign_test=choice.rules.sign_test) for base, own in bases
+        ]
+        general = generalization.agreed(each, choice.rules.vote)
+        return Labels(np.abs(effects), generalization.salient(effects, tau), general, np.mean(each, axis=0))
 
 
 def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> dict[str, float]:
     """Returns overlap, flips and H on both sides with 95 % bootstrap intervals over samples, and labels a sample.
 
     overlap: share of the interactions salient on either side that are salient on both; flips: share of those salient on
-    both whose G differs. NaN where there are none.
+    both whose G differs. NaN where there are none. H is a mean over the baseline networks, whatever their vote.
     """
     both, either = reference.salient & other.salient, reference.salient | other.salient
     flips = both & (reference.general != other.general)
     pairs = [(both, either), (flips, both)]
-    pairs += [(side.strength * side.general, side.strength * side.salient) for side in (reference, other)]
+    pairs += [(side.strength * side.share, side.strength * side.salient) for side in (reference, other)]
     sums = np.array([[part.sum((1, 2)) for part in pair] for pair in pairs], float)  # [ratios, 2, samples]
 
     def ratios(draws: np.ndarray) -> np.ndarray:

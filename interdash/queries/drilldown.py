@@ -162,8 +162,8 @@ def story_text(facts: dict[str, float | int | bool | None]) -> str:
     flips = f"It changes its sign {times}. " if facts["flips"] else ""
     transfer = {
         None: "Nothing is known about G.",
-        True: "At its peak it generalizes: the baseline has it too.",
-        False: "At its peak it does not generalize: the baseline lacks it, or has it with the other sign.",
+        True: "At its peak it generalizes: the baseline has it too, or most of several do.",
+        False: "At its peak it does not generalize: the baseline, or most of several, lacks it or has the other sign.",
     }[facts["generalizes"]]  # pyright: ignore[reportArgumentType]
     return (
         f"Born at epoch {facts['born']}, strongest at epoch {facts['peak']} ({effect} nats), {gone}; "

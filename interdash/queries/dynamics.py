@@ -6,11 +6,12 @@ all classes; `types` any of "and", "or", "all" (both together).
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from interdash.formulas.flows import QUANTITIES, share, summary, summary_intervals
+from interdash.formulas.flows import ON_G, QUANTITIES, share, summary, summary_intervals
 from interdash.formulas.prediction import spindle
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run
@@ -209,23 +210,13 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
 
     Means over samples, in nats, of the strengths in the table `flows`, and of what does not generalize (`_other`); the
     same as `_share` of what is learned and removed together. Then, with the ends of their 95 % bootstrap interval over
-    samples as `_low` and `_high`: learned and removed; `power`, the share of the learned that generalizes, its level by
-    `chance`, and how far it is `above_chance`; `removed_power`, the share of the removed that did; `learned_order` and
-    `removed_order`, the mean orders of both.
+    samples and baselines as `_low` and `_high`: learned and removed; `power`, the share of the learned that
+    generalizes, its level by `chance`, and how far it is `above_chance`; `removed_power`, the share of the removed that
+    did; `learned_order` and `removed_order`, the mean orders of both.
     """
     columns = (*QUANTITIES, "learned_size", "removed_size")
-    rows = store.ask(
-        f"""
-        SELECT epoch_from, epoch_to, sample, {", ".join(f"sum({name}::DOUBLE) AS {name}" for name in columns)}
-        FROM flows JOIN (FROM samples WHERE run = $run) USING (sample)
-        WHERE flows.run = $run AND $split IN ('all', split) AND $label IN (-1, label) AND $type IN ('all', type)
-        GROUP BY ALL ORDER BY epoch_to, sample
-        """,
-        {"run": run, "split": split, "label": label, "type": type},
-    )
-    pairs = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
-    sums = rows[[*columns]].to_numpy(float).reshape(len(pairs), -1 if len(pairs) else 0, len(columns))
-    means = sums.mean(1) if len(pairs) else sums[:, 0:0].sum(1)
+    pairs, _, sums = flow_sums(store, run, columns, split=split, label=label, type=type)
+    means = sums.mean((1, 2)) if len(pairs) else sums[:, 0, 0]
     values = {**dict(zip(columns, means.T, strict=True)), **summary(means)}
     ends = summary_intervals(sums) if len(pairs) else dict.fromkeys(summary(means), np.zeros((2, 0)))
     values |= {f"{name}_{end}": of_name[i] for name, of_name in ends.items() for i, end in enumerate(("low", "high"))}
@@ -243,15 +234,42 @@ def phases(store: Store, run: str) -> pd.DataFrame:
 
 
 def sample_flows(store: Store, run: str) -> pd.DataFrame:
-    """Returns what each sample learned between two recorded epochs: in all, generalizable, and by chance, in nats."""
+    """Returns what each sample learned between two recorded epochs: in all, generalizable, and by chance, in nats.
+
+    One row for each baseline network, by its name.
+    """
+    return _flow_rows(store, run, QUANTITIES[:3])
+
+
+def flow_sums(
+    store: Store, run: str, columns: Sequence[str], *, split: str = "all", label: int = -1, type: str = "all"
+) -> tuple[pd.DataFrame, list[str], np.ndarray]:
+    """Returns pairs of epochs, names of baselines, and columns of flows `[pairs, samples, baselines, columns]`, nats.
+
+    At least one of each but the pairs; with a single baseline its name is "".
+    """
+    rows = _flow_rows(store, run, columns, split=split, label=label, type=type)
+    pairs: Any = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
+    names = sorted(set(rows["baseline"].tolist())) or [""]
+    sums = rows[[*columns]].to_numpy(float)
+    shape = (len(pairs), len(rows) // max(len(pairs) * len(names), 1) or 1, len(names), len(columns))
+    return pairs, names, sums.reshape(shape)
+
+
+def _flow_rows(
+    store: Store, run: str, columns: Sequence[str], *, split: str = "all", label: int = -1, type: str = "all"
+) -> pd.DataFrame:
+    """Returns columns of flows for each pair of epochs, sample and baseline; "" stands for a single baseline."""
+    sums = (f"sum({f'coalesce(b.{name}, f.{name})' if name in ON_G else name}::DOUBLE) AS {name}" for name in columns)
     return store.ask(
-        """
-        SELECT epoch_from, epoch_to, sample, sum(learned::DOUBLE) AS learned,
-            sum(learned_generalizable::DOUBLE) AS learned_generalizable,
-            sum(learned_by_chance::DOUBLE) AS learned_by_chance
-        FROM flows WHERE run = ? GROUP BY ALL ORDER BY epoch_to, sample
+        f"""
+        SELECT epoch_from, epoch_to, sample, coalesce(baseline, '') AS baseline, {", ".join(sums)}
+        FROM (FROM flows WHERE run = $run AND $type IN ('all', type)) f
+        LEFT JOIN (FROM baseline_flows WHERE run = $run) b USING (epoch_from, epoch_to, sample, type)
+        JOIN (FROM samples WHERE run = $run AND $split IN ('all', split) AND $label IN (-1, label)) USING (sample)
+        GROUP BY ALL ORDER BY epoch_to, sample, baseline
         """,
-        [run],
+        {"run": run, "split": split, "label": label, "type": type},
     )
 
 

@@ -154,14 +154,16 @@ def interactions(
 ) -> pd.DataFrame:
     """Returns the salient interactions of one sample at an epoch, strongest first, with the names of their variables.
 
-    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect, votes, generalizes,
-    and life_line, null before lives are followed. With a `life_line` only those that have it.
+    Columns: rank, type, subset, size, members (variable numbers), names, effect, baseline_effect (of the first), votes
+    (baselines that it transfers to), baselines (in all), generalizes, and life_line, null before lives are followed.
+    With a `life_line` only those that have it.
     """
     rows = store.ask(
         """
-        SELECT rank, type, subset, i.size, effect, baseline_effect, votes, generalizes, life_line
+        SELECT rank, type, subset, i.size, effect, baseline_effect, votes, baselines, generalizes, life_line
         FROM (FROM interactions WHERE run = $run AND network = $network AND epoch = $epoch AND sample = $sample) i
         LEFT JOIN (FROM lives WHERE run = $run AND sample = $sample AND $network = 'target') USING (type, subset)
+        LEFT JOIN (SELECT baselines FROM networks WHERE run = $run AND network = $network AND epoch = $epoch) ON true
         WHERE $life_line IN ('all', life_line) ORDER BY rank LIMIT $limit
         """,
         {

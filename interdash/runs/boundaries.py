@@ -1,6 +1,7 @@
 """The boundaries of a run's three phases: found by our rule and kept in `run.json`, or moved by the user. No torch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from interdash.runs.run import Run
@@ -15,7 +16,7 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     summary = manifest.get("summary") or {}
     rows = []
     for stored in summary.get("phases", []):
-        row = {name: value for name, value in stored.items() if name != "why"}
+        row = {name: value for name, value in stored.items() if name not in ("why", "baselines")}
         name, found = row["boundary"], row["found"]
         by_user = name in moved
         if by_user:
@@ -28,8 +29,24 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             low, high = (f"{round(row[end], 1):g}" for end in ("low", "high"))
             reason = f"epoch {found:g}, 95% interval {low}–{high}"
         epoch = moved[name] if by_user else found
+        reason += _with_each(stored.get("baselines", ()))
         rows.append({**row, "epoch": epoch, "moved_by_user": by_user, "reason": reason})
     return rows
+
+
+def baseline_boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the table `baseline_phases`: the boundaries with each of several baseline networks alone."""
+    stored = [row for phase in (manifest.get("summary") or {}).get("phases", []) for row in phase.get("baselines", ())]
+    names = {"baseline": "baseline", "boundary": "boundary", "epoch": "found", "low": "low", "high": "high"}
+    return [{name: row[key] for name, key in names.items()} | {"reason": row["why"]} for row in stored]
+
+
+def _with_each(baselines: Sequence[dict[str, Any]]) -> str:
+    """Returns in words with how many of several baseline networks a boundary is found, and where; "" with one."""
+    epochs = [f"{row['found']:g}" for row in baselines if row["found"] is not None]
+    if not baselines:
+        return ""
+    return f"; found with {len(epochs)} of {len(baselines)} baselines" + (f" ({', '.join(epochs)})" if epochs else "")
 
 
 def move_boundary(run: Run, boundary: str, epoch: float | None, *, reset: bool = False) -> None:

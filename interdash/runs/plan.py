@@ -39,6 +39,16 @@ class Plan:
         """The names of the baseline networks, by number."""
         return sorted({network for network, _ in self.pairs} - {"target"}, key=baseline_number)
 
+    @property
+    def voters(self) -> list[str]:
+        """Those of them that G is asked of: as many as the rules say, or as there are."""
+        return self.baselines[: self.config.generalization.baselines]
+
+    @property
+    def wanted(self) -> int:
+        """How many baseline networks there must be: those of the rules; of a user's run, dear to train perhaps, one."""
+        return 1 if self.config.is_of_user else self.config.generalization.baselines
+
     def shard(self, number: int, count: int) -> "Plan":
         """Returns the plan of every `count`-th unit, from the `number`-th on, 1 ≤ `number` ≤ `count`."""
         return replace(self, units=self.units[number - 1 :: count])
@@ -56,13 +66,12 @@ class Plan:
         """Returns the units that labels of a network at an epoch are made from: its own, then those of each baseline.
 
         A baseline has no baselines. Empty if there is no such checkpoint, or no baseline yet for the target. With fewer
-        baselines than the rules ask for, those that are there vote.
+        baselines than the rules ask for, those that are there are asked.
         """
         own = self.pairs.get((network, epoch), [])
         if network != "target":
             return [own] if own else []
-        voters = self.baselines[: self.config.generalization.baselines]
-        others = [group for voter in voters for (name, _), group in self.pairs.items() if name == voter]
+        others = [group for voter in self.voters for (name, _), group in self.pairs.items() if name == voter]
         return [own, *others] if own and others else []
 
     def folder(self, network: str, epoch: int) -> Path | None:

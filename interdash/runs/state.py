@@ -83,11 +83,10 @@ def state(run: Run) -> State:
             f"no checkpoint in {run.path / 'checkpoints' / 'target'}; copy the run again with its checkpoints, or make "
             "it again under another name with `interdash train` or `interdash import`"
         )
-    voters = planned.config.generalization.baselines
-    if len(planned.baselines) < voters:
+    if len(planned.baselines) < planned.wanted:
         missing.append(
-            f"{len(planned.baselines)} of {voters} baseline networks; "
-            f"`interdash baseline {run.name} --count {voters}` trains them"
+            f"{len(planned.baselines)} of {planned.wanted} baseline networks; "
+            f"`interdash baseline {run.name} --count {planned.wanted}` trains them"
         )
     n_done, n_all = (sum(unit.stop - unit.first for unit in group) for group in (done, planned.units))
     if n_done < n_all:

@@ -29,15 +29,15 @@ from interdash.store.long_tables import DETAILS, LONG, SAMPLE_EPOCHS, Rows, read
 SCHEMA = 6  # raised when schema.sql changes
 FACTS = (
     *("networks", "units", "sample_epochs", "interactions", "sample_orders", "order_strengths", "strengths"),
-    *("removals", "sample_removals", "order_similarities", "order_fits", "measures"),
+    *("removals", "sample_removals", "order_similarities", "order_fits", "measures", "baseline_strengths"),
 )
-ADDED = ("measures",)  # which labels of an older version lack
+ADDED = ("measures", "baseline_strengths")  # which labels of an older version lack
 # Label units of a whole run, one table each; others: of a network and epoch.
 OF_A_RUN = (
-    *("samples", "robustness", "flows", "lives", "life_sums", "life_epochs"),
+    *("samples", "robustness", "flows", "baseline_flows", "lives", "life_sums", "life_epochs"),
     *("predictions", "predicted_orders"),
 )
-TABLES = ("runs", "metrics", "phases", "sample_gradients", *OF_A_RUN, *FACTS)
+TABLES = ("runs", "metrics", "phases", "baseline_phases", "sample_gradients", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
 SEALED: dict[str, Any] = {"memory_limit": "512MB", "enable_external_access": False, "lock_configuration": True}

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from interdash.runs.boundaries import boundaries
+from interdash.runs.boundaries import baseline_boundaries, boundaries
 from interdash.runs.files import DamagedFileError, draft
 from interdash.runs.recorded_measures import sample_rows
 from interdash.runs.run import Run
@@ -222,9 +222,10 @@ def _load_run(store: Store, run: Run) -> None:
         cursor.register("rows", pa.Table.from_pandas(sample_rows(run.gradients()), preserve_index=False))
         cursor.execute("INSERT INTO sample_gradients BY NAME SELECT ? AS run, * FROM rows", [run.name])
         cursor.unregister("rows")
-        cursor.execute("DELETE FROM phases WHERE run = ?", [run.name])
-        for boundary in boundaries(manifest):
-            cursor.execute("INSERT INTO phases BY NAME SELECT ? AS run, unnest(?)", [run.name, boundary])
+        for table, rows in (("phases", boundaries(manifest)), ("baseline_phases", baseline_boundaries(manifest))):
+            cursor.execute(f"DELETE FROM {table} WHERE run = ?", [run.name])
+            for row in rows:
+                cursor.execute(f"INSERT INTO {table} BY NAME SELECT ? AS run, unnest(?)", [run.name, row])
 
 
 def _quoted(path: Path) -> str:

@@ -57,10 +57,20 @@ CREATE TABLE phases (
 COMMENT ON TABLE phases IS 'Boundaries of the three phases, by our rule (see interdash/formulas/phases.py) or as the user moved them.';
 COMMENT ON COLUMN phases.boundary IS '1|2 or 2|3';
 COMMENT ON COLUMN phases.epoch IS 'epoch of the boundary; null if there is none';
-COMMENT ON COLUMN phases.low IS 'epoch, 2.5 % quantile of the bootstrap over samples; null unless found';
+COMMENT ON COLUMN phases.low IS 'epoch, 2.5 % quantile of the bootstrap over samples and baselines; null unless found';
 COMMENT ON COLUMN phases.high IS 'epoch, 97.5 % quantile of the bootstrap';
 COMMENT ON COLUMN phases.found IS 'epoch by our rule, also where the user moved it; null if the evidence is missing';
 COMMENT ON COLUMN phases.reason IS 'in words';
+
+CREATE TABLE baseline_phases (
+  run VARCHAR, baseline VARCHAR, boundary VARCHAR, epoch DOUBLE, low DOUBLE, high DOUBLE, reason VARCHAR);
+COMMENT ON TABLE baseline_phases IS 'Boundaries by our rule with each baseline network alone; no rows with a single one.';
+COMMENT ON COLUMN baseline_phases.baseline IS 'its name: baseline-0, baseline-1, …';
+COMMENT ON COLUMN baseline_phases.boundary IS '1|2 or 2|3';
+COMMENT ON COLUMN baseline_phases.epoch IS 'epoch of the boundary; null if the evidence is missing';
+COMMENT ON COLUMN baseline_phases.low IS 'epoch, 2.5 % quantile of the bootstrap over samples; null unless found';
+COMMENT ON COLUMN baseline_phases.high IS 'epoch, 97.5 % quantile of the bootstrap over samples';
+COMMENT ON COLUMN baseline_phases.reason IS 'in words, why there is none; else null';
 
 CREATE TABLE samples (
   run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, label INTEGER, label_name VARCHAR, names VARCHAR[],
@@ -80,8 +90,8 @@ CREATE TABLE networks (
 COMMENT ON TABLE networks IS 'One row for each network and epoch that is extracted and labelled.';
 COMMENT ON COLUMN networks.tau IS 'nats, threshold of salience (mean over samples where each has its own)';
 COMMENT ON COLUMN networks.samples IS 'explained samples';
-COMMENT ON COLUMN networks.baselines IS 'baseline networks that voted on G; 0 for the baselines themselves';
-COMMENT ON COLUMN networks.flips IS 'share of salient interactions whose G the first two baselines disagree on; null with one';
+COMMENT ON COLUMN networks.baselines IS 'baseline networks that G was asked of; 0 for the baselines themselves';
+COMMENT ON COLUMN networks.flips IS 'share of salient interactions that transfer to one of the first two baselines alone; null with one';
 
 CREATE TABLE units (
   run VARCHAR, network VARCHAR, epoch INTEGER, first INTEGER, stop INTEGER, name VARCHAR, seconds DOUBLE,
@@ -99,9 +109,9 @@ CREATE TABLE sample_epochs (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, predicted INTEGER, correct BOOLEAN,
   v_empty DOUBLE, v_full DOUBLE, loss DOUBLE, tau DOUBLE, strength DOUBLE, salient_strength DOUBLE,
   generalizable DOUBLE, non_generalizable DOUBLE, generalizable_effect DOUBLE, non_generalizable_effect DOUBLE,
-  net_effect DOUBLE, high_order DOUBLE, salient INTEGER, generalizable_count INTEGER, highest_order INTEGER,
+  net_effect DOUBLE, high_order DOUBLE, salient INTEGER, generalizable_count DOUBLE, highest_order INTEGER,
   objective DOUBLE, lower_bound DOUBLE, gap DOUBLE, solved BOOLEAN, residual DOUBLE, noise DOUBLE);
-COMMENT ON TABLE sample_epochs IS 'One row for each network, epoch and sample. Columns on G are null for baselines.';
+COMMENT ON TABLE sample_epochs IS 'One row for each network, epoch and sample. Columns on G are means over the baseline networks, null for these.';
 COMMENT ON COLUMN sample_epochs.predicted IS 'class with the highest logit';
 COMMENT ON COLUMN sample_epochs.correct IS 'predicted = label';
 COMMENT ON COLUMN sample_epochs.v_empty IS 'nats, v with every variable masked';
@@ -110,14 +120,14 @@ COMMENT ON COLUMN sample_epochs.loss IS 'nats, cross-entropy log(1 + exp(-v_full
 COMMENT ON COLUMN sample_epochs.tau IS 'nats, threshold of salience';
 COMMENT ON COLUMN sample_epochs.strength IS 'nats, sum of |I| over all AND and OR interactions';
 COMMENT ON COLUMN sample_epochs.salient_strength IS 'nats, sum of |I| over salient interactions';
-COMMENT ON COLUMN sample_epochs.generalizable IS 'nats, sum of |I| over salient interactions with G = 1';
-COMMENT ON COLUMN sample_epochs.non_generalizable IS 'nats, sum of |I| over salient interactions with G = 0';
-COMMENT ON COLUMN sample_epochs.generalizable_effect IS 'nats, signed sum over salient interactions with G = 1';
-COMMENT ON COLUMN sample_epochs.non_generalizable_effect IS 'nats, signed sum over salient interactions with G = 0';
+COMMENT ON COLUMN sample_epochs.generalizable IS 'nats, sum of |I| over salient interactions that transfer';
+COMMENT ON COLUMN sample_epochs.non_generalizable IS 'nats, sum of |I| over those that do not';
+COMMENT ON COLUMN sample_epochs.generalizable_effect IS 'nats, signed sum over salient interactions that transfer';
+COMMENT ON COLUMN sample_epochs.non_generalizable_effect IS 'nats, signed sum over those that do not';
 COMMENT ON COLUMN sample_epochs.net_effect IS 'nats, signed sum over salient interactions';
 COMMENT ON COLUMN sample_epochs.high_order IS 'nats, sum of |I| over salient interactions of more than half of the variables';
 COMMENT ON COLUMN sample_epochs.salient IS 'number of salient interactions';
-COMMENT ON COLUMN sample_epochs.generalizable_count IS 'number of salient interactions with G = 1';
+COMMENT ON COLUMN sample_epochs.generalizable_count IS 'number of salient interactions that transfer';
 COMMENT ON COLUMN sample_epochs.highest_order IS 'order of the largest salient interaction; 0 if there is none';
 COMMENT ON COLUMN sample_epochs.objective IS 'nats, objective that the sparse split reached';
 COMMENT ON COLUMN sample_epochs.lower_bound IS 'nats, no split has an objective below it';
@@ -127,7 +137,7 @@ COMMENT ON COLUMN sample_epochs.noise IS 'nats, largest |delta| over all subsets
 
 CREATE TABLE interactions (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, subset INTEGER, size TINYINT,
-  rank INTEGER, effect FLOAT, baseline_effect FLOAT, votes TINYINT, generalizes BOOLEAN, chance FLOAT);
+  rank INTEGER, effect FLOAT, baseline_effect FLOAT, transfers INTEGER, votes TINYINT, generalizes BOOLEAN, chance FLOAT);
 COMMENT ON TABLE interactions IS 'The salient interactions; all others are in the parts.';
 COMMENT ON COLUMN interactions.type IS 'and, or';
 COMMENT ON COLUMN interactions.subset IS 'bitmask, bit i = variable i';
@@ -135,16 +145,17 @@ COMMENT ON COLUMN interactions.size IS 'order: number of variables';
 COMMENT ON COLUMN interactions.rank IS '1 = strongest of its sample, network and epoch';
 COMMENT ON COLUMN interactions.effect IS 'nats, signed';
 COMMENT ON COLUMN interactions.baseline_effect IS 'nats, signed: the same interaction in baseline-0, salient there or not';
-COMMENT ON COLUMN interactions.votes IS 'baselines that it transfers to';
-COMMENT ON COLUMN interactions.generalizes IS 'G';
-COMMENT ON COLUMN interactions.chance IS 'share, 0 to 1: c, the chance that it generalizes (see interdash/formulas/chance.py)';
+COMMENT ON COLUMN interactions.transfers IS 'bitmask: to which baselines it transfers; bit i = the i-th of those in baseline_strengths';
+COMMENT ON COLUMN interactions.votes IS 'number of baselines that it transfers to, of networks.baselines';
+COMMENT ON COLUMN interactions.generalizes IS 'G by the vote of the run: it transfers to more than half of the baselines, or to any';
+COMMENT ON COLUMN interactions.chance IS 'share, 0 to 1: c, the chance that it transfers, mean over baselines (see interdash/formulas/chance.py)';
 
 CREATE TABLE sample_orders (
   run VARCHAR, network VARCHAR, epoch INTEGER, sample INTEGER, type VARCHAR, size TINYINT,
   positive FLOAT, negative FLOAT, generalizable_positive FLOAT, generalizable_negative FLOAT,
-  non_generalizable_positive FLOAT, non_generalizable_negative FLOAT, salient INTEGER, generalizable_count INTEGER,
+  non_generalizable_positive FLOAT, non_generalizable_negative FLOAT, salient INTEGER, generalizable_count FLOAT,
   by_chance FLOAT);
-COMMENT ON TABLE sample_orders IS 'Sums over the salient interactions of one sample; rows without any are left out.';
+COMMENT ON TABLE sample_orders IS 'Sums over the salient interactions of one sample, those on G as means over baselines; rows without any are left out.';
 COMMENT ON COLUMN sample_orders.type IS 'and, or';
 COMMENT ON COLUMN sample_orders.size IS 'order';
 COMMENT ON COLUMN sample_orders.positive IS 'nats, sum of positive effects';
@@ -154,8 +165,8 @@ COMMENT ON COLUMN sample_orders.generalizable_negative IS 'nats (≤ 0)';
 COMMENT ON COLUMN sample_orders.non_generalizable_positive IS 'nats';
 COMMENT ON COLUMN sample_orders.non_generalizable_negative IS 'nats (≤ 0)';
 COMMENT ON COLUMN sample_orders.salient IS 'number of salient interactions';
-COMMENT ON COLUMN sample_orders.generalizable_count IS 'number of those with G = 1';
-COMMENT ON COLUMN sample_orders.by_chance IS 'nats, Σ|I|·c: what would generalize by chance';
+COMMENT ON COLUMN sample_orders.generalizable_count IS 'number of salient interactions that transfer';
+COMMENT ON COLUMN sample_orders.by_chance IS 'nats, Σ|I|·c: what would transfer by chance';
 
 CREATE TABLE order_strengths (
   run VARCHAR, network VARCHAR, epoch INTEGER, split VARCHAR, label INTEGER, type VARCHAR, size TINYINT,
@@ -175,12 +186,12 @@ COMMENT ON COLUMN order_strengths.generalizable_negative IS 'nats (≤ 0), mean 
 COMMENT ON COLUMN order_strengths.non_generalizable_positive IS 'nats, mean over samples';
 COMMENT ON COLUMN order_strengths.non_generalizable_negative IS 'nats (≤ 0), mean over samples';
 COMMENT ON COLUMN order_strengths.strength IS 'nats, mean over samples of Σ|I| over salient interactions of this order';
-COMMENT ON COLUMN order_strengths.generalizable IS 'nats, the part of strength with G = 1';
-COMMENT ON COLUMN order_strengths.non_generalizable IS 'nats, the part of strength with G = 0';
+COMMENT ON COLUMN order_strengths.generalizable IS 'nats, the part of strength that transfers, mean over baselines';
+COMMENT ON COLUMN order_strengths.non_generalizable IS 'nats, the other part';
 COMMENT ON COLUMN order_strengths.generalization_power IS 'share H = generalizable / strength; null without salient interactions';
 COMMENT ON COLUMN order_strengths.salient IS 'salient interactions a sample';
-COMMENT ON COLUMN order_strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
-COMMENT ON COLUMN order_strengths.by_chance IS 'nats, the part of strength that would generalize by chance, Σ|I|·c';
+COMMENT ON COLUMN order_strengths.generalizable_count IS 'salient interactions that transfer, a sample, mean over baselines';
+COMMENT ON COLUMN order_strengths.by_chance IS 'nats, the part of strength that would transfer by chance, Σ|I|·c, mean over baselines';
 COMMENT ON COLUMN order_strengths.chance IS 'share, H by chance = by_chance / strength';
 COMMENT ON COLUMN order_strengths.above_chance IS 'share, (H - chance) / (1 - chance): 1 if all generalizes, 0 at chance, below 0 under it';
 
@@ -193,7 +204,7 @@ CREATE TABLE strengths (
   count_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE,
   by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE,
   chance_low DOUBLE, chance_high DOUBLE, above_chance_low DOUBLE, above_chance_high DOUBLE);
-COMMENT ON TABLE strengths IS 'Totals over all orders with 95 % bootstrap intervals over samples, for every split, class and type.';
+COMMENT ON TABLE strengths IS 'Totals over all orders with 95 % bootstrap intervals over samples and baselines, for every split, class and type.';
 COMMENT ON COLUMN strengths.split IS 'train, test, or all: both';
 COMMENT ON COLUMN strengths.label IS 'class number; -1 = all classes';
 COMMENT ON COLUMN strengths.type IS 'and, or, or all: both';
@@ -201,25 +212,39 @@ COMMENT ON COLUMN strengths.samples IS 'number of samples in the mean';
 COMMENT ON COLUMN strengths.strength IS 'nats, mean over samples of Σ|I| over salient interactions';
 COMMENT ON COLUMN strengths.strength_low IS 'nats, 2.5 % quantile';
 COMMENT ON COLUMN strengths.strength_high IS 'nats, 97.5 % quantile';
-COMMENT ON COLUMN strengths.generalizable IS 'nats, the part of strength with G = 1';
+COMMENT ON COLUMN strengths.generalizable IS 'nats, the part of strength that transfers, mean over baselines';
 COMMENT ON COLUMN strengths.generalizable_low IS 'nats, 2.5 % quantile';
 COMMENT ON COLUMN strengths.generalizable_high IS 'nats, 97.5 % quantile';
-COMMENT ON COLUMN strengths.non_generalizable IS 'nats, the part of strength with G = 0';
+COMMENT ON COLUMN strengths.non_generalizable IS 'nats, the other part';
 COMMENT ON COLUMN strengths.non_generalizable_low IS 'nats, 2.5 % quantile';
 COMMENT ON COLUMN strengths.non_generalizable_high IS 'nats, 97.5 % quantile';
 COMMENT ON COLUMN strengths.generalization_power IS 'share H = generalizable / strength';
 COMMENT ON COLUMN strengths.generalization_power_low IS 'share, 2.5 % quantile';
 COMMENT ON COLUMN strengths.generalization_power_high IS 'share, 97.5 % quantile';
-COMMENT ON COLUMN strengths.count_power IS 'share of the salient interactions with G = 1, by number';
+COMMENT ON COLUMN strengths.count_power IS 'share of the salient interactions that transfer, by number, mean over baselines';
 COMMENT ON COLUMN strengths.salient IS 'salient interactions a sample';
-COMMENT ON COLUMN strengths.generalizable_count IS 'salient interactions with G = 1 a sample';
-COMMENT ON COLUMN strengths.by_chance IS 'nats, the part of strength that would generalize by chance, Σ|I|·c';
+COMMENT ON COLUMN strengths.generalizable_count IS 'salient interactions that transfer, a sample, mean over baselines';
+COMMENT ON COLUMN strengths.by_chance IS 'nats, the part of strength that would transfer by chance, Σ|I|·c, mean over baselines';
 COMMENT ON COLUMN strengths.chance IS 'share, H by chance = by_chance / strength';
 COMMENT ON COLUMN strengths.above_chance IS 'share, (H - chance) / (1 - chance): 1 if all generalizes, 0 at chance, below 0 under it';
 COMMENT ON COLUMN strengths.chance_low IS 'share, 2.5 % quantile, the resamples of H';
 COMMENT ON COLUMN strengths.chance_high IS 'share, 97.5 % quantile';
 COMMENT ON COLUMN strengths.above_chance_low IS 'share, 2.5 % quantile, the resamples of H';
 COMMENT ON COLUMN strengths.above_chance_high IS 'share, 97.5 % quantile';
+
+CREATE TABLE baseline_strengths (
+  run VARCHAR, network VARCHAR, epoch INTEGER, baseline VARCHAR, split VARCHAR, label INTEGER, type VARCHAR,
+  generalizable DOUBLE, generalization_power DOUBLE, by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE);
+COMMENT ON TABLE baseline_strengths IS 'What strengths has as means over the baseline networks, by each of them alone.';
+COMMENT ON COLUMN baseline_strengths.baseline IS 'its name: baseline-0, baseline-1, …';
+COMMENT ON COLUMN baseline_strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN baseline_strengths.label IS 'class number; -1 = all classes';
+COMMENT ON COLUMN baseline_strengths.type IS 'and, or, or all: both';
+COMMENT ON COLUMN baseline_strengths.generalizable IS 'nats, mean over samples of Σ|I| over salient interactions that transfer to it';
+COMMENT ON COLUMN baseline_strengths.generalization_power IS 'share H = generalizable / strengths.strength';
+COMMENT ON COLUMN baseline_strengths.by_chance IS 'nats, the part of strength that would transfer by chance, Σ|I|·c';
+COMMENT ON COLUMN baseline_strengths.chance IS 'share, H by chance';
+COMMENT ON COLUMN baseline_strengths.above_chance IS 'share, (H - chance) / (1 - chance)';
 
 CREATE TABLE flows (
   run VARCHAR, epoch_from INTEGER, epoch_to INTEGER, sample INTEGER, type VARCHAR,
@@ -230,11 +255,11 @@ COMMENT ON COLUMN flows.epoch_from IS 'recorded epoch';
 COMMENT ON COLUMN flows.epoch_to IS 'the next recorded epoch';
 COMMENT ON COLUMN flows.type IS 'and, or';
 COMMENT ON COLUMN flows.learned IS 'nats, by how much the interactions that are salient afterwards grew; all of one whose sign changed';
-COMMENT ON COLUMN flows.learned_generalizable IS 'nats, the part of learned with G = 1 at epoch_to';
-COMMENT ON COLUMN flows.learned_by_chance IS 'nats, the part of learned that would generalize by chance';
+COMMENT ON COLUMN flows.learned_generalizable IS 'nats, the part of learned that transfers at epoch_to, mean over baselines';
+COMMENT ON COLUMN flows.learned_by_chance IS 'nats, the part of learned that would transfer by chance, mean over baselines';
 COMMENT ON COLUMN flows.removed IS 'nats, by how much the interactions that were salient before shrank; all of one whose sign changed';
-COMMENT ON COLUMN flows.removed_generalizable IS 'nats, the part of removed with G = 1 at epoch_from';
-COMMENT ON COLUMN flows.removed_by_chance IS 'nats, the part of removed that would generalize by chance';
+COMMENT ON COLUMN flows.removed_generalizable IS 'nats, the part of removed that transferred at epoch_from, mean over baselines';
+COMMENT ON COLUMN flows.removed_by_chance IS 'nats, the part of removed that would transfer by chance, mean over baselines';
 COMMENT ON COLUMN flows.learned_size IS 'nats times order: divided by learned, the mean order of what is learned';
 COMMENT ON COLUMN flows.removed_size IS 'nats times order: divided by removed, the mean order of what is removed';
 
@@ -259,12 +284,25 @@ COMMENT ON COLUMN predicted_orders.size IS 'order, 1 to n';
 COMMENT ON COLUMN predicted_orders.measured IS 'strength divided by its mean over orders, sums to n; null without any';
 COMMENT ON COLUMN predicted_orders.predicted IS 'the same of the predicted interactions, by the σ² of the epoch';
 
+CREATE TABLE baseline_flows (
+  run VARCHAR, baseline VARCHAR, epoch_from INTEGER, epoch_to INTEGER, sample INTEGER, type VARCHAR,
+  learned_generalizable FLOAT, learned_by_chance FLOAT, removed_generalizable FLOAT, removed_by_chance FLOAT);
+COMMENT ON TABLE baseline_flows IS 'What flows has as means over the baseline networks, by each of them alone; no rows with a single one.';
+COMMENT ON COLUMN baseline_flows.baseline IS 'its name: baseline-0, baseline-1, …';
+COMMENT ON COLUMN baseline_flows.epoch_from IS 'recorded epoch';
+COMMENT ON COLUMN baseline_flows.epoch_to IS 'the next recorded epoch';
+COMMENT ON COLUMN baseline_flows.type IS 'and, or';
+COMMENT ON COLUMN baseline_flows.learned_generalizable IS 'nats, the part of learned that transfers to it at epoch_to';
+COMMENT ON COLUMN baseline_flows.learned_by_chance IS 'nats, the part of learned that would transfer by chance';
+COMMENT ON COLUMN baseline_flows.removed_generalizable IS 'nats, the part of removed that transferred to it at epoch_from';
+COMMENT ON COLUMN baseline_flows.removed_by_chance IS 'nats, the part of removed that would transfer by chance';
+
 CREATE TABLE removals (
   run VARCHAR, network VARCHAR, epoch INTEGER, removed VARCHAR, split VARCHAR, min_order TINYINT, dose TINYINT,
   before DOUBLE, after DOUBLE, after_low DOUBLE, after_high DOUBLE, change DOUBLE, change_low DOUBLE, change_high DOUBLE,
   excess DOUBLE, excess_low DOUBLE, excess_high DOUBLE, draws_low DOUBLE, draws_high DOUBLE, strength DOUBLE);
 COMMENT ON TABLE removals IS 'Mean loss of the explained samples after removing interactions; _low and _high: 95 % bootstrap over samples.';
-COMMENT ON COLUMN removals.removed IS 'non_generalizable, or a control of the same strength: random (20 draws), generalizable (20 draws)';
+COMMENT ON COLUMN removals.removed IS 'non_generalizable (G = 0 by the vote), or a control of the same strength: random (20 draws), generalizable (20 draws)';
 COMMENT ON COLUMN removals.split IS 'train, test, or gap: testing minus training loss';
 COMMENT ON COLUMN removals.min_order IS 'only interactions of this order or above are removed';
 COMMENT ON COLUMN removals.dose IS 'percent of the strength of the non-generalizable ones (of these orders) of each sample, strongest first';

@@ -120,7 +120,7 @@ def measure_floors(store: Store, runs: Iterable[Run]) -> None:
     for run in runs:
         refresh(store, run)
         if removal.robustness(store, run.name).empty:
-            train_baselines(run, 2, progress=lambda done, total: None)
+            train_baselines(run, 2)
             extract_and_label(run, workers=0)
             store_noise_floor(run, *noise_floor(run, epochs=FLOOR_EPOCHS))
 

@@ -62,7 +62,7 @@ def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:
         run = create_run(root, config)
         if state(run).word != "ready":
             train_run(run)
-            train_baselines(run, 1, progress=lambda done, total: None)
+            train_baselines(run)
             extract_and_label(run, workers=0)
         if (now := state(run)).word != "ready":
             raise RuntimeError(f"{config.name} is {now.text}; run the study again")

@@ -53,7 +53,7 @@ def _check_outside(folder: Path, path: Path) -> None:
 
 def is_user_run(run: Run) -> bool:
     """Returns whether the run brings its own network and data."""
-    return "user" in (run.config.network.architecture, run.config.data.dataset)
+    return run.config.is_of_user
 
 
 def run_spec(run: Run, spec: str | None = None) -> Spec:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -99,11 +100,15 @@ def test_train_baseline_extract_step_by_step(tiny_preset, tmp_path):
     assert made.exit_code == 0 and (run.config.training.epochs, run.config.data.label_noise) == (4, 0.5)
     assert run.config.training.seed == 3 and state(run).text.startswith("partial: 0 of 1 baseline networks")
     assert run_command("train", "mine", *options).exit_code == 0
+    costs = run_command("extract", "mine", "--estimate", *options).stderr
+    assert "not counted: 1 baseline networks that are not trained yet" in costs
     undone = run_command("extract", "mine", "--workers", 0, *options)
     assert undone.exit_code == 1 and "`interdash baseline mine --count 1` trains them" in undone.stderr
-    assert run_command("baseline", "mine", "--count", 2, *options).exit_code == 0
+    assert "baseline 2 of 2: 100%" in run_command("baseline", "mine", "--count", 2, *options).stderr
+    again = run_command("baseline", "mine", "--count", 3, *options).stderr
+    assert "baseline 3 of 3: 100%" in again and "2 of 3" not in again  # those that are there are not trained again
     done = run_command("extract", "mine", "--workers", 0, "--json", *options)
-    assert done.exit_code == 0 and json.loads(done.stdout)["computed"] == 6
+    assert done.exit_code == 0 and json.loads(done.stdout)["computed"] == 9
     assert state(run).text == "ready"
 
 
@@ -126,7 +131,8 @@ def test_info(labelled_run, trained_run, monkeypatch, capsys, tmp_path):
     assert strength == pytest.approx(sum(report["epochs"][-1]["strengths"]["strength"]), rel=1e-5)
     assert lives["sets"]["preserved"]["train_loss"] > 0 and lives["life_lines"]["reliable"]["number"] > 0
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
-    assert "state: ready" in text and len(text.splitlines()) == 6
+    assert "state: ready" in text and "\nOne baseline network; another may move the boundaries.\n" in text
+    assert len(text.splitlines()) == 9 and report["baselines"] == 1 and not report["epochs"][0]["baselines"]
     report = json.loads(run_command("info", "tiny", "--json", "--root", trained_run.path.parent).output)
     assert report["state"] == "partial" and report["missing"] == [
         "100 % of the units; `interdash extract tiny` goes on"
@@ -136,6 +142,31 @@ def test_info(labelled_run, trained_run, monkeypatch, capsys, tmp_path):
     shown = run_command("info", "--root", labelled_run.path.parent)
     assert shown.exit_code == 0 and re.search(r"^tiny +ready", shown.stdout, re.MULTILINE)
     assert f"there is no run in {tmp_path}" in run_command("verify", "--root", tmp_path).stderr
+
+
+def test_info_of_three_baselines(run_of_three):
+    command = ("info", "tiny", "--root", run_of_three.path.parent)
+    report = json.loads(run_command(*command, "--json").output)
+    assert report["baselines"] == 3 and [row["boundary"] for row in report["phases"]] == ["1|2", "2|3"]
+    names = {"baseline-0", "baseline-1", "baseline-2"}
+    for row in report["epochs"]:
+        assert set(row["baselines"]) == names
+        for name in ("generalization_power", "chance"):
+            assert row[name] == pytest.approx(sum(each[name] for each in row["baselines"].values()) / 3)
+    for row in report["phases"]:
+        found = [epoch for epoch in row["baselines"].values() if epoch is not None]
+        assert set(row["baselines"]) == names and f"; found with {len(found)} of 3 baselines" in row["reason"]
+    assert "\nphases 1|2: " in run_command(*command).output
+
+
+def test_the_runs_own_number_of_baselines_is_missing_of_a_built_in_run_alone(run_of_three, tmp_path):
+    run = Run(tmp_path / "tiny")
+    shutil.copytree(run_of_three.path, run.path)
+    shutil.rmtree(run.path / "checkpoints" / "baseline-1")
+    assert "2 of 3 baseline networks; `interdash baseline tiny --count 3` trains them" in state(run).text
+    config = run.config
+    run.update(config=replace(config, network=replace(config.network, architecture="user")).to_json())
+    assert "baseline networks" not in state(run).text
 
 
 def test_state_of_a_run_without_labels(ready_run):

@@ -1,20 +1,27 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from interdash.config import GeneralizationConfig
 from interdash.figures import flows as charts
-from interdash.formulas.flows import QUANTITIES, Labelled, flows, only_salient, summary
+from interdash.formulas.flows import ON_G, QUANTITIES, Labelled, flows, only_salient, summary
 from interdash.labelling.label import label, label_flows
 from interdash.queries import dynamics
 from interdash.runs.parts import part_path, read_part
 from interdash.runs.plan import plan
+from interdash.runs.run import Run
 from interdash.runs.tables import read_table
+from tests.conftest import store_of
 
 
-def labels(run, epoch):
-    """The vectors of the target at an epoch, and the labels of its salient interactions: `[60, 2, 16]`."""
+def labels(run, epoch, bit=None):
+    """The vectors of the target at an epoch, and the labels of its salient interactions: `[60, 2, 16]`.
+
+    `bit`: those by one of several baselines, but for chance, which is their mean.
+    """
     planned = plan(run)
     parts = [read_part(run, unit, ("i_and", "i_or")) for unit in planned.pairs["target", epoch]]
     effects = np.concatenate([np.stack([part["i_and"], part["i_or"]], 1) for part in parts])
@@ -22,12 +29,13 @@ def labels(run, epoch):
     table = read_table(planned.folder("target", epoch) / "interactions.parquet").to_pandas()
     for row in table.to_dict("records"):
         where = row["sample"], int(row["type"] == "or"), row["subset"]
-        salient[where], general[where], chance[where] = True, row["generalizes"], row["chance"]
+        salient[where], chance[where] = True, row["chance"]
+        general[where] = row["generalizes"] if bit is None else row["transfers"] >> bit & 1
     return Labelled(effects, salient, general, chance)
 
 
-def rows(run):
-    return read_table(label_flows(plan(run)) / "flows.parquet").to_pandas()
+def rows(run, table="flows"):
+    return read_table(label_flows(plan(run)) / f"{table}.parquet").to_pandas()
 
 
 def of_pair(table, before, after):
@@ -46,6 +54,44 @@ def test_flows_are_those_of_the_vectors_between_consecutive_epochs(labelled_run)
         assert of_pair(table, before, after) == pytest.approx(by_order.sum(2), rel=1e-5, abs=1e-6)
         size = table.loc[table["epoch_to"] == after, "removed_size"].to_numpy().reshape(60, 2)
         assert size == pytest.approx(by_order[..., 3] @ [1, 2, 3, 4], rel=1e-5, abs=1e-6)
+
+
+def test_flows_of_three_baselines_are_their_mean(run_of_three):
+    table, alone = rows(run_of_three), rows(run_of_three, "baseline_flows")
+    names = ["baseline-0", "baseline-1", "baseline-2"]
+    assert sorted(set(alone["baseline"])) == names and len(alone) == 3 * len(table)
+    at = ["epoch_from", "epoch_to", "sample", "type"]
+    mean = alone.groupby(at)[[*ON_G]].mean().reset_index()
+    both = table[at].merge(mean, on=at)
+    assert np.allclose(both[[*ON_G]], table[[*ON_G]], rtol=1e-5, atol=1e-6)
+    for bit, name in enumerate(names):
+        sums = flows(labels(run_of_three, 1, bit), labels(run_of_three, 3, bit)).sum(2)
+        own = alone[(alone["baseline"] == name) & (alone["epoch_to"] == 3)]
+        for column in ("learned_generalizable", "removed_generalizable"):
+            expected = sums[..., QUANTITIES.index(column)].ravel()
+            assert own[column].to_numpy() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    by_chance = flows(labels(run_of_three, 1), labels(run_of_three, 3)).sum(2)[..., 2]
+    assert table.loc[table["epoch_to"] == 3, "learned_by_chance"].to_numpy() == pytest.approx(
+        by_chance.ravel(), rel=1e-5, abs=1e-6
+    )
+
+
+def test_a_run_labelled_with_one_baseline_of_three_has_its_flows(run_of_three, tmp_path):
+    """It gives the rows that it has among three; the query reads them as means."""
+    run = Run(tmp_path / "tiny")
+    shutil.copytree(run_of_three.path, run.path)
+    run.update(config=replace(run.config, generalization=GeneralizationConfig(baselines=1)).to_json())
+    assert label(plan(run)) == [] and rows(run, "baseline_flows").empty
+    first = rows(run_of_three, "baseline_flows").query("baseline == 'baseline-0'")
+    assert np.array_equal(rows(run)[[*ON_G]], first[[*ON_G]])
+    with store_of(run_of_three) as three, store_of(run) as one:
+        mean, alone = (dynamics.flows(store, "tiny") for store in (three, one))
+        assert mean["learned"].tolist() == pytest.approx(alone["learned"].tolist())
+        assert mean.eval("power_low <= power <= power_high and chance_low <= chance <= chance_high").all()
+        sums = rows(run_of_three).groupby("epoch_to")[["learned_generalizable", "learned"]].sum()
+        assert mean["power"].tolist() == pytest.approx((sums.iloc[:, 0] / sums["learned"]).tolist(), rel=1e-5)
+        assert sorted(set(dynamics.sample_flows(one, "tiny")["baseline"])) == [""]
+        assert sorted(set(dynamics.sample_flows(three, "tiny")["baseline"])) == [f"baseline-{i}" for i in range(3)]
 
 
 def test_where_vectors_were_dropped_only_salient_values_count(ready_run):

@@ -152,12 +152,101 @@ def test_peak_of_memory_with_four_times_the_samples(monkeypatch):
 
 
 def test_votes_of_two_baselines():
-    some = rows(tables_of(TARGET, [BASE, OTHER]), "interactions")
+    some = rows(tables_of(TARGET, [BASE, OTHER], replace(RULES, vote="any")), "interactions")
     assert some["votes"].tolist() == [2, 1, 1, 1, 1] and some["generalizes"].all()
-    rules = replace(RULES, vote="majority")
-    tables = tables_of(TARGET, [BASE, OTHER], rules)
+    assert some["transfers"].tolist() == [0b11, 0b10, 0b01, 0b01, 0b10]
+    tables = tables_of(TARGET, [BASE, OTHER])
     assert rows(tables, "interactions")["generalizes"].tolist() == [True, False, False, False, False]
     assert rows(tables, "networks")[["tau", "samples", "baselines", "flips"]].values.tolist() == [[1.0, 2, 2, 0.8]]
+
+
+def three(seed, same=0.0):
+    """A target and three baselines of 60 samples, with such a share of the target's interactions in the first."""
+    target, *others = (made_columns(seed + i, count=60, n=5, present=20) for i in range(4))
+    kept = np.random.default_rng(seed).random((60, 32)) < same
+    for name in ("i_and", "i_or"):
+        others[0][name] = np.where(kept, target[name], others[0][name])
+    return target, others, ["train", "test"] * 30
+
+
+def test_a_majority_of_three_is_the_label_and_the_share_of_three_the_weight():
+    """Of two salient interactions one is in two of three baselines (4 nats), the other in one (2 nats)."""
+    empty, tables = columns([[0] * 4], [[0] * 4], [0], [10]), []
+    target = columns([[0, 4, 0, -2]], [[0] * 4], [0], [10])
+    both, first = target, columns([[0, 4, 0, 0]], [[0] * 4], [0], [10])
+    for vote, general in (("majority", [True, False]), ("any", [True, True])):
+        tables = tables_of(target, [both, first, empty], replace(RULES, vote=vote), ["train"])
+        assert rows(tables, "interactions")["generalizes"].tolist() == general
+        found = rows(tables, "strengths", split="all", label=-1, type="all").to_dict("records")[0]
+        assert found["generalizable"] == pytest.approx((2 * 4 + 1 * 2) / 3)
+        assert found["generalization_power"] == pytest.approx(10 / 18) and found["count_power"] == pytest.approx(0.5)
+        assert found["chance"] == pytest.approx((4 / 2 + 2 / 1 + 4 / 2) / 18)  # of orders 1 and 2 two and one
+    each = rows(tables, "baseline_strengths", split="all", label=-1, type="all").set_index("baseline")
+    assert each["generalization_power"].to_dict() == {
+        **{"baseline-0": 1.0, "baseline-1": pytest.approx(4 / 6), "baseline-2": 0.0},
+    }
+    assert each["chance"].tolist() == pytest.approx([(4 / 2 + 2) / 6, (4 / 2) / 6, 0])
+
+
+def test_three_identical_baselines_are_as_one():
+    target, (base, *_), splits = three(1, same=0.5)
+    one, same = (tables_of(target, [base] * count, splits=splits, size=60) for count in (1, 3))
+    for name in one.keys() - {"networks", "interactions", "baseline_strengths"}:
+        pd.testing.assert_frame_equal(same[name].to_pandas(), one[name].to_pandas(), rtol=1e-6, atol=1e-12)
+    floats = [tables["strengths"].to_pandas().select_dtypes("float").fillna(0) for tables in (same, one)]
+    assert np.allclose(*floats, rtol=1e-12, atol=1e-15)
+    both = [t["interactions"].to_pandas() for t in (same, one)]
+    assert (both[0]["votes"] == 3 * both[1]["votes"]).all() and (both[0]["generalizes"] == both[1]["generalizes"]).all()
+    alone = one["baseline_strengths"].to_pandas()
+    strengths = one["strengths"].to_pandas()
+    for column in ("generalizable", "generalization_power", "by_chance", "chance", "above_chance"):
+        pd.testing.assert_series_equal(alone[column], strengths[column])
+
+
+def test_h_is_a_count_over_the_bits_of_interactions():
+    target, others, splits = three(2, same=0.6)
+    tables = tables_of(target, others, splits=splits, size=60)
+    found = rows(tables, "interactions")
+    weight = found["effect"].abs()
+    bits = pd.DataFrame({f"baseline-{i}": found["transfers"] // 2**i % 2 for i in range(3)})
+    assert (bits.sum(axis=1) == found["votes"]).all() and (found["generalizes"] == (found["votes"] >= 2)).all()
+    each = rows(tables, "baseline_strengths", split="all", label=-1, type="all").set_index("baseline")
+    for name, bit in bits.items():
+        assert each.loc[name, "generalization_power"] == pytest.approx((weight * bit).sum() / weight.sum(), rel=1e-6)
+    row = rows(tables, "strengths", split="all", label=-1, type="all").iloc[0]
+    assert row["generalization_power"] == pytest.approx((weight * bits.mean(axis=1)).sum() / weight.sum(), rel=1e-6)
+    assert row["chance"] == pytest.approx((weight * found["chance"]).sum() / weight.sum(), rel=1e-6)
+    assert row["above_chance_low"] < row["above_chance"] < row["above_chance_high"]
+    by_order = rows(tables, "sample_orders")
+    sums = (weight * bits.mean(axis=1)).groupby([found["sample"], found["type"], found["size"]]).sum()
+    assert (by_order["generalizable_positive"] - by_order["generalizable_negative"]).tolist() == pytest.approx(
+        sums.sort_index().tolist(), rel=1e-5, abs=1e-6
+    )
+
+
+def test_the_vote_changes_labels_and_what_is_removed_and_no_mean():
+    target, others, splits = three(3, same=0.6)
+    any_of, most = (
+        tables_of(target, others, replace(RULES, vote=vote), splits, size=60) for vote in ("any", "majority")
+    )
+    changed = {name for name, table in any_of.items() if not table.equals(most[name])}
+    assert changed == {"interactions", "removals", "sample_removals"}
+    left = [table["interactions"].drop_columns(["generalizes"]) for table in (any_of, most)]
+    assert left[0].equals(left[1])
+
+
+def test_intervals_of_baselines_that_disagree_are_wider():
+    """Two of three baselines share nothing with the target: the mean is that of any three, its interval covers them."""
+    target, (base, second, third), splits = three(4, same=0.9)
+    alike, apart = (
+        rows(tables_of(target, bases, splits=splits, size=60), "strengths", split="all", label=-1, type="all").iloc[0]
+        for bases in ([base] * 3, [base, second, third])
+    )
+    for name in ("generalization_power", "above_chance"):
+        widths = [row[f"{name}_high"] - row[f"{name}_low"] for row in (alike, apart)]
+        assert widths[1] > 2 * widths[0]
+    assert apart["above_chance_low"] < 0.1 and apart["above_chance_high"] > alike["above_chance"] - 0.1
+    assert (alike["strength_low"], alike["strength_high"]) == (apart["strength_low"], apart["strength_high"])
 
 
 def test_strengths_are_means_over_the_samples_of_a_group_with_intervals():

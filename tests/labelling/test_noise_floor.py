@@ -17,7 +17,7 @@ from tests.conftest import store_of
 
 
 def labels(strength, salient, general):
-    return Labels(*(np.array(values)[:, None] for values in (strength, salient, general)))
+    return Labels(*(np.array(values)[:, None] for values in (strength, salient, general, general)))
 
 
 def test_compare_by_hand():
@@ -51,16 +51,17 @@ def test_intervals_of_flips_cover_the_truth():
         salient = (np.arange(40) < size[:, None])[:, None]
         general = rng.random(salient.shape) < 0.5
         flipped = general ^ (rng.random(salient.shape) < 0.2)
-        ours, other = (Labels(np.ones(salient.shape), salient, g & salient) for g in (general, flipped))
+        ours, other = (Labels(np.ones(salient.shape), salient, g & salient, g & salient) for g in (general, flipped))
         found = compare(ours, other, resamples=300)
         hits += found["flips_low"] <= 0.2 <= found["flips_high"]
     assert abs(hits / 200 - 0.95) <= 0.05
 
 
-def texts(rules=None, split=None, count=5):
-    found = comparisons(
-        rules or GeneralizationConfig(), split or SplitConfig(), [f"baseline-{i}" for i in range(count)]
-    )
+ONE = GeneralizationConfig(baselines=1)
+
+
+def texts(rules=ONE, split=None, count=5):
+    found = comparisons(rules, split or SplitConfig(), [f"baseline-{i}" for i in range(count)])
     return {(name, own.text, other.text) for name, own, other in found}
 
 
@@ -144,7 +145,7 @@ def test_g_is_exact_on_planted_games():
         for name, game in (("target", target), ("baseline-0", first), ("baseline-1", second))
     }
     made = robustness.Games(lambda network, epoch: games[network], np.arange(1), SplitConfig())
-    rules = GeneralizationConfig()
+    rules = GeneralizationConfig(vote="any")
 
     def g(rules, *baselines):
         found = made.labels(0, Choice("", rules, SplitConfig(), baselines)).general

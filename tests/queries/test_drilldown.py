@@ -98,11 +98,11 @@ def test_numbered():
 def test_story_text():
     assert drilldown.story_text(drilldown.story(life([0.0, 1.5, -3.0, 2.0, 0.5]))) == (
         "Born at epoch 1, strongest at epoch 2 (−3.000 nats), gone at epoch 8; salient at 3 of 5 epochs. "
-        "It changes its sign 2 times. At its peak it generalizes: the baseline has it too."
+        "It changes its sign 2 times. At its peak it generalizes: the baseline has it too, or most of several do."
     )
     text = drilldown.story_text(drilldown.story(life([0.0, 0.0, 0.0, 0.0, 2.0], generalizes=False)))
     assert text == (
         "Born at epoch 8, strongest at epoch 8 (+2.000 nats), still there at the last epoch; salient at 1 of 5 epochs. "
-        "At its peak it does not generalize: the baseline lacks it, or has it with the other sign."
+        "At its peak it does not generalize: the baseline, or most of several, lacks it or has the other sign."
     )
     assert drilldown.story_text(drilldown.story(life([0.0, 0.1]))) == "Salient at none of 2 epochs."

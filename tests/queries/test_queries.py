@@ -57,11 +57,11 @@ def hand_made():
                 [sample, sample == 0, 0.5 + sample, 1.0 + 2 * sample, 1 + sample, 1 - 4 * sample, 2 * sample],
             )
         cursor.execute(
-            "INSERT INTO interactions VALUES ('a', 'target', 4, 0, 'and', 3, 2, 1, -2.0, -1.0, 1, true, 0.5), "
-            "('a', 'target', 4, 0, 'or', 1, 1, 2, 1.0, 0.0, 0, false, 0.5), "
-            "('a', 'target', 8, 0, 'and', 3, 2, 1, -4, -1, 1, true, 0.5), "
-            "('b', 'target', 4, 0, 'and', 3, 2, 1, -3.0, -1.0, 1, true, 0.5), "
-            "('b', 'target', 4, 0, 'and', 1, 1, 2, 0.5, 0, 0, false, 0.5)"
+            "INSERT INTO interactions VALUES ('a', 'target', 4, 0, 'and', 3, 2, 1, -2.0, -1.0, 1, 1, true, 0.5), "
+            "('a', 'target', 4, 0, 'or', 1, 1, 2, 1.0, 0.0, 0, 0, false, 0.5), "
+            "('a', 'target', 8, 0, 'and', 3, 2, 1, -4, -1, 1, 1, true, 0.5), "
+            "('b', 'target', 4, 0, 'and', 3, 2, 1, -3.0, -1.0, 1, 1, true, 0.5), "
+            "('b', 'target', 4, 0, 'and', 1, 1, 2, 0.5, 0, 0, 0, false, 0.5)"
         )
         for run, seed in (("a", 0), ("b", 7)):
             config = json.dumps({"name": run, "data": {"dataset": "digits"}, "training": {"seed": seed, "epochs": 64}})

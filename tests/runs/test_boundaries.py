@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from interdash.labelling.boundaries import find_boundaries
-from interdash.runs.boundaries import BOUNDARIES, boundaries, move_boundary
+from interdash.runs.boundaries import BOUNDARIES, baseline_boundaries, boundaries, move_boundary
 
 EPOCHS = [0, 1, 2, 4, 8, 16, 32]
 
@@ -16,7 +16,7 @@ def flows(shares, samples=40, epochs=EPOCHS):
     return pd.DataFrame(
         [
             {
-                **{"epoch_from": low, "epoch_to": high, "sample": sample, "learned": size},
+                **{"epoch_from": low, "epoch_to": high, "sample": sample, "baseline": "", "learned": size},
                 **{"learned_generalizable": size * share, "learned_by_chance": 0.1 * size},
             }
             for (low, high), share in zip(itertools.pairwise(epochs), shares, strict=True)
@@ -34,6 +34,31 @@ def test_planted_boundaries_are_found_and_told():
         (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8"),
     ]
     assert all("why" not in row for row in rows)
+
+
+def test_a_boundary_moves_with_a_baseline_and_its_interval_covers_all():
+    """Two of three baselines say 2|3 at 8, the third at 16, or none."""
+    early, late, never = [0.2, 0.4, 0.7, 0.6, 0.2, 0.1], [0.2, 0.4, 0.7, 0.6, 0.6, 0.1], [0.2, 0.4, 0.7, 0.7, 0.7, 0.7]
+
+    def of(*shares):
+        named = [flows(each).assign(baseline=f"baseline-{i}") for i, each in enumerate(shares)]
+        return find_boundaries(pd.concat(named).sort_values(["epoch_to", "sample", "baseline"]))
+
+    found = of(early, early, late)
+    assert found[1]["found"] == 8 and (found[1]["low"], found[1]["high"]) == (8, 16)
+    assert [row["found"] for row in found[1]["baselines"]] == [8, 8, 16]
+    assert {**of(early, early, early)[1], "baselines": 0} == {**found[1], "low": 8, "high": 8, "baselines": 0}
+    alone = find_boundaries(flows(early))
+    assert [row | {"baselines": 0} for row in of(early, early, early)] == [row | {"baselines": 0} for row in alone]
+    manifest = {"summary": {"phases": of(early, never, early)}}
+    row = boundaries(manifest)[1]  # a third of the resamples has no boundary: too little evidence for the mean
+    assert row["epoch"] is None and row["reason"].startswith("no third phase found: what is learned does not clearly")
+    assert row["reason"].endswith("; found with 2 of 3 baselines (8, 8)") and "baselines" not in row
+    each = [row for row in baseline_boundaries(manifest) if row["boundary"] == "2|3"]
+    assert [row["epoch"] for row in each] == [8, None, 8] and "does not clearly cease" in each[1]["reason"]
+    assert baseline_boundaries({"summary": {"phases": alone}}) == baseline_boundaries({}) == []
+    none = boundaries({"summary": {"phases": of([0.4] * 6, [0.4] * 6)}})
+    assert none[0]["reason"].endswith("; found with 0 of 2 baselines")
 
 
 def test_what_is_not_found_has_its_reason():
