@@ -106,6 +106,9 @@ def compare_interactions(pages: list[data.Page]) -> None:
             only = rows.loc[rows["where"] == side]
             st.markdown(f"**{links.plain(title)}, sample {number}**: {len(only)} interactions, strongest first")
             st.dataframe(compare.listed(only, side), hide_index=True, height=300)
+    both = rows.loc[rows["where"] == "both"]
+    st.markdown(f"**Both, sample {number}**: {len(both)} interactions, strongest first")
+    st.dataframe(compare.listed(both, "both"), hide_index=True, height=220)
     views = catalogue.views("compare")
     if views:
         ui.sections({view: partial(show.view, page, "compare", view, choice) for view in views})

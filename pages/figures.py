@@ -81,6 +81,7 @@ def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
             dose = choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100)
             start = choose.start(page)
             life_line = choose.life_line(page, epoch, sample)
+            partner = choose.partner(page)
     names = [name for name in data.run_names() if name != page.run.name]
     others = choose_known("Compared with", names, [], "with", "runs", MOST_OTHERS)
     page = page.beside([ui.opened(data.open_run(name)) for name in others])
@@ -93,7 +94,7 @@ def choose_choice(page: data.Page) -> tuple[data.Page, Choice]:
     return page, Choice(
         epoch=epoch, split=split, label=label, types=types, scale=scale, log=log, sample=sample, top=top,
         runs=tuple(others), epochs=tuple(epochs), other_epoch=other_epoch, interaction=interaction,
-        min_order=min_order, dose=dose, by=by, start=start, life_line=life_line,
+        min_order=min_order, dose=dose, by=by, start=start, life_line=life_line, partner=partner,
     )  # fmt: skip
 
 

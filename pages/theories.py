@@ -26,7 +26,11 @@ def say_prediction(page: data.Page) -> None:
 
 def say_coherence(page: data.Page) -> None:
     """Says how far the gradients agree, or how to measure it."""
-    st.markdown(coherence.coherence_text(page.ask(queries_coherence.coherence), page.ask(dynamics.phases)))
+    rows = page.ask(queries_coherence.coherence)
+    if rows.empty:
+        st.info(f"It is not measured yet; `interdash measure {page.run.name} --coherence` does it.")
+    else:
+        st.markdown(coherence.coherence_text(rows, page.ask(dynamics.phases)))
 
 
 WORDS: dict[str, Callable[[data.Page], None]] = {  # above the charts of a tab
@@ -49,5 +53,6 @@ with ui.page("Theories") as page:
         types = choose.types()
         log = choose.log()
         epochs = tuple(choose.epochs(page))
-    choice = Choice(epoch=choose.epoch(page), types=types, log=log, epochs=epochs)
+        partner = choose.partner(page)
+    choice = Choice(epoch=choose.epoch(page), types=types, log=log, epochs=epochs, partner=partner)
     ui.sections({view: partial(show_view, page, view, choice) for view in catalogue.views("theories")})

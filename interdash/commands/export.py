@@ -60,6 +60,7 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option(
     "--by", type=click.Choice(["epoch", "phase"]), default="epoch", show_default=True, help="What runs are aligned by."
 )
+@click.option("--partner", default="", metavar="baseline-0", help="Of sharing: a baseline network, or 'epoch 5'.")
 @click.option("--font", help="A TrueType font. Default: the venue's.")
 @click.option("--label-size", type=float, help="Points, of titles. Default: the venue's.")
 @click.option("--tick-size", type=float, help="Points, of numbers. Default: the venue's.")

@@ -9,7 +9,7 @@ import streamlit as st
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
 from interdash.figures.choice import SCALES
-from interdash.queries import dynamics, lives, sample
+from interdash.queries import dynamics, lives, sample, sharing
 from interdash.runs.boundaries import BOUNDARIES, move_boundary
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
@@ -131,6 +131,13 @@ def life_line(page: Page, epoch: int, sample: int) -> str:
     counts = zip(rows["life_line"], rows["salient"], rows["ever"], strict=True)
     st.caption("Salient now (ever): " + " · ".join(f"{now} ({ever}) {name}" for name, now, ever in counts))
     return chosen
+
+
+def partner(page: Page) -> str:
+    """Returns the baseline network, or epoch of the target, that the target's interactions are compared with."""
+    names = [column.name for column in page.ask(sharing.columns)]
+    about = "Whose salient interactions the target's are compared with: a baseline network, or the target at an epoch."
+    return "" if not names else one(st.selectbox, "Compared with", names, key="partner", help=about)
 
 
 def several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:

@@ -49,7 +49,7 @@ FOLDER = HOME / "pages"
 CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
 OF_A_TAB = ("view", "epochs", "start")
 # … and these to the page Figures
-DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by", "start", "life")
+DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by", "start", "life", "partner")
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
 LOOK_AGAIN = 20  # seconds between looks for newer data while a page stays open
 LOG = logging.getLogger(__name__)

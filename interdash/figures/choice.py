@@ -39,6 +39,7 @@ class Choice:
     by: str = "epoch"  # what runs compared are aligned by
     start: int | None = None  # epoch since which lives are told; None = boundary 1|2, or the first epoch
     life_line: str = "all"  # of the interactions listed
+    partner: str = ""  # whose interactions the target's are compared with: "baseline-0", "epoch 5"; "" = the first
 
     def __post_init__(self) -> None:
         """Checks what needs no run.

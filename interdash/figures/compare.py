@@ -189,16 +189,19 @@ def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
 
 
 def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Returns the interactions that only one side has as a list for people: "first" or "second"."""
-    effect, generalizes = ("effect", "generalizes") if side == "first" else ("other_effect", "other_generalizes")
+    """Returns the interactions of one side as a list for people: only "first" or "second" has them, or "both"."""
+    effect, generalizes = ("other_effect", "other_generalizes") if side == "second" else ("effect", "generalizes")
+    listed = {
+        "type": difference["type"].str.upper(),
+        "variables": difference["names"],
+        "order": difference["size"],
+        "effect (nats)": difference[effect].round(3),
+    }
+    if side == "both":
+        same = difference["effect"] * difference["other_effect"] > 0
+        listed |= {"effect in B (nats)": difference["other_effect"].round(3), "same sign": same.map(_YES_NO)}
     return pd.DataFrame(
-        {
-            "type": difference["type"].str.upper(),
-            "variables": difference["names"],
-            "order": difference["size"],
-            "effect (nats)": difference[effect].round(3),
-            "generalizes": [_YES_NO.get(g, "unknown") for g in difference[generalizes].astype(object)],
-        }
+        listed | {"generalizes": [_YES_NO.get(g, "unknown") for g in difference[generalizes].astype(object)]}
     )
 
 
@@ -297,7 +300,8 @@ def _titles(ask: Ask, c: Choice) -> dict[str, Any]:
     return {"first": f"A: {ask.run.name}", "second": f"B: {c.runs[0]}"}
 
 
-def _are_alike(ask: Ask, c: Choice) -> bool:
+def are_alike(ask: Ask, c: Choice) -> bool:
+    """Returns whether one other run is chosen that explains the same samples."""
     return len(c.runs) == 1 and is_labelled(ask, c) and ask(compare.same_samples, other=c.runs[0])
 
 
@@ -310,13 +314,13 @@ CHARTS = (
         when=lambda ask, c: bool(c.runs) and is_labelled(ask, c),
         says=("split",),
     ),
-    Chart(difference, _difference, page="compare", options=_titles, when=_are_alike, says=("sample", "epochs")),
+    Chart(difference, _difference, page="compare", options=_titles, when=are_alike, says=("sample", "epochs")),
     Chart(
         difference_by_order,
         lambda ask, c: {"difference by order": ask(compare.difference_by_order, **_sides(c))},
         page="compare",
         options=_titles,
-        when=_are_alike,
+        when=are_alike,
         says=("epochs",),
     ),
 )
