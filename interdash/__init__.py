@@ -4,6 +4,8 @@ The public names are imported when first used, so that `import interdash` loads 
 """
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,3 +66,21 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Returns the public names."""
     return sorted(_PUBLIC)
+
+
+class _Moved:
+    """Is asked last for a module: says where one called so lies now."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        parent, _, module = name.rpartition(".")
+        for place in Path(__file__).parent.glob(f"*/{module}.py") if parent == __name__ else ():
+            public = [key for key, home in _PUBLIC.items() if home == f"{place.parent.name}.{module}"]
+            raise ModuleNotFoundError(
+                f"there is no module {name}; import interdash.{place.parent.name}.{module}"
+                + (f", or its public names: from interdash import {', '.join(public)}" if public else ""),
+                name=name,
+            )
+
+
+sys.meta_path.append(_Moved)  # pyright: ignore[reportArgumentType]

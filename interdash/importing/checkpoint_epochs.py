@@ -7,8 +7,9 @@ of itself counts for more than its name; where the two leave it open, it is refu
 import itertools
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "last_epoch")
 STEP_KEYS = ("global_step", "global_steps", "step", "steps", "iteration", "iter", "iter_num", "num_updates")
 INNER = ("meta", "trainer", "train_state", "training_state", "extra_state")  # dicts that hold them
 WHOLE_WITHIN = 0.01  # epochs; the Trainer's last epoch may lack a batch
-MANY = 50  # numbers in names that all are multiples of this, or of more, may be steps
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class Progress:
         done: epochs of training that are over, perhaps with a fraction; None if it does not say.
         epoch: the number that the tool gives to the epoch, from 0 or from 1.
         step: optimizer steps.
+        batches: that its batch norms have seen, by which epochs are checked; 0 if it has none.
     """
 
     done: float | None = None
     epoch: float | None = None
     step: float | None = None
+    batches: float = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Epochs:
         source: in words, where the epochs come from.
         shift: what was added to the tool's own numbers; its log needs the same.
         certain: whether the checkpoints themselves or the user say so, not the names alone.
+        doubt: the refusal, unless a log proves the epochs: numbers that may as well be steps or count from 0.
     """
 
     names: dict[int, Name]
@@ -54,6 +57,14 @@ class Epochs:
     source: str
     shift: int
     certain: bool
+    doubt: str = ""
+
+    def moved(self, shift: int) -> "Epochs":
+        """Returns the same with each epoch so much later, as a log has proved it."""
+        if not shift:
+            return self
+        names = {epoch + shift: name for epoch, name in self.names.items()}
+        return replace(self, names=names, shift=self.shift + shift, source=f"{self.source} and the log", certain=True)
 
 
 def progress_of(content: Any, path: Path) -> Progress:
@@ -119,61 +130,84 @@ def epochs_of(
     Raises:
         ValueError: an epoch is unclear or there twice, the numbers are steps, or none is of a whole epoch.
     """
-    numbers = _numbers([name for name, _ in checkpoints])
+    checkpoints = _sorted_out(checkpoints)
+    rates = {each.step / each.done for _, each in checkpoints if each.done and each.step}
+    unsaid = [(name, each) for name, each in checkpoints if each.done is None]
+    doubt = ""
+    if steps_per_epoch is None and len(rates) == 1 and _of_trainer(unsaid):  # which says it of the last one alone
+        steps_per_epoch = rates.pop()
     if steps_per_epoch is not None:
-        raw, source = _by_steps(checkpoints, numbers, steps_per_epoch), f"steps / {steps_per_epoch:g}"
-        finished: dict[Path, float] = raw
-        certain = True
+        finished, source, certain = _by_steps(checkpoints, steps_per_epoch), f"steps / {steps_per_epoch:g}", True
+        raw = finished
     elif all(progress.done is not None for _, progress in checkpoints):
-        raw = {name.path: progress.epoch or 0 for name, progress in checkpoints if progress.epoch is not None}
+        raw = {name.path: progress.epoch for name, progress in checkpoints if progress.epoch is not None}
         finished = {name.path: progress.done for name, progress in checkpoints if progress.done is not None}
         source, certain = "the checkpoints' own epochs", True
     else:
-        raw, finished, source, certain = _by_numbers(checkpoints, numbers)
+        raw, finished, source, certain = _by_numbers(checkpoints, said=first_epoch is not None)
+        doubt = "" if certain else _doubt(checkpoints, finished)
     if first_epoch is not None and finished:
         lowest = min(finished.values())
         finished = {path: value - lowest + first_epoch for path, value in finished.items()}
-        source, certain = f"{source}, from --first-epoch {first_epoch}", True
+        source, certain, doubt = f"{source}, from --first-epoch {first_epoch}", True, ""
     shifts = {round(finished[path] - value) for path, value in raw.items() if path in finished}
     names, dropped = _whole(checkpoints, finished, pattern)
-    return Epochs(names, dropped, source, shifts.pop() if len(shifts) == 1 else 0, certain)
+    return Epochs(names, dropped, source, shifts.pop() if len(shifts) == 1 else 0, certain, doubt)
 
 
-def _numbers(names: Sequence[Name]) -> dict[Path, int]:
-    """Returns the one number in each name that is not the same in all of them, where there is one such."""
-    counts = {len(name.numbers) for name in names if name.numbers}
-    numbered = [name for name in names if name.numbers]
-    if len(counts) != 1:
-        return {name.path: name.numbers[0] for name in numbered if len(name.numbers) == 1}
+def _sorted_out(checkpoints: Sequence[tuple[Name, Progress]]) -> list[tuple[Name, Progress]]:
+    """Returns the same; of the numbers in names those that are not the same in all, two of them as epoch and step."""
+    numbered = [name for name, _ in checkpoints if name.numbers]
+    counts = {len(name.numbers) for name in numbered}
+    if counts <= {1} or len(counts) > 1:
+        return list(checkpoints)
     columns = [column for column in range(counts.pop()) if len({name.numbers[column] for name in numbered}) > 1]
-    if not columns and numbered and len(numbered[0].numbers) == 1:
-        columns = [0]
-    return {name.path: name.numbers[columns[0]] for name in numbered} if len(columns) == 1 else {}
+    if not columns:
+        return list(checkpoints)
+    values = [{name.path: float(name.numbers[column]) for name in numbered} for column in columns]
+    pairs = itertools.permutations(values if len(values) == 2 else [], 2)
+    pairs = [pair for pair in pairs if sum(pair[0].values()) < sum(pair[1].values())]
+    pair = next((pair for pair in pairs if _shift_by_steps(*pair) is not None), None)
+
+    def sorted_out(name: Name) -> Name:
+        if pair is not None and name.path in pair[0]:
+            return replace(name, epoch=int(pair[0][name.path]), step=int(pair[1][name.path]), numbers=())
+        return replace(name, numbers=tuple(name.numbers[column] for column in columns)) if name.numbers else name
+
+    return [(sorted_out(name), progress) for name, progress in checkpoints]
 
 
-def _by_steps(
-    checkpoints: Sequence[tuple[Name, Progress]], numbers: Mapping[Path, int], steps_per_epoch: float
-) -> dict[Path, float]:
+def _bare(checkpoints: Sequence[tuple[Name, Progress]]) -> dict[Path, float]:
+    """Returns the one number in each name that is called neither epoch nor step."""
+    return {name.path: float(name.numbers[0]) for name, _ in checkpoints if len(name.numbers) == 1}
+
+
+def _by_steps(checkpoints: Sequence[tuple[Name, Progress]], steps_per_epoch: float) -> dict[Path, float]:
     """Returns epochs that are over, from steps: the checkpoint's own, or those in its name."""
-    steps = {}
+    bare, steps = _bare(checkpoints), {}
     for name, progress in checkpoints:
-        known = (progress.step, name.step, numbers.get(name.path), name.epoch)
+        known = (progress.step, name.step, bare.get(name.path), name.epoch)
         steps[name.path] = next((step for step in known if step is not None), None)
     return {path: step / steps_per_epoch for path, step in steps.items() if step is not None}
 
 
 def _by_numbers(
-    checkpoints: Sequence[tuple[Name, Progress]], numbers: Mapping[Path, int]
+    checkpoints: Sequence[tuple[Name, Progress]], *, said: bool
 ) -> tuple[dict[Path, float], dict[Path, float], str, bool]:
-    """Returns the tool's numbers, the epochs that are over, where both come from, and whether that is certain."""
+    """Returns the tool's numbers, the epochs that are over, where both come from, and whether that is certain.
+
+    `said`: whether the user says which epoch is the first, so that numbers are of epochs.
+    """
     own = {name.path: progress.epoch for name, progress in checkpoints if progress.epoch is not None}
-    steps = {name.path: progress.step for name, progress in checkpoints if progress.step is not None}
+    known = {name.path: (progress.step, name.step, progress.batches or None) for name, progress in checkpoints}
+    steps = {path: next((step for step in each if step is not None), None) for path, each in known.items()}
+    steps = {path: float(step) for path, step in steps.items() if step is not None}
     named = {name.path: float(name.epoch) for name, _ in checkpoints if name.epoch is not None}
-    bare = {path: float(value) for path, value in numbers.items() if path not in named}
-    are_steps = bool(bare) and all(steps.get(path) == value for path, value in bare.items()) and any(bare.values())
+    bare = {path: value for path, value in _bare(checkpoints).items() if path not in named}
+    are_steps = any(bare.values()) and all(value in (steps.get(path), 0) for path, value in bare.items())
     if are_steps and bare.keys() <= own.keys() and any(own[path] != steps[path] for path in bare):
         bare = {}
-    elif are_steps or (not own and _look_like_steps(checkpoints, bare)):
+    elif are_steps or (not said and not own and _of_trainer(checkpoints)):
         path, value = max(bare.items(), key=lambda item: item[1])
         raise ValueError(
             f"{path} is of step {value:g}, not of an epoch; expected epochs: add --steps-per-epoch N (1 if these are "
@@ -206,23 +240,38 @@ def _by_numbers(
     return raw, finished, source, shift is not None or bool(apart - {0})
 
 
+def _doubt(checkpoints: Sequence[tuple[Name, Progress]], finished: Mapping[Path, float]) -> str:
+    """Returns a refusal of numbers that may count from 0 or be steps; "" if they start 0, 1 or 1, 2."""
+    ascending = sorted({*finished.values()})
+    positive = [value for value in ascending if value > 0]
+    own = {name.path for name, progress in checkpoints if progress.epoch is not None}
+    bare = (_bare(checkpoints).keys() & finished.keys()) - own
+    if positive[:2] in ([], [1], [1, 2]) or ascending[:2] == [0, 1] or (ascending[0] == 0 and not bare):
+        return ""
+    path, first = min(finished, key=lambda path: finished[path]), ascending[0]
+    more = f" (then {', '.join(f'{value:g}' for value in ascending[1:3])})" if ascending[1:] else ""
+    steps = ", or --steps-per-epoch N if they are steps ({step} in the pattern where a log counts steps too)"
+    return (
+        f"{path} has the number {first:g}{more}, and nothing in the files says whether that counts from 0"
+        f"{' or is a step' if bare else ''}; expected the epochs that are over: add --first-epoch {first:g} if it is "
+        f"just that, --first-epoch {first + 1:g} if the first epoch is called 0{steps if bare else ''}"
+    )
+
+
 def count_steps(checkpoints: Sequence[tuple[Name, Progress]]) -> bool:
-    """Returns whether checkpoints know their step, or have numbers in their names that look like steps."""
-    bare = {path: float(value) for path, value in _numbers([name for name, _ in checkpoints]).items()}
+    """Returns whether checkpoints know their step, or are named by it."""
     known = any(progress.step is not None or name.step is not None for name, progress in checkpoints)
-    return known or _look_like_steps(checkpoints, bare)
+    return known or _of_trainer(checkpoints)
 
 
-def _look_like_steps(checkpoints: Sequence[tuple[Name, Progress]], bare: Mapping[Path, float]) -> bool:
-    folders = [name.path if name.path.is_dir() else name.path.parent for name, _ in checkpoints if name.path in bare]
-    if folders and all((folder / "config.json").exists() and "checkpoint-" in folder.name for folder in folders):
-        return True  # of the Hugging Face Trainer
-    above = [int(value) for value in bare.values() if value > 0]
-    return len(above) > 1 and math.gcd(*above) >= MANY
+def _of_trainer(checkpoints: Sequence[tuple[Name, Progress]]) -> bool:
+    """Returns whether these are folders of the Hugging Face Trainer, which are named by their step."""
+    folders = [name.path if name.path.is_dir() else name.path.parent for name, _ in checkpoints if name.numbers]
+    return bool(folders) and all((each / "config.json").exists() and "checkpoint-" in each.name for each in folders)
 
 
 def _shift_by_steps(epochs: Mapping[Path, float], steps: Mapping[Path, float]) -> int | None:
-    """Returns what to add so that steps are proportional to epochs, 0 or 1; None if steps do not tell."""
+    """Returns what to add so that steps are proportional to epochs: -1, 0 or 1; None if steps do not tell."""
     pairs = sorted((epochs[path], steps[path]) for path in epochs if path in steps)
     slopes = {
         (after[1] - before[1]) / (after[0] - before[0])
@@ -232,7 +281,7 @@ def _shift_by_steps(epochs: Mapping[Path, float], steps: Mapping[Path, float]) -
     if len(slopes) != 1 or (slope := slopes.pop()) <= 0:
         return None
     shift = pairs[0][1] / slope - pairs[0][0]
-    return int(shift) if shift in (0, 1) else None
+    return int(shift) if shift in (-1, 0, 1) else None
 
 
 def _whole(
@@ -254,8 +303,10 @@ def _whole(
         elif epoch in names and without:
             dropped.append(f"{name.path} (epoch {epoch}, as {names[epoch].path.name})")
         elif epoch in names:
+            short = min(names[epoch], name, key=lambda each: len(each.path.name))
             raise ValueError(
-                f"{names[epoch].path} and {name.path} are both of epoch {epoch}; narrow the pattern {pattern!r}"
+                f"{names[epoch].path} and {name.path} are both of epoch {epoch}; expected one: narrow the pattern "
+                f"{pattern!r}, as in --checkpoints '{_example(short)}'"
             )
         elif epoch < 0:
             raise ValueError(f"{name.path} is of epoch {epoch}; expected 0 or more: --first-epoch 0 or higher")
@@ -268,9 +319,22 @@ def _whole(
         )
     if not names:
         name = numbered[0][0]
-        count = len(name.numbers)
+        several = f"may mean {' or '.join(map(str, name.numbers))}" if name.numbers else "has no number that may be one"
         raise ValueError(
-            f"cannot tell the epoch of {name.path}: {name.wild!r} has {count} numbers; let * stand for one number, "
-            "as in 'ckpt_*.pt' for ckpt_12.pt"
+            f"cannot tell the epoch of {name.path}: its name {several}; expected one: write {{epoch}} where it stands, "
+            f"as in --checkpoints '{_example(name) if name.numbers else 'ckpt_{epoch}.pt'}'"
         )
     return dict(sorted(names.items())), tuple(dropped)
+
+
+def _example(name: Name) -> str:
+    """Returns a pattern for names like this one, in which {epoch} stands for its epoch or its first number."""
+    text = name.path.as_posix()
+    for called, value in (
+        ("step", name.step),
+        ("epoch", name.epoch if name.epoch is not None or not name.numbers else name.numbers[0]),
+    ):
+        if places := [match.span() for match in re.finditer(r"\d+", text) if int(match[0]) == value]:
+            text = f"{text[: places[-1][0]]}{{{called}}}{text[places[-1][1] :]}"
+    head, epoch, tail = text.partition("{epoch}")
+    return head + epoch + re.sub(r"\d+", "*", tail)

@@ -10,7 +10,7 @@ from typing import Any
 
 from interdash.importing.inert_pickle import read_content
 
-SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar", ".pkl", ".pickle"}
+SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".npz", ".tar", ".pkl", ".pickle"}
 WHOLE = ("model.safetensors", "pytorch_model.bin")  # of a Hugging Face folder
 BESIDE = re.compile(
     r"optim|scheduler|rng_state|random_states|training_args|scaler|sampler|adapter_config"
@@ -43,12 +43,16 @@ class Name:
 def find_names(pattern: str) -> list[Name]:
     """Returns the checkpoints that fit a pattern, sorted by path; files of optimizers and the like are passed over.
 
+    Args:
+        pattern: as in the shell; {epoch} and {step} are stars that stand for that number.
+
     Raises:
         ValueError: the pattern names a folder of checkpoints instead of the checkpoints.
         FileNotFoundError: none fits.
     """
-    pattern = str(Path(pattern)) if not glob.has_magic(pattern) else pattern
-    matches = sorted(glob.glob(pattern, recursive=True))
+    plain = re.sub(r"\{epoch\}|\{step\}", "*", pattern)
+    pattern, plain = (pattern, plain) if glob.has_magic(plain) else (str(Path(pattern)), str(Path(plain)))
+    matches = sorted(glob.glob(plain, recursive=True))
     if not matches:
         raise FileNotFoundError(
             f"no file fits {pattern!r} in {Path.cwd()}; put the pattern in quotes, as in 'ckpt_*.pt'"
@@ -75,7 +79,8 @@ def find_names(pattern: str) -> list[Name]:
 def _expression(pattern: str) -> re.Pattern[str]:
     """Returns a pattern of the shell as a regular expression, with a group for each of its wild parts."""
     wild = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern)
+    wild |= {f"{{{called}}}": rf"(?P<{called}>\d+)" for called in ("epoch", "step")}
+    parts = re.split(r"(\{epoch\}|\{step\}|\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern)
     return re.compile(
         "".join(wild.get(part) or (f"({part})" if part[:1] == "[" else re.escape(part)) for part in parts)
     )
@@ -85,6 +90,11 @@ def _name(path: Path, text: str, expression: re.Pattern[str]) -> Name:
     match = expression.fullmatch(text)
     spans = [match.span(group) for group in range(1, expression.groups + 1)] if match else []
     spans = spans or [(len(text) - len(path.name), len(text))]
+    wild = "/".join(text[start:end] for start, end in spans)
+    if expression.groupindex:
+        placed = match.groupdict() if match else {}
+        epoch, step = (int(placed[called]) if called in placed else None for called in ("epoch", "step"))
+        return Name(path, wild, epoch, step, ())
     epoch = step = None
     numbers = []
     for number in re.finditer(r"\d+(?:\.\d+)?", text):
@@ -100,7 +110,7 @@ def _name(path: Path, text: str, expression: re.Pattern[str]) -> Name:
             step = int(number[0])
         else:
             numbers.append(int(number[0]))
-    return Name(path, "/".join(text[start:end] for start, end in spans), epoch, step, tuple(numbers))
+    return Name(path, wild, epoch, step, tuple(numbers))
 
 
 def is_checkpoint(folder: Path) -> bool:

@@ -5,24 +5,24 @@ What is written is right or is not written: which epoch a checkpoint is of (`che
 """
 
 import shutil
-import statistics
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from interdash.importing.checkpoint_epochs import Epochs, Progress, count_steps, epochs_of, progress_of
 from interdash.importing.checkpoint_files import Name, find_names, read_checkpoint
 from interdash.importing.inert_pickle import stubs
-from interdash.importing.log_epochs import aligned
+from interdash.importing.log_epochs import Aligned, aligned
 from interdash.importing.logs import Log, Losses, diverged, read_log
+from interdash.importing.untrained import Untrained, batches_seen, training_seen, untrained_networks
 from interdash.importing.weights import Weights, find_weights
 from interdash.runs.run import Run
 from interdash.training.dry_run import dry_run
-from interdash.training.logits import choice_of_output, hook_logits
+from interdash.training.logits import choice_of_output
 from interdash.training.loop import evaluate
 from interdash.training.measures import measures_of
 from interdash.training.own import draw_explained, logits_builder, record_losses, run_spec
@@ -30,9 +30,6 @@ from interdash.training.recorder import create_user_run
 from interdash.training.spec import Spec, load_spec, naming, spec_text
 
 SAMPLES = 500  # of each split, by which logs and "untrained" checkpoints are checked
-UNTRAINED = 16  # new networks that an "untrained" one is held against, fewer if that takes long
-SECONDS = 20  # that is, longer than this
-SPREAD = 3  # standard deviations below their loss, and a network is trained
 COMPARED = 6  # checkpoints that a log is held against
 QUIET = frozenset({"_codecs.encode", "numpy.dtype", "numpy._core.multiarray.scalar"})  # parts of a NumPy scalar
 
@@ -44,6 +41,7 @@ class _Source:
     trust: bool
     weights: str
     ignored: Sequence[str]
+    spec: str  # its file and function, for messages
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,6 @@ class _File:
     name: Name
     progress: Progress
     weights: Weights  # without tensors
-    batches: float  # that its batch norms have seen
     finite: bool
     objects: frozenset[str]  # of classes that are not loaded
 
@@ -109,26 +106,34 @@ def import_checkpoints(
     """
     run = Run.open(root, name) if network != "target" else None
     data = _spec(spec, run)
-    source = _Source(trust, weights, tuple(ignored))
+    text = spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)
+    source = _Source(trust, weights, tuple(ignored), text)
     names = find_names(pattern)
-    with naming(spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)):
-        model = logits_builder(data.network, len(data.names_of_classes()))().to(device)
+    build = logits_builder(data.network, len(data.names_of_classes()))
+    with naming(text):
+        model = build().to(device)
         dry_run(data, samples_per_split, seed, model, device)
     files = _read_all(names, model, source)
     pairs = [(file.name, file.progress) for file in files.values()]
-    stepped = steps_per_epoch if losses is None or count_steps(pairs) else None  # else it is for the log alone
-    epochs = epochs_of(pairs, pattern, first_epoch=first_epoch, steps_per_epoch=stepped)
-    log = read_log(losses, tags, epochs=epochs.names, steps_per_epoch=steps_per_epoch) if losses is not None else None
-    doubtful = 0 in epochs.names and not epochs.certain
-    measured = _measure(data, epochs, source, device) if log or doubtful else {}
-    if doubtful:
-        _check_untrained(files[epochs.names[0].path], data, measured[0]["train_loss"], device)
-    logged: Losses = {}
-    log_shift = 0
-    if log is not None:
-        logged, log_shift = aligned(
-            log, Path(losses or ""), measured, epochs.names, shift=epochs.shift, first=first_logged_epoch
-        )
+    log = read_log(losses, tags) if losses is not None else None
+    stepped = log is None or log.counted != "step" or count_steps(pairs)  # else the steps are those of the log alone
+    epochs = epochs_of(pairs, pattern, first_epoch=first_epoch, steps_per_epoch=steps_per_epoch if stepped else None)
+    if run is not None:  # a baseline, whose epochs matter little
+        epochs = replace(epochs, certain=True, doubt="")
+    if epochs.doubt and log is None:
+        raise ValueError(epochs.doubt)
+    aligned_log, doubt = None, ""
+    if log is not None or not epochs.certain:
+        new = untrained_networks(lambda: build().to(device), lambda network: _losses(network, data))
+        if log is not None:
+            measured = _measure(data, epochs, source, device)
+            options = {"first": first_logged_epoch, "steps_per_epoch": steps_per_epoch}
+            aligned_log = aligned(log, epochs, measured, new, **options)
+            epochs = epochs.moved(aligned_log.checkpoints)
+        if not epochs.certain:
+            first = min(epochs.names)
+            doubt = _check_first(files[epochs.names[first].path], first, model, source, data, new)
+    logged: Losses = aligned_log.losses if aligned_log else {}
 
     finite = {epoch: each for epoch, each in epochs.names.items() if files[each.path].finite}
     if not finite:
@@ -174,7 +179,7 @@ def import_checkpoints(
         run.update(notes=f"{run.manifest['notes']}\nDiverged by its log: {words} NaN or infinite.".strip())
     if say is not None:
         output = choice_of_output(model, data.train_inputs[:1].to(device), len(data.names_of_classes()))
-        for line in _lines(epochs, files, log, log_shift, first, output):
+        for line in _lines(epochs, files, log, aligned_log, first, [doubt, output]):
             say(line)
     return run
 
@@ -187,9 +192,10 @@ def _spec(spec: str | Spec | Callable[[], Spec], run: Run | None) -> Spec:
     return load_spec(spec) if run is None else run_spec(run, spec)
 
 
-def _weights(name: Name, model: nn.Module, source: _Source) -> Weights:
-    content = read_checkpoint(name.path, trust=source.trust)
-    return find_weights(content, model, str(name.path), choice=source.weights, ignored=source.ignored)
+def _weights(name: Name, model: nn.Module, source: _Source, content: Any = None) -> Weights:
+    content = read_checkpoint(name.path, trust=source.trust) if content is None else content
+    owner = f"the network of {source.spec}" if source.spec else "the spec's network"
+    return find_weights(content, model, str(name.path), choice=source.weights, ignored=source.ignored, owner=owner)
 
 
 def _read_all(names: Sequence[Name], model: nn.Module, source: _Source) -> dict[Path, _File]:
@@ -197,29 +203,23 @@ def _read_all(names: Sequence[Name], model: nn.Module, source: _Source) -> dict[
     files = {}
     for name in names:
         content = read_checkpoint(name.path, trust=source.trust)
-        weights = find_weights(content, model, str(name.path), choice=source.weights, ignored=source.ignored)
+        weights = _weights(name, model, source, content)
         files[name.path] = _File(
             name,
-            progress_of(content, name.path),
+            replace(progress_of(content, name.path), batches=batches_seen(weights.tensors)),
             replace(weights, tensors={}),
-            _batches(weights.tensors),
             all(bool(value.isfinite().all()) for value in weights.tensors.values()),
             frozenset(stub.name for stub in stubs(content)),
         )
     return files
 
 
-def _batches(tensors: Mapping[str, Tensor]) -> float:
-    counters = [float(value) for name, value in tensors.items() if name.endswith("num_batches_tracked")]
-    return max(counters, default=0)
-
-
 def _measure(data: Spec, epochs: Epochs, source: _Source, device: torch.device | str) -> dict[int, dict[str, float]]:
-    """Returns losses on the spec's data, in nats, of some checkpoints by epoch, and of a new network as epoch 0."""
+    """Returns losses on the spec's data, in nats, of some checkpoints by epoch."""
     step = max(1, len(epochs.names) // COMPARED)
     some = {epoch for i, epoch in enumerate(epochs.names) if i % step == 0} | {max(epochs.names)}
     model = logits_builder(data.network, len(data.names_of_classes()))().to(device)
-    measured = {0: _losses(model, data)}
+    measured = {}
     for epoch in sorted(some):
         model.load_state_dict(_weights(epochs.names[epoch], model, source).tensors)
         measured[epoch] = _losses(model, data)
@@ -234,29 +234,29 @@ def _losses(model: nn.Module, data: Spec) -> dict[str, float]:
     return losses
 
 
-def _check_untrained(file: _File, data: Spec, loss: float, device: torch.device | str) -> None:
-    """Raises ValueError if a network that is to be the untrained one is trained, by its loss or its counters."""
-    fresh, batches = [], 0.0
-    start = time.monotonic()
-    for seed in range(UNTRAINED):
-        if seed > 2 and time.monotonic() - start > SECONDS:
-            break
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = data.network()
-        batches = max(batches, _batches(model.state_dict()))
-        fresh.append(_losses(hook_logits(model, len(data.names_of_classes())).to(device), data)["train_loss"])
-    lowest = statistics.mean(fresh) - SPREAD * statistics.stdev(fresh)
-    reasons = {
-        f"its loss is {loss:.3g}, that of untrained ones {statistics.mean(fresh):.3g}": loss < lowest - 1e-3,
-        f"its batch norms have seen {file.batches:g} batches": file.batches > batches,
-        f"it is of step {file.progress.step or 0:g}": bool(file.progress.step),
-    }
-    if reason := next((words for words, holds in reasons.items() if holds), None):
+def _check_first(file: _File, epoch: int, model: nn.Module, source: _Source, data: Spec, new: Untrained) -> str:
+    """Returns in words whether the first checkpoint, of a later epoch than 0, may be untrained; "" if it is trained.
+
+    Raises:
+        ValueError: it is trained and would be epoch 0, or is surely untrained and would be a later one.
+    """
+    tensors = _weights(file.name, model, source).tensors
+    model.load_state_dict(tensors)
+    reason = training_seen(tensors, _losses(model, data)["train_loss"], file.progress.step, new)
+    if epoch == 0 and reason:
         raise ValueError(
             f"{file.name.path} would be epoch 0, the untrained network, but is trained: {reason}; expected epoch 1 "
             "after the first epoch: add --first-epoch 1, or --first-epoch 0 if it is what the training started from"
         )
+    if epoch == 0 or reason:
+        return ""
+    if new.fixed:
+        raise ValueError(
+            f"{file.name.path} would be epoch {epoch}, but is untrained: {next(iter(new.fixed))} is as in every new "
+            "network; expected epoch 0 for the untrained network: add --first-epoch 0, or --first-epoch "
+            f"{epoch} if it is right as it is"
+        )
+    return f"no trace of training in {file.name.path}: --first-epoch 0 if it is untrained"
 
 
 def _remove(run: Run, network: str, there: tuple[bool, bool]) -> None:
@@ -271,9 +271,9 @@ def _lines(
     epochs: Epochs,
     files: Mapping[Path, _File],
     log: Log | None,
-    log_shift: int,
+    aligned_log: Aligned | None,
     first: Mapping[str, int],
-    output: str,
+    remarks: Sequence[str],
 ) -> list[str]:
     """Returns what was dropped, stripped and chosen, a line each."""
     of_all = [file.weights for file in files.values()]
@@ -292,13 +292,15 @@ def _lines(
     chosen = [f"epochs {', '.join(map(str, numbers[:8]))}{', …' if len(numbers) > 8 else ''} from {epochs.source}"]
     chosen[0] += f", {epochs.shift:+d}" if epochs.shift else ""
     chosen += [f"weights under {keys}{f' (not {_some(others)})' if others else ''}"]
-    chosen += [output] if output else []
-    if log is None:
+    chosen += [remark for remark in remarks if remark]
+    if log is None or aligned_log is None:
         chosen.append("losses computed from the spec's data")
     else:
         columns = ", ".join(f"{metric} = {column}" for metric, column in log.columns.items())
         missing = [metric for metric in ("train_loss", "test_loss") if metric not in log.columns]
-        chosen.append(f"losses {columns}{f', {log_shift:+d} epoch' if log_shift else ''}")
+        chosen.append(f"losses {columns}{f', {aligned_log.shift:+d} epoch' if aligned_log.shift else ''}")
+        if aligned_log.error is not None:
+            chosen.append(f"{aligned_log.error:.1%} from those computed of {COMPARED} checkpoints or fewer")
         chosen += [f"{' and '.join(missing)} computed"] if missing else []
         chosen += [f"diverged: {metric} is NaN or infinite at epoch {epoch}" for metric, epoch in first.items()]
     return [

@@ -9,6 +9,7 @@ import pickle
 import types
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ CALLS = {  # the only functions that are ever called
 }
 
 
+FOREIGN = {  # how files of other kinds begin, and what goes on
+    b"version https://git-lfs": "a pointer of Git LFS; expected the file itself: fetch it with `git lfs pull`",
+    b"\x89HDF": "of HDF5, as Keras writes it; expected weights of PyTorch: save model.state_dict() with torch.save",
+    b"\x1f\x8b": "compressed; expected the file itself: unpack it with `gunzip`",
+    b"<": "a page of the web; expected the file itself: download it again",
+}
+
+
 def _is_safe(function: Any) -> bool:
     return isinstance(function, types.FunctionType) and any(function is call for call in CALLS.values())
 
@@ -169,6 +178,10 @@ def read_content(path: Path, *, trust: bool = False) -> Any:
     Raises:
         ValueError: the file is damaged, is no checkpoint, or holds a program of TorchScript.
     """
+    with open(path, "rb") as file:
+        start = file.read(40)
+    if reason := next((words for mark, words in FOREIGN.items() if start.startswith(mark)), ""):
+        raise ValueError(f"{path} is {reason}")
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -177,6 +190,15 @@ def read_content(path: Path, *, trust: bool = False) -> Any:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path} is damaged or no safetensors file: {error}; save it again") from error
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+        except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(
+                f"{path} is damaged, or holds what are no arrays of numbers ({error}); expected weights alone: save "
+                "np.savez(path, **{name: value.numpy() for name, value in model.state_dict().items()})"
+            ) from error
     script = _is_script(path)
     if script and not trust:
         raise ValueError(
@@ -189,10 +211,10 @@ def read_content(path: Path, *, trust: bool = False) -> Any:
                 return torch.jit.load(file, map_location="cpu").state_dict()
             return torch.load(file, map_location="cpu", weights_only=False) if trust else _load(file)
     except Exception as error:  # of a damaged file the unpickler may raise anything
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ValueError(
-            f"{path} is damaged or no checkpoint of PyTorch ({reason[0]}); expected a file of torch.save or "
-            "safetensors: save it again"
+            f"{path} is damaged or no checkpoint of PyTorch (it begins with {start[:12]!r}; {type(error).__name__}); "
+            "expected a file of torch.save, safetensors or npz: save model.state_dict() with torch.save, or copy it "
+            "again"
         ) from error
 
 

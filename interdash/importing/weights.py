@@ -48,7 +48,13 @@ class _Content:
 
 
 def find_weights(
-    content: Any, network: nn.Module, source: str, *, choice: str = "", ignored: Sequence[str] = ()
+    content: Any,
+    network: nn.Module,
+    source: str,
+    *,
+    choice: str = "",
+    ignored: Sequence[str] = (),
+    owner: str = "the spec's network",
 ) -> Weights:
     """Returns the weights of a network in what a checkpoint file holds, in the network's own data types.
 
@@ -58,6 +64,7 @@ def find_weights(
         source: the file, for messages.
         choice: the key of the weights where several fit, such as "state_dict_ema".
         ignored: starts of names that are left out though they look like layers of the network.
+        owner: whose network it is, for messages.
 
     Raises:
         ValueError: no weights fit, several do, or the file holds layers that the network lacks.
@@ -73,15 +80,15 @@ def find_weights(
             break
     else:
         if (renamed := _renamed_by_library(Path(source), network)) is not None:
-            return find_weights(renamed, network, "", choice=choice, ignored=ignored)
-        raise ValueError(_misfit(source, _flat(content, WRAPPERS), own))
-    start, added = _one_of(places, file, wanted, choice, source)
+            return find_weights(renamed, network, "", choice=choice, ignored=ignored, owner=owner)
+        raise ValueError(_misfit(source, _flat(content, WRAPPERS), own, owner))
+    start, added = _one_of(places, file, wanted, choice, source, owner)
 
     entries = {bare: start + bare.removeprefix(added) for bare in wanted}
     container = file.container[entries[max(wanted.keys() - spare, key=len)]]
     rest = [name for name in file.tensors if file.container[name] == container and name not in entries.values()]
     copies = tuple(other for other, _ in places if other != start and other.startswith(start))
-    _check_rest([name for name in rest if not name.startswith(copies)], file, start, container, ignored, source)
+    _check_rest([name for name in rest if not name.startswith(copies)], file, start, container, ignored, source, owner)
     tensors = {
         name: (file.tensors[entries[bare]] if entries[bare] in file.tensors else own[name])
         .detach()
@@ -196,7 +203,12 @@ def _places(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], spare: 
 
 
 def _one_of(
-    places: Sequence[tuple[str, str]], file: _Content, wanted: Mapping[str, Tensor], choice: str, source: str
+    places: Sequence[tuple[str, str]],
+    file: _Content,
+    wanted: Mapping[str, Tensor],
+    choice: str,
+    source: str,
+    owner: str,
 ) -> tuple[str, str]:
     """Returns the place that is meant: the only one, or the chosen one where an average or a copy stands beside it."""
     labels = {place: (place[0] or "the top").rstrip(".") for place in places}
@@ -204,7 +216,7 @@ def _one_of(
         chosen = [place for place in places if f"{place[0]}.".startswith(f"{choice.rstrip('.')}.")]
         if not chosen:
             raise ValueError(
-                f"{source} holds no weights under {choice!r}; weights that fit the spec's network stand under "
+                f"{source} holds no weights under {choice!r}; weights that fit {owner} stand under "
                 f"{', '.join(labels.values())}: name one of them with --weights, or leave it out"
             )
         places = chosen
@@ -216,14 +228,20 @@ def _one_of(
 
     if not all(same(places[0], other) for other in places[1:]):
         raise ValueError(
-            f"{source} holds several weights that fit the spec's network, under "
+            f"{source} holds several weights that fit {owner}, under "
             f"{' and '.join(labels[place] for place in places)}; name one: --weights {labels[places[0]]}"
         )
     return places[0]
 
 
 def _check_rest(
-    rest: Sequence[str], file: _Content, start: str, container: str, ignored: Sequence[str], source: str
+    rest: Sequence[str],
+    file: _Content,
+    start: str,
+    container: str,
+    ignored: Sequence[str],
+    source: str,
+    owner: str,
 ) -> None:
     """Raises ValueError if entries that are left out look like layers between those of the network."""
     layers: dict[str, list[str]] = {}
@@ -236,12 +254,12 @@ def _check_rest(
         weighty = any(file.tensors[name].ndim > 1 and file.tensors[name].is_floating_point() for name in names)
         if (weighty or last >= {"weight", "bias"}) and not any(layer.startswith(each) for each in ignored):
             raise ValueError(
-                f"{source} does not fit the spec's network: it has {_some(names, container)} besides, which looks like "
+                f"{source} does not fit {owner}: it has {_some(names, container)} besides, which looks like "
                 f"a layer that the network lacks; let the spec build the same one, or leave it out: --ignore {layer}"
             )
 
 
-def _misfit(source: str, file: _Content, own: Mapping[str, Tensor]) -> str:
+def _misfit(source: str, file: _Content, own: Mapping[str, Tensor], owner: str) -> str:
     """Returns in words why no weights fit."""
     if not file.tensors and file.modules:
         return (
@@ -262,14 +280,14 @@ def _misfit(source: str, file: _Content, own: Mapping[str, Tensor]) -> str:
             shapes = [tuple(file.tensors[entry].shape) for entry in entries]
             if tuple(own[name].shape) not in shapes:
                 return (
-                    f"{source} does not fit the spec's network: {entries[0]} is {_shape(shapes[0])}, {name} of the "
+                    f"{source} does not fit {owner}: {entries[0]} is {_shape(shapes[0])}, {name} of the "
                     f"network is {_shape(tuple(own[name].shape))}; let the spec build the network that was saved"
                 )
     known = {name for entries in ends.values() for name in entries}
     unknown = [name for name in file.tensors if name not in known]
     return (
-        f"{source} does not fit the spec's network: it lacks {_some(missing or list(own))} and has "
-        f"{_some(unknown or list(file.tensors))} besides; let the spec build the network that was saved"
+        f"{source} does not fit {owner}: it lacks {_some(missing or list(own))}"
+        f"{f' and has {_some(unknown)} besides' if unknown else ''}; let the spec build the network that was saved"
     )
 
 

@@ -1,11 +1,13 @@
 """Recording from Lightning and from the Hugging Face Trainer: one callback each, around a `Recorder`.
 
+What does not fit is refused before the training; an error later, such as a full disk, is logged and ends no training.
 Both libraries are optional and are imported only when their callback is made.
 """
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -71,11 +73,13 @@ def lightning_callback(
                 stale = bool(trainer.val_dataloaders) and not self.validated
                 losses = [_logged(logged, train_loss), None if stale else _logged(logged, test_loss)]
                 self.validated = False
-                self.recorder.record(trainer.current_epoch + 1, network(pl_module), *losses)
+                with _ending_no_training(f"epoch {trainer.current_epoch + 1}"):
+                    self.recorder.record(trainer.current_epoch + 1, network(pl_module), *losses)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             if self.recorder is not None:
-                self.recorder.close()
+                with _ending_no_training("the end"):
+                    self.recorder.close()
 
     return InterdashCallback()
 
@@ -89,6 +93,15 @@ def _logged(metrics: dict[str, Any], name: str | None) -> Any:
             ", ".join(metrics) or "none",
         )
     return None if name is None else metrics.get(name)
+
+
+@contextlib.contextmanager
+def _ending_no_training(place: str) -> Iterator[None]:
+    """Logs an error inside the block instead of raising it."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("interdash could not record %s of the training, which goes on: %s", place, error)
 
 
 def trainer_callback(
@@ -129,10 +142,13 @@ def trainer_callback(
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if self.recorder is not None:  # a fraction: training ended within the epoch
-                self.recorder.record(math.ceil(state.epoch - 1e-3), network(kwargs["model"]))
+                epoch = math.ceil(state.epoch - 1e-3)
+                with _ending_no_training(f"epoch {epoch}"):
+                    self.recorder.record(epoch, network(kwargs["model"]))
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if self.recorder is not None:
-                self.recorder.close()
+                with _ending_no_training("the end"):
+                    self.recorder.close()
 
     return InterdashCallback()

@@ -109,6 +109,7 @@ def check_network(spec: Spec, explained: Explained, network: nn.Module, device: 
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             outputs = {split: _logits(network, spec, split, device) for split in ("train", "test")}
             _check_probabilities(network, list(outputs.values()), spec)
+            _check_first_class(spec, outputs["train"].shape[1])
         for split in ("train", "test"):
             _check_labels(spec, split, outputs[split].shape[1])
             sample = explained.split.index(split)
@@ -225,6 +226,18 @@ def _check_labels(spec: Spec, split: str, classes: int) -> None:
         raise ValueError(
             f"class_names has {len(spec.class_names)} names, and the spec's network gives {classes} classes; expected "
             "one name each: correct class_names in the spec"
+        )
+
+
+def _check_first_class(spec: Spec, classes: int) -> None:
+    """Raises ValueError if labels seem to count from 1 up to a network's last output, so that its first has no "
+    "sample."""
+    low, high = (int(end(torch.cat([spec.train_labels, spec.test_labels]))) for end in (torch.min, torch.max))
+    if low > 0 and high == classes - 1 and not spec.class_names:
+        raise ValueError(
+            f"train_labels and test_labels go from {low} to {high}, none is 0, and the spec's network gives {classes} "
+            f"classes; expected labels from 0 to {classes - 1}: subtract 1, labels - 1, where they count from 1, or "
+            "write class_names= in the spec if class 0 merely has no samples"
         )
 
 

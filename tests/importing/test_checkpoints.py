@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -49,13 +50,13 @@ def network(seed: int) -> nn.Linear:
 def test_import_makes_a_run(tmp_path: Path) -> None:
     (tmp_path / "my_run.py").write_text(textwrap.dedent(SPEC_FILE).replace("nn.Linear,", "lambda: nn.Linear(3, 2),"))
     for epoch in (0, 2, 10):
-        torch.save(network(epoch).state_dict(), tmp_path / f"ckpt_{epoch:03d}.pt")
+        torch.save(network(epoch).state_dict(), tmp_path / f"epoch_{epoch:03d}.pt")
     (tmp_path / "curve.csv").write_text("epoch, train_loss,test_loss\n0,0.9,1.0\n1,0.8,\n10,0.1,0.5\n")
     steps: list[tuple[int, int]] = []
     run = import_checkpoints(
         tmp_path / "runs",
         "mine",
-        str(tmp_path / "ckpt_*.pt"),
+        str(tmp_path / "epoch_*.pt"),
         f"{tmp_path}/my_run.py:spec",
         losses=tmp_path / "curve.csv",
         progress=lambda done, total: steps.append((done, total)),
@@ -77,7 +78,7 @@ def test_import_makes_a_run(tmp_path: Path) -> None:
     )
     assert again.networks() == ["target", "baseline-0"] and again.is_finished("baseline-0")
     with pytest.raises(FileExistsError, match="is finished; choose another name"):
-        import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), f"{tmp_path}/my_run.py:spec")
+        import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "epoch_*.pt"), f"{tmp_path}/my_run.py:spec")
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,37 @@ def test_wrappers_and_prefixes(wrap, tmp_path: Path) -> None:
 
 def test_safetensors_are_imported(tmp_path: Path) -> None:
     save_file(network(1).state_dict(), tmp_path / "epoch=4.safetensors")
-    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "*.safetensors"), table_spec)
+    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "*.safetensors"), table_spec, first_epoch=4)
     assert torch.equal(run.load_checkpoint("target", 4)["weight"], network(1).weight)
+
+
+def test_arrays_of_numpy_are_imported_and_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = {f"params/{name}": value.numpy() for name, value in network(1).state_dict().items()}
+    np.savez(tmp_path / "ckpt_1.npz", epoch=1, **arrays)
+    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "*.npz"), table_spec)
+    assert torch.equal(run.load_checkpoint("target", 1)["weight"], network(1).weight)
+    monkeypatch.setenv("INTERDASH_TEST_PWNED", str(tmp_path / "pwned"))
+    np.savez(tmp_path / "ckpt_1.npz", extra=np.array([Malicious()], dtype=object), **arrays)
+    with pytest.raises(ValueError, match=r"ckpt_1.npz is damaged, or holds .*Object arrays .*save np.savez\(path"):
+        import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "*.npz"), table_spec)
+    assert not (tmp_path / "pwned").exists() and not (tmp_path / "runs" / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS; .*`git lfs pull`"),
+        (b"\x89HDF\r\n", "is of HDF5, as Keras writes it; .* save model.state_dict"),
+        (b"\x1f\x8b\x08", "is compressed; .*`gunzip`"),
+        (b"<!DOCTYPE html>", "is a page of the web; .* download it again"),
+        (b"\x08\x07onnx", r"is damaged or no checkpoint of PyTorch \(it begins with b'.*onnx.*'; \w+\); .* torch.save"),
+    ],
+)
+def test_files_of_other_kinds_are_named(start: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "ckpt_1.pt").write_bytes(start + bytes(50))
+    with pytest.raises(ValueError, match=rf"ckpt_1\.pt {message}"):
+        import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "*.pt"), table_spec)
+    assert not (tmp_path / "runs").exists()
 
 
 class Malicious:
@@ -156,6 +186,7 @@ def test_files_without_weights(content: object, tmp_path: Path) -> None:
     ("state", "message"),
     [
         ({"0.weight": torch.zeros(2, 3), "0.gain": torch.zeros(2)}, "lacks bias and has 0.gain besides; let the spec"),
+        ({"weight": torch.zeros(2, 3)}, "lacks bias; let the spec build"),
         (
             {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)},
             r"weight is \[2, 4\], weight of the .* is \[2, 3\]",
@@ -210,7 +241,13 @@ def test_prefixes_are_added_and_small_tensors_may_be_missing(tmp_path: Path) -> 
     torch.save({"net": state}, tmp_path / "ckpt_1.pt")
     lines: list[str] = []
     spec = replace(table_spec(), network=Wrapped)
-    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), spec, say=lines.append)
+    with pytest.raises(
+        ValueError, match=r"ckpt_1.pt would be epoch 1, but is untrained: model.1.weight is as .*--first-epoch 0"
+    ):
+        import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), spec)
+    run = import_checkpoints(
+        tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), spec, first_epoch=1, say=lines.append
+    )
     assert torch.equal(run.load_checkpoint("target", 1)["model.0.weight"], state["0.weight"])
     assert lines[1] == "stripped: nothing, but 'model.' added"
 
@@ -231,6 +268,11 @@ def epochs(pattern: str, progress: Progress | None = None, **options: float) -> 
         (["resnet18_1.pth", "resnet18_2.pth", "best.pth"], "*.pth", [1, 2]),
         (["model-ep01-acc93.pt", "model-ep02-acc95.pt"], "model*", [1, 2]),
         (["a/epoch_1/model.pt", "a/epoch_2/model.pt"], "a/epoch_*/model.pt", [1, 2]),
+        (["net-1-10.pt", "net-2-20.pt"], "*.pt", [1, 2]),  # epoch and step
+        (["net-10-0.pt", "net-20-1.pt"], "*.pt", [1, 2]),
+        (["epoch=0-step=10.ckpt", "epoch=1-step=20.ckpt"], "*.ckpt", [1, 2]),
+        (["net_1_71.pt", "net_2_80.pt", "net_best_80.pt"], "net_{epoch}_*.pt", [1, 2]),
+        (["e=1-step=9.ckpt", "e=1-step=9-v1.ckpt"], "e={epoch}-step={step}.ckpt", [1]),
     ],
 )
 def test_epochs_come_from_file_names(names: list[str], pattern: str, expected: list[int], tmp_path: Path) -> None:
@@ -251,11 +293,16 @@ def test_epochs_come_from_file_names(names: list[str], pattern: str, expected: l
             r"out is a folder without weights; it holds a.txt: write .*/out/\*'",
         ),
         (["ckpt_1.pt"], "model_*.pt", FileNotFoundError, r"no file fits .*put the pattern in quotes"),
-        (["ckpt_last.pt"], "ckpt_*.pt", ValueError, "cannot tell the epoch of .*'last' has 0 numbers"),
-        (["a1_b2.pt"], "a*.pt", ValueError, r"'1_b2' has 2 numbers; let \* stand for one number"),
-        (["ckpt_1.pt", "ckpt_01.pt"], "ckpt_*.pt", ValueError, "are both of epoch 1; narrow the pattern"),
+        (["ckpt_last.pt"], "ckpt_*.pt", ValueError, r"name has no number that may be one; .* 'ckpt_\{epoch\}.pt'"),
+        (["a1_b2.pt"], "a*.pt", ValueError, r"its name may mean 1 or 2; .*--checkpoints '.*/a\{epoch\}_b\*.pt'"),
+        (["n_1_71.pt", "n_2_80.pt"], "*.pt", ValueError, r"its name may mean 1 or 71; .*'.*/n_\{epoch\}_\*.pt'"),
+        (
+            ["e1.pt", "e1-v1.pt"],
+            "*.pt",
+            ValueError,
+            r"are both of epoch 1; .* narrow .*--checkpoints '.*e\{epoch\}.pt'",
+        ),
         (["step_5.pt", "step_9.pt"], "step_*.pt", ValueError, "is of step 5, not of an epoch; .* --steps-per-epoch N"),
-        (["m_500.pt", "m_1000.pt"], "m_*.pt", ValueError, r"is of step 1000, .* --steps-per-epoch N \(1 if these are"),
     ],
 )
 def test_unclear_epochs(names: list[str], pattern: str, error: type, message: str, tmp_path: Path) -> None:
@@ -264,6 +311,32 @@ def test_unclear_epochs(names: list[str], pattern: str, error: type, message: st
         (tmp_path / name).touch()
     with pytest.raises(error, match=message):
         epochs(f"{tmp_path}/{pattern}")
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        (["m_500.pt", "m_1000.pt"], True),
+        (["m_4.pt", "m_8.pt"], True),
+        (["m_0.pt", "m_10.pt", "m_20.pt"], True),
+        (["m_12.pt"], True),
+        (["epoch_4.pt", "epoch_9.pt"], True),
+        (["epoch_1.pt", "epoch_3.pt"], True),
+        (["epoch_0.pt", "epoch_10.pt"], False),  # whether that is untrained is looked at
+        (["m_0.pt", "m_1.pt", "m_5.pt"], False),
+        (["m_1.pt", "m_2.pt", "m_8.pt"], False),
+        (["m_1.pt"], False),
+    ],
+)
+def test_numbers_that_may_be_steps_or_count_from_0(names: list[str], refused: bool, tmp_path: Path) -> None:
+    pairs = [(name, Progress()) for name in find_names(files_of(tmp_path, *names))]
+    doubt = epochs_of(pairs, "*").doubt
+    assert bool(doubt) == refused and not epochs_of(pairs, "*", first_epoch=7).doubt
+    if refused:
+        first = re.findall(r"\d+", names[0])[0]
+        bare = "or is a step; .*, or --steps-per-epoch N if they are steps" if names[0].startswith("m") else "; "
+        assert re.search(rf"{names[0]} has the number {first}.* counts from 0.*{bare}", doubt)
+        assert re.search(rf"add --first-epoch {first} if .*--first-epoch {int(first) + 1} if the first", doubt)
 
 
 def files_of(tmp_path: Path, *names: str) -> str:
@@ -282,6 +355,14 @@ def test_epochs_by_steps_and_by_what_the_user_says(tmp_path: Path) -> None:
         path.unlink()
     pattern = files_of(tmp_path, "m_0.pt", "m_1.pt")
     assert epochs(pattern, first_epoch=1) == {"m_0.pt": 1, "m_1.pt": 2}
+    for path in tmp_path.iterdir():
+        path.unlink()
+    for step in (10, 20):  # of the Trainer, whose state is kept in the last one alone
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        files_of(tmp_path / f"checkpoint-{step}", "config.json", "model.safetensors")
+    names = find_names(f"{tmp_path}/*")
+    state = dict(zip(names, (Progress(), Progress(done=2.0, step=20.0)), strict=True))
+    assert list(epochs_of([*state.items()], "*").names) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -291,6 +372,7 @@ def test_epochs_by_steps_and_by_what_the_user_says(tmp_path: Path) -> None:
         ([(0, 0), (1, 10)], 0),
         ([(1, None), (2, None)], 1),  # the file counts epochs that are over, its name from 0
         ([(0, None), (1, None)], 0),
+        ([(None, None, 10), (None, None, 20)], 1),  # batches that batch norms have seen
     ],
 )
 def test_epochs_come_from_the_files(inside: list, shift: int, tmp_path: Path) -> None:
@@ -385,6 +467,88 @@ def test_logs_that_count_otherwise(tmp_path: Path) -> None:
         import_checkpoints(tmp_path / "runs", "rows", pattern, spec, losses=log, first_epoch=0)
 
 
+@pytest.mark.parametrize("counted", ["epoch", "step"])
+@pytest.mark.parametrize(("called", "logged"), [(0, 0), (-1, -1), (-1, 0), (0, -1)])
+def test_a_log_proves_the_epochs_of_bare_numbers(called: int, logged: int, counted: str, tmp_path: Path) -> None:
+    if counted == "step" and logged:
+        return
+    spec, log = table_spec(), tmp_path / "log.csv"
+    truth = {}
+    for epoch in range(1, 10):
+        model = network(0)
+        model.load_state_dict(trained_network(epoch))
+        truth[epoch] = functional.cross_entropy(model(spec.test_inputs), spec.test_labels).item()
+        if epoch in (4, 6, 9):
+            torch.save(model.state_dict(), tmp_path / f"ckpt_{epoch + called}.pt")
+    per = 10 if counted == "step" else 1
+    log.write_text(f"{counted},test_loss\n" + "".join(f"{per * (e + logged)},{loss!r}\n" for e, loss in truth.items()))
+    lines: list[str] = []
+    options = {"steps_per_epoch": per} if counted == "step" else {}
+    pattern = str(tmp_path / "ckpt_*.pt")
+    run = import_checkpoints(tmp_path / "runs", "mine", pattern, spec, losses=log, say=lines.append, **options)  # pyright: ignore
+    assert run.checkpoint_epochs("target") == [4, 6, 9] and "0.0% from those computed" in lines[2]
+    assert run.metrics().set_index("epoch")["test_loss"].to_dict() == pytest.approx(truth, abs=1e-6)
+    log.write_text("epoch,test_loss\n" + "".join(f"{e},{loss * (1 + e / 9)}\n" for e, loss in truth.items()))
+    with pytest.raises(ValueError, match=r"ckpt_\d.pt has the number .*--first-epoch"):
+        import_checkpoints(tmp_path / "runs", "other", pattern, spec, losses=log)
+
+
+def test_a_log_of_epochs_beside_checkpoints_of_steps(tmp_path: Path) -> None:
+    for step in (10, 20):
+        torch.save(network(step).state_dict(), tmp_path / f"ckpt_{step}.pt")
+    (tmp_path / "log.csv").write_text("epoch,test_loss\n0,3\n1,2\n2,1\n")
+    options = {"losses": tmp_path / "log.csv", "steps_per_epoch": 10}
+    run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), table_spec(), **options)
+    assert run.checkpoint_epochs("target") == [1, 2] and run.metrics()["test_loss"].tolist() == [3, 2, 1]
+
+
+def test_a_log_that_ends_one_epoch_early_counts_from_0(tmp_path: Path) -> None:
+    for epoch in range(3):
+        torch.save(network(epoch).state_dict(), tmp_path / f"ckpt_{epoch}.pt")
+    (tmp_path / "log.csv").write_text("epoch,test_loss\n0,3\n1,2\n")
+    with pytest.raises(
+        ValueError, match=r"its last row is 1, the last checkpoint is of epoch 2; .*-epoch 1 if its first"
+    ):
+        import_checkpoints(
+            tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), table_spec(), losses=tmp_path / "log.csv"
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state: state["0.bias"].add_(1), r"0.bias is not as in every new network"),
+        (lambda state: state["0.weight"].mul_(1.1), r"\d+ of its weights are larger than in any new network"),
+        (lambda state: state["1.num_batches_tracked"].add_(3), "its batch norms have seen 3 batches"),
+    ],
+)
+def test_training_is_seen_where_the_loss_is_that_of_chance(change, reason: str, tmp_path: Path) -> None:
+    def build() -> nn.Module:
+        model = nn.Sequential(nn.Linear(3, 100), nn.BatchNorm1d(100), nn.Linear(100, 2))
+        nn.init.zeros_(model[0].bias)  # pyright: ignore[reportArgumentType]
+        return model
+
+    torch.manual_seed(99)
+    spec, pattern = replace(table_spec(), network=build), str(tmp_path / "ckpt_*.pt")
+    for epoch in (0, 1):
+        torch.save(build().state_dict(), tmp_path / f"ckpt_{epoch}.pt")
+    assert import_checkpoints(tmp_path / "runs", "new", pattern, spec).checkpoint_epochs("target") == [0, 1]
+    state = build().state_dict()
+    change(state)
+    torch.save(state, tmp_path / "ckpt_0.pt")
+    with pytest.raises(
+        ValueError, match=rf"ckpt_0.pt would be epoch 0, .* but is trained: .*{reason}.*--first-epoch 1"
+    ):
+        import_checkpoints(tmp_path / "runs", "mine", pattern, spec)
+
+
+def test_a_first_checkpoint_without_a_trace_of_training_is_said(tmp_path: Path) -> None:
+    torch.save(network(5).state_dict(), tmp_path / "ckpt_1.pt")
+    lines: list[str] = []
+    import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), table_spec(), say=lines.append)
+    assert "no trace of training in" in lines[2] and "--first-epoch 0 if it is untrained" in lines[2]
+
+
 def test_nan_in_a_log_stays_and_is_noted(tmp_path: Path) -> None:
     for epoch in (1, 2):
         torch.save(network(epoch).state_dict(), tmp_path / f"ckpt_{epoch}.pt")
@@ -420,6 +584,9 @@ def test_the_tensor_taken_for_the_logits_is_said_and_the_specs_file_named(tmp_pa
     path.write_text(textwrap.dedent(SPEC_FILE).replace("nn.Linear,", "lambda: nn.Linear(4, 2),"))
     with pytest.raises(ValueError, match=rf"^{path}:spec: the spec's network fails on train_inputs"):
         import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "ckpt_*.pt"), f"{path}:spec")
+    path.write_text(textwrap.dedent(SPEC_FILE).replace("nn.Linear,", "lambda: nn.Linear(3, 3),"))
+    with pytest.raises(ValueError, match=rf"ckpt_1.pt does not fit the network of {path}:spec: weight is"):
+        import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "ckpt_*.pt"), f"{path}:spec")
 
 
 def test_infinite_weights_are_left_out(tmp_path: Path) -> None:
@@ -430,7 +597,7 @@ def test_infinite_weights_are_left_out(tmp_path: Path) -> None:
     run = import_checkpoints(tmp_path / "runs", "mine", str(tmp_path / "ckpt_*.pt"), table_spec(), say=lines.append)
     assert run.checkpoint_epochs("target") == [1] and "ckpt_2.pt (epoch 2): NaN or infinite weights" in lines[0]
     with pytest.raises(ValueError, match="and all others hold NaN or infinite weights; expected finite ones"):
-        import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "ckpt_[2].pt"), table_spec())
+        import_checkpoints(tmp_path / "runs", "bad", str(tmp_path / "ckpt_[2].pt"), table_spec(), first_epoch=2)
 
 
 def test_an_import_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

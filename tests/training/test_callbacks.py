@@ -16,6 +16,7 @@ from interdash.masking.variables import text_variables
 from interdash.runs.run import Run
 from interdash.training.callbacks import lightning_callback, trainer_callback
 from interdash.training.own import logits_builder
+from interdash.training.recorder import Recorder
 from interdash.training.spec import Spec
 
 
@@ -26,7 +27,7 @@ def table_spec() -> Spec:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*num_workers:UserWarning", "ignore:.*log_every_n_steps")
-def test_lightning_callback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lightning_callback(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
     spec = table_spec()
 
@@ -88,6 +89,18 @@ def test_lightning_callback(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     run = fit(Module(), name="missing", test_loss="val")  # ends no training
     assert run.is_finished("target") and run.metrics()["test_loss"].notna().all()
     assert "no metric 'val' was logged yet, so that it is computed" in caplog.text
+
+    record = Recorder.record
+
+    def fail_once(self: Recorder, epoch: int, *rest: Any) -> None:
+        if epoch == 2:
+            raise OSError("the disk is full")
+        record(self, epoch, *rest)
+
+    monkeypatch.setattr(Recorder, "record", fail_once)
+    run = fit(Module(), name="full")
+    assert run.checkpoint_epochs("target") == [0, 1, 3] and run.is_finished("target")
+    assert "could not record epoch 2 of the training, which goes on: the disk is full" in caplog.text
 
 
 def test_trainer_callback(tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ def images(inputs: Tensor, config: str = "image") -> Spec:
         (spec(network=of(lambda z: z, before=lambda x: x.view(-1, 5))), r"fails on train_inputs, .*\[1, 4\]"),
         (spec(train_inputs=torch.zeros(12, 4).double()), "fails on train_inputs, torch.float64 .*weights are float32"),
         (spec(train_labels=1 + torch.arange(12) % 3), "go from 1 to 3, .* gives 3 classes; .*: subtract 1, labels - 1"),
+        (
+            spec(train_labels=1 + torch.arange(12) % 2, test_labels=1 + torch.arange(8) % 2),
+            "go from 1 to 2, none is 0, .* gives 3 classes; .*: subtract 1, labels - 1, .* or write class_names=",
+        ),
         (spec(train_labels=torch.arange(12) % 5), "train_labels go from 0 to 4, .* 0 to 2: number the classes so"),
         (spec(test_labels=torch.arange(8) % 3 - 100 * (torch.arange(8) == 3)), "go from -100 to 2|hold -100"),
         (spec(network=lambda: 1 / 0), "function failed with ZeroDivisionError: division by zero; call it"),
@@ -142,6 +146,11 @@ def test_which_of_several_outputs_is_taken_is_said(tmp_path: Path, caplog: pytes
     assert "output 1 of 0 [batch, 15] and 1 [batch, 3] as logits, by 3 classes" in caplog.text
     network = logits_builder(of(lambda z: z))()
     assert choice_of_output(network, torch.zeros(1, 4), 3) == ""
+
+
+def test_a_first_class_may_lack_samples_where_it_is_named(tmp_path: Path) -> None:
+    labels = {"train_labels": 1 + torch.arange(12) % 2, "test_labels": 1 + torch.arange(8) % 2}
+    assert Recorder("mine", spec(**labels, class_names=["other", "a", "b"]), epochs=2, root=tmp_path).run.path.exists()
 
 
 @pytest.mark.parametrize("after", [lambda z: z, lambda z: z[:, 0], lambda z: z.squeeze()])

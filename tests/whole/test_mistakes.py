@@ -224,8 +224,13 @@ THREE_CLASSES = SPEC_FILE.replace("(3, 2)", "(3, 3)").replace('"no"', '"no", "so
         ("my_run.py:spec", "x = 1", "my_run.py:spec failed with AttributeError: .*'spec'; run it to see where"),
         ("my_run.py:spec", "def spec(): return 1", "my_run.py:spec returned a int; it must return an interdash.Spec"),
         ("my_run.py:spec", "import nonsense", "my_run.py:spec failed with ModuleNotFoundError: No module named"),
+        (
+            "my_run.py:spec",
+            "from interdash.callbacks import trainer_callback",
+            "there is no module interdash.callbacks; import interdash.training.callbacks, or .* interdash import l",
+        ),
         ("my_run.py:spec", SPEC_FILE.replace("Linear(3,", "Linear(4,"), "the spec's network fails on train_inputs"),
-        ("my_run.py:spec", THREE_CLASSES, "not fit the spec's network: weight is .2, 3.,"),
+        ("my_run.py:spec", THREE_CLASSES, "not fit the network of .*my_run.py:spec: weight is .2, 3.,"),
     ],
 )
 def test_wrong_spec(mistake, tmp_path, spec, text, says):
