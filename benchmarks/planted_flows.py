@@ -32,7 +32,7 @@ from interdash.formulas.subsets import orders
 
 RESULTS = Path(__file__).parent / "results" / "planted_flows.json"
 TABLES = 50  # of each course
-SEED = 20_270_731
+SEED = 20_281_128
 FOUND, NEAR, INSIDE = "found", "within one recorded epoch", "the truth inside its interval"
 SAMPLES, RECORDED = (30, 100), (12, 40)
 BARS = {("1|2", NEAR): 80.0, ("1|2", INSIDE): 90.0}  # %

@@ -98,6 +98,17 @@ class GeneralizationConfig(_Checked):
 
 
 @dataclass(frozen=True)
+class PhaseConfig:
+    """Where the third phase begins; see `phases.find_phases`. A run's own share is chosen on the page Dynamics too."""
+
+    share: float = 0.5  # what is learned generalizes less than this share as well as at its best
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"the share is {self.share}; it must be between 0 and 1 (0.5 is usual)")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides the numbers of a run."""
 
@@ -109,6 +120,7 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+    phases: PhaseConfig = field(default_factory=PhaseConfig)
 
     @property
     def is_of_user(self) -> bool:

@@ -69,7 +69,7 @@ def extract_and_label(run: Run, *, progress: Progress | None = None, **options: 
         return outcome
     store = open_store(lazy=True)
     refresh(store, run)
-    phases = find_boundaries(sample_flows(store, run.name)) if is_ready else []
+    phases = find_boundaries(sample_flows(store, run.name), run.config.phases.share) if is_ready else []
     summarise(run, epochs(store, run.name), phases)
     store.close()
     try:

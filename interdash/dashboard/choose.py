@@ -10,7 +10,7 @@ from interdash.dashboard import links
 from interdash.dashboard.data import Page
 from interdash.figures.choice import SCALES
 from interdash.queries import dynamics, lives, sample, sharing
-from interdash.runs.boundaries import BOUNDARIES, move_boundary
+from interdash.runs.boundaries import BOUNDARIES, known_shares, move_boundary, set_share, share_of
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
 
@@ -196,7 +196,7 @@ def section(names: Sequence[str]) -> tuple[str, Any]:
 
 
 def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
-    """Says where the phases meet, and lets the user move a boundary."""
+    """Says where the phases meet, and lets the user move a boundary, or choose below which share the third begins."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("  \n".join(map(links.message, words.splitlines())))
         if phases.empty or not is_writable(page.run.path):
@@ -212,6 +212,20 @@ def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
             if st.form_submit_button("Set"):
                 place = float(epoch) if isinstance(epoch, int) else None
                 move_boundary(page.run, boundary, place, reset=epoch == "as found")
+                st.rerun()
+        shares = known_shares(page.run.manifest)
+        if not shares:
+            return
+        with st.popover("Third phase from", type="tertiary", icon=":material/percent:"), st.form("share", border=False):
+            share = st.selectbox(
+                "Begins where what is learned generalizes less than this share as well as at its best",
+                shares,
+                index=shares.index(share_of(page.run.manifest)),
+                format_func="{:g}".format,
+                key="phase-share",
+            )
+            if st.form_submit_button("Set"):
+                set_share(page.run, share)
                 st.rerun()
 
 

@@ -75,8 +75,10 @@ def words(sample: Any) -> str:
     share = (
         "" if pd.isna(sample.non_generalizable_share) else f"\n{sample.non_generalizable_share:.0%} non-generalizable"
     )
+    stratum = "" if pd.isna(sample.stratum) else f", stratum {sample.stratum:.0f} of the final loss"
     return (
-        f"sample {sample.sample}, {sample.split}\nlabel {sample.label_name}, {'right' if sample.correct else 'wrong'}"
+        f"sample {sample.sample}, {sample.split}{stratum}"
+        f"\nlabel {sample.label_name}, {'right' if sample.correct else 'wrong'}"
         f"\nloss {sample.loss:.3f} nats{share}"
         f"\nhighest order {sample.highest_order}, certified gap {sample.gap:.1%}"
     )

@@ -205,40 +205,63 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
     )
 
 
-def strengths(curves: pd.DataFrame) -> go.Figure:
-    """H and the strengths by epoch, one column a setting, one line a seed; marked: boundaries 1|2 and 2|3.
+def learned(curves: pd.DataFrame) -> go.Figure:
+    """κ of what is learned by epoch, one column a setting, one line a seed; boundaries and lowest testing loss marked.
 
-    `curves` has case, seed, epoch, power (H), generalizable, non_generalizable (nats), boundary (or null).
+    `curves` has case, seed, epoch, learned (κ, share), boundary (or null) and lowest (bool).
+    """
+    cases = list(curves["case"].unique())
+    figure = Sheet(rows=1, cols=len(cases), shared_yaxes=True, column_titles=cases, horizontal_spacing=0.015)
+    for column, case in enumerate(cases, 1):
+        for seed, rows in curves[curves["case"] == case].groupby("seed"):
+            rows = rows.dropna(subset=["learned"])
+            first = column == 1 and bool(seed == curves["seed"].min())
+            x = [position(epoch, True) for epoch in rows["epoch"]]
+            line = {"width": 1.5, "color": theme.INK}
+            figure.add_scatter(
+                x=x, y=rows["learned"].tolist(), mode="lines", line=line, name="κ of the learned", showlegend=first,
+                row=1, col=column,
+            )  # fmt: skip
+            marks = {f"boundary {name}": (rows["boundary"] == name, *look) for name, look in BOUNDARIES.items()}
+            marks["lowest testing loss"] = (rows["lowest"], "x-thin", theme.NON_GENERALIZABLE, theme.NON_GENERALIZABLE)
+            for name, (where, symbol, fill, edge) in marks.items():
+                figure.add_scatter(
+                    x=[position(epoch, True) for epoch in rows.loc[where, "epoch"]] or [None],  # else no legend entry
+                    y=rows.loc[where, "learned"].tolist() or [None],
+                    mode="markers",
+                    marker={"symbol": symbol, "size": 9, "color": fill, "line": {"width": 1.5, "color": edge}},
+                    name=name,
+                    showlegend=first,
+                    row=1,
+                    col=column,
+                )
+    epoch_axis(figure, curves["epoch"].tolist(), True)
+    figure.update_xaxes(title="epoch", tickfont={"size": 9})
+    figure.update_yaxes(title="κ of what is learned (share)", row=1, col=1)
+    return figure.figure(width=150 * len(cases) + 80, height=330, legend={"y": 1.24}, margin={"t": 90})
+
+
+def strengths(curves: pd.DataFrame) -> go.Figure:
+    """H with its level by chance, and the strengths, by epoch; one column a setting, one line a seed.
+
+    `curves` has case, seed, epoch, power (H), chance, generalizable, non_generalizable (nats).
     """
     cases = list(curves["case"].unique())
     figure = Sheet(
         rows=2, cols=len(cases), shared_xaxes=True, column_titles=cases, horizontal_spacing=0.035, vertical_spacing=0.05
     )
+    lines = {"power": (1, "H", theme.INK, "solid"), "chance": (1, "H by chance", theme.INK, "dot")}
+    lines |= {part: (2, *look) for part, look in PARTS.items()}
     for column, case in enumerate(cases, 1):
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
             first = column == 1 and bool(seed == curves["seed"].min())
             x = [position(epoch, True) for epoch in rows["epoch"]]
-            line = {"width": 1.5, "color": theme.INK}
-            figure.add_scatter(
-                x=x, y=rows["power"].tolist(), mode="lines", line=line, name="H", showlegend=first, row=1, col=column
-            )
-            for boundary, (symbol, fill, edge) in BOUNDARIES.items():
-                marked = rows[rows["boundary"] == boundary]
-                figure.add_scatter(
-                    x=[position(epoch, True) for epoch in marked["epoch"]] or [None],  # else the legend has no entry
-                    y=marked["power"].tolist() or [None],
-                    mode="markers",
-                    marker={"symbol": symbol, "size": 9, "color": fill, "line": {"width": 1.5, "color": edge}},
-                    name=f"boundary {boundary}",
-                    showlegend=first,
-                    row=1,
-                    col=column,
-                )
-            for part, (name, colour, dash) in PARTS.items():
+            for part, (row, name, colour, dash) in lines.items():
                 line = {"width": 1.5, "color": colour, "dash": dash}
                 figure.add_scatter(
-                    x=x, y=rows[part].tolist(), mode="lines", line=line, name=name, showlegend=first, row=2, col=column
-                )
+                    x=x, y=rows[part].tolist(), mode="lines", line=line, name=name, showlegend=first, row=row,
+                    col=column,
+                )  # fmt: skip
     epoch_axis(figure, curves["epoch"].tolist(), True)
     figure.update_xaxes(title="", tickfont={"size": 9})
     figure.update_xaxes(title="epoch", row=2)

@@ -303,6 +303,7 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
         {
             "sample": samples["sample"],
             "split": samples["split"],
+            "stratum": samples["stratum"],
             "input": [summary_text(display) for display in samples["display"]],
             "label": samples["label_name"],
             "answer": ["right" if correct else "wrong" for correct in samples["correct"]],

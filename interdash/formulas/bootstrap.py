@@ -13,10 +13,22 @@ says nothing about the share. An interval is NaN only where no resample has a va
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 RESAMPLES = 1000
 LEVEL = 0.95  # of the intervals
 Group = int | np.ndarray  # samples drawn independently: how many; one from each stratum: their strata, [samples]
+
+
+def group(strata: ArrayLike | None, rows: np.ndarray | int) -> Group:
+    """Returns the group that some samples are, by their strata; `rows`: their numbers, a mask, or how many all are.
+
+    Without strata (None, or NaN where samples were drawn at random) they are independent.
+    """
+    known = None if strata is None else np.asarray(strata, float)
+    if known is None or np.isnan(known).any():
+        return rows if isinstance(rows, int) else int(rows.sum() if rows.dtype == bool else len(rows))
+    return known if isinstance(rows, int) else known[rows]
 
 
 def percentile(

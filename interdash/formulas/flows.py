@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from interdash.formulas.bootstrap import mean_intervals
+from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.chance import above_chance
 from interdash.formulas.subsets import n_variables, orders
 
@@ -118,12 +118,13 @@ def summary(sums: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def summary_intervals(sums: np.ndarray) -> dict[str, np.ndarray]:
+def summary_intervals(sums: np.ndarray, strata: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Returns low and high ends `[2, pairs]` of all that `summary` gives for the mean of sums.
 
-    `sums` is `[pairs, samples, baselines, 8]`; samples and baseline networks are drawn, each by themselves.
+    `sums` is `[pairs, samples, baselines, 8]`; samples (within `strata`, if any) and baseline
+    networks are drawn, each by themselves.
     """
-    return mean_intervals(summary, sums, *sums.shape[1:3])
+    return mean_intervals(summary, sums, group(strata, sums.shape[1]), sums.shape[2])
 
 
 def mean_order(by_order: np.ndarray) -> np.ndarray:

@@ -11,11 +11,12 @@ The last interaction of a removal goes in part, so that the strength is met exac
 Source: ours, the post-hoc reading of three-phase (arXiv 2505.06993); doses and both controls are ours too.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from interdash.formulas.bootstrap import RESAMPLES, percentile, sample_weights
+from interdash.formulas.bootstrap import RESAMPLES, Group, percentile, sample_weights
 from interdash.formulas.generalization import loss
 from interdash.formulas.subsets import n_variables, orders
 
@@ -124,7 +125,9 @@ def losses(v_full: np.ndarray, found: Interactions, keys: np.ndarray, *, doses: 
     return Losses(after.mean(0), after, strength)
 
 
-def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES) -> np.ndarray:
+def intervals(
+    train: np.ndarray, test: np.ndarray, groups: Sequence[Group] = (), *, resamples: int = RESAMPLES
+) -> np.ndarray:
     """Returns bootstrap intervals of means over samples, `[2 (low, high), 3 (train, test, gap), rows]`; seeded.
 
     Training and testing samples are drawn independently, the same draws for every row. NaN where a split has fewer than
@@ -133,6 +136,7 @@ def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES
     Args:
         train: values of the training samples `[samples, rows]`.
         test: the same of the testing samples; the gap is their mean minus that of the training samples.
+        groups: how the samples of each split are drawn anew, see `bootstrap.distribution`; independently by default.
         resamples: of the bootstrap.
     """
     rows = train.shape[1]
@@ -150,5 +154,6 @@ def intervals(train: np.ndarray, test: np.ndarray, *, resamples: int = RESAMPLES
         return np.stack([*each, each[1] - each[0]] if len(each) == 2 else each)  # [splits, rows, resamples]
 
     places = [*enough, *([2] if len(enough) == 2 else [])]
-    ends[:, places] = percentile(means, *map(len, enough.values()), resamples=resamples)
+    drawn = [groups[i] if groups else len(values) for i, values in enough.items()]
+    ends[:, places] = percentile(means, *drawn, resamples=resamples)
     return ends

@@ -168,11 +168,11 @@ def import_checkpoints(
                 progress(done, len(finite))
         for epoch in sorted(logged.keys() - finite.keys()):
             run.record_metrics(network, epoch, measures=None, **logged[epoch])
+        if network == "target":
+            draw_explained(run, data, model)
     except Exception:
         _remove(run, network, there)
         raise
-    if network == "target":
-        draw_explained(run, data, model)
     run.finish(network)
     if first := diverged(logged):
         words = ", ".join(f"{metric} from epoch {epoch} on" for metric, epoch in first.items())

@@ -34,6 +34,7 @@ def label_tables(
     *,
     same_variables: bool = True,
     names: Sequence[str] = (),
+    strata: np.ndarray | None = None,
 ) -> dict[str, pa.Table]:
     """Returns the tables of one network at one epoch. Strengths on G and chance are means over the baseline networks.
 
@@ -45,6 +46,7 @@ def label_tables(
         splits: "train" or "test" for each sample.
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
         names: of the baselines, in their order; by default baseline-0, baseline-1, …
+        strata: of the samples, see `bootstrap`; None = drawn at random.
     """
     rows: dict[str, list[pa.Table]] = {}
     taus, labels, sums, counts, by_chance, each, removable, measures = [], [], [], [], [], [], [], []
@@ -89,11 +91,11 @@ def label_tables(
         ),
         **{name: pa.concat_tables(tables).combine_chunks() for name, tables in rows.items()},
         "order_strengths": _order_strengths(sums, counts, by_chance, of_samples, known),
-        "strengths": _strengths(sums, counts, each, of_samples, known),
+        "strengths": _strengths(sums, counts, each, of_samples, known, strata),
         "baseline_strengths": _baseline_strengths(sums, each, of_samples, [*names] or _numbered(len(scalars) - 1)),
-        **removals.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2]),
-        **shapes.shape_tables(groups, _by_part(sums) if known else None),
-        "measures": measure_table(measures),
+        **removals.removal_tables(scalars[0]["v_full"], removable, splits, sums.shape[2], strata),
+        **shapes.shape_tables(groups, _by_part(sums) if known else None, strata),
+        "measures": measure_table(measures, strata),
     }
 
 
@@ -204,13 +206,16 @@ def _strengths(
     each: np.ndarray,
     groups: dict[tuple[str, int], np.ndarray],
     known: bool,
+    strata: np.ndarray | None,
 ) -> pa.Table:
+    drawn = [bootstrap.group(strata, rows) for rows in groups.values()]
     whole, parts = _with_both(_whole(sums)), np.moveaxis(_with_both(each), -1, 0)  # [S, 3], [3, S, 3, baselines]
     by_sample, level = (np.concatenate([whole[..., None], parts[0], parts[i]], axis=-1) for i in (1, 2))
     alike = np.full(each.shape[2], 1 / each.shape[2])  # the weights of the baselines
     count = np.stack([_with_both(counts[rows].sum(2).mean(0), 0) for rows in groups.values()])  # [groups, 3, 2]
     mean = np.stack([_averaged(by_sample[rows].mean(0), alike) for rows in groups.values()])  # [groups, 3 types, 3]
-    bounds = np.stack([intervals(by_sample[rows]) for rows in groups.values()], axis=1)  # [2, groups, 3, 4]
+    ends = [intervals(by_sample[rows], group) for rows, group in zip(groups.values(), drawn, strict=True)]
+    bounds = np.stack(ends, axis=1)  # [2, groups, 3, 4]
     made = _group_columns(groups, None)
     made["samples"] = column(np.repeat([len(rows) for rows in groups.values()], 3), pa.int32())
     values = np.concatenate([mean, generalization.generalization_power(mean[..., 1], mean[..., 0])[..., None]], axis=-1)
@@ -222,7 +227,7 @@ def _strengths(
     made["salient"] = column(count[..., 0])
     made["generalizable_count"] = column(count[..., 1], None, known)
     made |= _chance_columns(np.stack([_averaged(level[rows].mean(0), alike) for rows in groups.values()]), known)
-    for name, ends in _chance_bounds([level[rows] for rows in groups.values()]).items():
+    for name, ends in _chance_bounds([level[rows] for rows in groups.values()], drawn).items():
         made[f"{name}_low"], made[f"{name}_high"] = (column(end, None, known) for end in ends)
     return pa.table(made)
 
@@ -268,21 +273,21 @@ def _chance_columns(strengths: np.ndarray, known: bool) -> dict[str, pa.Array]:
     return {name: column(values, None, known) for name, values in columns.items()}
 
 
-def _chance_bounds(groups: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def _chance_bounds(groups: Sequence[np.ndarray], drawn: Sequence[bootstrap.Group]) -> dict[str, np.ndarray]:
     """Returns low and high ends `[2, groups, 3 types]` of H by chance and above it.
 
     The resamples are those of `intervals`; of each group strength, what transfers to each baseline, and by chance.
     """
 
-    def bounds(strengths: np.ndarray) -> np.ndarray:  # [2 ends, 2 quantities, 3 types]
+    def bounds(strengths: np.ndarray, group: bootstrap.Group) -> np.ndarray:  # [2 ends, 2 quantities, 3 types]
         def values(*drawn: np.ndarray) -> np.ndarray:
             return np.moveaxis(np.stack(_above(_resampled(strengths, *drawn))), 1, -1)
 
         if len(strengths) == 1:  # nothing to draw from
             return np.stack(2 * [np.stack(_above(_resampled(strengths, *_all_of(strengths))))])
-        return bootstrap.ends(bootstrap.distribution(values, len(strengths), _baselines(strengths)))
+        return bootstrap.ends(bootstrap.distribution(values, group, _baselines(strengths)))
 
-    ends = np.stack([bounds(strengths) for strengths in groups], axis=2)  # [2, 2, groups, 3]
+    ends = np.stack([bounds(*each) for each in zip(groups, drawn, strict=True)], axis=2)  # [2, 2, groups, 3]
     return {"chance": ends[:, 0], "above_chance": ends[:, 1]}
 
 
@@ -294,11 +299,12 @@ def _group_columns(groups: dict[tuple[str, int], np.ndarray], n: int | None) -> 
     return made if n is None else made | {"size": pa.array(size, pa.int8())}
 
 
-def intervals(by_sample: np.ndarray) -> np.ndarray:
+def intervals(by_sample: np.ndarray, group: bootstrap.Group | None = None) -> np.ndarray:
     """Returns low and high ends `[2, 3 types, 4]` for strength, its parts and H; seeded. One sample: its value.
 
     Samples and baseline networks are drawn, each by themselves. `by_sample` is `[samples, 3 types, 1 + 2·baselines]`:
-    strength, what of it transfers to each baseline, and what does not. H is NaN where nothing is salient.
+    strength, what of it transfers to each baseline, and what does not. H is NaN where nothing is salient. `group` says
+    how samples are drawn, independently by default.
     """
 
     def values(*drawn: np.ndarray) -> np.ndarray:
@@ -308,7 +314,7 @@ def intervals(by_sample: np.ndarray) -> np.ndarray:
 
     if len(by_sample) == 1:  # nothing to draw from
         return np.stack(2 * [values(*_all_of(by_sample))])
-    draws = bootstrap.distribution(values, len(by_sample), _baselines(by_sample))
+    draws = bootstrap.distribution(values, len(by_sample) if group is None else group, _baselines(by_sample))
     ends, known = np.full((2, *draws.shape[:-1]), np.nan), ~np.isnan(draws).all(-1)
     # as `bootstrap.ends`, but in numpy's arithmetic: the last bit of stored intervals comes from it
     ends[:, known] = np.nanquantile(draws[known], (0.025, 0.975), axis=-1)

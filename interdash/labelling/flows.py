@@ -39,10 +39,11 @@ def labelled_pairs(planned: Plan) -> list[tuple[Path, Path]]:
     ]
 
 
-def flow_tables(planned: Plan, pairs: list[tuple[Path, Path]]) -> dict[str, pa.Table]:
+def flow_tables(planned: Plan, pairs: list[tuple[Path, Path]], *, vectors: bool = True) -> dict[str, pa.Table]:
     """Returns rows for each pair of epochs, sample and type, and baseline, see `schema.sql`; strengths in nats.
 
-    `flows` are means over the baseline networks; `baseline_flows` is empty where there is only one.
+    `flows` are means over the baseline networks; `baseline_flows` is empty where there is only one. Without `vectors`
+    an interaction counts as 0 where it is not salient, as if they were dropped.
 
     Raises:
         DamagedFileError: a part is damaged; it is deleted.
@@ -54,7 +55,8 @@ def flow_tables(planned: Plan, pairs: list[tuple[Path, Path]]) -> dict[str, pa.T
         rows = {folder: rows.get(folder) or _salient(folder) for folder in pair}
         (before, earlier), (after, later) = (units[folder] for folder in pair)
         for of_units in zip(earlier, later, strict=True):
-            labels = [_labelled(planned, rows[f], u, [*voters.values()]) for f, u in zip(pair, of_units, strict=True)]
+            both = zip(pair, of_units, strict=True)
+            labels = [_labelled(planned, rows[f], unit, [*voters.values()], vectors) for f, unit in both]
             sums = np.stack([flows(*both) for both in zip(*labels, strict=True)])  # [baselines, samples, 2, n, 6]
             tables.append(_table(before, after, of_units[0].first, sums.mean(0)))
             for name, each in zip(voters, sums if len(sums) > 1 else [], strict=False):
@@ -87,7 +89,7 @@ def _rows_of(rows: Rows, unit: Unit) -> tuple[tuple[np.ndarray, np.ndarray, np.n
     return (sample - unit.first, (kind == "or").astype(int), subset), effect, transfers
 
 
-def _labelled(planned: Plan, rows: Rows, unit: Unit, voters: list[Rows]) -> list[Labelled]:
+def _labelled(planned: Plan, rows: Rows, unit: Unit, voters: list[Rows], vectors: bool) -> list[Labelled]:
     """Returns the interactions of the samples of a unit, `[samples, 2, 2**n]`, labelled by each baseline network."""
     shape = (unit.stop - unit.first, len(TYPES), 2**planned.config.masking.n_variables)
     where, effect, transfers = _rows_of(rows, unit)
@@ -101,8 +103,8 @@ def _labelled(planned: Plan, rows: Rows, unit: Unit, voters: list[Rows]) -> list
         level = chance(effects, base, sign_test=planned.config.generalization.sign_test)[where]
         by_chance = level.astype(np.float32)  # as the table `interactions` keeps it
         labelled.append(from_rows(where, effect, transfers >> i & 1, by_chance, shape))
-    vectors = read_effects(planned.run, unit)
-    return labelled if vectors is None else [each._replace(effects=vectors) for each in labelled]
+    effects = read_effects(planned.run, unit) if vectors else None
+    return labelled if effects is None else [each._replace(effects=effects) for each in labelled]
 
 
 def read_effects(run: Run, unit: Unit) -> np.ndarray | None:

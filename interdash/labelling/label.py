@@ -152,6 +152,7 @@ def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
             split,
             same_variables=kind.same_variables,
             names=[group[0].network for group in inputs[1:]],
+            strata=samples.strata(run.path),
         )
         tables["units"] = _unit_table(run, inputs[0], tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from interdash.formulas.bootstrap import percentile, sample_weights
+from interdash.formulas.bootstrap import group, percentile, sample_weights
 from interdash.training.measures import Measure
 
 SCHEMA = pa.schema(
@@ -65,23 +65,23 @@ def by_sample(
     return {name: measure.function(effects, salient, generalizes, tau) for name, measure in MEASURES.items()}
 
 
-def measure_table(batches: Sequence[dict[str, np.ndarray]]) -> pa.Table:
+def measure_table(batches: Sequence[dict[str, np.ndarray]], strata: np.ndarray | None = None) -> pa.Table:
     """Returns the rows of the table `measures` of `schema.sql` from what `by_sample` gives, some samples each.
 
     Samples without a value are left out of the mean. A measure that no sample has gets no row, one that a single sample
-    has no interval.
+    has no interval. `strata` are those of the samples, see `bootstrap`.
     """
     rows = []
     for name, measure in MEASURES.items():
         values = np.concatenate([batch[name] for batch in batches])
         if not np.isnan(values).all():
-            value, low, high = _mean(values)
+            value, low, high = _mean(values, strata)
             row = {"source": "interactions", "measure": name, "value": value, "low": low, "high": high}
             rows.append(row | {"unit": measure.unit})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _mean(values: np.ndarray) -> tuple[float, float | None, float | None]:
+def _mean(values: np.ndarray, strata: np.ndarray | None) -> tuple[float, float | None, float | None]:
     """Returns the mean over samples and the ends of its bootstrap interval, NaN passed over."""
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
@@ -91,5 +91,5 @@ def _mean(values: np.ndarray) -> tuple[float, float | None, float | None]:
         share = weights @ known
         return np.divide(weights @ filled, share, out=np.full(len(share), np.nan), where=share > 0)
 
-    low, high = percentile(mean, len(values)).tolist() if known.sum() > 1 else (None, None)
+    low, high = percentile(mean, group(strata, len(values))).tolist() if known.sum() > 1 else (None, None)
     return float(values[known].mean()), low, high

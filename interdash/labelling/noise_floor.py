@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from interdash.config import GeneralizationConfig, SplitConfig
 from interdash.formulas import generalization
-from interdash.formulas.bootstrap import RESAMPLES, percentile, sample_weights
+from interdash.formulas.bootstrap import RESAMPLES, group, percentile, sample_weights
 from interdash.labelling.label import write_folder
 from interdash.runs import samples
 from interdash.runs.parts import digest, read_part
@@ -175,7 +175,9 @@ class Games:
         return Labels(np.abs(effects), generalization.salient(effects, tau), general, np.mean(each, axis=0))
 
 
-def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> dict[str, float]:
+def compare(
+    reference: Labels, other: Labels, strata: np.ndarray | None = None, *, resamples: int = RESAMPLES
+) -> dict[str, float]:
     """Returns overlap, flips and H on both sides with 95 % bootstrap intervals over samples, and labels a sample.
 
     overlap: share of the interactions salient on either side that are salient on both; flips: share of those salient on
@@ -195,7 +197,7 @@ def compare(reference: Labels, other: Labels, *, resamples: int = RESAMPLES) -> 
     values = ratios(np.arange(count))
     low = high = np.full(len(RATIOS), np.nan)
     if count > 1:
-        low, high = percentile(ratios, count, resamples=resamples)
+        low, high = percentile(ratios, group(strata, count), resamples=resamples)
     row = {"labels": float(both.sum() / count)}
     for i, name in enumerate(RATIOS):
         row |= {name: float(values[i]), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
@@ -214,7 +216,7 @@ def noise_floor(
 
     Args:
         run: a run whose parts are all there.
-        samples_per_split: explained samples compared of each split, the first ones (they are in random order).
+        samples_per_split: explained samples compared of each split, of strata that lie evenly, or the first.
         epochs: recorded epochs compared, evenly spread over those of the run, first and last among them.
         published_samples: explained samples of each split that the published solver is run on too, 5 s or more each for
             every network and epoch at n = 10, minutes at n = 12.
@@ -241,9 +243,11 @@ def noise_floor(
         few.solve_published([*(("target", epoch) for epoch in compared), *((name, -1) for name in voters)], split)
         todo.append((few, "solver", own, replace(own, text="the published SGD", solver="published")))
     rows = []
+    of_all = samples.strata(run.path)
     for some, name, reference, other in todo:
+        strata = None if of_all is None else of_all[some.rows]
         for epoch in compared:
-            ratios = compare(some.labels(epoch, reference), some.labels(epoch, other))
+            ratios = compare(some.labels(epoch, reference), some.labels(epoch, other), strata)
             named = {"epoch": epoch, "comparison": name, "reference": reference.text, "alternative": other.text}
             rows.append({**named, "samples": len(some.rows), **ratios})
             if progress is not None:
@@ -276,12 +280,22 @@ def stored_games(planned: Plan, samples_per_split: int) -> Games:
         parts = [read_part(run, unit, COLUMNS) for unit in units]
         return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
 
-    return Games(read, _rows(samples.description(run.path)["split"], samples_per_split, split), split)
+    rows = _rows(samples.description(run.path)["split"], samples_per_split, split, samples.strata(run.path))
+    return Games(read, rows, split)
 
 
-def _rows(splits: list[str], per_split: int, split: SplitConfig) -> np.ndarray:
-    """Returns the samples compared: the first of each split, or all where the bound of δ is a mean over all."""
+def _rows(splits: list[str], per_split: int, split: SplitConfig, strata: np.ndarray | None) -> np.ndarray:
+    """Returns the samples compared, some of each split: of strata that lie evenly, else the first (in random order).
+
+    All where the bound of δ is a mean over all.
+    """
     if split.zeta == "mean":
         return np.arange(len(splits))
-    of = np.asarray(splits)
-    return np.sort(np.concatenate([np.flatnonzero(of == name)[:per_split] for name in ("train", "test")]))
+    some = []
+    for name in ("train", "test"):
+        rows = np.flatnonzero(np.asarray(splits) == name)
+        count = min(per_split, len(rows))
+        if strata is not None:
+            rows = rows[np.argsort(strata[rows])][((2 * np.arange(count) + 1) * len(rows)) // (2 * max(count, 1))]
+        some.append(rows[:count])
+    return np.sort(np.concatenate(some))

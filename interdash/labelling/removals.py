@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from interdash.formulas.bootstrap import LEVEL
+from interdash.formulas.bootstrap import LEVEL, group
 from interdash.formulas.generalization import loss
 from interdash.formulas.removal import DOSES, KINDS, SPLITS, Interactions, intervals, losses, random_keys
 
@@ -30,7 +30,11 @@ SAMPLE_REMOVALS = pa.schema(
 
 
 def removal_tables(
-    v_full: np.ndarray, batches: Sequence[Interactions], splits: Sequence[str], n: int
+    v_full: np.ndarray,
+    batches: Sequence[Interactions],
+    splits: Sequence[str],
+    n: int,
+    strata: np.ndarray | None = None,
 ) -> dict[str, pa.Table]:
     """Returns the tables `removals` and `sample_removals` of `schema.sql` for a network at one epoch.
 
@@ -40,6 +44,7 @@ def removal_tables(
             losses of every draw take 84 kB a sample at n = 16. None for a baseline network, whose tables are empty.
         splits: "train" or "test" for each sample.
         n: number of variables.
+        strata: of the samples, see `bootstrap`.
     """
     if not batches:
         return {"removals": REMOVALS.empty_table(), "sample_removals": SAMPLE_REMOVALS.empty_table()}
@@ -57,13 +62,18 @@ def removal_tables(
     drawn = [total / rows.sum() if rows.any() else np.nan + total for total, rows in zip(sums, in_split, strict=True)]
     mean, strength = np.concatenate(means), np.concatenate(strengths)
     return {
-        "removals": _removals(loss(v_full), mean, strength, np.stack([*drawn, drawn[1] - drawn[0]]), split),
+        "removals": _removals(loss(v_full), mean, strength, np.stack([*drawn, drawn[1] - drawn[0]]), split, strata),
         "sample_removals": _sample_removals(mean, strength),
     }
 
 
 def _removals(
-    before: np.ndarray, after: np.ndarray, gone: np.ndarray, draws: np.ndarray, split: np.ndarray
+    before: np.ndarray,
+    after: np.ndarray,
+    gone: np.ndarray,
+    draws: np.ndarray,
+    split: np.ndarray,
+    strata: np.ndarray | None,
 ) -> pa.Table:
     """Returns the rows from losses before and after, strengths removed, and means over the samples of each split."""
     shape = after.shape[1:]  # kinds, orders, doses
@@ -72,7 +82,8 @@ def _removals(
     values = np.stack([after, change, excess], axis=1).reshape(len(before), -1)  # [samples, 3 · rows]
     in_train, in_test = split == "train", split == "test"
     mean = _with_gap(values, in_train, in_test)
-    low, high = (ends.reshape(len(SPLITS), 3, *shape) for ends in intervals(values[in_train], values[in_test]))
+    ends = intervals(values[in_train], values[in_test], [group(strata, rows) for rows in (in_train, in_test)])
+    low, high = ends.reshape(2, len(SPLITS), 3, *shape)
     outside = 100 * (1 - LEVEL) / 2
     draws_low, draws_high = np.percentile(draws, [outside, 100 - outside], axis=1)
     draws_low[:, 0] = draws_high[:, 0] = np.nan  # nothing is drawn

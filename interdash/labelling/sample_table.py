@@ -9,7 +9,7 @@ from interdash.masking.variables import Explained
 
 
 def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
-    """Returns one row a sample: split, row, label, names of the variables, display, image, shape, assignment.
+    """Returns one row a sample: split, row, stratum, label, names of the variables, display, image, shape, assignment.
 
     Args:
         explained: the samples.
@@ -26,6 +26,7 @@ def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
             "sample": pa.array(range(count), pa.int32()),
             "split": list(explained.split),
             "row": pa.array(explained.index.tolist(), pa.int32()),
+            "stratum": pa.array(explained.stratum or [None] * count, pa.int32()),
             "label": pa.array(labels, pa.int32()),
             "label_name": [class_names[label] if label < len(class_names) else str(label) for label in labels],
             "names": pa.array([list(variables.names_of(i)) for i in range(count)], pa.list_(pa.string())),

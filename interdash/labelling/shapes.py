@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from interdash.formulas.bootstrap import percentile, sample_weights
+from interdash.formulas.bootstrap import group, percentile, sample_weights
 from interdash.formulas.order_shape import PARTS, SHAPES, GroupMeans, fit, similarities
 
 RESAMPLES = 300  # of the bootstrap: each tries all of `order_shape.ALPHAS`
@@ -16,13 +16,16 @@ FITS = pa.schema(
 )
 
 
-def shape_tables(groups: GroupMeans | None, parts: np.ndarray | None) -> dict[str, pa.Table]:
+def shape_tables(
+    groups: GroupMeans | None, parts: np.ndarray | None, strata: np.ndarray | None = None
+) -> dict[str, pa.Table]:
     """Returns the tables `order_similarities` and `order_fits` of `schema.sql` for a network at one epoch.
 
     Args:
         groups: what all interactions were added to; None where splits cannot be compared.
         parts: strengths `[samples, n, 2]` of generalizable and non-generalizable salient interactions by order, nats;
             None for a baseline network, which has no G.
+        strata: of the samples, see `bootstrap`.
     """
     similar = SIMILARITIES.empty_table()
     if groups is not None:
@@ -31,11 +34,11 @@ def shape_tables(groups: GroupMeans | None, parts: np.ndarray | None) -> dict[st
         similar = pa.table([pa.array(x, from_pandas=True) for x in columns], names=SIMILARITIES.names)
     return {
         "order_similarities": similar.cast(SIMILARITIES),
-        "order_fits": FITS.empty_table() if parts is None else _fits(parts),
+        "order_fits": FITS.empty_table() if parts is None else _fits(parts, strata),
     }
 
 
-def _fits(parts: np.ndarray) -> pa.Table:
+def _fits(parts: np.ndarray, strata: np.ndarray | None) -> pa.Table:
     count = len(parts)
     flat = parts.reshape(count, -1)
 
@@ -46,7 +49,7 @@ def _fits(parts: np.ndarray) -> pa.Table:
 
     value = low = high = fitted(np.arange(count))
     if count > 1:
-        low, high = percentile(fitted, count, resamples=RESAMPLES)
+        low, high = percentile(fitted, group(strata, count), resamples=RESAMPLES)
     rows = [
         (part, shape, *(x[2 * s + i, p] for i in range(2) for x in (value, low, high)))
         for p, part in enumerate(PARTS)

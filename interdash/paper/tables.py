@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash.formulas.bootstrap import percentile
+from interdash.formulas.bootstrap import Group, group, percentile
 from interdash.paper.latex import escaped
 from interdash.paper.venues import spelled
 from interdash.queries import compare, dynamics, sample
@@ -69,16 +69,17 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(frame.columns), *lines[1:]]) + "\n"
 
 
-def gap_interval(training: np.ndarray, testing: np.ndarray) -> tuple[float, float]:
+def gap_interval(training: np.ndarray, testing: np.ndarray, groups: Sequence[Group] = ()) -> tuple[float, float]:
     """Returns the 95 % bootstrap interval of mean testing − mean training loss, arrays `[samples]` of nats; seeded.
 
-    Samples are drawn anew within each split, percentile method. NaN where a split has fewer than two samples.
+    Samples are drawn anew within each split, by `groups` as of `bootstrap.distribution`; percentile method. NaN where a
+    split has fewer than two samples.
     """
     if min(len(training), len(testing)) < 2:
         return np.nan, np.nan
     low, high = percentile(
         lambda train, test: testing[test].mean(-1) - training[train].mean(-1),
-        *(len(training), len(testing)),
+        *(groups or (len(training), len(testing))),
         resamples=RESAMPLES,
     )
     return float(low), float(high)
@@ -115,10 +116,11 @@ def _explained_gap(store: Store, row: dict[str, Any]) -> str:
         return "–"
     run, epoch = row["run"], int(row["last_epoch"])
     samples = sample.samples(store, run, epoch, sample.sample_numbers(store, run, epoch))
-    training, testing = (samples.loc[samples["split"] == split, "loss"].to_numpy(float) for split in ("train", "test"))
+    splits = [samples[samples["split"] == split] for split in ("train", "test")]
+    training, testing = (rows["loss"].to_numpy(float) for rows in splits)
     if not len(training) or not len(testing):
         return "–"
-    low, high = gap_interval(training, testing)
+    low, high = gap_interval(training, testing, [group(rows["stratum"], len(rows)) for rows in splits])
     return _between({"gap": testing.mean() - training.mean(), "gap_low": low, "gap_high": high}, "gap", ".3f")
 
 

@@ -20,6 +20,10 @@ from interdash.store.database import Store
 SIX = 6  # epochs in a row of order distributions, as in the papers
 
 
+# of a sample among those sorted by split and stratum; null if samples were drawn at random
+PLACE = "CASE WHEN stratum IS NOT NULL THEN row_number() OVER (ORDER BY split, stratum) END"
+
+
 def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, network: str = "target") -> pd.DataFrame:
     """Returns losses, accuracies, gap, τ, H and its chance level, with intervals, for every epoch, labelled or not.
 
@@ -215,10 +219,10 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
     did; `learned_order` and `removed_order`, the mean orders of both.
     """
     columns = (*QUANTITIES, "learned_size", "removed_size")
-    pairs, _, sums = flow_sums(store, run, columns, split=split, label=label, type=type)
+    pairs, strata, sums = flow_sums(store, run, columns, split=split, label=label, type=type)
     means = sums.mean((1, 2)) if len(pairs) else sums[:, 0, 0]
     values = {**dict(zip(columns, means.T, strict=True)), **summary(means)}
-    ends = summary_intervals(sums) if len(pairs) else dict.fromkeys(summary(means), np.zeros((2, 0)))
+    ends = summary_intervals(sums, strata) if len(pairs) else dict.fromkeys(summary(means), np.zeros((2, 0)))
     values |= {f"{name}_{end}": of_name[i] for name, of_name in ends.items() for i, end in enumerate(("low", "high"))}
     for name in ("learned", "removed"):
         values[f"{name}_other"] = values[name] - values[f"{name}_generalizable"]
@@ -236,24 +240,25 @@ def phases(store: Store, run: str) -> pd.DataFrame:
 def sample_flows(store: Store, run: str) -> pd.DataFrame:
     """Returns what each sample learned between two recorded epochs: in all, generalizable, and by chance, in nats.
 
-    One row for each baseline network, by its name.
+    One row for each baseline network, by its name. `stratum` sorts samples by split and stratum; null without strata.
     """
     return _flow_rows(store, run, QUANTITIES[:3])
 
 
 def flow_sums(
     store: Store, run: str, columns: Sequence[str], *, split: str = "all", label: int = -1, type: str = "all"
-) -> tuple[pd.DataFrame, list[str], np.ndarray]:
-    """Returns pairs of epochs, names of baselines, and columns of flows `[pairs, samples, baselines, columns]`, nats.
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Returns pairs of epochs, strata of samples (NaN: none), and flows `[pairs, samples, baselines, columns]`, nats.
 
-    At least one of each but the pairs; with a single baseline its name is "".
+    At least one of each but the pairs.
     """
     rows = _flow_rows(store, run, columns, split=split, label=label, type=type)
     pairs: Any = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
-    names = sorted(set(rows["baseline"].tolist())) or [""]
+    baselines = max(rows["baseline"].nunique(), 1)
     sums = rows[[*columns]].to_numpy(float)
-    shape = (len(pairs), len(rows) // max(len(pairs) * len(names), 1) or 1, len(names), len(columns))
-    return pairs, names, sums.reshape(shape)
+    shape = (len(pairs), len(rows) // max(len(pairs) * baselines, 1) or 1, baselines, len(columns))
+    strata = rows["stratum"].iloc[: shape[1] * baselines : baselines].to_numpy()
+    return pairs, strata, sums.reshape(shape)
 
 
 def _flow_rows(
@@ -263,10 +268,11 @@ def _flow_rows(
     sums = (f"sum({f'coalesce(b.{name}, f.{name})' if name in ON_G else name}::DOUBLE) AS {name}" for name in columns)
     return store.ask(
         f"""
-        SELECT epoch_from, epoch_to, sample, coalesce(baseline, '') AS baseline, {", ".join(sums)}
+        SELECT epoch_from, epoch_to, sample, stratum, coalesce(baseline, '') AS baseline, {", ".join(sums)}
         FROM (FROM flows WHERE run = $run AND $type IN ('all', type)) f
         LEFT JOIN (FROM baseline_flows WHERE run = $run) b USING (epoch_from, epoch_to, sample, type)
-        JOIN (FROM samples WHERE run = $run AND $split IN ('all', split) AND $label IN (-1, label)) USING (sample)
+        JOIN (SELECT sample, {PLACE} AS stratum FROM samples
+            WHERE run = $run AND $split IN ('all', split) AND $label IN (-1, label)) USING (sample)
         GROUP BY ALL ORDER BY epoch_to, sample, baseline
         """,
         {"run": run, "split": split, "label": label, "type": type},

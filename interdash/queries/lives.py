@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from interdash.formulas.bootstrap import mean_intervals
+from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.flows import share
 from interdash.formulas.life_cycle import CLASSES, GROUPS, MEANS, class_measures
+from interdash.queries.dynamics import PLACE
 from interdash.store.database import Store
 
 LIFE_LINES = GROUPS[1:]
@@ -163,9 +164,10 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
     sums = ", ".join(name for name in MEANS if not name.startswith(("train", "test")))
     rows = store.ask(
         f"""
-        SELECT epoch, life, {sums}, (split = 'train')::INTEGER AS train, (split = 'test')::INTEGER AS test,
+        SELECT epoch, life, place, {sums}, (split = 'train')::INTEGER AS train, (split = 'test')::INTEGER AS test,
             train * loss AS train_loss, test * loss AS test_loss
-        FROM (FROM life_sums WHERE run = $run AND start = $start) JOIN (FROM samples WHERE run = $run) USING (sample)
+        FROM (FROM life_sums WHERE run = $run AND start = $start)
+        JOIN (SELECT *, {PLACE} AS place FROM samples WHERE run = $run) USING (sample)
         WHERE $split IN ('all', split) AND $label IN (-1, label)
         ORDER BY epoch, list_position($names, life), sample
         """,
@@ -176,6 +178,7 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
     values = rows[[*MEANS]].to_numpy(float)
     values = values.reshape(len(of_class), -1 if len(of_class) else 1, len(MEANS))
     measures = class_measures(values.mean(1))
-    for name, ends in mean_intervals(class_measures, values, values.shape[1]).items():
+    drawn = group(rows["place"].head(values.shape[1]), values.shape[1])
+    for name, ends in mean_intervals(class_measures, values, drawn).items():
         measures |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
     return of_class.assign(**measures)

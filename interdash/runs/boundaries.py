@@ -13,10 +13,12 @@ OLDER = "by an older rule; `interdash extract` looks again"
 def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the table `phases` from a run's manifest; none before its epochs are labelled."""
     moved = manifest.get("moved_boundaries", {})
-    summary = manifest.get("summary") or {}
+    summary, share = manifest.get("summary") or {}, f"{share_of(manifest):g}"
     rows = []
     for stored in summary.get("phases", []):
-        row = {name: value for name, value in stored.items() if name not in ("why", "baselines")}
+        if share in stored.get("shares", {}):  # chosen on the page; each baseline alone is known for the run's own only
+            stored = {**stored, "baselines": (), **stored["shares"][share]}
+        row = {name: value for name, value in stored.items() if name not in ("why", "baselines", "shares")}
         name, found = row["boundary"], row["found"]
         by_user = name in moved
         if by_user:
@@ -29,7 +31,7 @@ def boundaries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
             low, high = (f"{round(row[end], 1):g}" for end in ("low", "high"))
             reason = f"epoch {found:g}, 95% interval {low}–{high}"
         epoch = moved[name] if by_user else found
-        reason += _with_each(stored.get("baselines", ()))
+        reason += _with_each(stored.get("baselines", ())) + _at_shares(stored.get("shares", {}))
         rows.append({**row, "epoch": epoch, "moved_by_user": by_user, "reason": reason})
     return rows
 
@@ -47,6 +49,36 @@ def _with_each(baselines: Sequence[dict[str, Any]]) -> str:
     if not baselines:
         return ""
     return f"; found with {len(epochs)} of {len(baselines)} baselines" + (f" ({', '.join(epochs)})" if epochs else "")
+
+
+def _at_shares(shares: dict[str, dict[str, Any]]) -> str:
+    """Returns in words where the third phase begins at each share; "" of the boundary 1|2."""
+    epochs = [
+        ("not" if row["found"] is None else f"{row['found']:g}") + f" at {share}" for share, row in shares.items()
+    ]
+    return f"; by the share of the best: {', '.join(epochs)}" if epochs else ""
+
+
+def share_of(manifest: dict[str, Any]) -> float:
+    """Returns below which share of its best what is learned begins the third phase: as chosen, or as configured."""
+    return manifest.get("phase_share") or manifest.get("config", {}).get("phases", {}).get("share", 0.5)
+
+
+def known_shares(manifest: dict[str, Any]) -> list[float]:
+    """Returns the shares at which the boundary 2|3 is known, ascending; none before the run is labelled."""
+    phases = (manifest.get("summary") or {}).get("phases", [])
+    return sorted(float(share) for row in phases for share in row.get("shares", {}))
+
+
+def set_share(run: Run, share: float) -> None:
+    """Stores below which share of its best what is learned begins the third phase.
+
+    Raises:
+        ValueError: the boundary at this share is not known.
+    """
+    if share not in (known := known_shares(run.manifest)):
+        raise ValueError(f"the boundary 2|3 is not known at a share of {share}; choose one of {known}")
+    run.update(phase_share=share)
 
 
 def move_boundary(run: Run, boundary: str, epoch: float | None, *, reset: bool = False) -> None:

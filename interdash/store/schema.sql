@@ -73,11 +73,12 @@ COMMENT ON COLUMN baseline_phases.high IS 'epoch, 97.5 % quantile of the bootstr
 COMMENT ON COLUMN baseline_phases.reason IS 'in words, why there is none; else null';
 
 CREATE TABLE samples (
-  run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, label INTEGER, label_name VARCHAR, names VARCHAR[],
-  display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);
+  run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, stratum INTEGER, label INTEGER, label_name VARCHAR,
+  names VARCHAR[], display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);
 COMMENT ON TABLE samples IS 'The explained samples, the same for every network and epoch.';
 COMMENT ON COLUMN samples.split IS 'train or test';
 COMMENT ON COLUMN samples.row IS 'row in its split';
+COMMENT ON COLUMN samples.stratum IS 'number of the equal part of its split, sorted by the final loss, that it was drawn from; 0 has the lowest losses; null if drawn at random';
 COMMENT ON COLUMN samples.label IS 'class number in v; training split: the label trained on, noise included';
 COMMENT ON COLUMN samples.names IS 'names of the n variables; the variable i is bit i of a subset';
 COMMENT ON COLUMN samples.display IS 'JSON: words of a text, columns and values of a table row; null for images';

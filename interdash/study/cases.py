@@ -12,19 +12,28 @@ from interdash.runs.state import state
 from interdash.training.builtin import create_run, train_run
 
 SEEDS = (0, 10, 20)  # of weights and batches; ten apart: a baseline has its target's seed + 1
-NOISES = {"digits": (0.0, 0.05, 0.2), "mnist": (0.0, 0.05, 0.2), "census": (0.0, 0.2)}
-MASKING = {  # as many explained samples as the time allows, and 8 patches for LeNet instead of the preset's 10
-    "digits": {"samples_per_split": 100},
-    "census": {"samples_per_split": 50},
-    "mnist": {"samples_per_split": 50, "n_variables": 8},
+NOISES = {
+    "digits": (0.0, 0.05, 0.2),
+    "mnist": (0.0, 0.2),
+    "census": (0.0, 0.2),
+    "movies": (0.0,),
+    "fashion-vgg": (0.0,),
 }
+MASKING = {  # as many explained samples as the time allows, and 8 variables instead of 10 where passes are slow
+    "digits": {"samples_per_split": 100},
+    "mnist": {"samples_per_split": 50, "n_variables": 8},
+    "census": {"samples_per_split": 30},
+    "movies": {"samples_per_split": 50, "n_variables": 8},
+    "fashion-vgg": {"samples_per_split": 30, "n_variables": 8},
+}
+FEWER = {"movies": (0, 10), "fashion-vgg": (0,)}  # seeds of what takes long
 
 
 @dataclass(frozen=True)
 class Case:
     """One setting of the study: a preset's data, network and recipe with a share of random training labels.
 
-    The seeds are of weights and batches; data, random labels and explained samples are the same for all of them.
+    The seeds are of weights and batches; data and random labels are the same for all of them.
     """
 
     preset: str
@@ -49,6 +58,16 @@ class Case:
 
 
 CASES = tuple(Case(preset, noise) for preset, noises in NOISES.items() for noise in noises)
+
+
+def configurations() -> dict[tuple[str, int], RunConfig]:
+    """Returns the configuration of every run of the study by (setting, seed), the first seed of all first."""
+    return {
+        (case.name, seed): case.configuration(seed)
+        for seed in SEEDS
+        for case in CASES
+        if seed in FEWER.get(case.preset, SEEDS)
+    }
 
 
 def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:

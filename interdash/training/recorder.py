@@ -15,7 +15,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from interdash.config import DataConfig, GeneralizationConfig, NetworkConfig, RunConfig, SplitConfig, TrainingConfig
+from interdash.config import (
+    DataConfig,
+    GeneralizationConfig,
+    NetworkConfig,
+    PhaseConfig,
+    RunConfig,
+    SplitConfig,
+    TrainingConfig,
+)
 from interdash.runs.run import Run
 from interdash.training.dry_run import dry_run
 from interdash.training.gradients import coherence_of
@@ -47,7 +55,8 @@ class RecordOptions:
         purpose: one line for the list of runs.
         split: how outputs are divided into AND and OR interactions.
         generalization: when an interaction is salient and when it generalizes.
-        coherence: whether gradient coherence is measured at each epoch with a checkpoint, see `training.gradients`.
+        phases: where the third phase begins.
+        coherence: whether gradient coherence is measured at the end, of each checkpoint, see `training.gradients`.
 
     Raises:
         ValueError: epochs is below 1.
@@ -60,6 +69,7 @@ class RecordOptions:
     purpose: str = "recorded from the user's own training"
     split: SplitConfig = field(default_factory=SplitConfig)
     generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
+    phases: PhaseConfig = field(default_factory=PhaseConfig)
     coherence: bool = False
 
     def __post_init__(self) -> None:
@@ -99,6 +109,7 @@ def create_user_run(
         training=recipe,
         split=record.split,
         generalization=record.generalization,
+        phases=record.phases,
     )
     if text:
         check_spec_place(root, text)
@@ -142,7 +153,7 @@ class Recorder:
         if words := choice_of_output(self._network, self.spec.train_inputs[:1], classes):
             logger.warning("taken: %s", words)
         self._unsaved: tuple[int, dict[str, Tensor]] | None = None
-        self._explained = self.run.explained() if options.get("coherence") else None
+        self._coherence = options.get("coherence", False)
 
     def record(
         self,
@@ -173,10 +184,6 @@ class Recorder:
         if epoch in self.chosen:
             self.run.save_checkpoint("target", epoch, weights)
             self._unsaved = None
-            if self._explained is not None:
-                device = next(self._network.parameters()).device
-                found = coherence_of(self._network, self.spec, self._explained, device=device)
-                self.run.record_gradients("target", epoch, found)
         else:  # kept until the next one: should training end here, this is its last epoch
             self._unsaved = epoch, weights
 
@@ -201,7 +208,17 @@ class Recorder:
             self._unsaved = None
         if self.run.checkpoint_epochs("target"):
             draw_explained(self.run, self.spec, self._network)
+            if self._coherence:
+                self._measure_coherence()
             self.run.finish("target")
+
+    def _measure_coherence(self) -> None:
+        """Measures gradient coherence at each checkpoint, after the explained samples are drawn: they get their own."""
+        explained, device = self.run.explained(), next(self._network.parameters()).device
+        for epoch in self.run.checkpoint_epochs("target"):
+            self._network.load_state_dict(self.run.load_checkpoint("target", epoch))
+            gradients = coherence_of(self._network, self.spec, explained, device=device)
+            self.run.record_gradients("target", epoch, gradients)
 
     def __enter__(self) -> "Recorder":
         return self

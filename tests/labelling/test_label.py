@@ -8,15 +8,18 @@ import pandas as pd
 import pytest
 
 from interdash.config import GeneralizationConfig
-from interdash.formulas import order_shape
+from interdash.formulas import bootstrap, order_shape
+from interdash.formulas.bootstrap import percentile
 from interdash.labelling import label as labelling
 from interdash.labelling.aggregate import label_tables
 from interdash.labelling.label import label, label_epoch, label_samples
 from interdash.labelling.sample_table import sample_table
 from interdash.masking.kinds import png
+from interdash.runs import samples
 from interdash.runs.parts import part_path, read_part
 from interdash.runs.plan import plan
 from interdash.runs.tables import read_table
+from tests.conftest import store_of
 
 RULES = GeneralizationConfig(tau_factor=0.1)
 
@@ -404,3 +407,23 @@ def test_png_is_readable():
     colour[1] = 2.0  # outside 0..1: stretched to its own range
     image = Image.open(io.BytesIO(png(colour)))
     assert (image.mode, image.size, image.getpixel((3, 1))) == ("RGB", (4, 2), (0, 255, 0))
+
+
+def test_intervals_of_a_run_resample_within_its_strata(labelled_run):
+    """Those of strength at the last epoch, of all samples, a split and a class, from the strengths of samples."""
+    strata = samples.strata(labelled_run.path)
+    assert strata is not None and len(set(strata.tolist())) == 60
+    with store_of(labelled_run) as store:
+        table = store.ask("SELECT split, label, stratum FROM samples ORDER BY sample")
+        assert sorted(table["stratum"]) == sorted([*range(30), *range(30)])
+        last = "WHERE network = 'target' AND epoch = (SELECT max(epoch) FROM networks WHERE network = 'target')"
+        details = ("sample_epochs",)
+        strength = store.ask(f"SELECT salient_strength FROM sample_epochs {last} ORDER BY sample", details=details)
+        stored = store.ask(f"SELECT * FROM strengths {last} AND type = 'all'").set_index(["split", "label"])
+    values = strength["salient_strength"].to_numpy()
+    label = int(table["label"][0])
+    for split, of_class in (("all", -1), ("test", -1), ("train", label)):
+        in_split = (table["split"] == split) | (split == "all")
+        rows = np.flatnonzero(in_split & ((table["label"] == of_class) | (of_class == -1)))
+        low, high = percentile(lambda drawn, x=values[rows]: x[drawn].mean(-1), bootstrap.group(strata, rows))
+        assert stored.loc[(split, of_class), ["strength_low", "strength_high"]].tolist() == pytest.approx([low, high])

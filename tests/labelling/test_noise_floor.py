@@ -219,3 +219,11 @@ def test_command_compares_what_is_there_without_the_code(ready_run, monkeypatch)
     found = CliRunner().invoke(main.commands, ["robustness", *options], catch_exceptions=False)
     assert found.exit_code == 0
     assert "Warning: only the baseline networks that are there are compared: no spec was recorded" in found.stderr
+
+
+def test_compared_samples_are_of_strata_that_lie_evenly():
+    splits, strata = ["train"] * 6 + ["test"] * 6, np.array([5, 4, 3, 2, 1, 0, 12, 13, 14, 15, 16, 17])
+    rows = robustness._rows(splits, 3, SplitConfig(), strata)
+    assert strata[rows].tolist() == [5, 3, 1, 13, 15, 17]
+    assert robustness._rows(splits, 3, SplitConfig(), None).tolist() == [0, 1, 2, 6, 7, 8]
+    assert len(robustness._rows(splits, 9, SplitConfig(), strata)) == 12

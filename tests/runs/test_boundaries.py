@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from interdash.labelling.boundaries import find_boundaries
-from interdash.runs.boundaries import BOUNDARIES, baseline_boundaries, boundaries, move_boundary
+from interdash.runs.boundaries import (
+    BOUNDARIES,
+    baseline_boundaries,
+    boundaries,
+    known_shares,
+    move_boundary,
+    set_share,
+    share_of,
+)
 
 EPOCHS = [0, 1, 2, 4, 8, 16, 32]
 
@@ -16,7 +24,14 @@ def flows(shares, samples=40, epochs=EPOCHS):
     return pd.DataFrame(
         [
             {
-                **{"epoch_from": low, "epoch_to": high, "sample": sample, "baseline": "", "learned": size},
+                **{
+                    "epoch_from": low,
+                    "epoch_to": high,
+                    "sample": sample,
+                    "stratum": None,
+                    "baseline": "",
+                    "learned": size,
+                },
                 **{"learned_generalizable": size * share, "learned_by_chance": 0.1 * size},
             }
             for (low, high), share in zip(itertools.pairwise(epochs), shares, strict=True)
@@ -31,7 +46,7 @@ def test_planted_boundaries_are_found_and_told():
     rows = boundaries({"summary": {"phases": found}})
     assert [(row["epoch"], row["low"], row["high"], row["reason"]) for row in rows] == [
         (4.0, 4.0, 4.0, "epoch 4, 95% interval 4–4"),
-        (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8"),
+        (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8; by the share of the best: 8 at 0.4, 8 at 0.5, 8 at 0.6"),
     ]
     assert all("why" not in row for row in rows)
 
@@ -47,13 +62,17 @@ def test_a_boundary_moves_with_a_baseline_and_its_interval_covers_all():
     found = of(early, early, late)
     assert found[1]["found"] == 8 and (found[1]["low"], found[1]["high"]) == (8, 16)
     assert [row["found"] for row in found[1]["baselines"]] == [8, 8, 16]
-    assert {**of(early, early, early)[1], "baselines": 0} == {**found[1], "low": 8, "high": 8, "baselines": 0}
+    detail = {"baselines": 0, "shares": 0}
+    assert of(early, early, early)[1] | detail == found[1] | {"low": 8, "high": 8} | detail
     alone = find_boundaries(flows(early))
-    assert [row | {"baselines": 0} for row in of(early, early, early)] == [row | {"baselines": 0} for row in alone]
+    assert [row | detail for row in of(early, early, early)] == [row | detail for row in alone]
     manifest = {"summary": {"phases": of(early, never, early)}}
     row = boundaries(manifest)[1]  # a third of the resamples has no boundary: too little evidence for the mean
     assert row["epoch"] is None and row["reason"].startswith("no third phase found: what is learned does not clearly")
-    assert row["reason"].endswith("; found with 2 of 3 baselines (8, 8)") and "baselines" not in row
+    assert (
+        "; found with 2 of 3 baselines (8, 8); by the share of the best: not at 0.4, not at 0.5" in row["reason"]
+        and "baselines" not in row
+    )
     each = [row for row in baseline_boundaries(manifest) if row["boundary"] == "2|3"]
     assert [row["epoch"] for row in each] == [8, None, 8] and "does not clearly cease" in each[1]["reason"]
     assert baseline_boundaries({"summary": {"phases": alone}}) == baseline_boundaries({}) == []
@@ -70,6 +89,27 @@ def test_what_is_not_found_has_its_reason():
     assert half[1]["reason"].startswith("no third phase found: what is learned never generalizes less than 0.5 times")
     older = boundaries({"summary": {"phases": [{"boundary": "2|3", "found": None, "low": None, "high": None}]}})
     assert older[0]["reason"] == "no third phase found: by an older rule; `interdash extract` looks again"
+
+
+def test_the_share_of_the_third_phase_is_chosen(ready_run):
+    found = find_boundaries(flows([0.2, 0.4, 0.7, 0.6, 0.35, 0.2]))
+    assert {share: row["found"] for share, row in found[1]["shares"].items()} == {"0.4": 16, "0.5": 8, "0.6": 8}
+    assert find_boundaries(flows([0.2, 0.4, 0.7, 0.6, 0.35, 0.2]), 0.4)[1] | {"shares": 0} == (
+        found[1]["shares"]["0.4"] | {"shares": 0}
+    )
+    ready_run.update(summary={**ready_run.manifest["summary"], "phases": found})
+    assert share_of(ready_run.manifest) == 0.5 and known_shares(ready_run.manifest) == [0.4, 0.5, 0.6]
+    set_share(ready_run, 0.4)
+    assert [row["epoch"] for row in boundaries(ready_run.manifest)] == [4, 16]
+    move_boundary(ready_run, "2|3", 9)  # what the user moved stays, whatever the share is
+    set_share(ready_run, 0.6)
+    rows = boundaries(ready_run.manifest)
+    assert (rows[1]["epoch"], rows[1]["found"]) == (9, 8)
+    with pytest.raises(ValueError, match=r"not known at a share of 0.3; choose one of \[0.4, 0.5, 0.6\]"):
+        set_share(ready_run, 0.3)
+
+
+def test_nothing_is_looked_for_with_a_gap_a_single_sample_or_two_epochs():
     shares = [0.2, 0.4, 0.7, 0.6, 0.3, 0.2]
     assert find_boundaries(flows(shares, samples=1)) == find_boundaries(flows([0.5], epochs=[0, 1])) == []
     table = flows(shares)

@@ -305,6 +305,13 @@ def test_samples_are_one_from_each_stratum_of_the_last_losses(spec_file: Path, t
         assert sorted(rank // 4) == list(range(5))
 
 
+def test_coherence_is_measured_of_every_checkpoint_as_the_recording_ends(tmp_path: Path) -> None:
+    with Recorder("mine", table_spec(), epochs=2, root=tmp_path, samples_per_split=4, coherence=True) as recorder:
+        for epoch in range(3):
+            recorder.record(epoch, nn.Linear(4, 3))
+    assert [line["epoch"] for line in recorder.run.gradients()] == [0, 1, 2]
+
+
 def test_image_and_grouped_table_variables() -> None:
     images = torch.rand(6, 1, 24, 24)
     spec = table_spec(

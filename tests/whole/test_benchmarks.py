@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import linear_program, many_rows, scale, solver
+from benchmarks import linear_program, many_rows, scale, solver, strata
 from interdash.formulas.interactions import and_interactions, matched_outputs, or_interactions
 from interdash.solver import published
 from interdash.solver.sparsify import Split
@@ -138,3 +138,14 @@ def test_many_rows_of_a_tiny_run_are_loaded_while_others_read(labelled_run, tmp_
     assert found["errors"] == [] and found["salient_rows_loaded"] >= 1000 and found["reads"] > 0
     assert found["bars"]["errors"]["verdict"] == found["bars"]["rows"]["verdict"] == "PASS"
     assert many_rows.sizes(run)["tables"]["interactions"]["rows"] > 1000
+
+
+def test_strata_are_worth_their_bars_on_heavy_tailed_losses():
+    rng = np.random.default_rng(0)
+    wrong = {split: rng.random(1000) < 0.15 for split in strata.SPLITS}  # few samples have nearly all of the loss
+    final = {split: np.where(of, rng.gamma(2, 1.5, 1000), rng.exponential(0.02, 1000)) for split, of in wrong.items()}
+    earlier = {split: 0.5 * of_split + rng.exponential(0.3, 1000) for split, of_split in final.items()}
+    changes = {split: rng.normal(0.05, 0.05, 1000) - 0.5 * of_split for split, of_split in final.items()}
+    rows = [*strata.gaps(dict.fromkeys(strata.EPOCHS, earlier) | {strata.EPOCHS[-1]: final})]
+    rows += strata.intervals(final, changes)
+    assert all(row["passed"] for row in rows) and len(rows) == 2 * len(strata.EPOCHS) + 3
