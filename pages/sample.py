@@ -11,7 +11,7 @@ import streamlit as st
 from interdash.dashboard import choose, data, links, listing, show
 from interdash.dashboard import page as ui
 from interdash.dashboard.gallery import gallery
-from interdash.figures import catalogue, inputs
+from interdash.figures import catalogue, compare, inputs
 from interdash.figures.choice import Choice, lit_interaction, lit_name
 from interdash.formulas.subsets import members
 from interdash.queries import drilldown, dynamics, vectors
@@ -243,6 +243,21 @@ def show_view(page: data.Page, view: str, choices: list[Choice]) -> None:
             show.view(page, "sample", view, choice, side=side)
 
 
+def show_shared(page: data.Page, choices: list[Choice]) -> None:
+    """Draws what each sample shown shares with another network or epoch, and lists it."""
+    partner = choose.partner(page)
+    choices = [replace(choice, partner=partner) for choice in choices]
+    show_view(page, "Shared", choices)
+    for choice in choices:
+        rows = catalogue.chart("sample_shared").rows(page, choice)["shared"]
+        titles = {"both": "Shared", "first": "Only the target", "second": f"Only {links.plain(partner)}"}
+        for column, (where, title) in zip(st.columns(3), titles.items(), strict=True):
+            some = rows[rows["where"] == where]
+            with column:
+                st.markdown(f"**{title}, sample {choice.sample}**: {len(some)} interactions")
+                st.dataframe(compare.listed(some, where), hide_index=True, height=260)
+
+
 with ui.page("Sample") as page:
     if st.session_state.setdefault("sample_of", page.run.name) != page.run.name:  # another run is chosen in the sidebar
         st.session_state["sample_of"] = page.run.name
@@ -268,6 +283,7 @@ with ui.page("Sample") as page:
         for column, one, side in zip(st.columns(2, gap="medium"), choices, ("-left", "-right"), strict=True):
             with column:
                 show_sample(page, one, side)
-    ui.sections({view: partial(show_view, page, view, choices) for view in catalogue.views("sample")})
+    tabs = {view: partial(show_view, page, view, choices) for view in catalogue.views("sample")}
+    ui.sections(tabs | {"Shared": partial(show_shared, page, choices)})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
     data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])

@@ -199,7 +199,7 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
     }
     if side == "both":
         same = difference["effect"] * difference["other_effect"] > 0
-        listed |= {"effect in B (nats)": difference["other_effect"].round(3), "same sign": same.map(_YES_NO)}
+        listed |= {"in the other (nats)": difference["other_effect"].round(3), "same sign": same.map(_YES_NO)}
     return pd.DataFrame(
         listed | {"generalizes": [_YES_NO.get(g, "unknown") for g in difference[generalizes].astype(object)]}
     )

@@ -16,6 +16,7 @@ import pandas as pd
 from interdash.formulas.bootstrap import percentile, sample_weights
 from interdash.formulas.chance import above_chance
 from interdash.queries.dynamics import labelled_epochs
+from interdash.queries.sample import named
 from interdash.store.database import Store
 from interdash.store.long_tables import Rows
 
@@ -113,6 +114,32 @@ def shared_orders(store: Store, run: str, epoch: int, other: Column) -> pd.DataF
     ]
     rows = _ratios(pd.concat(sides, ignore_index=True))
     return rows.assign(**{name: rows[name] / max(samples, 1) for name in (*STRENGTHS, "salient", "shared", "chance")})
+
+
+def sample_shared(store: Store, run: str, epoch: int, sample: int, other: Column) -> pd.DataFrame:
+    """Returns the salient interactions of one sample in the target, another column, or both (`where`), strongest first.
+
+    Columns as of `compare.difference`; of another sign is another interaction.
+    """
+    rows = store.ask(
+        """
+        SELECT type, subset, coalesce(a.size, b.size) AS size, a.effect AS effect, b.effect AS other_effect,
+            a.generalizes AS generalizes, b.generalizes AS other_generalizes,
+            CASE WHEN b.effect IS NULL THEN 'first' WHEN a.effect IS NULL THEN 'second' ELSE 'both' END AS "where"
+        FROM (SELECT *, effect > 0 AS up FROM interactions
+            WHERE run = $run AND network = 'target' AND epoch = $epoch AND sample = $sample) a
+        FULL JOIN (SELECT *, effect > 0 AS up FROM interactions
+            WHERE run = $run AND network = $network AND epoch = $other_epoch AND sample = $sample) b
+            USING (type, subset, up)
+        ORDER BY greatest(abs(coalesce(a.effect, 0)), abs(coalesce(b.effect, 0))) DESC, type, subset
+        """,
+        {"run": run, "epoch": epoch, "sample": sample, "network": other.network, "other_epoch": other.epoch},
+        details=[
+            Rows("interactions", run, network, at, sample)
+            for network, at in dict.fromkeys((("target", epoch), (other.network, other.epoch)))
+        ],
+    )
+    return named(store, run, sample, rows)
 
 
 def sharing_by_epoch(store: Store, run: str, other: Column) -> pd.DataFrame:

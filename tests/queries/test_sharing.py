@@ -135,3 +135,14 @@ def test_no_such_partner(two_runs, two_store):
     assert figures.partner(ask, Choice(partner="epoch 1")) == Column("epoch 1", "tiny", "target", 1)
     with pytest.raises(ValueError, match="'epoch 9' is no network or epoch of tiny; choose one of baseline-0, ep"):
         figures.partner(ask, Choice(partner="epoch 9"))
+
+
+def test_lists_of_one_sample_are_shared_and_distinctive(planted):
+    store = planted(t1=[(0, 1, 2.0), (0, 2, -3.0), (0, 4, 1.0)], b0=[(0, 1, 4.0), (0, 2, 3.0), (1, 4, 1.0)])
+    with store.transaction() as cursor:
+        cursor.execute("UPDATE samples SET names = ['a', 'b', 'c', 'd', 'e', 'f']")
+    rows = sharing.sample_shared(store, "toy", 1, 0, sharing.columns(store, "toy")[0])
+    found = {where: sorted(some["subset"]) for where, some in rows.groupby("where")}
+    assert found == {"both": [1], "first": [2, 4], "second": [2]}  # {b} has another sign there
+    both = rows[rows["where"] == "both"].iloc[0]
+    assert (both["effect"], both["other_effect"]) == (2, 4)

@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.compare import are_alike
+from interdash.figures.compare import are_alike, difference
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, SHARE, escaped
-from interdash.queries import dynamics
+from interdash.queries import drilldown, dynamics
 from interdash.queries import sharing as queries
 from interdash.queries.asking import Ask
 
@@ -175,6 +175,16 @@ def runs_map(runs_map: pd.DataFrame) -> go.Figure:
     return _map(runs_map, "network")
 
 
+def sample_shared(sample_shared: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
+    """Interactions of one sample that the target shares with another network or epoch, and those that one alone has.
+
+    How to read: each point is one salient interaction, its effect in the target to the right, in the other upwards. On
+    the axes lie those that one of the two has alone; what both have, with the same sign, lies in the quarters along the
+    diagonal. The lists below name them. Source: arXiv 2401.16318 (shared and distinctive); the sign is ours.
+    """
+    return difference(sample_shared, first=first, second=second)
+
+
 def partner(ask: Ask, choice: Choice) -> queries.Column | None:
     """Returns what the target is compared with: as chosen, else the first baseline network; None if there is nothing.
 
@@ -209,13 +219,24 @@ def _other_run(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
 _orders = _by_partner(queries.shared_orders, epoch=True)
 _epochs = _by_partner(queries.sharing_by_epoch)
 
+
+def _shared(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
+    rows = ask(queries.sample_shared, epoch=c.epoch, sample=c.sample, other=partner(ask, c))
+    return {"shared": drilldown.numbered(rows) if ask.kind.numbered else rows}
+
+
+def _sides(ask: Ask, c: Choice) -> dict[str, Any]:
+    return {"first": f"target, epoch {c.epoch}", **_names(ask, c)}
+
+
 CHARTS = (
+    Chart(sample_shared, _shared, page="sample", view="Shared", options=_sides, says=("sample", "epoch")),
     Chart(
         shared_orders,
         lambda ask, c: {"shared orders": _orders(ask, c)},
         page="theories",
         view="Sharing",
-        options=lambda ask, c: {"first": f"target, epoch {c.epoch}", **_names(ask, c)},
+        options=_sides,
         says_rule=True,
     ),
     Chart(
