@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEBIAN := chromium fonts-liberation poppler-utils
+LATEX := texlive-latex-base texlive-latex-recommended texlive-fonts-recommended
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test coverage debian lint format bench study serve screenshots clean
@@ -43,12 +44,13 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Chromium for the browser tests and figure files, Poppler to look into PDFs.
+# Chromium for the browser tests and figure files, Poppler to look into PDFs, LaTeX (20 MB to load, about 2 minutes).
 debian:
-	@if command -v chromium >/dev/null && command -v pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ]; then :; \
+	@if command -v chromium >/dev/null && command -v pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ] && \
+		kpsewhich times.sty booktabs.sty >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN); \
-	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN)"; exit 1; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN) $(LATEX); \
+	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN) $(LATEX)"; exit 1; fi
 
 test: debian lint
 	$(BIN)/python -m pytest --numprocesses 2 --durations 10

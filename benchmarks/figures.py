@@ -1,12 +1,11 @@
 """Looks at every figure of a run at every venue as a printed page, and measures how long figures take.
 
-    python -m benchmarks.figures data/runs/mnist [OTHER RUNS] [--pages FOLDER] [--latex] [--venue NAME]
+    python -m benchmarks.figures data/runs/mnist [OTHER RUNS] [--pages FOLDER] [--venue NAME]
 
 Each PDF is one page of the venue's width, its fonts embedded TrueType, its text selectable and inside the page, no two
 words over each other; bitmaps are named. From the SVG: no text below 6 pt, the legend above all plots. The first run
 is drawn at all venues, and at `FEW` in the cases of `CASES`, compared with itself among them; the other runs (one on
-texts, one on tables) at `FEW`. `--pages` keeps PDFs; `--latex` compiles the snippets and the tables with
-pdflatex, where an overfull box is a failure. Writes benchmarks/results/figures.json.
+texts, one on tables) at `FEW`. `--pages` keeps PDFs. Writes benchmarks/results/figures.json.
 """
 
 import argparse
@@ -27,8 +26,8 @@ from xml.etree import ElementTree
 
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.paper import bundle, chromium, tables, venues
-from interdash.paper.latex import PREAMBLE
+from interdash.paper import bundle, chromium, venues
+from interdash.paper.settings import Settings
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 from interdash.store.database import Store, open_store
@@ -128,22 +127,22 @@ def look(store: Store, run: Run, twin: Run, others: list[Run], chosen: list[str]
     few = [venue for venue in FEW if venue in chosen] or chosen[:1]
     compared: dict[str, Any] = {"compared": ({"runs": (twin.name,)}, {})}
     for venue in chosen:
-        _look(store, run, bundle.Settings(("all", PANELS), venue), f"{run.name}-{venue}", folder, found)
+        _look(store, run, Settings(("all", PANELS), venue), f"{run.name}-{venue}", folder, found)
     for case, (choice, looks) in (CASES | compared).items():
         for venue in few:
-            settings = bundle.Settings(("all", PANELS), venue, looks=looks, choice=Choice(**choice))
+            settings = Settings(("all", PANELS), venue, looks=looks, choice=Choice(**choice))
             _look(store, run, settings, f"{run.name}-{case}-{venue}", folder, found)
     for other in others:
         for venue in few:
-            _look(store, other, bundle.Settings(venue=venue), f"{other.name}-{venue}", folder, found)
+            _look(store, other, Settings(venue=venue), f"{other.name}-{venue}", folder, found)
     return found | {"cases": [*CASES, *compared], "runs": [run.name, *(other.name for other in others)],
                     "with bitmaps": sorted(found["with bitmaps"])}  # fmt: skip
 
 
-def _look(store: Store, run: Run, settings: bundle.Settings, stem: str, folder: Path, found: dict[str, Any]) -> None:
+def _look(store: Store, run: Run, settings: Settings, stem: str, folder: Path, found: dict[str, Any]) -> None:
     """Adds what is wrong with each figure of a run in some settings."""
     settings = replace(settings, formats=("pdf", "svg"))
-    for name, content in bundle.figure_files(bundle.chosen(store, run, settings), settings):
+    for name, content in bundle.figure_files(Ask(run, store), bundle.chosen(store, run, settings), settings):
         path = folder / f"{stem}-{Path(name).name}"
         path.write_bytes(content)
         if path.suffix == ".pdf":
@@ -160,7 +159,7 @@ def _look(store: Store, run: Run, settings: bundle.Settings, stem: str, folder: 
 
 def times(store: Store, run: Run) -> dict[str, Any]:
     """Returns seconds of twelve figures in three formats after the first, and of one more."""
-    settings = bundle.Settings(venue="icml", formats=("pdf", "svg", "png"))
+    settings = Settings(venue="icml", formats=("pdf", "svg", "png"))
     ask = Ask(run, store)
     names = catalogue.names(ask, settings.choice)[:12]
     start = time.perf_counter()
@@ -168,7 +167,7 @@ def times(store: Store, run: Run) -> dict[str, Any]:
     first = time.perf_counter() - start
     start = time.perf_counter()
     drawn = {name: catalogue.drawing(ask, name, settings.choice) for name in names}
-    files = [len(content) for _, content in bundle.figure_files(drawn, settings)]
+    files = [len(content) for _, content in bundle.figure_files(ask, drawn, settings)]
     twelve = time.perf_counter() - start
     more = []
     for name in names:
@@ -184,41 +183,20 @@ def times(store: Store, run: Run) -> dict[str, Any]:
     }
 
 
-def compiled(store: Store, run: Run, folder: Path) -> dict[str, Any]:
-    """Returns what pdflatex says against the LaTeX of a bundle: figures.tex and the tables in one document."""
-    settings = bundle.Settings(("all", PANELS), "icml-column", ("pdf",))
-    (folder / "figures").mkdir()
-    drawn = bundle.chosen(store, run, settings)
-    for name, content in bundle.figure_files(drawn, settings):
-        (folder / name).write_bytes(content)
-    found = tables.tables(store, [run.name])
-    parts = [tables.booktabs(table, tables.CAPTIONS[name], name) for name, table in found.items()]
-    text_width = r"\usepackage[textwidth=5.5in]{geometry}"  # of NeurIPS, the narrowest page of one column
-    body = bundle.latex(run, drawn, settings).replace("{figure*}", "{figure}") + "\\clearpage\n".join(parts)
-    body = body.replace(r"\end{figure}", "\\end{figure}\\clearpage")
-    text = f"\\documentclass{{article}}{PREAMBLE}{text_width}\\begin{{document}}\n{body}\\end{{document}}\n"
-    (folder / "snippets.tex").write_text(text)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "snippets.tex"]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120)
-    wrong = re.findall(r"^(?:! |Overfull \\hbox).*", ran.stdout.decode(errors="replace"), re.MULTILINE)
-    return {"documents": 1, "failed": {"snippets": wrong[:2]} if wrong else {}}
-
-
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("others", type=Path, nargs="*", help="runs on texts and tables")
     parser.add_argument("--pages", type=Path, help="where the pages are kept")
-    parser.add_argument("--latex", action="store_true")
     parser.add_argument("--venue", action="append", choices=list(venues.VENUES), help="default: all")
-    parser.add_argument("--only", action="append", choices=("times", "look", "latex"))
+    parser.add_argument("--only", action="append", choices=("times", "look"))
     options = parser.parse_args()
     store, run = open_store(), Run.open(options.run.parent, options.run.name)
     others = [Run.open(path.parent, path.name) for path in options.others]
     result: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     result |= {"machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.python_version()}", "run": run.name}
-    wanted = options.only or ["times", "look", *(["latex"] if options.latex else [])]
+    wanted = options.only or ["times", "look"]
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as copies:
         twin = Run(Path(copies) / f"{run.name}-twin")
         shutil.copytree(run.path, twin.path)
@@ -230,12 +208,6 @@ def main() -> None:
             result["times"] = times(store, run)
         if "look" in wanted:
             result["look"] = look(store, run, twin, others, options.venue or list(venues.VENUES), pages)
-        if "latex" in wanted:
-            if shutil.which("pdflatex") is None:
-                parser.error(
-                    "pdflatex is missing; run `apt-get install texlive-latex-recommended`, or leave out --latex"
-                )
-            result["latex"] = compiled(store, run, Path(scratch))
     chromium.close()
     print(json.dumps(result, indent=1))
     RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from interdash.masking.variables import series_variables as series_variables
     from interdash.masking.variables import table_variables as table_variables
     from interdash.masking.variables import text_variables as text_variables
+    from interdash.paper.notebook import open_run as open_run
+    from interdash.paper.notebook import show as show
     from interdash.pipeline import extract_and_label as extract_and_label
     from interdash.solver.sparsify import sparse_split as sparse_split
     from interdash.store.database import open_store as open_store
@@ -43,10 +45,12 @@ _PUBLIC = {  # name: its module
     "import_checkpoints": "importing.checkpoints",
     "lightning_callback": "training.callbacks",
     "lightning_spec": "training.lightning_spec",
+    "open_run": "paper.notebook",
     "open_store": "store.database",
     "or_interactions": "formulas.interactions",
     "point_variables": "masking.variables",
     "series_variables": "masking.variables",
+    "show": "paper.notebook",
     "sparse_split": "solver.sparsify",
     "table_variables": "masking.variables",
     "text_variables": "masking.variables",

@@ -205,3 +205,23 @@ def two_store(two_runs):
     """A store with the two runs."""
     with store_of(Run(two_runs / "tiny"), Run(two_runs / "twin")) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def worded(tmp_path_factory) -> dict[str, Run]:
+    """A run on tables, census, and one on texts, movies, as small as they can be. Not to be written to."""
+    from interdash import pipeline
+    from interdash.training import builtin, network_of_run
+
+    runs = {}
+    for name in ("census", "movies"):
+        preset = PRESETS[name].config
+        config = replace(
+            preset, training=replace(preset.training, epochs=1, checkpoints=(0, 1)),
+            data=replace(preset.data, n_train=1000, n_test=1000), masking=replace(preset.masking, samples_per_split=3),
+        )  # fmt: skip
+        runs[name] = builtin.create_run(tmp_path_factory.mktemp("worded"), config)
+        builtin.train_run(runs[name])
+        network_of_run.train_baseline(runs[name], 0)
+        pipeline.extract_and_label(runs[name], workers=0)
+    return runs

@@ -64,6 +64,9 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--font", help="A TrueType font. Default: the venue's.")
 @click.option("--label-size", type=float, help="Points, of titles. Default: the venue's.")
 @click.option("--tick-size", type=float, help="Points, of numbers. Default: the venue's.")
+@click.option("--height", type=float, help="Inches. Default: as high as it needs, 7.5 at most.")
+@click.option("--lines", type=float, help="Times the usual width of lines, size of markers.")
+@click.option("--transparent", is_flag=True, help="No white behind the figure.")
 @click.option("--grey", is_flag=True, help="For print without colour.")
 @click.option("--numbers", metavar="point|point-comma|comma|comma-point", help="1 234.5, 1,234.5, 1 234,5 or 1.234,5.")
 @click.pass_context
@@ -78,7 +81,8 @@ def export(
     **options: Any,
 ) -> None:
     """Write figures of a run at a venue's width: PDF, SVG, PNG, HTML; or all of them as a bundle."""
-    from interdash.paper import bundle, chromium, handout
+    from interdash.paper import bundle, chromium, handout, provenance
+    from interdash.queries.asking import Ask
     from interdash.runs.run import Run
     from interdash.runs.state import state
     from interdash.store.database import open_store
@@ -87,8 +91,8 @@ def export(
     if source is not None:
         if given := _given(context):
             raise click.UsageError(f"--from makes the same bundle again; leave out {', '.join(given)}")
-        name, settings, before = bundle.read_provenance(source)
-        run = run or name
+        before, settings = provenance.read(source)
+        run = run or str(before["run"])
     elif run is None:
         raise click.UsageError("which run? give its name, or --from provenance.json")
     else:
@@ -113,21 +117,22 @@ def export(
             click.echo(path)
             return
         if not as_bundle and source is None:
-            for name, content in bundle.figure_files(bundle.chosen(store, found, settings), settings):
-                path = out / Path(name).name
+            ask = Ask(found, store)
+            for name, content in bundle.figure_files(ask, bundle.chosen(store, found, settings), settings):
+                path = out / f"{found.name}-{Path(name).name}"
                 path.write_bytes(content)
                 click.echo(path)
             return
         with progress_bar("drawing", "file") as progress:
-            content, said = bundle.bundle(store, found, settings, progress, others=others)
+            name, content, said = bundle.bundle(store, found, settings, progress, others=others)
     finally:
         chromium.close()
         store.close()
-    path = out / f"{found.name}-figures.zip"
+    path = out / f"{name}.zip"
     path.write_bytes(content)
     click.echo(path)
-    if source is not None and (changed := bundle.changed_rows(before, said["rows_sha256"])):
-        warn([f"{name} is not what it was when {source} was made" for name in changed])
+    if source is not None and (changes := provenance.changes(before, said)):
+        warn([f"{source}: {change}" for change in changes])
         sys.exit(1)
 
 
@@ -157,13 +162,16 @@ def _settings(
     tick_size: float | None,
     grey: bool,
     numbers: str | None,
+    height: float | None,
+    lines: float | None,
+    transparent: bool,
     **choice: Any,
 ) -> Any:
     from interdash.figures.choice import Choice
-    from interdash.paper.bundle import Settings
+    from interdash.paper.settings import Settings
 
     looks: dict[str, Any] = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
-    looks["numbers"] = numbers
+    looks |= {"numbers": numbers, "height": height, "lines": lines, "transparent": transparent or None}
     return Settings(
         figures=(*figures, *panels) or ("all",),
         venue=venue,

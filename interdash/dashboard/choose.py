@@ -74,6 +74,12 @@ def keep(key: str, value: Any) -> None:
         st.query_params[key] = text
 
 
+def keep_tick(key: str, value: bool) -> None:
+    """Gives a tick the value that the address decides."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
 def write(key: str) -> None:
     """Writes what was just chosen in a widget into the address."""
     value = st.session_state[key]

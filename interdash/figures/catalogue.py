@@ -1,10 +1,12 @@
 """Every chart, in order and by name; and what is drawn of a run: one of them, or several as panels of one figure."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pkgutil import iter_modules
 from string import ascii_lowercase
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +26,7 @@ from interdash.figures import (
 )
 from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
+from interdash.queries import drilldown
 from interdash.queries.asking import Ask
 
 THEORIES = sorted((found.name for found in iter_modules(theories.__path__)), key=lambda name: name != "prediction")
@@ -34,6 +37,14 @@ MODULES = (
 )
 CHARTS: tuple[Chart, ...] = tuple(chart for module in MODULES for chart in module.CHARTS)
 MOST_PANELS = 12
+TOGETHER = "The input of a sample with its variables outlined, beside its strongest interactions."
+TEMPLATES = {  # figures as they were published, by names for people
+    "Six epochs over the dynamics": "order_strength_row/dynamics",
+    "Six epochs and the gap": "order_strength_row/gap",
+    "Flows and dynamics": "flows/dynamics",
+    "Sparsity and matching": "sorted_over_samples,matching",
+    "A sample and its interactions": "sample_interactions",
+}
 
 
 @dataclass(frozen=True)
@@ -45,20 +56,26 @@ class Panels:
     @property
     def rows(self) -> dict[str, pd.DataFrame]:
         """The rows behind each panel: "a epochs"."""
-        return {f"{letter} {name}": rows for letter, part in self._each for name, rows in part.rows.items()}
+        return {f"{letter} {name}": rows for letter, part in self.each for name, rows in part.rows.items()}
 
     @property
     def caption(self) -> str:
         """The captions of the panels."""
-        return " ".join(f"({letter}) {part.caption}" for letter, part in self._each)
+        return " ".join(f"({letter}) {part.caption}" for letter, part in self.each)
+
+    @property
+    def in_file(self) -> tuple[str, ...]:
+        """What was chosen for any panel, for the name of a file."""
+        return tuple(dict.fromkeys(part for _, drawing in self.each for part in drawing.in_file))
 
     @property
     def how_to_read(self) -> str:
         """Those of the panels, in one paragraph each."""
-        return "\n\n".join(f"({letter}) {part.how_to_read}" for letter, part in self._each)
+        return "\n\n".join(f"({letter}) {part.how_to_read}" for letter, part in self.each)
 
     @property
-    def _each(self) -> list[tuple[str, Drawing]]:
+    def each(self) -> list[tuple[str, Drawing]]:
+        """The drawings with their letters, in order."""
         return list(zip(ascii_lowercase, (part for row in self.parts for part in row), strict=False))
 
 
@@ -120,7 +137,9 @@ def drawing(ask: Ask, name: str, choice: Choice) -> Drawing | Panels:
         ValueError: there is no such chart, epoch or sample, or there are more panels than letters.
     """
     if name == "sample_interactions":
-        name = f"{inputs.drawing_of(ask).__name__},interactions"
+        (picture,), (bars,) = (each(ask, part, choice) for part in (inputs.drawing_of(ask).__name__, "interactions"))
+        rows = {part: drilldown.numbered(frame) for part, frame in bars.rows.items()}
+        return Panels(((picture, replace(bars, rows=rows)),))
     rows = [[part.strip() for part in row.split(",")] for row in name.split("/")]
     if (count := sum(map(len, rows))) > MOST_PANELS:
         raise ValueError(f"{count} panels cannot be one figure; choose {MOST_PANELS} at most")
@@ -131,10 +150,30 @@ def drawing(ask: Ask, name: str, choice: Choice) -> Drawing | Panels:
     return parts[0][0] if sum(map(len, parts)) == 1 else Panels(tuple(parts))
 
 
-def file_name(name: str) -> str:
-    """Returns the name of a figure's file, without ending.
+def fields(ask: Ask, specs: Sequence[str], choice: Choice) -> set[str]:
+    """Returns which fields of a choice matter to some figures: those that their records read."""
+    seen: set[str] = set()
+    watched = _Watched(**asdict(resolved(ask, choice)))
+    object.__setattr__(watched, "seen", seen)
+    for name in {name.strip() for spec in specs for row in spec.split("/") for name in row.split(",")}:
+        names = (inputs.drawing_of(ask).__name__, "interactions") if name == "sample_interactions" else (name,)
+        for chart in (each for each in CHARTS if each.name in names and each.when(ask, choice)):
+            chart.rows(ask, watched)
+            chart.options(ask, watched)
+            seen |= {"types"} if chart.by_type else set()
+    return seen
 
-    >>> file_name("order_strength_row/dynamics,order_map")
-    'order_strength_row+dynamics+order_map'
-    """
-    return re.sub(r"\s*[,/]\s*", "+", name.strip())
+
+class _Watched(Choice):
+    """A choice that notes which of its fields are read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        inside = object.__getattribute__(self, "__dict__")
+        if name in inside and "seen" in inside and name != "seen":
+            inside["seen"].add(name)
+        return object.__getattribute__(self, name)
+
+
+def file_name(name: str, drawing: Drawing | Panels) -> str:
+    """Returns the name of a figure's file, without ending: "dynamics+waterfall-sample3-epoch64"."""
+    return "-".join([re.sub(r"\s*[,/]\s*", "+", name.strip()), *drawing.in_file])

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash.figures.choice import Choice, in_words
+from interdash.figures.choice import Choice, in_file_name, in_words
 from interdash.queries import dynamics
 from interdash.queries.asking import Ask
 
@@ -81,7 +81,8 @@ class Chart:
 
     def drawing(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for a file."""
-        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), in_words(ask, choice, self.says))
+        about = (in_words(ask, choice, self.says), in_file_name(ask, choice, self.says))
+        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), *about)
 
     def drawing_on_page(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for its page: with the marks, and without what the page says anyway."""
@@ -96,6 +97,7 @@ class Drawing:
     rows: dict[str, pd.DataFrame]
     options: dict[str, Any]
     about: str = ""
+    in_file: tuple[str, ...] = ()  # the same, for the name of a file
 
     def figure(self) -> go.Figure:
         """Returns the figure as on the screen."""

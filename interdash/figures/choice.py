@@ -136,7 +136,7 @@ def lit_name(ask: Ask, choice: Choice) -> str:
 SPLITS = {"train": "training samples", "test": "testing samples"}
 TYPES = {"and": "AND interactions", "or": "OR interactions"}
 WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what is there in any case
-    "sample": lambda ask, c: f"sample {c.sample}",
+    "sample": lambda ask, c: f"sample {c.sample}{_about_sample(ask, c)}",
     "interaction": lit_name,
     "epoch": lambda ask, c: f"epoch {c.epoch}",
     "epochs": lambda ask, c: f"epoch {c.epoch} of A, {c.other_epoch} of B",
@@ -150,10 +150,40 @@ WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what 
 }
 
 
+IN_FILES = {  # … what the name of a file says of it
+    "sample": lambda ask, c: f"sample{c.sample}",
+    "interaction": lambda ask, c: "-".join(map(str, lit_interaction(ask, c) or FIRST)),
+    "epoch": lambda ask, c: f"epoch{c.epoch}",
+    "epochs": lambda ask, c: f"epoch{c.epoch}-epoch{c.other_epoch}",
+    "split": lambda ask, c: SPLITS.get(c.split, "").partition(" ")[0],
+    "label": lambda ask, c: "" if c.label == -1 else f"class{c.label}",
+    "types": lambda ask, c: c.types[0] if len(c.types) == 1 and c.types[0] in TYPES else "",
+    "start": lambda ask, c: f"from{c.start}",
+    "life_line": lambda ask, c: "" if c.life_line == "all" else c.life_line.replace(" ", "-"),
+    "min_order": lambda ask, c: "" if c.min_order == 1 else f"order{c.min_order}",
+    "dose": lambda ask, c: "" if c.dose == 100 else f"dose{c.dose}",
+}
+
+
+def in_file_name(ask: Ask, choice: Choice, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns some of a choice, by their names in `IN_FILES`, as parts of a file's name: ("sample3", "epoch50")."""
+    return tuple(filter(None, (IN_FILES[name](ask, choice) for name in names)))
+
+
 def in_words(ask: Ask, choice: Choice, names: Sequence[str]) -> str:
     """Returns some of a choice, by their names in `WORDS`, as a sentence: "Sample 3, epoch 50."; "" if all is usual."""
     text = ", ".join(filter(None, (WORDS[name](ask, choice) for name in names)))
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _about_sample(ask: Ask, choice: Choice) -> str:
+    """Returns split, label and the network's answer of a sample at an epoch: " (training, label 7, answer 1)"."""
+    rows = ask(queries_sample.samples, epoch=choice.epoch, numbers=[choice.sample])
+    if rows.empty:
+        return ""
+    row, names = rows.iloc[0], ask.run.class_names
+    split = SPLITS[row["split"]].partition(" ")[0]
+    return f" ({split}, label {row['label_name']}, answer {names[row['predicted']]})"
 
 
 def _check_epoch(run: str, epoch: int, epochs: Sequence[int]) -> None:

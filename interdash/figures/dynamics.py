@@ -64,13 +64,12 @@ def dynamics(
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
     of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals
-    over samples. Coloured bands are the three phases, the vertical line is the pinned epoch; click a point to pin
-    another. Dotted among the losses: where the gap begins to rise, the start of the second of the *two* phases
-    published before; random training labels make the gap negative at first, as the clean testing labels are fitted
-    better. Dashed below H: its chance level, what H
-    would be if the baseline network's interactions of each order were any others. Grey bars at H: its range under other
-    choices of the method, where the noise floor is measured. Where a loss is NaN or infinite, its line
-    ends, and the first such epoch is marked as diverged.
+    over samples. The bands are the three phases. The vertical line is the pinned epoch; click a point to pin another.
+    Dotted among the losses: where the gap begins to rise, the start of the second of the two phases published before;
+    random training labels make the gap negative at first, as the clean testing labels are fitted better. Dashed below
+    H: its chance level, what H would be if the baseline network's interactions of each order were any others. Grey bars
+    at H: its range under other choices of the method, where the noise floor is measured. Where a loss is NaN or
+    infinite, its line ends, and the first such epoch is marked as diverged.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -81,7 +80,7 @@ def dynamics(
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
-        total = "total" + suffix
+        total = "total strength" + suffix
         _line(figure, 2, rows, "strength", total, None, "solid", symbol, log, *unit, small=True)
         for column, (name, colour, dash) in PARTS.items():
             _ribbon(figure, 2, rows, column, colour, log, scale)
@@ -110,6 +109,36 @@ def dynamics(
     figure.update_yaxes(**strength_axis(scale), row=2, col=1)
     figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+
+
+def gap(epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), log: bool = True) -> go.Figure:
+    """Gap between the testing and the training loss of the whole splits at every epoch.
+
+    How to read: dashed lines and large markers are the epochs at which the distribution over orders is shown beside it;
+    where the gap rises, the network overfits.
+    """
+    known = epochs.dropna(subset=["gap"])
+    if known.empty:
+        return theme.nothing("No epoch has both losses.", "epoch", "gap: testing − training loss (nats)")
+    figure = Sheet()
+    x = [position(epoch, log) for epoch in known["epoch"]]
+    line = {"color": theme.GAP, "width": 2}
+    hover = f"epoch %{{customdata}}<br>gap %{{y:{NATS}}} nats<extra></extra>"
+    figure.add_scatter(
+        x=x, y=known["gap"].to_numpy(), mode="lines", line=line, name="gap", customdata=known["epoch"].to_numpy(),
+        hovertemplate=hover, showlegend=False,
+    )  # fmt: skip
+    marked: Any = known.loc[known["epoch"].isin(chosen)]
+    figure.add_scatter(
+        x=[position(epoch, log) for epoch in marked["epoch"]], y=marked["gap"].to_numpy(), mode="markers+text",
+        marker={"size": 9, "color": theme.GAP}, text=[f"{epoch}" for epoch in marked["epoch"]], hoverinfo="skip",
+        textposition="top center", name="epochs shown", showlegend=False,
+    )  # fmt: skip
+    for epoch in marked["epoch"]:
+        figure.add_vline(position(epoch, log), line={"width": 1, "dash": "dash", "color": theme.GREY})
+    epoch_axis(figure, known["epoch"].tolist(), log)
+    figure.update_yaxes(title="gap: testing − training loss (nats)", zeroline=True)
+    return figure.figure(height=320)
 
 
 def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, log: bool) -> None:
@@ -356,5 +385,10 @@ CHARTS = (
         says=("split", "label", "types"),
         click="epoch",
         says_rule=True,
+    ),
+    Chart(
+        gap,
+        lambda ask, c: {"epochs": ask(queries.epochs).loc[:, ["epoch", "train_loss", "test_loss", "gap"]]},
+        options=lambda ask, c: {"chosen": tuple(c.epochs), "log": c.log},
     ),
 )

@@ -29,7 +29,9 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
     panels = units.drop_duplicates().tolist()
     figure = Sheet(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.12 / len(panels))
     for row, unit in enumerate(panels, start=1):
-        for i, (name, rows) in enumerate(measures.loc[units == unit].groupby("measure", sort=False)):
+        of_unit = measures.loc[units == unit]
+        alone = of_unit["measure"].nunique() == 1  # then its name is at the axis
+        for i, (name, rows) in enumerate(of_unit.groupby("measure", sort=False)):
             colour, dash = theme.OTHERS[i % len(theme.OTHERS)], theme.DASHES[i % len(theme.DASHES)]
             words = theme.escaped(str(name).replace("_", " "))
             known = rows.dropna(subset=["low", "high"])
@@ -39,10 +41,12 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
             figure.add_scatter(
                 x=[position(epoch, log) for epoch in rows["epoch"]], y=rows["value"].to_numpy(), name=words,
                 mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, marker={"size": 5},
-                customdata=rows["epoch"].to_numpy(), row=row,
+                customdata=rows["epoch"].to_numpy(), row=row, showlegend=not alone,
                 hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{NUMBER}}}<extra></extra>",
             )  # fmt: skip
-        figure.update_yaxes(title=theme.escaped(str(unit).replace("_", " ")), row=row, col=1)
+        name = str(of_unit["measure"].iloc[0])
+        title = f"{name} ({unit})" if alone and name != unit else str(unit)
+        figure.update_yaxes(title=theme.escaped(title.replace("_", " ")), row=row, col=1)
     epoch_axis(figure, measures["epoch"].tolist(), log)
     title = figure.layout["xaxis"]["title"]
     figure.update_xaxes(title="")

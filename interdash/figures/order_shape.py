@@ -53,7 +53,7 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
 def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None = None) -> go.Figure:
     """How alike training and testing samples are.
 
-    How to read: their mean interactions are compared order by order, at the pinned epoch; 1 is the same, 0 nothing in
+    How to read: their mean interactions are compared order by order, at one epoch; 1 is the same, 0 nothing in
     common. Few samples never reach 1: the grey band, 95% of random groups of the same sizes, shows what samples of one
     distribution give. A marker below the band is a difference of the splits.
     """

@@ -19,6 +19,7 @@ from interdash.queries import dynamics
 from interdash.queries.asking import Ask
 
 ORDER = "order (variables in an interaction)"
+LEAST = 0.01  # share of its epoch's strength below which an order has no H in the map
 
 
 def order_strength(
@@ -131,7 +132,8 @@ def order_map(
 
     How to read: bright means strong; the first two maps share one colour scale. In the third, bright means that most of
     the strength of that order generalizes; where the fourth, its chance level, is as bright, nothing of that order
-    transfers beyond chance. An empty cell has no salient interaction. Dashed lines part the phases.
+    transfers beyond chance. An empty cell has less than 1 % of the strength of its epoch, too little to speak of a
+    share. Dashed lines part the phases.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
@@ -147,6 +149,10 @@ def order_map(
     epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
     edges = _edges(epochs, log)
     highest = order_map[["generalizable", "non_generalizable"]].max().max()
+    too_little = order_map["share"] < LEAST
+    order_map = order_map.assign(
+        **{name: order_map[name].mask(too_little) for name in ("generalization_power", "chance")}
+    )
     for i, (value, (name, form, unit)) in enumerate(columns.items()):
         table = order_map.pivot(index="size", columns="epoch", values=value)
         row, share = 1 + i // 2, i >= 2

@@ -35,9 +35,9 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
 
     How to read: if the non-generalizable interactions make the gap, removing them shrinks it more than either control
     does, which removes as much strength from each sample. Ribbon around the dashed line: 95% bootstrap over samples;
-    bands of the controls: the middle 95% of 20 draws, nearly their whole range. The change, paired by sample, is known
-    better: hover over a marker. The thin line is the loss over the whole split, nothing removed; the black one is that
-    of the explained samples alone.
+    bands of the controls: the middle 95% of 20 draws, nearly their whole range. The thin line is the loss over the
+    whole split, nothing removed; the black one is that of the explained samples alone. The change, paired by sample, is
+    known better: hover over a marker.
     """
     if removals.empty:
         return theme.nothing("Nothing is removed yet.", "epoch", "loss (nats)")
@@ -48,8 +48,7 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
             x=[position(epoch, log) for epoch in rows["epoch"]], y=rows["whole"].to_numpy(),
             customdata=rows["epoch"].to_numpy(), name="whole split, nothing removed", legendgroup="whole",
             showlegend=column == 1, mode="lines", line={"width": 1.5, "dash": "dashdot", "color": theme.SKY},
-            hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>",
-            row=1, col=column,
+            hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>", row=1, col=column,
         )  # fmt: skip
     if pinned is not None:
         figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
@@ -58,11 +57,12 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
 
 
 def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
-    """Loss at the pinned epoch by dose, a share of the non-generalizable strength: the strongest go first.
+    """Loss at one epoch by dose, a share of the non-generalizable strength: the strongest go first.
 
     How to read: at 0% nothing is removed, at 100% every non-generalizable interaction of the chosen orders is gone
     from every sample. The controls lose the same strength at each dose; the generalizable ones level off where a
-    sample has no more of them.
+    sample has no more of them. Ribbon around the dashed line: 95% bootstrap over samples; bands of the controls: the
+    middle 95% of 20 draws.
     """
     if removal_doses.empty:
         return theme.nothing("Nothing is removed yet.", "dose (%)", "loss (nats)")
@@ -72,10 +72,11 @@ def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
 
 
 def removal_orders(removal_orders: pd.DataFrame) -> go.Figure:
-    """Loss at the pinned epoch when only interactions of some order and above are removed.
+    """Loss at one epoch when only interactions of some order and above are removed.
 
     How to read: at 1 interactions of every order are removed, further right only the complex ones. Where the dashed
-    line meets the solid one, the orders from there on no longer matter to the loss.
+    line meets the solid one, the orders from there on no longer matter to the loss. Ribbon around the dashed line: 95%
+    bootstrap over samples; bands of the controls: the middle 95% of 20 draws.
     """
     if removal_orders.empty:
         return theme.nothing("Nothing is removed yet.", "lowest order removed", "loss (nats)")
@@ -188,8 +189,9 @@ def list_of_changes(sample_removals: pd.DataFrame, address: Callable[[int], str]
 def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go.Figure:
     """Share of non-generalizable strength against the loss gap of the whole splits, one point an epoch.
 
-    How to read: ρ is Spearman's rank correlation with its 95% bootstrap interval (BCa) over the points. The interval
-    takes the epochs as independent, which they are not, so it is too narrow.
+    How to read: numbers are epochs, and the line joins them in order. ρ is Spearman's rank correlation with its 95%
+    bootstrap interval (BCa) over the points. The interval takes the epochs as independent, which they are not, so it is
+    too narrow.
     """
     titles = ("share of non-generalizable strength, 1 − H", "gap: testing − training loss (nats)")
     if share_and_gap.empty:

@@ -1,5 +1,6 @@
-"""How far G depends on choices of the method: chart and table of the noise floor, and a chart of each baseline."""
+"""Charts of how far to trust the numbers: noise floor of G, each baseline, sparsity, outputs matched."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -10,11 +11,13 @@ from interdash.figures.chart import Chart, is_labelled, log_axis
 from interdash.figures.chart import pinned as pinned_epoch
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.figures.theme import NATS
 from interdash.queries import baselines as of_baselines
-from interdash.queries import dynamics, removal
+from interdash.queries import dynamics, published, removal
 from interdash.queries.baselines import MEAN
 
 COLOURS = (theme.TESTING, theme.GAP, theme.SKY, theme.ORANGE)
+MOST = 1024  # points of masked versions
 PLACES = {"1|2": ("circle", "phase 2 from"), "2|3": ("diamond", "phase 3 from")}
 
 
@@ -22,9 +25,9 @@ def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, 
     """Noise floor: how many labels G flip when one choice is made otherwise, and H by that choice.
 
     How to read: one row a choice; left the share of labels that flip, among interactions salient both ways, right H.
-    Large markers with 95% bootstrap intervals over samples: the measured epoch nearest to the pinned one; small ones:
-    the others. The ring is H by the run's own choices, the dashed line its chance level there. A difference in H below
-    this says nothing about the network.
+    Large markers with 95% bootstrap intervals over samples: one measured epoch; small ones: the others. The ring is H
+    by the run's own choices, the dashed line its chance level there. A difference in H below this says nothing about
+    the network.
     """
     titles = ("labels G that flip (share)", "H (share)")
     if robustness.empty:
@@ -186,6 +189,62 @@ def _words(name: str, count: int) -> str:
     return name if name != MEAN else f"mean of {count}" if count else "the baseline"
 
 
+def sorted_over_samples(strengths: pd.DataFrame) -> go.Figure:
+    """Strengths of all interactions of a sample, strongest first, averaged over the samples rank by rank.
+
+    How to read: an explanation is sparse if the curve falls steeply, so that few interactions stand above τ (dashed
+    line, its mean) and the long tail below adds little. The band holds the middle 95 % of the samples.
+    """
+    if strengths.empty:
+        return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
+    figure, row = Sheet(), strengths.to_dict("records")[0]
+    tau = row["tau"]
+    floor = tau / 1000
+    inside: Any = strengths.loc[strengths["mean"] > floor]
+    x, low = inside["rank"].tolist(), inside["low"].clip(lower=floor).tolist()
+    theme.band(figure, x, low, inside["high"].tolist(), theme.GENERALIZABLE, 1, 1)
+    figure.add_scatter(
+        x=x, y=inside["mean"].to_numpy(), mode="lines", line={"color": theme.GENERALIZABLE, "width": 2}, name="mean",
+        hovertemplate=f"rank %{{x}}: %{{y:{NATS}}} nats<extra></extra>", showlegend=False,
+    )  # fmt: skip
+    figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5})
+    text = f"τ = {tau:.3g} nats, {row['salient']:.0f} salient a sample"
+    figure.add_annotation(xref="paper", x=1, xanchor="right", y=math.log10(tau), yanchor="bottom", text=text)
+    highest = max(inside["high"].tolist(), default=tau)
+    figure.update_xaxes(title="rank", type="log", dtick=1)
+    figure.update_yaxes(
+        title="strength |I| (nats)", type="log", dtick=1, exponentformat="power",
+        range=[math.log10(floor), math.log10(max(highest, tau)) + 0.3],
+    )  # fmt: skip
+    return figure.figure(height=340)
+
+
+def matching(matching: pd.DataFrame) -> go.Figure:
+    """Outputs on all masked versions of a sample, smallest first, and those rebuilt from salient interactions alone.
+
+    How to read: the closer the points lie to the line, the more faithful are the salient interactions. The band is the
+    line plus and minus the root mean square of the error over the 64 nearest masked versions.
+    """
+    titles = ("masked versions, by output", "output v (nats)")
+    if matching.empty:
+        return theme.nothing("No outputs are kept of this sample at this epoch.", *titles)
+    figure = Sheet()
+    shown: Any = matching.iloc[:: max(1, math.ceil(len(matching) / MOST))]
+    x, low, high = shown["rank"].tolist(), shown["v"] - shown["error"], shown["v"] + shown["error"]
+    theme.band(figure, x, low.tolist(), high.tolist(), theme.GREY, 1, 1)
+    figure.add_scatter(
+        x=x, y=shown["rebuilt"].to_numpy(), mode="markers", name="rebuilt from salient interactions",
+        marker={"size": 3, "color": theme.GENERALIZABLE}, hovertemplate=f"%{{y:{NATS}}} nats<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=shown["v"].to_numpy(), mode="lines", line={"width": 2}, name="the network",
+        hovertemplate=f"%{{y:{NATS}}} nats<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title=titles[0])
+    figure.update_yaxes(title=titles[1])
+    return figure.figure(height=340)
+
+
 CHARTS = (
     Chart(
         robustness,
@@ -210,5 +269,17 @@ CHARTS = (
         marks=pinned_epoch,
         says=("split", "label"),
         click="epoch",
+    ),
+    Chart(
+        sorted_over_samples,
+        lambda ask, c: {"strengths": ask.read(published.sorted_strengths, epoch=c.epoch, split=c.split, label=c.label)},
+        says=("epoch", "split", "label"),
+        says_rule=True,
+    ),
+    Chart(
+        matching,
+        lambda ask, c: {"matching": ask.read(published.matching, epoch=c.epoch, sample=c.sample)},
+        says=("sample", "epoch"),
+        says_rule=True,
     ),
 )

@@ -1,5 +1,6 @@
 """Charts of one sample at one epoch: its interactions, what they add up to, and how faithful that is."""
 
+import itertools
 import math
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ _LONGEST = 46  # characters of a name on an axis; the hover has all of it
 
 
 def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
-    """The strongest interactions of this sample at this epoch, and the same ones in the baseline network.
+    """The strongest interactions of a sample at one epoch, and the same ones in the baseline network.
 
     How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if any
     is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
@@ -67,7 +68,7 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
 
 
 def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
-    """The chosen interaction at every recorded epoch, against the threshold τ, and in the baseline network.
+    """One interaction of a sample at every recorded epoch, against the threshold τ, and in the baseline network.
 
     How to read: inside the grey band (±τ of that epoch) the interaction is not salient, drawn as a small open point.
     Outside it is salient: filled blue where it generalizes, an open vermillion square where it does not. The dashed
@@ -161,26 +162,28 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     """All interactions by strength, strongest first, and the threshold τ above which one is salient.
 
     How to read: an explanation is sparse if the curve falls steeply, so that few interactions stand above τ (dashed
-    line) and the long tail below adds little. Circles are AND, diamonds OR; colours as in the list. Click a point to
-    choose that interaction.
+    line) and the long tail below adds little. Circles are AND, diamonds OR; filled ones generalize, open ones do not.
+    The axis ends at a thousandth of τ. Click a point to choose that interaction.
     """
     if all_interactions.empty:
         return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
     figure = Sheet()
-    rest = all_interactions.loc[~all_interactions["salient"]]
+    rest, (lowest, highest) = all_interactions.loc[~all_interactions["salient"]], _decades(all_interactions)
+    drawn = rest.loc[rest["strength"] >= 10**lowest]
+    hidden = f", {len(rest) - len(drawn)} of them too weak to be drawn" if len(drawn) < len(rest) else ""
     figure.add_scatter(
-        x=rest["rank"].to_numpy(), y=rest["strength"].to_numpy(), mode="lines", line={"color": GREY, "width": 3},
-        name=f"{len(rest)} below τ",
-        hovertemplate=f"rank %{{x}}<br>%{{y:{NATS}}} nats, not salient<extra></extra>",
+        x=drawn["rank"].to_numpy(), y=drawn["strength"].to_numpy(), mode="lines", line={"color": GREY, "width": 3},
+        name=f"{len(rest)} below τ{hidden}", hovertemplate=f"rank %{{x}}<br>%{{y:{NATS}}} nats<extra></extra>",
     )  # fmt: skip
     salient = all_interactions.loc[all_interactions["salient"]]
-    for known, name in G_NAMES.items():
-        rows = salient.loc[_is(salient["generalizes"], known)]
+    for (known, name), kind in itertools.product(G_NAMES.items(), ("and", "or")):
+        rows = salient.loc[_is(salient["generalizes"], known) & (salient["type"] == kind)]
         if len(rows):
+            symbol = {"and": "circle", "or": "diamond"}[kind] + ("" if known else "-open")
             figure.add_scatter(
-                x=rows["rank"].to_numpy(), y=rows["strength"].to_numpy(), mode="markers", name=f"{len(rows)} {name}",
-                marker={"color": _G_COLOURS[known], "symbol": [theme.SYMBOLS[t] for t in rows["type"]], "size": 8},
-                customdata=_keys(rows), hovertext=_hover(rows),
+                x=rows["rank"].to_numpy(), y=rows["strength"].to_numpy(), mode="markers",
+                name=f"{len(rows)} {name}, {kind.upper()}", customdata=_keys(rows), hovertext=_hover(rows),
+                marker={"color": _G_COLOURS[known], "symbol": symbol, "size": 8, "line": {"width": 2 * (not known)}},
                 hovertemplate=f"rank %{{x}}: %{{hovertext}}<br>strength %{{y:{NATS}}} nats<extra></extra>",
             )  # fmt: skip
     marked = all_interactions.loc[[key == chosen for key in _keys(all_interactions)]]
@@ -191,13 +194,11 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
         )  # fmt: skip
     tau = all_interactions["tau"].iloc[0]
     figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5})
-    figure.add_annotation(  # on a log axis, annotations are placed by the logarithm
-        xref="paper", x=1, xanchor="right", y=math.log10(tau), yanchor="bottom", text=f"τ = {tau:.3g} nats"
-    )  # fmt: skip
+    text, at = f"τ = {tau:.3g} nats", {"x": 1, "y": math.log10(tau)}  # on a log axis, places are logarithms
+    figure.add_annotation(xref="paper", xanchor="right", yanchor="bottom", text=text, **at)
     figure.update_xaxes(title="rank", type="log", dtick=1)
-    figure.update_yaxes(
-        title="strength |I| (nats)", type="log", dtick=1, exponentformat="power", range=_decades(all_interactions)
-    )
+    powers = {"type": "log", "dtick": 1, "exponentformat": "power", "range": [lowest, highest]}
+    figure.update_yaxes(title="strength |I| (nats)", **powers)
     return figure.figure(height=380, clickmode="event+select")
 
 
@@ -233,9 +234,9 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
 
 
 def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
-    """This sample over the epochs: its loss, and the strength of its generalizable and other interactions.
+    """One sample over the epochs: its loss, and the strength of its generalizable and other interactions.
 
-    How to read: strengths are Σ|I| over the salient interactions of this sample, on the left; the loss is its
+    How to read: strengths are Σ|I| over the salient interactions of the sample, on the left; the loss is its
     cross-entropy, on the right. The vertical line is the epoch shown on this page; click a point to go to its epoch.
     """
     if sample_life.empty:

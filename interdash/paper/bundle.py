@@ -1,91 +1,29 @@
 """The figures of a run as files for a paper, with the rows behind them, LaTeX, and how they were made.
 
-A bundle is a zip: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown), `figures.tex` and
-`provenance.json`, from which the same bundle is made again; rows that are not the same are named.
+A bundle is a zip of one folder, RUN-MARK: `figures/`, `rows/` (CSV and Parquet), `tables/` (LaTeX and Markdown),
+`figures.tex` and `provenance.json`, from which the same bundle is made again; rows that are not the same are named.
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from interdash.figures import catalogue, choice
+from interdash.figures import catalogue
 from interdash.figures.catalogue import Panels
 from interdash.figures.chart import Drawing
-from interdash.figures.choice import Choice
-from interdash.paper import chromium, layout, panels, tables, venues
-from interdash.paper.latex import escaped
+from interdash.paper import captions, chromium, latex, layout, panels, tables, venues
+from interdash.paper.provenance import provenance
+from interdash.paper.settings import Settings, resolved
 from interdash.queries.asking import Ask
-from interdash.runs import parts
-from interdash.runs import tables as tables_on_disk
-from interdash.runs.files import DamagedFileError
 from interdash.runs.run import Run
 from interdash.store.database import Store
-
-FORMAT = 1  # of provenance.json
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How figures are written: which, at which venue's size, in which formats, about what."""
-
-    figures: tuple[str, ...] = ("all",)
-    venue: str = "neurips"
-    formats: tuple[str, ...] = ("pdf",)
-    dpi: int = 300
-    looks: dict[str, str | float] = field(default_factory=dict)  # fields of `Venue` that differ from the venue's
-    choice: Choice = field(default_factory=Choice)
-
-    def __post_init__(self) -> None:
-        """Checks the formats and the venue.
-
-        Raises:
-            ValueError: one is unknown.
-        """
-        if wrong := [form for form in self.formats if form not in chromium.FORMATS]:
-            raise ValueError(f"a figure cannot be written as {wrong[0]!r}; choose one of {', '.join(chromium.FORMATS)}")
-        if not 30 <= self.dpi <= 2400:
-            raise ValueError(f"a bitmap of {self.dpi} dpi cannot be made; choose 30 to 2400")
-        _ = self.size
-
-    @property
-    def size(self) -> venues.Venue:
-        """The venue with what differs."""
-        return venues.venue(self.venue, **self.looks)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the settings as JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
-        """Returns the settings that `to_json` wrote."""
-        known: dict[str, Any] = dict(values)
-        for name in ("figures", "formats"):
-            known[name] = tuple(values[name])
-        known["choice"] = Choice.from_json(values["choice"])
-        return cls(**known)
-
-
-def resolved(store: Store, run: Run, settings: Settings) -> Settings:
-    """Returns the settings with what is left to the run filled in: the names of all figures, the epochs.
-
-    Raises:
-        ValueError: a choice is not there.
-    """
-    ask, names = Ask(run, store), []
-    for name in settings.figures:
-        names += catalogue.offered(ask, settings.choice) if name == "all" else [name]
-    return replace(settings, figures=tuple(dict.fromkeys(names)), choice=choice.resolved(ask, settings.choice))
 
 
 def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Panels]:
@@ -94,25 +32,44 @@ def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Pa
     Raises:
         ValueError: there is no such figure.
     """
-    settings, ask = resolved(store, run, settings), Ask(run, store)
-    return {catalogue.file_name(name): catalogue.drawing(ask, name, settings.choice) for name in settings.figures}
+    ask = Ask(run, store)
+    settings = resolved(ask, settings)
+    drawn = {name: catalogue.drawing(ask, name, settings.choice) for name in settings.figures}
+    return {catalogue.file_name(name, drawing): drawing for name, drawing in drawn.items()}
 
 
-def printed(drawing: Drawing | Panels, venue: venues.Venue) -> Any:
-    """Returns a figure, or several as panels of one, as it is printed at a venue."""
+def printed(drawing: Drawing | Panels, venue: venues.Venue, tallest: float = venues.TALLEST) -> Any:
+    """Returns a figure, or several as panels of one, as it is printed at a venue; `tallest` inches high at most.
+
+    Raises:
+        ValueError: it cannot be as low as the venue says.
+    """
     if isinstance(drawing, Panels):
-        return panels.composed([[part.figure() for part in row] for row in drawing.parts], venue)
-    return layout.printed(drawing.figure(), venue)
+        figures = [[part.figure() for part in row] for row in drawing.parts]
+        return layout.fitted(lambda stretch: panels.composed(figures, venue, stretch=stretch), venue, tallest)
+    figure = drawing.figure()
+    return layout.fitted(lambda stretch: layout.printed(figure, venue, stretch=stretch), venue, tallest)
 
 
-def figure_files(drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
+def room(ask: Ask, drawing: Drawing | Panels, settings: Settings) -> float:
+    """Returns how high a figure can be, in inches, so that its caption fits below it on a page.
+
+    Of panels, the caption without setting and terms: with all of it they would have little room.
+    """
+    terms = None if isinstance(drawing, Panels) else ""
+    of_caption = captions.inches(caption(ask, drawing, settings, terms), settings.size.width)
+    return min(venues.TALLEST, max(venues.PAGE - of_caption, 2.0))
+
+
+def figure_files(ask: Ask, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
     """Yields the figures' files: name and content."""
     with ThreadPoolExecutor(1) as pool:  # while Chromium draws a figure, the next one is made
         before: dict[str, Future[bytes]] = {}
         for name, drawing in drawn.items():
-            figure = printed(drawing, settings.size)
+            figure = printed(drawing, settings.size, room(ask, drawing, settings))
+            title = f"{ask.run.name} {name}"
             files = {
-                f"figures/{name}.{form}": pool.submit(chromium.render, figure, form, dpi=settings.dpi)
+                f"figures/{name}.{form}": pool.submit(chromium.render, figure, form, dpi=settings.dpi, title=title)
                 for form in settings.formats
             }
             yield from ((path, file.result()) for path, file in before.items())
@@ -127,12 +84,17 @@ def bundle(
     progress: Callable[[int, int], None] | None = None,
     *,
     others: Sequence[Run] = (),
-) -> tuple[bytes, dict[str, Any]]:
-    """Returns the zip and what its `provenance.json` says; `others` are the runs compared with, as in the settings."""
-    settings = resolved(store, run, settings)
+) -> tuple[str, bytes, dict[str, Any]]:
+    """Returns name and bytes of the zip, and what its `provenance.json` says.
+
+    `others` are the runs compared with, as in the settings.
+    """
+    ask = Ask(run, store)
+    settings = resolved(ask, settings)
+    folder = settings.folder(run)
     drawn = chosen(store, run, settings)
     files: dict[str, bytes] = {}
-    for name, content in figure_files(drawn, settings):
+    for name, content in figure_files(ask, drawn, settings):
         files[name] = content
         if progress is not None:
             progress(len(files), len(drawn) * len(settings.formats))
@@ -141,77 +103,57 @@ def bundle(
         for part, frame in drawing.rows.items():
             stem = f"rows/{name}-{part.replace(' ', '-')}"
             files[f"{stem}.csv"], files[f"{stem}.parquet"] = csv(frame), parquet(frame)
-            rows[f"{stem}.csv"] = hashlib.sha256(files[f"{stem}.csv"]).hexdigest()
-    for name, table in tables.tables(store, [run.name, *settings.choice.runs], settings.size.numbers).items():
+            without_name = frame.drop(columns="run", errors="ignore")  # a renamed run is the same run
+            rows[f"{stem}.csv"] = hashlib.sha256(csv(without_name)).hexdigest()
+    for name, (table, caption) in tables.captioned(ask, settings.choice.runs, settings.size.numbers).items():
         text = tables.markdown(table).encode()
         files[f"tables/{name}.md"] = text
-        wide = venues.has_columns(settings.venue.removesuffix("-column"))
-        source = tables.booktabs(table, tables.CAPTIONS[name], f"{run.name}-{name}", wide=wide)
-        files[f"tables/{name}.tex"] = source.encode()
+        files[f"tables/{name}.tex"] = tables.booktabs(table, caption, f"{folder}-{name}", settings.venue).encode()
         rows[f"tables/{name}.md"] = hashlib.sha256(text).hexdigest()
     said = provenance([run, *others], settings, rows)
-    if text := latex(run, drawn, settings):
+    if text := figures_tex(ask, drawn, settings):
         files["figures.tex"] = text.encode()
     files["provenance.json"] = json.dumps(said, indent=1, ensure_ascii=False).encode()
-    return zipped(files), said
+    return folder, zipped({f"{folder}/{name}": content for name, content in files.items()}), said
 
 
-def provenance(runs: Sequence[Run], settings: Settings, rows: Mapping[str, str]) -> dict[str, Any]:
-    """Returns how figures were made: runs, the first one's, settings, versions, and the hash of each table of rows."""
-    return {
-        "format": FORMAT,
-        "run": runs[0].name,
-        "runs": {run.name: _made_from(run) for run in runs},
-        "settings": settings.to_json(),
-        "versions": {name: importlib.metadata.version(name) for name in ("interdash", "plotly", "kaleido")},
-        "data_versions": {"format": tables_on_disk.FORMAT, "algorithm": parts.ALGORITHM, "labelling": parts.LABELLING},
-        "rows_sha256": dict(rows),
-    }
+def figures_tex(ask: Ask, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> str:
+    """Returns the LaTeX of a bundle: each figure with caption and label; "" if LaTeX can take none of the formats."""
+    form = next((form for form in ("pdf", "png", "svg") if form in settings.formats), None)
+    if form is None:
+        return ""
+    folder = settings.folder(ask.run)
+    text = [f"% Figures of run {ask.run.name}, made by interdash. Put the folder {folder} beside your paper, and"]
+    text += [rf"% {latex.PREAMBLE} before \begin{{document}}; then \input{{{folder}/figures.tex}}, or copy from here."]
+    text += [r"% SVG needs \usepackage{svg} and Inkscape; --format pdf needs neither."] * (form == "svg")
+    first = ""
+    for name, drawing in drawn.items():
+        file, label = f"{folder}/figures/{name}.{form}", f"{folder}-{name}"
+        text.append("\n" + environment(ask, drawing, settings, file, label, first, terms=captions.EVERY_TERM))
+        first = first or label
+    return "\n".join(text)
 
 
-def _made_from(run: Run) -> dict[str, Any]:
-    """Returns a run's configuration, and the SHA-256 of its explained samples and of each checkpoint that is there."""
-    hashes: dict[str, dict[str, str]] = {}
-    for network in run.networks():
-        hashes[network] = {}
-        for epoch in run.checkpoint_epochs(network):
-            try:
-                hashes[network][str(epoch)] = run.checkpoint_hash(network, epoch)
-            except DamagedFileError as error:
-                hashes[network][str(epoch)] = str(error)
-    return {
-        "created": run.manifest["created"],
-        "config": run.manifest["config"],
-        "explained_sha256": run.explained_hash() if run.has_explained() else None,
-        "checkpoints_sha256": hashes,
-    }
+def environment(
+    ask: Ask, drawing: Drawing | Panels, settings: Settings, file: str, name: str, first: str = "", terms: str = ""
+) -> str:
+    """Returns a figure as LaTeX has it: the file, its caption and a label made of a name.
 
-
-def read_provenance(path: Path) -> tuple[str, Settings, dict[str, str]]:
-    """Returns run, settings and hashes of rows of a `provenance.json`, or of the bundle that holds it.
-
-    Raises:
-        ValueError: it is none, or of another format.
+    `first` is the name of the figure whose caption has the setting and the terms; "" = this one, with those `terms`.
     """
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read("provenance.json")
-        else:
-            text = path.read_bytes()
-        said = json.loads(text)
-        if said["format"] != FORMAT:
-            raise ValueError(f"format {said['format']} is not {FORMAT}")
-        return str(said["run"]), Settings.from_json(said["settings"]), dict(said["rows_sha256"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no provenance of figures ({error}); take the provenance.json of a bundle"
-        ) from error
+    words = caption(ask, drawing, settings, None if first else terms)
+    wide, reference = venues.has_columns(settings.venue), _label(first) if first else ""
+    return latex.figure(file, words, _label(name), reference, width=settings.size.width, wide=wide)
 
 
-def changed_rows(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Returns the tables of rows that are not the same bit for bit, or are on one side only."""
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+def _label(name: str) -> str:
+    return re.sub("[_+]", "-", name)
+
+
+def caption(ask: Ask, drawing: Drawing | Panels, settings: Settings, terms: str | None = "") -> str:
+    """Returns the caption of a figure in print, its numbers as the venue's language writes them; `terms` as there."""
+    text = captions.caption(ask, drawing, settings.choice, grey=settings.size.colours == "grey", terms=terms)
+    return venues.spelled(text, settings.size.numbers)
 
 
 def csv(frame: pd.DataFrame) -> bytes:
@@ -244,28 +186,6 @@ def parquet(frame: pd.DataFrame) -> bytes:
     plain.attrs = {}  # problems that were met; not part of the rows
     plain.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-def latex(run: Run, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> str:
-    """Returns a LaTeX snippet: each figure with caption and label; "" if there is no format that LaTeX can take."""
-    form = next((form for form in ("pdf", "png", "svg") if form in settings.formats), None)
-    if form is None:
-        return ""
-    environment = "figure*" if venues.has_columns(settings.venue) else "figure"
-    command = "includesvg" if form == "svg" else "includegraphics"
-    text = [f"% Figures of run {run.name}, made by interdash; put the folder figures beside your paper."]
-    text += [r"% SVG needs \usepackage{svg} and Inkscape; --format pdf needs neither."] * (form == "svg")
-    for name, drawing in drawn.items():
-        text += [
-            "",
-            rf"\begin{{{environment}}}[t]",
-            r"  \centering",
-            rf"  \{command}[width={settings.size.width:.4g}in]{{figures/{name}.{form}}}",
-            rf"  \caption{{{escaped(drawing.caption)} Run {escaped(run.name)}.}}",
-            rf"  \label{{fig:{run.name}-{re.sub('[_+]', '-', name)}}}",
-            rf"\end{{{environment}}}",
-        ]
-    return "\n".join(text) + "\n"
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -2,10 +2,13 @@
 
 import asyncio
 import atexit
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,13 +28,16 @@ class NoBrowserError(RuntimeError):
     """PDF, SVG and PNG need Chromium, and there is none."""
 
 
-def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
+def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300, title: str = "figure") -> bytes:
     """Returns a figure as the bytes of a file, of the size that its layout says; safe to call from many threads.
+
+    The same figure gives the same bytes; in a PDF, the dates are the current one unless SOURCE_DATE_EPOCH is set.
 
     Args:
         figure: with width and height in pixels, 96 to the inch; see `layout.printed`.
         form: "pdf", "svg", "png", or "html", which holds all it needs and opens without network.
         dpi: dots per inch, of a PNG.
+        title: what a PDF says that it shows.
 
     Raises:
         ValueError: there is no such format.
@@ -49,7 +55,48 @@ def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300) -> bytes:
         "height": layout.height or 340,
         "scale": dpi / 96 if form == "png" else 1,
     }
-    return _browser.ask(figure.to_dict(), options)
+    drawn = figure.to_dict()
+    drawn["data"] = [trace | {"uid": f"{i}"} for i, trace in enumerate(drawn["data"])]  # else a random one
+    content = _browser.ask(drawn, options)
+    if form == "svg":
+        return _in_inches(content.decode())
+    return _dated(content, title) if form == "pdf" else content
+
+
+def now() -> datetime:
+    """Returns the time that files say they were made at: the current one, or SOURCE_DATE_EPOCH, in UTC.
+
+    Raises:
+        ValueError: SOURCE_DATE_EPOCH is no number of seconds.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if not seconds:
+        return datetime.now(UTC)
+    if not re.fullmatch(r"\d{1,11}", seconds):
+        raise ValueError(f"SOURCE_DATE_EPOCH is {seconds!r}, which is no number of seconds; set it as in 1767225600")
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _in_inches(svg: str) -> bytes:
+    """Returns an SVG that says its size in inches, with names of its parts that follow from what it shows."""
+    if random := re.search(r'id="defs-(\w+)"', svg):  # Plotly's name of the figure, new at each drawing
+        svg = svg.replace(random[1], hashlib.sha256(svg.replace(random[1], "").encode()).hexdigest()[:6])
+    head, end, rest = svg.partition(">")
+    head = re.sub(r'\b(width|height)="([\d.]+)"', lambda size: f'{size[1]}="{float(size[2]) / 96:.6g}in"', head)
+    return (head + end + rest).encode()
+
+
+def _dated(pdf: bytes, title: str) -> bytes:
+    """Returns a PDF that names its figure and its date in place of Chromium's words, not a byte longer or shorter."""
+    about = re.search(rb"<</Title \(.*?/ModDate \(.*?\)>>", pdf, re.DOTALL)
+    if about is None:  # another Chromium, other words
+        return pdf
+    date = f"(D:{now():%Y%m%d%H%M%S}+00'00')"
+    words = re.sub(r"[^ -'*-\[\]-~]", "?", title)  # neither brackets nor backslashes
+    ends = f"/Creator (interdash)\n/CreationDate {date}\n/ModDate {date}"
+    room = len(about[0]) - len(f"<</Title ()\n{ends}>>")
+    text = f"<</Title ({words[:room]})\n{ends}"
+    return pdf[: about.start()] + text.ljust(len(about[0]) - 2).encode() + b">>" + pdf[about.end() :]
 
 
 def page(figure: go.Figure, *, plotly_js: bool = True) -> bytes:
@@ -60,6 +107,7 @@ def page(figure: go.Figure, *, plotly_js: bool = True) -> bytes:
         include_plotlyjs=plotly_js,
         include_mathjax=False,
         auto_play=False,
+        div_id=f"figure-{hashlib.sha256(str(plotly.io.to_json(figure, validate=False)).encode()).hexdigest()[:10]}",
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )
     return made.encode()
@@ -189,8 +237,9 @@ async def _started(path: str) -> Any:
         def get_cli(self) -> list[str]:
             return [*super().get_cli(), *OFFLINE]
 
-    # mathjax=False: else it would be fetched from the network
-    browser = Kept(n=1, timeout=SECONDS, mathjax=False, path=path, browser_cls=Offline)
+    page = kaleido.PageGenerator(mathjax=False)  # else it would be fetched from the network
+    page.header += "<style>@page { margin: 0 } img { display: block }</style>"  # else a PDF is shrunk into margins
+    browser = Kept(n=1, timeout=SECONDS, page_generator=page, path=path, browser_cls=Offline)
     await asyncio.wait_for(browser.open(), SECONDS)
     return browser
 

@@ -36,6 +36,8 @@ GREYS = {  # for print without colour, apart in lightness: told apart by dash, m
 def vector_maps(figure: Any, size: float) -> None:
     """Replaces maps by rectangles, and their colour bars, text in `size` pixels, by those of points nobody sees."""
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
+    for trace in maps:
+        _by_number(figure, trace)
     cells = []
     for trace in maps:
         z = np.asarray(trace.z, dtype=float)
@@ -80,10 +82,22 @@ def vector_maps(figure: Any, size: float) -> None:
                 "opacity": 0,
             },
         )
-        figure.layout[f"yaxis{(trace.yaxis or 'y')[1:]}"].range = [y[0], y[-1]]
+        y_axis = figure.layout[f"yaxis{(trace.yaxis or 'y')[1:]}"]
+        y_axis.range, y_axis.autorange = (y[::-1] if y_axis.autorange == "reversed" else y)[:: len(y) - 1], None
     if maps:  # at once: plotly checks all shapes anew at each change
         figure.data = [trace for trace in figure.data if trace.type != "heatmap"]
         figure.layout.shapes = [*cells, *figure.layout.shapes]
+
+
+def _by_number(figure: Any, trace: Any) -> None:
+    """Gives a map of named rows or columns numbers in their place, and the names to the ticks."""
+    for letter in "xy":
+        names = list(trace[letter])
+        if isinstance(names[0], str):
+            axis = figure.layout[f"{letter}axis{(trace[f'{letter}axis'] or letter)[1:]}"]
+            numbers = list(range(len(names)))
+            axis.update(type="linear", tickvals=numbers, ticktext=names, range=[-0.5, len(names) - 0.5])
+            trace[letter] = numbers
 
 
 def vector_images(figure: Any) -> None:
@@ -131,6 +145,13 @@ def _edges(places: list[float], cells: int) -> list[float]:
     if len(places) == cells + 1:
         return places
     return [places[0] - 0.5, *(place + 0.5 for place in places)]
+
+
+def grey_bands(figure: Any) -> None:
+    """Draws the phases behind curves in greys: their colours are those of curves."""
+    greys = dict(zip(theme.PHASE_BANDS, theme.GREY_BANDS, strict=True))
+    for shape in figure.layout.shapes:
+        shape.fillcolor = greys.get(shape.fillcolor, shape.fillcolor)
 
 
 def pale_bars(figure: Any) -> None:

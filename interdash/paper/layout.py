@@ -4,22 +4,20 @@ What is drawn stays the same, less title, slider and buttons. Panels are set ane
 bars become pale with a frame, maps become rectangles: Chromium writes both as bitmaps.
 """
 
-import html
 import math
-import re
-import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from interdash.figures import inputs, theme
-from interdash.paper import ink
-from interdash.paper.venues import NUMBERS, POINT, SMALLEST, Venue, spelled
+from interdash.paper import ink, lettering
+from interdash.paper.venues import NUMBERS, POINT, SMALLEST, TALLEST, Venue
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
+LOWEST = 0.4  # of the height that a plot has by itself
 FALLBACKS = {False: "Arial, Helvetica, sans-serif", True: '"Times New Roman", Times, serif'}
 _SCREEN = 13  # pixels of text in the charts of the screen
 
@@ -38,14 +36,53 @@ class _Panel:
     row_title: str = ""
 
 
-def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figure:
+def fitted(drawn: Callable[[float], Any], venue: Venue, tallest: float = TALLEST) -> Any:
+    """Returns the figure of the height that the venue says, or of what it needs by itself, `tallest` inches at most.
+
+    Args:
+        drawn: draws the figure, its plots stretched in height by a factor; says in `layout.meta` how high those are.
+        venue: the venue.
+        tallest: inches.
+
+    Raises:
+        ValueError: it cannot be made as low.
+    """
+    figure, stretch = drawn(1.0), 1.0
+    goal = (venue.height or min(tallest, figure.layout.height / 96)) * 96
+    for _ in range(4):
+        wrong, plots = figure.layout.height - goal, figure.layout.meta["plots"]
+        if abs(wrong) < 1:
+            break
+        wanted = stretch * (1 - wrong / plots) if plots else 0.0
+        if wanted < LOWEST and venue.height:
+            least = (figure.layout.height - plots * (1 - LOWEST / stretch)) / 96
+            raise ValueError(f"the figure cannot be {venue.height:g} in high; it needs {least:.1f} in or more")
+        stretch = max(wanted, LOWEST)
+        figure = drawn(stretch)
+    return figure
+
+
+def too_tall(figure: Any, tallest: float = TALLEST) -> str:
+    """Returns what to say about a figure that no page has room for; "" if one has."""
+    width, height = figure.layout.width / 96, figure.layout.height / 96
+    if height <= tallest + 0.02:
+        return ""
+    return (
+        f"{width:.3g} × {height:.1f} in is more than a page holds with its caption ({tallest:.1f} in): choose fewer "
+        "panels, a wider venue, or panels side by side"
+    )
+
+
+def printed(figure: go.Figure, venue: Venue, *, legend: bool = True, stretch: float = 1.0) -> go.Figure:
     """Returns the figure as it is printed: `venue.width` inches wide, 96 pixels an inch, as high as it needs.
 
     `legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
+    Plots whose height is free are `stretch` times as high as by themselves; `layout.meta` says how high they are.
     """
     drawn: Any = go.Figure(figure)
     if drawn.layout.sliders:
         _drop_index(drawn)
+        drawn.update_yaxes(range=None)  # that of all epochs
     drawn.frames = []
     drawn.layout.sliders, drawn.layout.updatemenus = (), ()
     drawn.update_layout(title=None, template=template(venue), hovermode=False)
@@ -53,9 +90,10 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True) -> go.Figur
     ink.vector_maps(drawn, venue.tick * POINT)
     ink.vector_images(drawn)
     ink.pale_bars(drawn)
-    _spell(drawn, venue)
+    ink.grey_bands(drawn)
+    lettering.spell(drawn, venue)
     ink.large_powers(drawn, max(venue.tick, SMALLEST / 0.86) * POINT)
-    _set_panels(drawn, venue, with_legend=legend)
+    _set_panels(drawn, venue, with_legend=legend, stretch=stretch)
     return ink.grey(drawn) if venue.colours == "grey" else drawn
 
 
@@ -67,8 +105,10 @@ def template(venue: Venue) -> go.layout.Template:
         "title": {"font": {"size": venue.label * POINT}, "standoff": 4},
         "ticklen": 3,
     }
-    return theme.template().update(
-        layout={
+    background = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"} if venue.transparent else {}
+    return theme.template(automargin=False).update(
+        layout=background
+        | {
             "font": {"family": font, "size": venue.label * POINT, "color": theme.BLACK},
             "colorway": [theme.BLACK],
             "xaxis": axis,
@@ -94,7 +134,7 @@ def _drop_index(figure: Any) -> None:
 
 def _scale(figure: Any, venue: Venue) -> None:
     """Scales lines and markers as the text is scaled; no text that a chart sets itself is below that of the ticks."""
-    factor = venue.label * POINT / _SCREEN * (0.8 if venue.width < 4 else 0.9)
+    factor = venue.label * POINT / _SCREEN * (0.8 if venue.width < 4 else 0.9) * venue.lines
     for trace in figure.data:
         if trace.type == "scatter":
             trace.line.width = factor * (2 if trace.line.width is None else trace.line.width)
@@ -107,7 +147,7 @@ def _scale(figure: Any, venue: Venue) -> None:
         if trace.type == "scatter" and trace.mode and "text" in trace.mode:
             trace.textfont.size = venue.tick * POINT
             trace.cliponaxis = False
-            trace.text = _apart(trace, venue)
+            trace.text = lettering.apart(trace, venue)
     for shape in figure.layout.shapes:
         if shape.line.width:
             shape.line.width *= factor
@@ -115,47 +155,9 @@ def _scale(figure: Any, venue: Venue) -> None:
         if note.borderwidth:
             note.borderwidth *= factor
         if note.text.startswith("gap rises"):  # the whole of it would lie over the curves
-            note.update(text="gap rises", xanchor="left")
+            note.update(text="gap rises", xanchor="left", font_color=theme.BLACK)
         small = (note.font.size or _SCREEN) < _SCREEN
         note.font.size = (venue.tick if small else venue.label) * POINT
-
-
-def _spell(figure: Any, venue: Venue) -> None:
-    """Writes the numbers in texts as the venue's language does; names and words of users stay as they are."""
-    for note in figure.layout.annotations:
-        words = note.name in (inputs.WORD, inputs.LAST)
-        note.text = _large_enough(note.text or "" if words else spelled(note.text or "", venue.numbers))
-    for trace in figure.data:
-        if trace.type == "scatter" and trace.mode and "text" in trace.mode and trace.text is not None:
-            one = isinstance(trace.text, str)
-            trace.text = spelled(trace.text, venue.numbers) if one else [spelled(t, venue.numbers) for t in trace.text]
-        if trace.name:
-            trace.name = _large_enough(trace.name)
-    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
-        if axis.ticktext and axis.type != "category":
-            axis.ticktext = [spelled(text, venue.numbers) for text in axis.ticktext]
-        elif axis.ticktext:
-            axis.ticktext = [_large_enough(text) for text in axis.ticktext]
-
-
-def _large_enough(text: str) -> str:
-    """Returns a text whose raised and lowered parts are as large as print needs; Plotly makes them 70 % of the rest."""
-    span = f'<span style="font-size:{SMALLEST * POINT:g}px">'
-    return re.sub(r"<(su[bp])>(.*?)</su[bp]>", rf"<\1>{span}\2</span></\1>", text)
-
-
-def _apart(trace: Any, venue: Venue) -> Any:
-    """Returns the texts of points, without those that would touch another one's, latest kept first."""
-    if isinstance(trace.text, str) or trace.text is None or len(trace.text) < 3:
-        return trace.text
-    x, y = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
-    wide, high = venue.width * 72 - 50, 90.0  # points, roughly the panel
-    x, y = x / (np.ptp(x) or 1.0) * wide, y / (np.ptp(y) or 1.0) * high
-    kept: list[int] = []
-    for i in reversed(range(len(trace.text))):
-        if all(abs(x[i] - x[j]) > 2 * venue.tick or abs(y[i] - y[j]) > 1.3 * venue.tick for j in kept):
-            kept.append(i)
-    return [text if i in kept else "" for i, text in enumerate(trace.text)]
 
 
 def _panels(figure: Any) -> list[_Panel]:
@@ -189,7 +191,7 @@ def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
     return in_column and note.yanchor == "bottom" and (panel.top <= note.y + 1e-6) and abs(note.y - top) < 1e-6
 
 
-def _set_panels(figure: Any, venue: Venue, *, with_legend: bool) -> None:
+def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float) -> None:
     """Gives every panel its place, title and ticks, and the figure its height, margins and legend."""
     panels = _panels(figure)
     layout = figure.layout
@@ -197,98 +199,109 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool) -> None:
     label, tick = venue.label * POINT, venue.tick * POINT
     if any(note.name in (inputs.WORD, inputs.LAST) for note in layout.annotations):
         height = inputs.flow(layout.annotations, width - 24, label, serif="Serif" in venue.font)
-        layout.update(width=width, height=math.ceil(height + 16), showlegend=False)
+        layout.update(width=width, height=math.ceil(height + 16), showlegend=False, meta={"plots": 0})
         layout.margin = {"l": 16, "r": 8, "t": 8, "b": 8, "pad": 0, "autoexpand": False}
         return
     if not panels:
-        layout.update(width=width, height=1.5 * 96, showlegend=False, margin={"l": 20, "r": 10, "t": 10, "b": 20})
+        layout.update(width=width, height=1.5 * 96, showlegend=False, meta={"plots": 0})
+        layout.margin = {"l": 20, "r": 10, "t": 10, "b": 20}
         return
     old_columns = len({round(panel.left, 6) for panel in panels})
     shared = old_columns > 1 and all(
         layout[panel.y].showticklabels is False for panel in panels if panel.left > panels[0].left
     )
-    bars = [trace.marker.colorbar for trace in figure.data if trace.type == "scatter" and trace.marker.showscale]
-    _shorten(figure, int(0.4 * width / (0.47 * tick)))
+    bars = _colour_bars(figure, panels)
+    lettering.shorten(figure, int(0.44 * width / (0.47 * tick)))
     left = _y_room(figure, [panel.y for panel in panels], label, tick)
-    right = 8.0 + ink.BAR * len(bars) + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
-    columns = _columns(venue.width - (left + right) / 96, old_columns, shared=shared)
+    right = 8.0 + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
+    columns = _columns(venue.width - (left + right + ink.BAR * len(bars)) / 96, old_columns, shared=shared)
+    beside = [ink.BAR if any(i % columns == column for i in bars) else 0 for column in range(columns)]
     moved = columns != old_columns
     sideways = not moved and any(panel.row_title for panel in panels)
-    titles = [_panel_title(panel, moved=moved) for panel in panels]
+    titles = [_panel_title(panel, moved=moved) if len(panels) > 1 else "" for panel in panels]
+    for axis in figure.select_yaxes(lambda axis: axis.scaleanchor):  # an image, which needs no words at its sides
+        axis.title.text = layout[f"xaxis{(axis.anchor or 'x')[1:]}"].title.text = ""
     rows = math.ceil(len(panels) / columns)
     across = 7.0 if shared else left + 4
-    right += 1.4 * label if sideways else 0
+    right += beside[-1] + (1.4 * label if sideways else 0)
     plot_width = width - left - right
-    for i, bar in enumerate(bars):
-        bar.x = 1 + i * ink.BAR / plot_width
-    panel_width = (plot_width - across * (columns - 1)) / columns
-    titles = [_wrapped(title, 1.1 * panel_width, label) for title in titles]
+    panel_width = (plot_width - across * (columns - 1) - sum(beside[:-1])) / columns
+    titles = [lettering.wrapped(title, 1.1 * panel_width, label) for title in titles]
     title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
     each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-old_columns])
-    title_lines = max((_lines(layout[panel.x].title.text or "", panel_width, label) for panel in panels), default=1)
-    below = 3 + 1.4 * tick + 6 + 1.4 * label * title_lines + 6
+    x_titles = {layout[panel.x].title.text or "" for panel in panels} - {""}
+    one_title = x_titles.pop() if columns > 1 and len(x_titles) == 1 and not each_x else ""
+    room = plot_width if one_title else panel_width
+    title_lines = max((lettering.lines(text, room, label) for text in (*x_titles, one_title) if text), default=0)
+    below = 10 + 1.3 * tick + 1.3 * label * title_lines
     numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
-    down = (numbers if moved else below if each_x else 6.0) + (title_room if moved else 0.0) + 4
+    down = (numbers if moved else below + 6 if each_x else 6.0) + (title_room if moved else 0.0) + 4
     heights = _heights(figure, panels, rows, panel_width, tick, moved=moved)
+    if is_free := layout[panels[0].y].type != "category":
+        heights = [stretch * height for height in heights]
     legend_rows = legend(figure, venue, plot_width)
     if not with_legend:
         legend_rows = 0
     above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
     top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
-    _shorten_phases(figure, panel_width, tick)
+    lettering.shorten_phases(figure, panel_width, tick)
     plot_height = sum(heights) + down * (rows - 1)
-    layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below + 2))
-    layout.margin = {"l": left, "r": right, "t": top, "b": below + 2, "pad": 0, "autoexpand": True}
+    layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below))
+    layout.meta = {"plots": sum(heights) if is_free else 0}
+    layout.margin = {"l": left, "r": right, "t": top, "b": below, "pad": 0, "autoexpand": False}
     notes, first_title = list(layout.annotations), layout[panels[0].y].title.text
+    if one_title:
+        text = lettering.wrapped(one_title, plot_width, label)
+        notes.append(_note(text, 0.5, 0, "center", "top", yshift=-(7 + 1.3 * tick), font={"size": label}))
+    under = 1.0
     for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         row, column = divmod(i, columns)
-        x0 = column * (panel_width + across) / plot_width
+        x0 = (column * (panel_width + across) + sum(beside[:column])) / plot_width
         y1 = 1 - (sum(heights[:row]) + row * down) / plot_height
         x1, y0 = x0 + panel_width / plot_width, y1 - heights[row] / plot_height
         x_axis, y_axis = layout[panel.x], layout[panel.y]
         x_axis.domain, y_axis.domain = (max(x0, 0), min(x1, 1)), (max(y0, 0), min(y1, 1))
+        if i in bars:
+            top_of_bar = under if columns == 1 else y1
+            bars[i].update(x=x1, xanchor="left", y=(top_of_bar + y0) / 2, len=top_of_bar - y0, ypad=0)
+            under = y0 - down / plot_height
         last = i + columns >= len(panels)
         if moved:
             y_axis.showticklabels = column == 0 or not shared
             x_axis.showticklabels = True
             y_axis.title.text = y_axis.title.text or (first_title if column == 0 else "")
-        x_axis.title.text = _wrapped(x_axis.title.text or "", panel_width, label) if last or not moved else ""
-        y_axis.title.text = _wrapped(y_axis.title.text or "", heights[row], label)
-        _thin_ticks(x_axis, panel_width, tick)
+        has_title = not one_title and (last or not moved)
+        x_axis.title.text = lettering.wrapped(x_axis.title.text or "", panel_width, label) if has_title else ""
+        y_axis.title.text = lettering.wrapped(y_axis.title.text or "", heights[row], label)
+        lettering.thin_ticks(x_axis, panel_width, tick)
+        if y_axis.ticktext and y_axis.type != "category":
+            step = math.ceil(1.2 * tick * len(y_axis.ticktext) / heights[row])
+            y_axis.ticktext = [text if i % step == 0 else "" for i, text in enumerate(y_axis.ticktext)]
         if title and (moved or row == 0 or panel.column_title):
-            notes.append(
-                go.layout.Annotation(
-                    text=title, xref="paper", yref="paper", x=(x0 + x1) / 2, y=y1, xanchor="center", yanchor="bottom",
-                    yshift=2, showarrow=False, font={"size": label},
-                )
-            )  # fmt: skip
+            notes.append(_note(title, (x0 + x1) / 2, y1, "center", "bottom", yshift=2, font={"size": label}))
         if panel.row_title and not moved and column == columns - 1:
-            notes.append(
-                go.layout.Annotation(
-                    text=panel.row_title, xref="paper", yref="paper", x=1, y=(y0 + y1) / 2, xanchor="left",
-                    yanchor="middle", textangle=90, showarrow=False, font={"size": label},
-                )
-            )  # fmt: skip
+            middle = (y0 + y1) / 2
+            notes.append(_note(panel.row_title, 1, middle, "left", "middle", textangle=90, font={"size": label}))
     layout.annotations = notes
+
+
+def _note(text: str, x: float, y: float, xanchor: str, yanchor: str, **looks: Any) -> go.layout.Annotation:
+    """Returns words at a place in shares of the plot area."""
+    place: dict[str, Any] = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": xanchor, "yanchor": yanchor}
+    return go.layout.Annotation(text=text, showarrow=False, **place, **looks)
+
+
+def _colour_bars(figure: Any, panels: list[_Panel]) -> dict[int, Any]:
+    """Returns the colour bars by the number of the panel that each belongs to; the last one of its scale has it."""
+    number = {panel.x: i for i, panel in enumerate(panels)}
+    traces = [trace for trace in figure.data if trace.type == "scatter" and trace.marker.showscale]
+    return {number[f"xaxis{(trace.xaxis or 'x')[1:]}"]: trace.marker.colorbar for trace in traces}
 
 
 def _panel_title(panel: _Panel, *, moved: bool) -> str:
     if not moved:
         return panel.column_title
     return ", ".join(filter(None, (panel.row_title, panel.column_title)))
-
-
-def _shorten_phases(figure: Any, width: float, tick: float) -> None:
-    """Leaves the number of a phase, or nothing, where its name would touch that of the next one."""
-    notes = [note for note in figure.layout.annotations if note.text.startswith("phase ")]
-    starts = [note.x for note in notes]
-    ends = [x for trace in figure.data for x in trace.x if x is not None] if notes else [1.0]
-    last = math.log10(max(ends)) if figure.layout.xaxis.type == "log" else max(ends)
-    span = (last - min(starts, default=0.0)) or 1.0
-    for note, start, stop in zip(notes, starts, [*starts[1:], math.inf], strict=False):
-        room = (stop - start) / span * 0.9 * width
-        words = (note.text, note.text.removeprefix("phase "), "")
-        note.text = next(text for text in words if not text or _width(text, tick) + 0.5 * tick < room)
 
 
 def _columns(inches: float, old: int, *, shared: bool) -> int:
@@ -319,20 +332,12 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: f
 def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
     """Returns the pixels that numbers and title of a y axis take."""
     names = [text for axis in axes for text in figure.layout[axis].ticktext or ()]
-    lines = [_plain(line) for text in names for line in text.split("<br>")]
-    numbers = max((len(line) * 0.47 for line in lines), default=2.2) * tick
-    return 6 + numbers + 1.6 * label + 4
-
-
-def _shorten(figure: Any, most: int) -> None:
-    """Cuts long names beside the bars, line by line; the rows behind the figure have all of them."""
-    for axis in figure.select_yaxes():
-        if axis.type == "category" and axis.ticktext:
-            axis.ticktext = ["<br>".join(_cut(line, most) for line in text.split("<br>")) for text in axis.ticktext]
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(_plain(text)) <= most else html.escape(f"{_plain(text)[: most - 1]}…", quote=False)
+    lines = [lettering.plain(line) for text in names for line in text.split("<br>")]
+    layouts = [figure.layout[axis] for axis in axes]
+    least = 4 if any("%" in (each.tickformat or "") for each in layouts) else 3
+    numbers = max((len(line) * 0.47 for line in lines), default=least * 0.5) * tick
+    titles = max((lettering.lines(each.title.text or "", 120, label) for each in layouts), default=1)
+    return 7 + numbers + 1.3 * label * titles + 7
 
 
 def legend(figure: Any, venue: Venue, width: float) -> int:
@@ -350,7 +355,7 @@ def legend(figure: Any, venue: Venue, width: float) -> int:
         return 0
     figure.update_layout(showlegend=True)
     size = venue.label * POINT
-    entry = max(_width(name, size) for name in names) * (0.92 if "Serif" in venue.font else 1.0)
+    entry = max(lettering.width(name, size) for name in names) * (0.92 if "Serif" in venue.font else 1.0)
     per_row = max(1, int(width // (entry + 45)))  # Plotly allots it the width of the panels
     rows = math.ceil(len(names) / per_row)
     figure.update_layout(
@@ -361,40 +366,3 @@ def legend(figure: Any, venue: Venue, width: float) -> int:
         }
     )  # fmt: skip
     return rows
-
-
-def _thin_ticks(axis: Any, width: float, tick: float) -> None:
-    """Leaves out every second number, or more, where they would touch; ticks stay."""
-    axis.tickangle = 0
-    if axis.ticktext is None or axis.type == "category":
-        return
-    texts = list(axis.ticktext)
-    longest = max((_width(text, tick) for text in texts), default=0)
-    step = max(1, math.ceil(len(texts) * (longest + 0.7 * tick) / width))
-    axis.ticktext = [text if i % step == 0 else "" for i, text in enumerate(texts)]
-
-
-def _plain(text: str) -> str:
-    """Returns a text without the little HTML that Plotly reads."""
-    return html.unescape(re.sub(r"<[^>]*>", "", text))
-
-
-def _width(text: str, size: float) -> float:
-    return 0.48 * size * len(_plain(text))  # of Liberation Sans; Serif is narrower
-
-
-def _wrapped(text: str, length: float, size: float) -> str:
-    """Returns a title in as many lines as its axis asks for, of much the same length.
-
-    >>> _wrapped("epoch (log scale of epoch + 1)", 140, 10)
-    'epoch (log scale<br>of epoch + 1)'
-    """
-    most = max(8, int(length / (0.5 * size)))
-    lines = textwrap.wrap(text, most, break_long_words=False)
-    while most > 8 and len(shorter := textwrap.wrap(text, most - 1, break_long_words=False)) == len(lines):
-        lines, most = shorter, most - 1
-    return "<br>".join(lines)
-
-
-def _lines(text: str, length: float, size: float) -> int:
-    return _wrapped(text, length, size).count("<br>") + 1

@@ -13,36 +13,52 @@ from interdash.paper import layout as paper
 from interdash.paper.venues import POINT, Venue
 
 NARROWEST = 1.6  # inches of a chart; narrower ones are set below each other
+COLUMN = 4.5  # inches: on a narrower page, charts stand below each other
 
 
-def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue) -> go.Figure:
+def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: float = 1.0) -> go.Figure:
     """Returns charts of the screen as one printed figure, row by row; charts of a row share the width.
 
     Plot areas of a row begin and end at the same heights, and those in columns of one width at the same left and
-    right; axes of the same title and scale cover the same range. Each name stands once in the legend.
+    right; axes of the same title and scale cover the same range. One legend stands over all charts if that of one of
+    them names everything; else each has its own. `stretch` as in `layout.printed`.
     """
     rows = [line for row in rows for line in _fitting(row, venue)]
-    printed = [[_part(figure, venue, len(row)) for figure in row] for row in rows]
+    colours = venue.colours
+    printed = [[_part(figure, venue, len(row), legend=True, stretch=stretch) for figure in row] for row in rows]
+    names = [_names(part, colours) for row in printed for part in row]
+    shared = len(names) > 1 and any(one.keys() >= {key for other in names for key in other} for one in names)
+    if shared:
+        printed = [[_part(figure, venue, len(row), legend=False, stretch=stretch) for figure in row] for row in rows]
+    tops = [part["layout"]["margin"]["t"] for row in printed for part in row]
     _align(printed)
-    size = venue.label * POINT
+    size, top = venue.label * POINT, 0.0
     whole: dict[str, Any] = {"data": [], "layout": {"shapes": [], "annotations": []}}
     heights = [row[0]["layout"]["height"] for row in printed]
-    known: set[tuple[str, str]] = set()
-    legends = [_legend_of(part, known, venue) for row in printed for part in row]
-    legend: Any = go.Figure([trace for traces in legends for trace in traces], {"showlegend": True})
-    top = 4 + paper.legend(legend, venue, venue.width * 96 - 20) * 1.8 * size
+    if shared:
+        entries = max(names, key=len)
+        legend: Any = go.Figure([*entries.values()], {"showlegend": True})
+        top = 4 + paper.legend(legend, venue, venue.width * 96 - 20) * 1.8 * size
+        whole["layout"] |= {"legend": legend.layout.legend, "showlegend": True}
     number, start, height = 0, 0.0, sum(heights)
+    known: set[tuple[str, str]] = set()
     for row, high in zip(printed, heights, strict=True):
         for i, part in enumerate(row):
+            left, down = i * venue.width / len(row) * 96, part["layout"]["margin"]["t"] - tops[number]
             number += 1
-            place = _Place(i * venue.width / len(row) * 96, start, venue.width * 96, height)
-            _add(whole, part, place, number, size)
+            _name(part, known if shared else set(), colours)
+            if not shared and part["layout"].get("showlegend"):
+                place = {"x": left / venue.width / 96, "y": 1 - (start + down) / height}
+                whole["layout"][f"legend{number}"] = part["layout"]["legend"] | place
+                part["data"] = [trace | {"legend": f"legend{number}"} for trace in part["data"]]
+            _add(whole, part, _Place(left, start, venue.width * 96, height), number, size)
         start += high
     _match(whole["layout"])
     layout = whole["layout"] | {"width": venue.width * 96, "height": math.ceil(top + height), "barmode": "relative"}
     layout |= {"bargap": 0.2, "hovermode": False, "template": paper.template(venue)}
-    layout["margin"] = {"l": 0, "r": 0, "t": top, "b": 0, "pad": 0}
-    layout["showlegend"], layout["legend"] = bool(legend.data), legend.layout.legend
+    layout["margin"] = {"l": 0, "r": 0, "t": top, "b": 0, "pad": 0, "autoexpand": False}
+    layout["meta"] = {"plots": sum(max(part["layout"]["meta"]["plots"] for part in row) for row in printed)}
+    layout.setdefault("showlegend", not shared)
     made = go.Figure(whole["data"], layout)
     return ink.grey(made) if venue.colours == "grey" else made
 
@@ -67,18 +83,20 @@ class _Place:
 
 def _fitting(row: Sequence[go.Figure], venue: Venue) -> list[Sequence[go.Figure]]:
     """Returns a row as it is, or in rows of fewer charts where they would be too narrow."""
-    most = max(1, min(len(row), int(venue.width / NARROWEST)))
+    most = 1 if venue.width < COLUMN else max(1, min(len(row), int(venue.width / NARROWEST)))
     most = next(count for count in range(most, 0, -1) if len(row) % count == 0)
     return [row[i : i + most] for i in range(0, len(row), most)]
 
 
-def _part(figure: go.Figure, venue: Venue, count: int) -> dict[str, Any]:
+def _part(figure: go.Figure, venue: Venue, count: int, *, legend: bool, stretch: float) -> dict[str, Any]:
     """Returns a chart printed in its share of the width, as plain lists and dicts."""
-    made = paper.printed(figure, replace(venue, width=venue.width / count, colours="colour"), legend=False)
-    part: Any = ink.plain(made)
-    layout = part["layout"]
-    size = venue.label * POINT
-    layout["margin"]["t"] = max(layout["margin"]["t"], 4 + 1.5 * size)  # the letter stands there
+    venue_of_part = replace(venue, width=venue.width / count, colours="colour")
+    part: Any = ink.plain(paper.printed(figure, venue_of_part, legend=legend, stretch=stretch))
+    layout, size = part["layout"], venue.label * POINT
+    under_legend = legend and layout.get("showlegend")
+    room = 1.3 * size if under_legend else max(0.0, 4 + 1.5 * size - layout["margin"]["t"])
+    layout["margin"]["t"] += room  # for the letter
+    layout["height"] += room
     return part
 
 
@@ -99,19 +117,30 @@ def _align(rows: list[list[dict[str, Any]]]) -> None:
                     margin[side] = max(each[side] for each in margins)
 
 
-def _legend_of(part: dict[str, Any], known: set[tuple[str, str]], venue: Venue) -> list[dict[str, Any]]:
-    """Returns the traces of a part that stand in the legend: the first of each name, in grey also of each type."""
-    found = []
+def _key(trace: dict[str, Any], colours: str) -> tuple[str, str]:
+    """Returns what a trace is in a legend: its name, in grey also its type; ("", …) if it has no entry."""
+    named = trace.get("showlegend") is not False and trace["type"] != "image"
+    return (trace.get("name") or "") if named else "", trace["type"] if colours == "grey" else ""
+
+
+def _names(part: dict[str, Any], colours: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Returns the first trace of each name in the legend of a part."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    if part["layout"].get("showlegend"):
+        for trace in part["data"]:
+            if _key(trace, colours)[0]:
+                entries.setdefault(_key(trace, colours), trace)
+    return entries
+
+
+def _name(part: dict[str, Any], known: set[tuple[str, str]], colours: str) -> None:
+    """Leaves the first trace of each name in the legend, of those that are not known from charts before."""
+    entries = _names(part, colours)
     for trace in part["data"]:
-        if trace["type"] == "image":
-            continue
-        key = (trace.get("name") or "", trace["type"] if venue.colours == "grey" else "")
-        shown = part["layout"]["showlegend"] and trace.get("showlegend") is not False and key[0] and key not in known
-        trace["showlegend"] = bool(shown)
-        if shown:
-            known.add(key)
-            found.append({"type": trace["type"], "name": key[0]})
-    return found
+        if trace["type"] != "image":
+            key = _key(trace, colours)
+            trace["showlegend"] = key in entries and entries[key] is trace and key not in known
+            known |= {key}
 
 
 def _add(whole: dict[str, Any], part: dict[str, Any], place: _Place, number: int, size: float) -> None:
@@ -147,8 +176,8 @@ def _add(whole: dict[str, Any], part: dict[str, Any], place: _Place, number: int
         trace |= {f"{letter}axis": renamed(trace.get(f"{letter}axis") or letter) for letter in "xy"}
         bar = trace.get("marker", {}).get("colorbar")
         if bar and trace["marker"].get("showscale"):
-            low, high = place.y(0, layout), place.y(1, layout)
-            bar |= {"x": place.x(bar.get("x", 1.02), layout), "y": (low + high) / 2, "len": high - low}
+            low, high = (place.y(bar["y"] + side * bar["len"] / 2, layout) for side in (-1, 1))
+            bar |= {"x": place.x(bar["x"], layout), "y": (low + high) / 2, "len": high - low}
         whole["data"].append(trace)
     for kind in ("shapes", "annotations"):
         target[kind] += [moved(item) for item in layout.get(kind, ())]

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interdash.figures.choice import Choice
 from interdash.formulas.bootstrap import Group, group, percentile
+from interdash.paper import captions, venues
 from interdash.paper.latex import escaped
-from interdash.paper.venues import spelled
 from interdash.queries import compare, dynamics, sample
+from interdash.queries.asking import Ask
 from interdash.queries.removal import removals
 from interdash.store.database import Store
 
@@ -22,14 +24,24 @@ SPLITS = {"train": "training", "test": "testing", "gap": "gap"}
 RESAMPLES = 2000
 CAPTIONS = {
     "phases": "Epochs at which the phases meet, with 95 % bootstrap intervals over samples.",
-    "gaps": "Losses in nats at the last epoch. The gap of the explained samples is between those of the testing and "
-    "those of the training split, with its 95 % bootstrap interval over samples.",
+    "gaps": "Losses in nats at the last epoch, over the whole splits. The last column is the gap between the explained "
+    "samples of the testing and of the training split, with its 95 % bootstrap interval over samples.",
     "power": "H, the generalizable share of the salient strength, at the last epoch with labels and at its peak. In "
     "parentheses: 95 % bootstrap intervals over samples.",
     "removal": "Loss of the explained samples in nats at the last epoch with labels, and its change by removing "
     "interactions. The controls lose as much strength as the non-generalizable ones have, as far as that much is "
-    "there. In parentheses: 95 % intervals.",
+    "there. In parentheses: 95 % intervals of the change, before and after paired by sample.",
 }
+_SIZES = {"small": 9.0, "footnotesize": 8.0, "scriptsize": 7.0}  # of LaTeX where text has 10 points
+
+
+def captioned(ask: Ask, others: Sequence[str] = (), numbers: str = "point") -> dict[str, tuple[pd.DataFrame, str]]:
+    """Returns the tables of a run and others by name, each with its caption; no column names a run that is alone."""
+    frames = tables(ask.store, [ask.run.name, *others], numbers)
+    if not others:
+        frames = {name: frame.drop(columns="run") for name, frame in frames.items()}
+    words = {name: CAPTIONS[name] + ("" if others else f" {captions.setting(ask, Choice())}") for name in frames}
+    return {name: (frame, venues.spelled(words[name], numbers)) for name, frame in frames.items()}
 
 
 def tables(store: Store, runs: Sequence[str], numbers: str = "point") -> dict[str, pd.DataFrame]:
@@ -43,14 +55,29 @@ def tables(store: Store, runs: Sequence[str], numbers: str = "point") -> dict[st
     }
     for frame in found.values():
         for column in frame.columns.difference(["run"]):
-            frame[column] = [spelled(cell, numbers) for cell in frame[column]]
+            frame[column] = [venues.spelled(cell, numbers) for cell in frame[column]]
     return {name: frame for name, frame in found.items() if len(frame)}
 
 
-def booktabs(frame: pd.DataFrame, caption: str, label: str, *, wide: bool = False) -> str:
-    r"""Returns a LaTeX table, for a document that says `\usepackage{booktabs}`; `wide`: over both columns of a page."""
-    columns, table = "l" * len(frame.columns), "table*" if wide else "table"
-    lines = [rf"\begin{{{table}}}[t]", r"  \centering\small", rf"  \caption{{{escaped(caption)}}}"]
+def booktabs(frame: pd.DataFrame, caption: str, label: str, venue: str = "neurips") -> str:
+    r"""Returns a LaTeX table, for a document that says `\usepackage{booktabs}`.
+
+    It stands in one column of the venue where it fits, else over both, its letters as large as fit.
+    """
+    page = venues.venue(venue.removesuffix("-column")).width
+    widths = [venues.venue(venues.column_of(venue)).width] if venues.column_of(venue) else []
+    of_column = [max(len(str(cell)) for cell in (name, *frame[name])) for name in frame.columns]
+
+    def fits(size: float, inches: float) -> bool:
+        return size * (0.5 * sum(of_column) + 1.35 * (len(of_column) - 1)) < inches * 72
+
+    wide = bool(widths) and not fits(_SIZES["footnotesize"], widths[0])
+    inches = widths[0] if widths and not wide else page
+    size = next((name for name, points in _SIZES.items() if fits(points, inches)), "scriptsize")
+    texts = ["run", "removed", "loss"]
+    columns = "".join("l" if name in texts else "r" for name in frame.columns)
+    table = "table*" if wide else "table"
+    lines = [rf"\begin{{{table}}}[t]", rf"  \centering\{size}", rf"  \caption{{{escaped(caption)}}}"]
     lines += [rf"  \label{{tab:{label}}}", rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"    \toprule"]
     lines += [_line(frame.columns), r"    \midrule", *map(_line, frame.itertuples(index=False, name=None))]
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", rf"\end{{{table}}}"]) + "\n"

@@ -9,6 +9,8 @@ SERIF = "Liberation Serif"  # as wide as Times, and TrueType: OpenType fonts wou
 SANS = "Liberation Sans"  # as wide as Helvetica and Arial
 FONTS = (SERIF, SANS, "CMU Serif", "DejaVu Serif", "DejaVu Sans", "Open Sans")  # TrueType, if installed
 SMALLEST = 6.0  # points, of any text
+PAGE = 8.9  # inches that a figure and its caption have, on a page of 9
+TALLEST = 7.5  # … and of a figure whose caption is not known
 COLOURS = ("colour", "grey")
 NUMBERS = {  # decimal mark, mark of thousands: 1 234.5 and so on
     "point": ".\u2009",
@@ -28,6 +30,9 @@ class Venue:
     tick: float = 7.0  # points: numbers on the axes
     colours: str = "colour"
     numbers: str = "point"  # one of NUMBERS
+    height: float | None = None  # inches; None = as high as it needs, TALLEST at most
+    lines: float = 1.0  # times the usual width of lines, size of markers
+    transparent: bool = False  # no white behind the figure
 
     def __post_init__(self) -> None:
         """Checks what people may give themselves.
@@ -37,6 +42,10 @@ class Venue:
         """
         if not 1.5 <= self.width <= 20:
             raise ValueError(f"a figure {self.width:g} inches wide cannot be drawn; choose 1.5 to 20 inches")
+        if self.height is not None and not 0.8 <= self.height <= 12:
+            raise ValueError(f"a figure {self.height:g} inches high cannot be drawn; choose 0.8 to 12 inches")
+        if not 0.25 <= self.lines <= 4:
+            raise ValueError(f"lines cannot be {self.lines:g} times as wide as usual; choose 0.25 to 4")
         for name, size in (("label", self.label), ("tick", self.tick)):
             if not SMALLEST <= size <= 24:
                 raise ValueError(f"{name} text of {size:g} pt cannot be read in print; choose {SMALLEST:g} to 24 pt")
@@ -91,6 +100,12 @@ def venue(name: str, **changes: Any) -> Venue:
 def has_columns(name: str) -> bool:
     """Returns whether a venue is the whole width of a page of two columns."""
     return f"{name}-column" in VENUES
+
+
+def column_of(name: str) -> str:
+    """Returns the venue that is a column of a page of two, of the page or of the column itself; "" if it has one."""
+    column = f"{name.removesuffix('-column')}-column"
+    return column if column in VENUES else ""
 
 
 def spelled(text: str, numbers: str) -> str:

@@ -105,6 +105,11 @@ def _columns(outputs: pd.DataFrame, interactions: pd.DataFrame) -> tuple[np.ndar
     return masks, subsets, interactions["effect"].to_numpy(dtype=np.float64), (interactions["type"] == "or").to_numpy()
 
 
+def triggered(outputs: pd.DataFrame, interactions: pd.DataFrame) -> np.ndarray:
+    """Returns the sum of some interactions on every masked version, float64 `(2**n,)`, nats, index = bitmask."""
+    return _triggered(*_columns(outputs, interactions))
+
+
 def _triggered(masks: np.ndarray, subsets: np.ndarray, effects: np.ndarray, is_or: np.ndarray) -> np.ndarray:
     """Returns the sum of some interactions on each mask, nats; of all, with v(x_∅), `interactions.matched_outputs`."""
     total = np.zeros(len(masks))

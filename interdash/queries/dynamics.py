@@ -181,10 +181,11 @@ def expected_orders(
 def order_map(
     store: Store, run: str, *, split: str = "all", label: int = -1, type: str = "all", network: str = "target"
 ) -> pd.DataFrame:
-    """Returns the order × epoch map: strength, its generalizable and non-generalizable parts, and H of every order."""
+    """Returns the order × epoch map: strength of every order, its parts, H, and its share of the epoch's strength."""
     return store.ask(
         """
-        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power, chance, above_chance
+        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power, chance, above_chance,
+            strength / nullif(sum(strength) OVER (PARTITION BY epoch), 0) AS share
         FROM order_strengths
         WHERE run = $run AND network = $network AND split = $split AND label = $label AND type = $type
         ORDER BY epoch, size

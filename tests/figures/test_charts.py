@@ -1,6 +1,7 @@
 """Every chart of the catalogue: with rows and without, on its page, in files and docs; and what a choice says."""
 
 import json
+import re
 import runpy
 
 import pandas as pd
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from interdash.commands.main import commands
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, theme
+from interdash.figures import choice as choice_of_figures
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice, resolved
 from interdash.queries import dynamics, sample
@@ -128,7 +130,7 @@ def test_a_chart_of_ones_own_is_one_record(monkeypatch, visit, two_runs, ask, tm
 
     arguments = ("--root", str(two_runs), "--figure", "toy", "--format", "html", "--out", str(tmp_path))
     said = CliRunner().invoke(commands, ["export", "tiny", *arguments], catch_exceptions=False)
-    assert said.exit_code == 0 and "Plotly.newPlot" in (tmp_path / "toy.html").read_text()
+    assert said.exit_code == 0 and "Plotly.newPlot" in (tmp_path / "tiny-toy.html").read_text()
 
     docs = runpy.run_path(str(ui.FOLDER.parent / "docs" / "generate.py"))["charts"]()
     removal = docs.partition("## Page Removal")[2].partition("## Page")[0]
@@ -161,6 +163,8 @@ def test_choices_that_cannot_be_are_named(ask):
 
 
 def test_captions_say_what_was_chosen(ask):
+    assert choice_of_figures.IN_FILES.keys() == choice_of_figures.WORDS.keys()
+
     def caption(name, **choice):
         return catalogue.drawing(ask, name, Choice(**choice)).caption
 
@@ -168,10 +172,14 @@ def test_captions_say_what_was_chosen(ask):
     assert caption("dynamics", split="test", label=3, types=("or",)).endswith(
         ". Testing samples, class 3, OR interactions."
     )
-    assert caption("waterfall", sample=3).endswith(" Sample 3, epoch 3.")
-    assert caption("interaction_life", sample=3, interaction="or-6").endswith(" OR {1, 2}, sample 3.")
+    assert re.search(
+        r" Sample 3 \((training|testing), label \d, answer \d\), epoch 3\.$", caption("waterfall", sample=3)
+    )
+    assert caption("interaction_life", sample=3, interaction="or-6").startswith(
+        "One interaction of a sample"
+    ) and " OR {1, 2}, sample 3 (" in caption("interaction_life", sample=3, interaction="or-6")
     assert caption("removals", min_order=2, dose=50).endswith(" Orders from 2 on, dose 50 %.")
-    assert caption("difference", runs=("twin",), other_epoch=1).endswith(" Sample 0, epoch 3 of A, 1 of B.")
+    assert caption("difference", runs=("twin",), other_epoch=1).endswith("), epoch 3 of A, 1 of B.")
 
 
 def test_maps_are_two_panels_and_only_what_was_asked_for_is_framed_in_a_file(ask):

@@ -7,15 +7,10 @@ import pytest
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
 from interdash.paper import bundle, chromium, venues
+from interdash.paper.settings import Settings
 from interdash.queries.asking import Ask
 
 SPEC = "order_strength_row/dynamics,interactions"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_browser_left():
-    yield
-    chromium.close()
 
 
 def composed(store, run, spec, venue="neurips", **looks):
@@ -39,8 +34,12 @@ def test_panels_have_letters_one_legend_and_aligned_plots(small_store, labelled_
     assert made.layout.width == 528
     letters = [note.text for note in made.layout.annotations if re.fullmatch(r"<b>\([a-z]\)</b>", note.text)]
     assert letters == ["<b>(a)</b>", "<b>(b)</b>", "<b>(c)</b>"]
-    names = [trace.name for trace in made.data if trace.showlegend]
-    assert len(names) == len(set(names)) and {"generalizable", "non-generalizable", "testing loss", "gap"} <= set(names)
+    legends = {trace.legend for trace in made.data if trace.showlegend}
+    assert legends == {"legend", "legend2", "legend3"}  # they differ, so each chart has its own, above it
+    names = [(trace.legend, trace.name) for trace in made.data if trace.showlegend]
+    assert len(names) == len(set(names)) and {("legend2", "testing loss"), ("legend3", "generalizable")} <= set(names)
+    assert made.layout.legend2.y < made.layout.legend.y and made.layout.legend2.y == made.layout.legend3.y
+    assert made.layout.legend2.x < made.layout.legend3.x
     place = plots(made)
     assert place[2, "y"] == pytest.approx(place[3, "y"])
     assert place[1, "y"][0] > place[2, "y"][1]  # above
@@ -67,22 +66,29 @@ def test_what_lies_on_an_axis_of_a_panel_stays_on_it(small_store, labelled_run):
     assert all(note.yref == "y201" for note in numbers)
 
 
+def test_charts_of_the_same_names_share_one_legend(small_store, labelled_run):
+    made = composed(small_store, labelled_run, "removal_doses/removal_orders")
+    names = [trace.name for trace in made.data if trace.showlegend]
+    assert len(names) == len(set(names)) > 2 and made.layout.legend.y == 1
+
+
 def test_panels_in_grey_show_lines_and_bars_in_the_legend(small_store, labelled_run):
     made = composed(small_store, labelled_run, SPEC, colours="grey")
     kinds = [trace.type for trace in made.data if trace.showlegend and trace.name == "generalizable"]
-    assert sorted(kinds) == ["bar", "scatter"]
+    assert sorted(kinds) == ["bar", "bar", "scatter"]
 
 
 def test_panels_are_drawn_and_bundled_under_one_name(small_store, labelled_run):
     made = composed(small_store, labelled_run, SPEC)
     assert ">(c)<" in chromium.render(made, "svg").decode()
-    settings = bundle.Settings((SPEC,), choice=Choice(sample=1))
+    settings = Settings((SPEC,), choice=Choice(sample=1))
     drawn = bundle.chosen(small_store, labelled_run, settings)
-    assert list(drawn) == ["order_strength_row+dynamics+interactions"]
-    assert {"a orders", "b epochs", "c interactions"} <= set(drawn["order_strength_row+dynamics+interactions"].rows)
-    text = bundle.latex(labelled_run, drawn, settings)
+    (name,) = drawn
+    assert name == "order_strength_row+dynamics+interactions-sample1-epoch3"
+    assert {"a orders", "b epochs", "c interactions"} <= set(drawn[name].rows)
+    text = bundle.figures_tex(Ask(labelled_run, small_store), drawn, settings)
     assert "(a) Distribution over orders" in text and "(c) The strongest" in text
-    assert r"\label{fig:tiny-order-strength-row-dynamics-interactions}" in text
+    assert re.search(r"\\label\{fig:tiny-\w{6}-order-strength-row-dynamics-interactions-sample1-epoch3\}", text)
 
 
 def test_charts_beside_each_other_share_the_range_of_what_they_both_show(small_store, labelled_run):

@@ -117,7 +117,7 @@ def transfer(
 
 
 def coherence_and_share(samples: pd.DataFrame, correlations: pd.DataFrame | None = None) -> go.Figure:
-    """Each explained sample at the pinned epoch: its gradient's coherence against its non-generalizable share.
+    """Each explained sample at one epoch: its gradient's coherence against its non-generalizable share.
 
     How to read: one point a sample. To the right, its gradient points where those of the training samples point (mean
     cosine with them, itself left out); to the left of 0 it points against them. Higher up, more of its salient strength

@@ -1,0 +1,110 @@
+"""The picker of figures: a picture and a tick for each, templates, and panels (a), (b), (c) by click."""
+
+from collections.abc import Callable, Sequence
+from string import ascii_lowercase
+from typing import Any
+
+import streamlit as st
+
+from interdash.dashboard import choose
+from interdash.dashboard.data import Page
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice
+from interdash.paper import bundle, chromium, venues
+
+FIRST = ["dynamics", "order_strength_row"]  # unless picked
+TOGETHER = {"each by itself": 0, "below each other": 1, "two a row": 2, "three a row": 3}  # panels a row, 0 = none
+PICTURE = 42  # dots per inch of a picture, of a figure 3.5 inches wide
+
+
+def title(spec: str) -> str:
+    """Returns a figure's name for people, or those of its panels: "Order strength row, Dynamics"."""
+    names = [name.strip() for row in spec.split("/") for name in row.split(",")]
+    return ", ".join(name.replace("_", " ").capitalize() for name in names)
+
+
+def known_ones(key: str, known: Sequence[str], what: str, most: int | None = None) -> list[str]:
+    """Returns which of some names the address has, in its order; what is not there, or too much, is named."""
+    given = st.query_params.get_all(key)
+    names = list(dict.fromkeys(name for name in given if name in known))
+    if wrong := [name for name in given if name not in known and name]:
+        st.warning(f"The link asks for {len(wrong)} {what} that are not there; they are left out.")
+    if most is not None and len(names) > most:
+        st.warning(f"The link asks for {len(names)} {what}; these are the first {most}.")
+        names = names[:most]
+    if names != given and given != [""]:
+        st.query_params[key] = names
+    return names
+
+
+def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[], None]]:
+    """Returns the figures picked, as `catalogue.drawing` takes them, and what draws their pictures, slowly."""
+    picked = known_ones("figure", known, "figures")
+    text = st.query_params.get("panels", "")
+    if "figure" not in st.query_params and not text:
+        picked = [name for name in FIRST if name in known]
+    fitting = {name: spec for name, spec in catalogue.TEMPLATES.items() if _fits(spec, known)}
+    if fitting:
+        with st.container(horizontal=True, vertical_alignment="center", key="templates"):
+            st.markdown("As published:")
+            for name, spec in fitting.items():
+                st.button(name, key=f"template-{name}", on_click=_take, args=(spec,))
+    together = choose.one(st.segmented_control, "Figures picked", list(TOGETHER), key="set")
+    places = {}
+    with st.container(horizontal=True, key="picker"):
+        for name in known:
+            with st.container(width=168, border=True):
+                places[name] = st.empty()
+                letter = f"({ascii_lowercase[picked.index(name)]}) " if name in picked and TOGETHER[together] else ""
+                choose.keep_tick(f"tick-{name}", name in picked)
+                st.checkbox(f"{letter}{title(name)}", key=f"tick-{name}", on_change=_tick, args=(name, picked),
+                            help=_about(name))  # fmt: skip
+    text = st.text_input(
+        "Panels in words", key="panels", bind="query-params", placeholder="order_strength_row/dynamics,interactions",
+        help=f"One more figure: a comma sets charts side by side, a slash below. There are {', '.join(known)}.",
+    )  # fmt: skip
+    columns = TOGETHER[together]
+    if columns and len(picked) > 1:
+        rows = [",".join(picked[i : i + columns]) for i in range(0, len(picked), columns)]
+        picked = ["/".join(rows)]
+    return [*picked, *([text] if text and text.strip() else [])], lambda: _draw(page, places)
+
+
+def _fits(spec: str, known: list[str]) -> bool:
+    return all(name in known for row in spec.split("/") for name in row.split(","))
+
+
+def _take(spec: str) -> None:
+    """Puts a template into the address, in place of what was picked."""
+    st.query_params["figure"] = ""
+    st.query_params["panels"] = st.session_state["panels"] = spec
+
+
+def _tick(name: str, picked: list[str]) -> None:
+    """Adds a figure to those in the address, as the last one, or takes it out."""
+    names = [*picked, name] if st.session_state[f"tick-{name}"] else [each for each in picked if each != name]
+    st.query_params["figure"] = names or [""]
+
+
+def _about(name: str) -> str:
+    return catalogue.TOGETHER if name == "sample_interactions" else catalogue.chart(name).caption
+
+
+def _draw(page: Page, places: dict[str, Any]) -> None:
+    """Draws the pictures into their places, one by one; none without Chromium."""
+    try:
+        chromium.chromium()
+    except chromium.NoBrowserError:
+        return
+    runs = tuple((str(each.run.path), each.version) for each in (page, *page.others))
+    for name, place in places.items():
+        place.image(_picture(name, runs, _page=page))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _picture(name: str, runs: tuple[tuple[str, tuple[int, ...]], ...], _page: Page) -> bytes:
+    """Returns a small PNG of a figure, as it is of the last epoch and the first sample."""
+    choice = Choice(runs=tuple(other.run.name for other in _page.others))
+    figure = bundle.printed(catalogue.drawing(_page, name, choice), venues.venue("nature-column", height=None))
+    figure.update_layout(height=max(figure.layout.height, 200))
+    return chromium.render(figure, "png", dpi=PICTURE)

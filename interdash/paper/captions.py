@@ -1,0 +1,123 @@
+"""Captions fit for print: what is drawn and how to read it, of which samples, network and data, by which rules.
+
+Sentences come from the docstrings of the figures, less those about the screen; a reader of the paper has no cursor.
+"""
+
+import math
+import re
+
+from interdash.figures.catalogue import Panels
+from interdash.figures.chart import Drawing
+from interdash.figures.choice import SPLITS, Choice
+from interdash.queries import sample as queries_sample
+from interdash.queries.asking import Ask
+from interdash.runs.run import Run
+
+SCREEN = re.compile(  # words of sentences that are true on the screen only
+    r"\b(click\w*|pinned|cursor|hover\w*|slider|play button|browser|(this|the) page)\b", re.IGNORECASE
+)
+NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "mlp": "a perceptron of one hidden layer",
+            "mlp-5x100": "a five-layer perceptron", "word-convolution": "a convolution over words"}  # fmt: skip
+DATA = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "census": "Census Income", "movies": "movie reviews",
+        "digits": "8 × 8 digits"}  # fmt: skip
+BASELINES = {"mean": "their mean over the training samples", "zero": "zero", "token": "the mask token"}
+_LEGEND = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?)\b", re.IGNORECASE)
+_GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "grey"}
+
+
+EVERY_TERM = "salient, generalizable, H"
+
+
+def caption(ask: Ask, drawing: Drawing | Panels, choice: Choice, *, grey: bool = False, terms: str | None = "") -> str:
+    """Returns the caption of a figure in a paper: its words, in short those of each panel, and the setting once.
+
+    Args:
+        ask: about the run.
+        drawing: what is drawn.
+        choice: what it is about.
+        grey: whether it is printed without colour.
+        terms: those that are defined beside the ones it names; None = an earlier caption has setting and terms.
+    """
+    if isinstance(drawing, Panels):
+        parts = [part for _, part in drawing.each]
+        text = " ".join(f"({letter}) {words(part, legend_only=True)}" for letter, part in drawing.each)
+    else:
+        parts, text = [drawing], words(drawing)
+    text = text.replace("hatched", "framed").replace("*", "")  # see `ink.pale_bars`; emphasis of the screen
+    if grey:
+        text = re.sub(rf"\b({'|'.join(_GREYS)})\b", lambda colour: _GREYS[colour[1]], text)
+    of_samples = all("sample" in part.chart.says for part in parts)
+    rule = any(part.chart.says_rule for part in parts)
+    if terms is None:
+        return text if of_samples else f"{text} Explained: {samples(ask, choice)}."
+    text = f"{text} {setting(ask, choice, with_samples=not of_samples)} {_definitions(ask.run, text + terms)}"
+    return " ".join(f"{text} {_rule(ask.run) if rule else ''}".split())
+
+
+def setting(ask: Ask, choice: Choice, *, with_samples: bool = True) -> str:
+    """Returns network, data and, unless one sample is drawn, the number of samples explained."""
+    config = ask.run.config
+    if config.data.dataset == "user":
+        what = f"Network and data: {config.purpose.rstrip('.')}"
+    else:
+        network = NETWORKS.get(config.network.architecture, config.network.architecture)
+        what = f"Network and data: {network}, trained on {config.data.n_train} samples of "
+        what += DATA.get(config.data.dataset, config.data.dataset)
+        what += f", {config.data.label_noise:.0%} of their labels random" if config.data.label_noise else ""
+    explained = f"; explained: {samples(ask, choice)}," if with_samples else "; explained"
+    masked = BASELINES.get(config.masking.baseline, "the values that come with the data")
+    return f"{what}{explained} by {config.masking.n_variables} variables each, masked to {masked}."
+
+
+def samples(ask: Ask, choice: Choice) -> str:
+    """Returns how many samples of which split and class stand behind a figure: "n = 50 training samples and …"."""
+    rows = ask(queries_sample.classes)
+    rows = rows if choice.label == -1 else rows[rows["label"] == choice.label]
+    counts = {"train": int(rows["train"].sum()), "test": int(rows["test"].sum())}
+    text = " and ".join(f"{n} {SPLITS[split]}" for split, n in counts.items() if choice.split in (split, "all"))
+    name = "" if choice.label == -1 else f" of class {rows['label_name'].iloc[0]}"
+    return f"n = {text}{name}"
+
+
+def inches(text: str, width: float) -> float:
+    """Returns how high a caption is, of 10 points in lines of so many inches, roughly and rather too high."""
+    return math.ceil(4.7 * len(text) / (72 * width)) * 12 / 72 + 0.4
+
+
+def words(drawing: Drawing, *, legend_only: bool = False) -> str:
+    """Returns caption, choice and "how to read" of a chart, less the sentences about the screen.
+
+    `legend_only`: of "how to read" only what says what bands, ribbons and lines are.
+    """
+    how = drawing.how_to_read
+    sentences = re.split(r"(?<=[.?!]) +(?=[A-ZΣρτ|\d])", f"{how[:1].upper()}{how[1:]}")
+    kept = [each for each in sentences if each and not SCREEN.search(each)]
+    return " ".join([drawing.caption, *(each for each in kept if _LEGEND.search(each) or not legend_only)])
+
+
+def _definitions(run: Run, words: str) -> str:
+    """Returns what salient, generalizable and H mean in the run, of those that the words name."""
+    rules = run.config.generalization
+    if rules.tau_rule == "mean_output":
+        tau = f"τ = {rules.tau_factor:g} times the mean over samples of |v(x) − v(x_∅)|"
+    else:
+        tau = f"τ = {rules.tau_factor:g} times the strongest interaction of the sample"
+    votes = {"any": "in any of", "majority": "in most of"}[rules.vote]
+    where = "in the baseline network" if rules.baselines == 1 else f"{votes} {rules.baselines} baseline networks"
+    sign = "and of the same sign " if rules.sign_test else ""
+    return " ".join(
+        text
+        for pattern, text in (
+            (r"salient|generaliz|τ|\bH\b", f"Salient: strength |I| of at least {tau}, at each epoch."),
+            (r"generaliz|\bH\b", f"Generalizable: salient {sign}{where} too, trained on the testing split alone."),
+            (r"\bH\b", "H: share of the salient strength that is generalizable."),
+        )
+        if re.search(pattern, words)
+    )
+
+
+def _rule(run: Run) -> str:
+    split = run.config.split
+    ties = "low" if split.tie_break > 0 else "high"
+    preferred = f", ties broken in favour of {ties} orders (ε = {split.tie_break:g})" if split.tie_break else ""
+    return f"AND–OR split: sparsest, κ = {split.kappa:g}{preferred}."

@@ -1,0 +1,92 @@
+"""Captions fit for print: nothing of the screen, every interval said, network, data, samples and rules in them."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice, resolved
+from interdash.paper import captions, latex
+from interdash.queries.asking import Ask
+from interdash.runs.run import Run
+
+SCREEN = r"click|pinned|cursor|hover|slider|button|this (sample|epoch|page)|chosen interaction|\*"
+
+
+@pytest.fixture(scope="module")
+def ask(two_runs, two_store):
+    return Ask(Run(two_runs / "tiny"), two_store)
+
+
+def caption(ask, name, **choice):
+    choice = resolved(ask, Choice(**choice))
+    return captions.caption(ask, catalogue.drawing(ask, name, choice), choice)
+
+
+@pytest.mark.parametrize("chart", catalogue.CHARTS, ids=lambda chart: chart.name)
+def test_a_caption_is_of_paper_and_says_its_intervals(chart, ask):
+    choice = resolved(ask, Choice(runs=("twin",), sample=1))
+    drawing = chart.drawing(ask, choice)
+    text = captions.caption(ask, drawing, choice)
+    assert not re.search(SCREEN, text, re.IGNORECASE)
+    assert text.startswith(chart.caption) and "trained on 300 samples of 8 × 8 digits" in text
+    assert "masked to their mean" in text and ("n = 30" in text) != ("sample" in chart.says)
+    columns = {column for frame in drawing.rows.values() for column in frame.columns}
+    if any(column.endswith("low") for column in columns) and chart.name not in ("order_map", *WITHOUT_INTERVALS):
+        assert re.search(r"95 ?%", text), "what the bands are"
+    if "generalizable" in text:
+        assert "τ = 0.03 times" in text and "in the baseline network too, trained on the testing split alone" in text
+    assert "?" not in latex.escaped(text)
+
+
+WITHOUT_INTERVALS = ("order_strength", "order_strength_row")  # their bars have none, although their rows do
+
+
+def test_a_caption_says_which_samples(ask):
+    assert "n = 30 testing samples, by" in caption(ask, "dynamics", split="test")
+    classes = caption(ask, "dynamics", label=3)
+    assert re.search(r"n = \d+ training samples and \d+ testing samples of class 3, by", classes)
+    assert re.search(
+        r"Sample 1 \((training|testing), label \d, answer \d\), epoch 3\.", caption(ask, "waterfall", sample=1)
+    )
+
+
+def test_panels_are_captioned_one_by_one_and_the_setting_once(ask):
+    text = caption(ask, "dynamics/waterfall")
+    assert text.startswith("(a) Losses, strength") and "(b) From v(x_∅)" in text
+    assert text.count("Network and data") == 1 and text.count("Salient: strength") == 1
+
+
+def test_colours_of_a_caption_are_those_of_the_print(ask):
+    choice = resolved(ask, Choice())
+    drawing = catalogue.drawing(ask, "interactions", choice)
+    assert "hatched" not in captions.caption(ask, drawing, choice) and "framed vermillion" in captions.caption(
+        ask, drawing, choice
+    )
+    grey = captions.caption(ask, drawing, choice, grey=True)
+    assert "framed light" in grey and not re.search(r"blue|vermillion|orange|green", grey)
+
+
+def test_a_run_of_ones_own_is_captioned_by_its_purpose(ask, monkeypatch):
+    config = ask.run.config
+    own = replace(config, data=replace(config.data, dataset="user"), purpose="Our net on our data.",
+                  generalization=replace(config.generalization, baselines=3, tau_rule="max_interaction"))  # fmt: skip
+    monkeypatch.setattr(Run, "config", property(lambda run: own))
+    text = caption(ask, "dynamics")
+    assert "Network and data: Our net on our data; explained" in text
+    assert "in any of 3 baseline networks too" in text and "times the strongest interaction of the sample" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("v(x_∅) of Σ|I|", r"$v(x_\emptyset)$ of $\Sigma|I|$"),
+        ("95 % and 5%", r"95\,\% and 5\,\%"),
+        ("a_b & {c}", r"a\_b \& \{c\}"),
+        ("naïve Ωmega 中", "naïve ?mega ?"),
+        ("2ⁿ", "2$^n$"),
+    ],
+)
+def test_words_in_latex(text, source):
+    assert latex.escaped(text) == source

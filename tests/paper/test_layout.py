@@ -1,0 +1,277 @@
+"""Charts made ready for print: a page of exactly the venue's width, nothing cut, nothing told by colour alone."""
+
+import base64
+import io
+import itertools
+import json
+import re
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from benchmarks.figures import page_problems, svg_problems
+from interdash.figures import catalogue, inputs, theme
+from interdash.figures.choice import Choice
+from interdash.paper import bundle, ink, layout, venues
+from interdash.paper import chromium as export
+from interdash.queries import sample
+from interdash.queries.asking import Ask
+from interdash.runs.run import Run
+from tests.conftest import store_of
+from tests.paper.conftest import poppler
+
+
+def test_unknown_choices_are_named(small_store, labelled_run):
+    with pytest.raises(ValueError, match="has no figure 'pie'; choose one of flows, dynamics"):
+        catalogue.drawing(Ask(labelled_run, small_store), "pie", Choice())
+    with pytest.raises(ValueError, match="epoch 77 of tiny has no interactions; choose one of 0, 1, 3"):
+        catalogue.drawing(Ask(labelled_run, small_store), "order_strength", Choice(epoch=77))
+    with pytest.raises(ValueError, match="there is no sample 99; choose 0 to 59"):
+        catalogue.drawing(Ask(labelled_run, small_store), "waterfall", Choice(sample=99))
+
+
+def test_venues():
+    assert venues.venue("icml-column").width == 3.25 and venues.venue("neurips").width == 5.5
+    assert venues.venue("101.6mm").width == pytest.approx(4)
+    assert venues.venue("nature", colours="grey").font == "Liberation Sans"
+    for wrong, message in (
+        (lambda: venues.venue("nips"), "there is no venue 'nips'; choose one of neurips"),
+        (lambda: venues.venue("999mm"), "39.3.* inches wide cannot be drawn; choose 1.5 to 20"),
+        (lambda: venues.venue("icml", label=3.0), "label text of 3 pt cannot be read in print"),
+        (lambda: venues.venue("icml", font="<b>"), "'<b>' is no name of a font"),
+        (lambda: venues.venue("icml", colours="pink"), "colours cannot be 'pink'; choose one of colour, grey"),
+        (lambda: venues.venue("icml", height=40), "40 inches high cannot be drawn; choose 0.8 to 12"),
+        (lambda: venues.venue("icml", lines=9), "lines cannot be 9 times as wide as usual; choose 0.25 to 4"),
+        (lambda: venues.venue("icml", numbers="dot"), "cannot be written with 'dot'; choose one of point, point-comma"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wrong()
+
+
+@pytest.mark.parametrize("venue", ["neurips", "icml-column"])
+def test_pdf_is_one_page_of_the_width_with_fonts_and_no_bitmap(figures, venue, tmp_path, chromium):
+    for name, drawing in list(figures.items())[:: 1 if venue == "icml-column" else 5]:
+        path = tmp_path / f"{name}.pdf"
+        path.write_bytes(export.render(layout.printed(drawing.figure(), venues.venue(venue)), "pdf"))
+        said = poppler("pdfinfo", path)
+        assert re.search(r"Pages: +1\n", said), name
+        width = float(re.search(r"Page size: +([\d.]+) x", said)[1])
+        assert width == pytest.approx(venues.venue(venue).width * 72, abs=0.5), name
+        fonts = poppler("pdffonts", path).splitlines()[2:]
+        assert any("LiberationSerif" in font for font in fonts), name
+        assert all("CID TrueType" in font and " yes yes " in font for font in fonts), name  # Type 3 is refused
+        assert b"/Subtype /Image" not in path.read_bytes(), name
+    assert "generalizable" in poppler("pdftotext", tmp_path / "flows.pdf")
+
+
+def test_printed_leaves_the_figure_alone_and_drops_what_only_a_screen_has(figures):
+    figure = figures["order_strength"].figure()
+    before = json.loads(figure.to_json())
+    made = layout.printed(figure, venues.venue("icml-column"))
+    assert json.loads(figure.to_json()) == before
+    assert made.layout.width == 312 and not made.layout.sliders and not made.layout.updatemenus and not made.frames
+    assert all(trace.xaxis in (None, "x") for trace in made.data)  # without the index of the slider
+    assert not any(trace.marker.pattern.shape for trace in made.data if trace.type == "bar")
+
+
+def test_panels_are_set_in_fewer_columns_where_the_page_is_narrow(figures):
+    figure = figures["removals"].figure()
+    wide, narrow = (layout.printed(figure, venues.venue(name)) for name in ("neurips", "icml-column"))
+    assert len({axis.domain for axis in wide.select_xaxes()}) == 3
+    assert len({axis.domain for axis in narrow.select_xaxes()}) == 1
+    assert len({axis.domain for axis in narrow.select_yaxes()}) == 3
+    for made in (wide, narrow):
+        assert [note.text for note in made.layout.annotations][-1].startswith("gap: testing")
+
+
+def test_map_is_rectangles_of_its_values():
+    figure = go.Figure(go.Heatmap(x=[0, 1, 2], y=[1], z=[[0.0, 1.0]], zmin=0, zmax=1, colorscale=theme.SEQUENTIAL))
+    made = layout.printed(figure, venues.venue("neurips"))
+    assert [shape.fillcolor for shape in made.layout.shapes] == ["rgb(0, 34, 78)", "rgb(254, 232, 56)"]
+    assert [trace.type for trace in made.data] == ["scatter"]
+
+
+def test_grey_has_no_colour(figures):
+    for name in ("dynamics", "order_map"):
+        made = layout.printed(figures[name].figure(), venues.venue("neurips", colours="grey"))
+        text = json.dumps([made.to_plotly_json()["data"], made.to_plotly_json()["layout"].get("shapes")], default=str)
+        colours = re.findall(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})", text)
+        assert colours and all(red == green == blue for red, green, blue in colours)
+        assert not re.search(r"rgb\(", text)
+
+
+def test_long_names_beside_bars_are_set_in_lines():
+    words = "AND {" + "a &lt; b, " * 5 + "c}"
+    bars = go.Bar(x=[1, 2, 3], y=["0", "1", "2"], hovertext=["short", words, f"{words} and {words}"], orientation="h")
+    figure = go.Figure(bars)
+    figure.update_yaxes(type="category", tickvals=["0", "1", "2"], ticktext=["short", words[:20] + "…}", words + "…"])
+    made = layout.printed(figure, venues.venue("icml-column"))
+    short, long, longest = made.layout.yaxis.ticktext
+    assert short == "short" and long.replace("<br>", " ") == words and long.count("<br>") == 1  # whole, from the hover
+    assert longest.count("<br>") == 1 and longest.endswith("…")
+    assert made.layout.margin.l < 170
+
+
+def test_texts_of_points_do_not_touch():
+    figure = go.Figure(go.Scatter(x=[0, 0.01, 1], y=[0, 0, 1], text=["a", "b", "c"], mode="markers+text"))
+    assert layout.printed(figure, venues.venue("icml-column")).data[0].text == ("", "b", "c")
+
+
+SEEN = {  # Machado, Oliveira and Fernandes 2009, severity 1; linear RGB
+    "all": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def lab(colour, seen):
+    """Returns CIE L*a*b* (D65) of a colour as somebody sees it."""
+    rgb = np.array([*bytes.fromhex(colour[1:])]) / 255
+    linear = np.clip(seen @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4), 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+TOGETHER = (  # colours of one panel
+    (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#000000"),
+    (theme.GENERALIZABLE, ink.mixed(theme.NON_GENERALIZABLE), "#FFFFFF"),
+    ("#000000", theme.TESTING, theme.GAP),
+    (theme.GENERALIZABLE, theme.NON_GENERALIZABLE, "#8A8F98", "#56B4E9", "#000000"),  # of the removals
+    theme.OTHERS,
+)
+
+
+@pytest.mark.parametrize("sight", SEEN)
+def test_colours_of_one_panel_are_apart_however_seen(sight):
+    seen = np.array(SEEN[sight])
+    for colours in TOGETHER:
+        for one, other in itertools.combinations(colours, 2):
+            assert np.linalg.norm(lab(one, seen) - lab(other, seen)) > 15, (one, other)
+
+
+@pytest.mark.parametrize("colours", TOGETHER)
+def test_colours_of_one_panel_are_apart_in_grey(colours):
+    figure = go.Figure([go.Bar(y=[1], marker={"color": colour}) for colour in colours])
+    greys = [bar.marker.color for bar in ink.grey(figure).data]
+    for one, other in itertools.combinations(greys, 2):
+        assert abs(lab(one, np.eye(3))[0] - lab(other, np.eye(3))[0]) > 11, (one, other)
+
+
+def test_what_is_chosen_can_be_read_in_grey():
+    light = lab(ink.GREYS[inputs.CHOSEN], np.eye(3))[0]
+    assert light > 80  # a chosen word is black on it, a chosen number is drawn in it on black
+
+
+def test_large_images_are_grey_in_grey():
+    content = io.BytesIO()
+    Image.new("RGB", (70, 70), (250, 20, 20)).save(content, "PNG")
+    figure = go.Figure(go.Image(source=inputs.data_uri(content.getvalue())))
+    made = layout.printed(figure, venues.venue("neurips", colours="grey"))
+    pixel = Image.open(io.BytesIO(base64.b64decode(made.data[0].source.partition(",")[2]))).convert("RGB")
+    assert pixel.getpixel((0, 0)) == (89, 89, 89)
+    layout.printed(figure, venues.venue("neurips"))
+    assert figure.data[0].source == inputs.data_uri(content.getvalue())
+
+
+def test_bars_are_apart_in_grey():
+    grey = [ink.GREYS[colour] for colour in (theme.GENERALIZABLE, theme.NON_GENERALIZABLE)]
+    lightness = [lab(colour, np.eye(3))[0] for colour in (grey[0], ink.mixed(grey[1]), grey[1])]
+    assert lightness[1] - lightness[0] > 40 and lightness[2] - lightness[0] > 30
+
+
+def test_runs_compared_are_apart_in_grey_and_by_dash():
+    lightness = sorted(lab(ink.GREYS[colour], np.eye(3))[0] for colour in theme.OTHERS)
+    assert min(np.diff(lightness)) > 8
+    assert len(set(theme.DASHES)) == len(theme.OTHERS)
+
+
+@pytest.mark.parametrize("name", venues.VENUES)
+def test_every_venue_has_its_width_and_font(figures, name, tmp_path, chromium):
+    path, venue = tmp_path / "waterfall.pdf", venues.venue(name)
+    path.write_bytes(export.render(bundle.printed(figures["waterfall"], venue), "pdf"))
+    assert page_problems(path, venue.width * 72) == []
+    fonts = poppler("pdffonts", path).splitlines()[2:]
+    assert any(venue.font.replace(" ", "") in font for font in fonts)  # of "∅" the font has no letter
+
+
+@pytest.mark.parametrize("name", ["icml-column"])  # the narrowest; `benchmarks.figures` looks at all
+def test_nothing_is_cut_small_or_over_another_on_any_page(figures, name, tmp_path, chromium):
+    path, venue = tmp_path / "figure.pdf", venues.venue(name)
+    for figure, drawing in figures.items():
+        made = bundle.printed(drawing, venue)
+        path.write_bytes(export.render(made, "pdf"))
+        assert page_problems(path, venue.width * 72) + svg_problems(export.render(made, "svg")) == [], figure
+
+
+@pytest.mark.parametrize("kind", ["census", "movies"])
+def test_interactions_of_a_text_or_a_row_as_a_figure(worded, kind, tmp_path, chromium):
+    path = tmp_path / "sample.pdf"
+    run = worded[kind]
+    with store_of(run) as store:
+        drawn = catalogue.drawing(Ask(run, store), "sample_interactions", Choice(sample=1, top=5))
+        names = sample.sample(store, run.name, 1)["names"].iloc[0]
+    for name in ("neurips", "icml-column"):
+        path.write_bytes(export.render(bundle.printed(drawn, venues.venue(name)), "pdf"))
+        assert page_problems(path, venues.venue(name).width * 72) == []
+        words = poppler("pdftotext", path)
+        assert all(part in words for name in names for part in name.split()) and "effect on v" in " ".join(
+            words.split()
+        )
+        assert (
+            re.search(r"(AND|OR) \{\d", words) and "…" not in words
+        )  # by numbers, which stand beside the words in (a)
+        assert b"/Subtype /Image" not in path.read_bytes()
+
+
+def test_compared_runs(two_runs, two_store):
+    ask, choice = Ask(Run(two_runs / "tiny"), two_store), Choice(runs=("twin",))
+    found = catalogue.names(ask, choice)
+    assert found[-3:] == ["curves", "difference", "difference_by_order"]
+    for name in found[-3:]:
+        made = bundle.printed(catalogue.drawing(ask, name, choice), venues.venue("cvpr-column"))
+        assert made.data and made.layout.width == 312
+
+
+@pytest.mark.parametrize("font, last", [("Liberation Sans", "Helvetica, sans-serif"), ("CMU Serif", "Times, serif")])
+def test_readers_without_the_font_see_one_of_its_kind(font, last):
+    family = layout.template(venues.venue("icml", font=font)).layout.font.family
+    assert family.startswith(f'"{font}", ') and family.endswith(last)
+
+
+def test_a_figure_is_as_high_as_the_venue_says_and_no_higher_than_a_page(figures, small_store, labelled_run):
+    for height in (3.2, 6.0):
+        made = bundle.printed(figures["dynamics"], venues.venue("icml-column", height=height))
+        assert made.layout.height / 96 == pytest.approx(height, abs=0.02)
+    spec = "dynamics/order_strength_row/order_map"
+    drawing = catalogue.drawing(Ask(labelled_run, small_store), spec, Choice())
+    made = bundle.printed(drawing, venues.venue("icml-column"))
+    assert 7 < made.layout.height / 96 <= venues.TALLEST + 0.02 and not layout.too_tall(made)
+    made = bundle.printed(catalogue.drawing(Ask(labelled_run, small_store), f"{spec}/removals/{spec}", Choice()),
+                          venues.venue("icml-column"))  # fmt: skip
+    assert "in is more than a page holds with its caption (7.5 in): choose fewer panels" in layout.too_tall(made)
+    with pytest.raises(ValueError, match=r"the figure cannot be 0.8 in high; it needs \d\.\d in or more"):
+        bundle.printed(figures["dynamics"], venues.venue("icml-column", height=0.8))
+
+
+def test_lines_are_as_wide_as_asked(figures):
+    thin, thick = (bundle.printed(figures["dynamics"], venues.venue("icml", lines=lines)) for lines in (1.0, 2.0))
+    assert thick.data[0].line.width == pytest.approx(2 * thin.data[0].line.width)
+    assert thick.data[0].marker.size == pytest.approx(2 * thin.data[0].marker.size)
+
+
+@pytest.mark.parametrize("venue", ["icml-column", "neurips"])
+def test_each_colour_bar_stands_at_its_panels(figures, venue):
+    made = layout.printed(figures["order_map"].figure(), venues.venue(venue))
+    nats, share = (trace.marker.colorbar for trace in made.data if trace.marker.showscale)
+    first, last = made.layout.yaxis.domain, made.layout.yaxis3.domain
+    if venue == "neurips":
+        assert made.layout.xaxis2.domain[1] == pytest.approx(nats.x) and made.layout.xaxis3.domain[0] > nats.x + 0.05
+        assert made.layout.xaxis3.domain[1] == pytest.approx(share.x)
+    else:
+        assert nats.y + nats.len / 2 == pytest.approx(first[1]) and nats.y - nats.len / 2 > last[1]
+        assert share.len == pytest.approx(last[1] - last[0])
