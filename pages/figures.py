@@ -69,16 +69,16 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         ask("log", choose.log)
         count = int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())
         ask("sample", lambda: choose.one(st.selectbox, "Sample", list(range(count)), key="sample", width=120))
-        ask("interaction", lambda: choose_interaction(n))
         ask("top", lambda: choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top"))
         ask("min_order", lambda: choose.one(st.selectbox, "Lowest order removed", range(1, n + 1), key="order"))
         ask("dose", lambda: choose.one(st.selectbox, "Dose (% of the strength)", DOSES, key="dose", default=100))
         if page.others:
             ask("by", lambda: choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by"))
     ask("epoch", lambda: choose.epoch(page, label="Epoch of figures at one epoch"))
+    ask("interaction", lambda: choose_interaction(page, chosen.get("epoch"), chosen.get("sample", 0)))
     ask("epochs", lambda: tuple(choose.epochs(page)))
     ask("start", lambda: choose.start(page))
-    ask("life_line", lambda: choose.life_line(page, chosen["epoch"], chosen["sample"]))
+    ask("life_line", lambda: choose.life_line(page, chosen["epoch"], chosen.get("sample", 0)))
     ask("partner", lambda: choose.partner(page))
     if len(page.others) == 1 and page.others[0].ask(dynamics.labelled_epochs):
         name = page.others[0].run.name
@@ -86,17 +86,24 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
     return Choice(**chosen)
 
 
-def choose_interaction(n: int) -> str:
-    """Returns the interaction that is lit; "" is the strongest."""
-    text = st.text_input(
-        "Interaction lit", key="interaction", bind="query-params", placeholder="and-37", width=140,
-        help="As in the address of the page Sample; the strongest unless given, none with none.",
-    )  # fmt: skip
+def choose_interaction(page: data.Page, epoch: int | None, sample: int) -> str:
+    """Returns the interaction that is lit, of the strongest ones or as the link has it; "" = the strongest."""
+    names = {"": "the strongest", "none": "none"}
+    if epoch is not None:
+        rows = page.ask(queries_sample.interactions, epoch=epoch, sample=sample, limit=20)
+        for kind, subset, words in zip(rows["type"], rows["subset"], rows["names"], strict=True):
+            names[f"{kind}-{subset}"] = f"{kind.upper()} {words}"
+    given = st.query_params.get("interaction", "")
     try:
-        return text if text and links.interaction(text, n) else ""
+        if given:
+            links.interaction(given, page.run.config.masking.n_variables)
+            names.setdefault(given, given)
     except ValueError as error:
         st.warning(str(error))
-        return ""
+        given = ""
+    choose.keep("interaction", given)
+    settings: dict[str, Any] = {"on_change": choose.write, "args": ("interaction",), "width": 240}
+    return st.selectbox("Interaction lit", list(names), key="interaction", format_func=names.__getitem__, **settings)
 
 
 def choose_formats() -> tuple[list[str], int]:

@@ -101,7 +101,7 @@ def test_figures_are_picked_and_set_as_panels_by_click(opened, labelled_run):
 def test_only_what_matters_to_the_figures_is_asked(opened, labelled_run):
     def keys(*figures):
         page = opened(labelled_run.path.parent, run="tiny", figure=list(figures))
-        kinds = ("selectbox", "button_group", "text_input", "select_slider", "multiselect")
+        kinds = ("selectbox", "segmented_control", "text_input", "select_slider", "multiselect")
         return {widget.key for kind in kinds for widget in getattr(page, kind)} & KEYS
 
     KEYS = {"split", "label", "sample", "epoch", "epochs", "interaction", "order", "dose", "top", "unit", "axis"}
