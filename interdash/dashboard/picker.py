@@ -77,7 +77,7 @@ def _fits(spec: str, known: list[str]) -> bool:
 def _take(spec: str) -> None:
     """Puts a template into the address, in place of what was picked."""
     st.query_params["figure"] = ""
-    st.query_params["panels"] = st.session_state["panels"] = spec
+    st.session_state["panels"] = spec  # bound to the address
 
 
 def _tick(name: str, picked: list[str]) -> None:
