@@ -5,6 +5,7 @@ A pickle is a small program: it may name any function and have it called. Here a
 """
 
 import io
+import math
 import pickle
 import types
 import warnings
@@ -227,13 +228,12 @@ def _is_script(path: Path) -> bool:
 
 
 def number(value: Any) -> float | None:
-    """Returns a number that stands in a checkpoint, also as a tensor or a NumPy scalar; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value)
+    """Returns a finite number in a checkpoint, also as a tensor or a NumPy scalar; None for anything else."""
     tensor = value if isinstance(value, Tensor) else as_tensor(value)
-    return float(tensor) if tensor is not None and tensor.numel() == 1 and not tensor.is_complex() else None
+    if tensor is not None:
+        value = tensor.item() if tensor.numel() == 1 else None
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and math.isfinite(value) else None
 
 
 def as_tensor(value: Any) -> Tensor | None:

@@ -80,7 +80,7 @@ def _table(path: Path, text: str) -> list[Row]:
         names, *table = next((cells for cells in splits if len({*map(len, cells)}) == 1), splits[0])
     else:
         names, *table = csv.reader([head, *rows], delimiter=separator, skipinitialspace=True)
-    names = [name.strip() for name in names]
+    names = [f"{name.strip()}{f'.{i}' if name in names[:i] else ''}" for i, name in enumerate(names)]
     if odd := next((row for row in table if any(row[len(names) :]) or (spaces and len(row) < len(names))), None):
         raise ValueError(
             f"{path} has a row of {len(odd)} cells, {', '.join(odd[:5])}, below {len(names)} names of columns; "

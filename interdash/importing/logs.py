@@ -92,7 +92,7 @@ def read_log(path: Path | str, tags: Mapping[str, str] | None = None) -> Log:
         }
         for row in rows
     ]
-    numbers, counted = _numbers(path, rows, metrics, _position(names, EPOCH, tags), _position(names, STEP, tags))
+    numbers, counted = _numbers(path, rows, metrics, *(_position(path, names, kind, tags) for kind in (EPOCH, STEP)))
     numbered = [
         (number, values)
         for number, values in zip(numbers, metrics, strict=True)
@@ -141,17 +141,9 @@ def _metric_columns(path: Path, rows: list[Row], names: Sequence[str], tags: Map
         ValueError: a named column is not there, a loss has several, or neither loss has one.
     """
     columns: dict[str, str] = {}
-    listing = ", ".join(map(str, names)) or "none"
     for metric in METRICS:
         if metric in tags:
-            exact = [name for name in names if name == tags[metric]]
-            alike = exact or [name for name in names if str(name).strip().lower() == tags[metric].strip().lower()]
-            if not alike:
-                raise ValueError(
-                    f"{path} has no column or scalar {tags[metric]!r}; it has {listing}: name one of them, as in "
-                    f"--tag {metric}={names[0] if names else 'NAME'}"
-                )
-            columns[metric] = alike[0]
+            columns[metric] = _named(path, names, metric, tags[metric])
             continue
         ranked = sorted((rank, name) for name in names if (rank := _rank(metric, name, rows)) is not None)
         best = [name for rank, name in ranked if rank == ranked[0][0]]
@@ -170,10 +162,22 @@ def _metric_columns(path: Path, rows: list[Row], names: Sequence[str], tags: Map
     missing = [metric for metric in ("train_loss", "test_loss") if metric not in columns]
     if len(missing) == 2:
         raise ValueError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {listing}: name them, as in "
-            "--tag train_loss=NAME --tag test_loss=NAME"
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}: name them, "
+            "as in --tag train_loss=NAME --tag test_loss=NAME"
         )
     return columns
+
+
+def _named(path: Path, names: Sequence[str], what: str, name: str) -> str:
+    """Returns the column that the user names, whatever its capital letters."""
+    exact = [each for each in names if each == name]
+    alike = exact or [each for each in names if str(each).strip().lower() == name.strip().lower()]
+    if not alike:
+        raise ValueError(
+            f"{path} has no column or scalar {name!r}; it has {', '.join(map(str, names)) or 'none'}: name one of "
+            f"them, as in --tag {what}={names[0] if names else 'NAME'}"
+        )
+    return alike[0]
 
 
 def _rank(metric: str, name: str, rows: list[Row]) -> tuple[int, ...] | None:
@@ -191,10 +195,10 @@ def _rank(metric: str, name: str, rows: list[Row]) -> tuple[int, ...] | None:
     return (by_step, not words & mine, -filled if split == "test" else 0, not words & {"test", "testing"})
 
 
-def _position(names: Sequence[str], kind: set[str], tags: Mapping[str, str]) -> str | None:
+def _position(path: Path, names: Sequence[str], kind: set[str], tags: Mapping[str, str]) -> str | None:
     """Returns the column of epochs, or of steps, if there is one."""
     if (called := "epoch" if "epoch" in kind else "step") in tags:
-        return tags[called]
+        return _named(path, names, called, tags[called])
     exact = [name for name in names if {*words_of(name)} <= kind and words_of(name)]
     near = [name for name in names if {*words_of(name)} & kind and {*words_of(name)} <= kind | OF_TRAINING]
     return next(iter([*exact, *near]), None)

@@ -183,23 +183,28 @@ def _places(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], spare: 
 
     As little as possible is added: the first prefix of all wanted names with which any start fits.
     """
-    needed = {name: value.shape for name, value in wanted.items() if name not in spare}
+    needed = {name: _kind(value) for name, value in wanted.items() if name not in spare}
     if not needed:
         return []
     first, last = min(needed), max(needed)  # what these two share, all names between them share too
     shared = first[: next((i for i, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)]
     for added in ("", *(shared[: match.end()] for match in re.finditer(r"\.", shared))):
-        names = {name.removeprefix(added): shape for name, shape in needed.items()}
+        names = {name.removeprefix(added): kind for name, kind in needed.items()}
         longest = max(names, key=len)
         starts = [name.removesuffix(longest) for name in tensors if name.endswith(longest)]
         fitting = [
             (start, added)
             for start in starts
-            if all(start + name in tensors and tensors[start + name].shape == shape for name, shape in names.items())
+            if all(start + name in tensors and _kind(tensors[start + name]) == kind for name, kind in names.items())
         ]
         if fitting:
             return fitting
     return []
+
+
+def _kind(tensor: Tensor) -> tuple[torch.Size, bool, bool]:
+    """Returns what a weight must have in common with the network's: its shape, and what kind of numbers it holds."""
+    return tensor.shape, tensor.is_floating_point(), tensor.is_complex()
 
 
 def _one_of(
@@ -277,11 +282,17 @@ def _misfit(source: str, file: _Content, own: Mapping[str, Tensor], owner: str) 
     missing = [name for name, entries in ends.items() if not entries]
     if not missing:
         for name, entries in ends.items():
-            shapes = [tuple(file.tensors[entry].shape) for entry in entries]
-            if tuple(own[name].shape) not in shapes:
+            kinds = [_kind(file.tensors[entry]) for entry in entries]
+            first = file.tensors[entries[0]]
+            if own[name].shape not in [kind[0] for kind in kinds]:
                 return (
-                    f"{source} does not fit {owner}: {entries[0]} is {_shape(shapes[0])}, {name} of the "
+                    f"{source} does not fit {owner}: {entries[0]} is {_shape(tuple(first.shape))}, {name} of the "
                     f"network is {_shape(tuple(own[name].shape))}; let the spec build the network that was saved"
+                )
+            if _kind(own[name]) not in kinds and own[name].is_floating_point():
+                return (
+                    f"{source} does not fit {owner}: {entries[0]} is of {first.dtype}, {name} of the network of "
+                    f"{own[name].dtype}; expected the weights before they were quantized: save model.state_dict() then"
                 )
     known = {name for entries in ends.values() for name in entries}
     unknown = [name for name in file.tensors if name not in known]

@@ -85,6 +85,7 @@ def test_import_makes_a_run(tmp_path: Path) -> None:
     "wrap",
     [
         lambda weights: {"state_dict": weights, "epoch": 3},
+        lambda weights: {"state_dict": weights, "epoch": float("nan"), "global_step": float("inf")},
         lambda weights: {"model_state_dict": weights, "optimizer": {"lr": 0.1}},
         lambda weights: {"model": {f"module.{key}": value for key, value in weights.items()}},
         lambda weights: {f"_orig_mod.{key}": value for key, value in weights.items()},
@@ -187,6 +188,10 @@ def test_files_without_weights(content: object, tmp_path: Path) -> None:
     [
         ({"0.weight": torch.zeros(2, 3), "0.gain": torch.zeros(2)}, "lacks bias and has 0.gain besides; let the spec"),
         ({"weight": torch.zeros(2, 3)}, "lacks bias; let the spec build"),
+        (
+            {"weight": torch.zeros(2, 3, dtype=torch.int8), "bias": torch.zeros(2)},
+            "weight is of torch.int8, weight of the network of torch.float32; .* before they were quantized",
+        ),
         (
             {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)},
             r"weight is \[2, 4\], weight of the .* is \[2, 3\]",

@@ -179,6 +179,7 @@ def test_rows_without_epochs_are_numbered(tmp_path: Path) -> None:
         (" \n", "is empty; expected losses by epoch: name another file with --losses"),
         ('[{"epoch": 0}\n{"epoch": \n', "line 1 is no JSON .*; expected JSON lines, .* delete or correct"),
         ("[1, 2]", r"holds no rows but a list; expected a list of \{epoch"),
+        ("epoch,train_loss,train_loss\n0,1,2\n", "several columns for train_loss: train_loss, train_loss.2; .*--tag"),
         ("[" * 100_000, "is no table that can be read .*; expected CSV: save it again"),
         (json.dumps([{"epoch": 1, "train_loss": None}]), "no rows with losses; .* another file with --losses"),
     ],
@@ -197,6 +198,8 @@ def test_missing_files_and_tags(tmp_path: Path) -> None:
         ValueError, match=r"no column or scalar 'a'; it has epoch, .*: name one of them, as in --tag test_l"
     ):
         read_log(tmp_path / "log.csv", {"test_loss": "a"})
+    with pytest.raises(ValueError, match=r"no column or scalar 'n'; it has epoch, .* as in --tag epoch=epoch"):
+        read_log(tmp_path / "log.csv", {"epoch": "n"})
     with pytest.raises(ValueError, match="holds no event files of TensorBoard; name a file or the folder"):
         read_log(tmp_path)
 
