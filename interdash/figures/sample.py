@@ -103,11 +103,11 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
                 customdata=target.loc[rows, "epoch"].to_numpy(),
                 hovertemplate=f"epoch %{{customdata}}<br>{name}<br>effect %{{y:{NATS}}} nats<extra></extra>",
             )  # fmt: skip
-    for network, rows in life.loc[life["network"] != "target"].groupby("network"):
+    for i, (network, rows) in enumerate(life.loc[life["network"] != "target"].groupby("network")):
         effect, epoch = rows["effect"].iloc[-1], rows["epoch"].iloc[-1]
         figure.add_scatter(
             x=[x[0], x[-1]], y=[effect, effect], mode="lines",
-            line={"dash": "dash", "width": 1.5, "color": theme.TESTING}, name=f"{network}, epoch {epoch}",
+            line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING}, name=f"{network}, epoch {epoch}",
             hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
     epoch_axis(figure, target["epoch"].tolist(), log)

@@ -48,7 +48,11 @@ def learned(store: Store, run: str, *, split: str = "all", label: int = -1) -> p
 
     Columns: epoch_from, epoch_to, baseline, power, chance, above_chance; shares.
     """
-    pairs, names, sums = flow_sums(store, run, QUANTITIES[:3], split=split, label=label)
+    pairs, _, sums = flow_sums(store, run, QUANTITIES[:3], split=split, label=label)
+    names = [
+        name
+        for (name,) in store.fetch("SELECT DISTINCT baseline FROM baseline_flows WHERE run = ? ORDER BY ALL", [run])
+    ]
     of_each = sums.mean(1) if len(pairs) else sums[:, 0]  # [pairs, baselines, 3]
     known, rows = dict(zip(names, np.moveaxis(of_each, 1, 0), strict=True)) if len(names) > 1 else {}, []
     known[MEAN] = of_each.mean(1)

@@ -35,7 +35,9 @@ def labels(run, epoch, bit=None):
 
 
 def rows(run, table="flows"):
-    return read_table(label_flows(plan(run)) / f"{table}.parquet").to_pandas()
+    label_flows(plan(run))
+    (folder,) = run.labels_dir.glob(f"{table}-*")
+    return read_table(folder / f"{table}.parquet").to_pandas()
 
 
 def of_pair(table, before, after):

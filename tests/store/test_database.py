@@ -48,7 +48,7 @@ def test_refresh_is_incremental_and_follows_changes(empty, ready_run, labelled_r
     parked = ready_run.path / "parked"
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     folder.rename(parked)
-    assert refresh(empty, ready_run) == 8
+    assert refresh(empty, ready_run) == UNITS - 1
     parked.rename(folder)
     assert refresh(empty, ready_run) == 1
     complete = counts(empty)
@@ -65,7 +65,7 @@ def test_refresh_names_damaged_labels_and_serves_the_rest(empty, ready_run):
     content = bytearray(path.read_bytes())
     content[40] ^= 4
     path.write_bytes(content)
-    assert refresh(empty, ready_run) == 8
+    assert refresh(empty, ready_run) == UNITS - 1
     assert len(empty.problems["tiny"]) == 1
     assert str(path) in empty.problems["tiny"][0] and "`interdash extract tiny`" in empty.problems["tiny"][0]
     assert empty.fetch("SELECT count(DISTINCT epoch) FROM networks WHERE network = 'target'") == [(2,)]
@@ -91,7 +91,7 @@ def test_facts_are_sorted_numbers_have_units_and_units_their_parts(small_store, 
     units = column_units(small_store)
     numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
     assert numbers["comment"].notna().all()
-    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch").all()
+    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch|σ²").all()
     names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
     assert names == {unit.name for unit in plan(labelled_run).units}
     assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run).units)
@@ -259,7 +259,7 @@ def test_refresh_of_an_unchanged_run_is_cheap_and_misses_nothing(empty, ready_ru
 def test_refresh_of_labels_by_an_older_version_names_the_command(empty, ready_run):
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     (folder / "strengths.parquet").unlink()
-    assert refresh(empty, ready_run) == 8
+    assert refresh(empty, ready_run) == UNITS - 1
     assert "lack strengths.parquet, made by an older interdash; make them again with" in empty.problems["tiny"][0]
 
 
