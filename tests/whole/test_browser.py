@@ -430,7 +430,7 @@ def test_figures_are_seen_and_saved_at_true_size(tab, address, tmp_path):
         tab.get_by_role("button", name="PDF", exact=True).click()
     path = tmp_path / "waterfall.pdf"
     download.value.save_as(path)
-    assert download.value.suggested_filename == "tiny-waterfall.pdf"
+    assert download.value.suggested_filename == "tiny-waterfall-sample0-epoch3.pdf"
     said = subprocess.run(["pdfinfo", str(path)], check=True, capture_output=True, text=True).stdout
     width = float(said.partition("Page size:")[2].split()[0])
     assert abs(width - 3.25 * 72) <= 0.5
