@@ -42,13 +42,13 @@ def vector_maps(figure: Any, size: float) -> None:
     for trace in maps:
         z = np.asarray(trace.z, dtype=float)
         x, y = _edges(list(trace.x), z.shape[1]), _edges(list(trace.y), z.shape[0])
-        span = (trace.zmax - trace.zmin) or 1.0
+        shares = np.nan_to_num(np.clip((z - trace.zmin) / ((trace.zmax - trace.zmin) or 1.0), 0, 1))
+        tones = sample_colorscale([tone for _, tone in trace.colorscale], shares.ravel().tolist())
         for row, values in enumerate(z):
             for column, value in enumerate(values):
                 if not math.isfinite(value):
                     continue
-                share = min(max((value - trace.zmin) / span, 0.0), 1.0)
-                colour = sample_colorscale([tone for _, tone in trace.colorscale], [share])[0]
+                colour = tones[row * z.shape[1] + column]
                 cells.append(
                     {
                         "type": "rect", "xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below",
@@ -151,7 +151,8 @@ def grey_bands(figure: Any) -> None:
     """Draws the phases behind curves in greys: their colours are those of curves."""
     greys = dict(zip(theme.PHASE_BANDS, theme.GREY_BANDS, strict=True))
     for shape in figure.layout.shapes:
-        shape.fillcolor = greys.get(shape.fillcolor, shape.fillcolor)
+        if shape.fillcolor in greys:
+            shape.fillcolor = greys[shape.fillcolor]
 
 
 def pale_bars(figure: Any) -> None:
