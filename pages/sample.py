@@ -252,7 +252,7 @@ def show_shared(page: data.Page, choices: list[Choice]) -> None:
         rows = catalogue.chart("sample_shared").rows(page, choice)["shared"]
         titles = {"both": "Shared", "first": "Only the target", "second": f"Only {links.plain(partner)}"}
         for column, (where, title) in zip(st.columns(3), titles.items(), strict=True):
-            some = rows[rows["where"] == where]
+            some: Any = rows[rows["where"] == where]
             with column:
                 st.markdown(f"**{title}, sample {choice.sample}**: {len(some)} interactions")
                 st.dataframe(compare.listed(some, where), hide_index=True, height=260)

@@ -36,7 +36,7 @@ def shared_orders(shared_orders: pd.DataFrame, *, first: str = "first", second: 
     titles = [escaped(first), escaped(second)]
     figure = Sheet(rows=1, cols=2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.05)
     for column, (side, colour) in enumerate(SIDES.items(), start=1):
-        rows = shared_orders[shared_orders["side"] == side]
+        rows: Any = shared_orders[shared_orders["side"] == side]
         for sign in ("positive", "negative"):
             shared, every = rows[f"shared_{sign}"].to_numpy(), rows[sign].to_numpy()
             words = [f"{share:.0%} of its interactions, {chance:.0%} by chance" for share, chance in
@@ -83,7 +83,7 @@ def sharing_by_epoch(
     epochs = sharing_by_epoch["epoch"].drop_duplicates().tolist()
     for column, (side, colour) in enumerate(SIDES.items(), start=1):
         for group, (dash, width) in GROUPS.items():
-            rows = sharing_by_epoch[(sharing_by_epoch["side"] == side) & (sharing_by_epoch["group"] == group)]
+            rows: Any = sharing_by_epoch[(sharing_by_epoch["side"] == side) & (sharing_by_epoch["group"] == group)]
             x = [position(epoch, log) for epoch in rows["epoch"]]
             look = {"x": x, "customdata": rows["epoch"].to_numpy(), "col": column, "showlegend": column == 1}
             if width > 2:
@@ -130,7 +130,7 @@ def network_map(network_map: pd.DataFrame) -> go.Figure:
     return _map(network_map, "network")
 
 
-def _map(rows: pd.DataFrame, what: str) -> go.Figure:
+def _map(rows: Any, what: str) -> go.Figure:
     titles = f"shared with this {what}", f"interactions of this {what}"
     if rows.empty or rows["first"].nunique() < 2:
         return theme.nothing(NOTHING, *titles)
