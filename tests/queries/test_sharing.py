@@ -68,7 +68,7 @@ def test_identical_networks_share_all_disjoint_ones_nothing_and_signs_count(plan
     orders = sharing.shared_orders(store, "toy", 1, columns[0])
     assert (orders["share"] == 1).all() and (orders["shared_positive"] == orders["positive"]).all()
     assert orders["positive"].tolist() == [np.mean(np.arange(SAMPLES) + 1)] * 6 and (orders["negative"] == 0).all()
-    assert orders["chance_share"].tolist() == [1 / comb(N, size) for size in (1, 2, 3)] * 2
+    assert orders["chance_share"].tolist() == pytest.approx([1 / comb(N, size) for size in (1, 2, 3)] * 2)
     assert (sharing.shared_orders(store, "toy", 2, columns[0])["shared"] == 0).all()
 
 

@@ -153,7 +153,8 @@ def test_a_sealed_file_has_each_measure_once(opened, ready_run, small_store):
         pd.testing.assert_frame_equal(dynamics.measures(store, "tiny"), expected)
     folder = next(ready_run.labels_dir.glob("target-00003-*"))
     folder.rename(folder.with_name("target-00003-0000000000000000"))
-    assert refresh(lazy, ready_run) == 9 and lazy.sealed == {}
+    units = list(ready_run.labels_dir.glob("[a-z]*-*"))
+    assert refresh(lazy, ready_run) == len(units) > 0 and lazy.sealed == {}
     pd.testing.assert_frame_equal(dynamics.measures(lazy, "tiny"), expected)
     sealed.close()
 
