@@ -107,7 +107,7 @@ def prediction_text(predictions: pd.DataFrame, phases: pd.DataFrame) -> str:
     for row in phases.dropna(subset=["epoch"]).to_dict("records"):
         epoch = min(sigma2.index, key=lambda epoch, at=row["epoch"]: abs(epoch - at))
         places.append(f"{sigma2[epoch]:.2g} at {epoch} ({row['boundary']})")
-    shares = [f"{own.loc[start:, name].iloc[:-1].median():.0%}" for name in ("r2", "r2_last")]
+    shares = [f"{own.loc[start:, name].iloc[:-1].median():.1%}" for name in ("r2", "r2_last")]
     text = (
         f"σ² is {', '.join(places)}. From epoch {start} on the predicted profile explains {shares[0]} of the variance "
         f"over orders (median), the profile of the last epoch {shares[1]}."
