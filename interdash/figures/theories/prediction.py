@@ -11,6 +11,7 @@ from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.formulas.prediction import SIGMA2
 from interdash.queries import dynamics, theories
 from interdash.queries.asking import Ask
 
@@ -41,7 +42,7 @@ def predicted_orders(predicted_orders: pd.DataFrame) -> go.Figure:
     epochs = list(dict.fromkeys(zip(predicted_orders["epoch"], predicted_orders["sigma2"], strict=True)))
     figure = Sheet(
         rows=len(kinds), cols=len(epochs), shared_yaxes=True, shared_xaxes=True, horizontal_spacing=0.012,
-        vertical_spacing=0.08, column_titles=[f"epoch {epoch}<br>σ² = {sigma2:.2g}" for epoch, sigma2 in epochs],
+        vertical_spacing=0.08, column_titles=[f"epoch {epoch}<br>σ² {_number(sigma2)}" for epoch, sigma2 in epochs],
         row_titles=[theme.TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None,
     )  # fmt: skip
     for (row, kind), (column, (epoch, _)) in product(enumerate(kinds, 1), enumerate(epochs, 1)):
@@ -57,7 +58,8 @@ def predicted_orders(predicted_orders: pd.DataFrame) -> go.Figure:
             y=rows["predicted"].to_numpy(), name="predicted", mode="lines+markers", line={"width": 2},
             marker={"size": 5}, hovertemplate=f"{hover}<extra>predicted</extra>", **about,
         )  # fmt: skip
-    figure.update_xaxes(title="order", showticklabels=True, dtick=2, tick0=1)
+    figure.update_xaxes(showticklabels=True, dtick=2, tick0=1)
+    figure.update_xaxes(title="order", row=len(kinds))
     figure.update_yaxes(title=UNIT, rangemode="tozero", col=1)
     return figure.figure(height=150 + 190 * len(kinds), margin={"t": 84}, legend={"y": 1.2}, bargap=0.15)
 
@@ -70,8 +72,8 @@ def predictions(predictions: pd.DataFrame, phases: pd.DataFrame | None = None, *
     theory says that it falls in phase 2. The squares are σ² by the opposite tie-break of the split, of fewer samples:
     as far as the two lines differ, σ² is of that choice and not of the network. Below, the share of the variance over
     orders that the predicted profile explains (R²); it should lie above what the profile of the last epoch explains
-    without any noise, and above the spindle of random outputs, or the theory adds nothing. The criterion of the fit,
-    intervals and nulls are ours.
+    without any noise, and above the spindle of random outputs (not drawn where it is worse than −0.5), or the theory
+    adds nothing. The criterion of the fit, intervals and nulls are ours.
     """
     if predictions.empty:
         return theme.nothing("Nothing is predicted yet.", "epoch", "σ²")
@@ -113,9 +115,15 @@ def prediction_text(predictions: pd.DataFrame, phases: pd.DataFrame) -> str:
         f"over orders (median), the profile of the last epoch {shares[1]}."
     )
     other = predictions.loc[predictions["tie_break"] == "opposite"].dropna(subset="sigma2").set_index("epoch")
-    return text + (
-        f" By the opposite tie-break σ² is largest at epoch {other['sigma2'].idxmax()}." if len(other) else ""
-    )
+    if other.empty:
+        return text
+    peak = other["sigma2"].idxmax()
+    return f"{text} By the opposite tie-break it is {other.loc[peak, 'sigma2']:.2g} at most, at epoch {peak}."
+
+
+def _number(sigma2: float) -> str:
+    """Returns σ² in words: of the least that is tried, only that it is no more is known."""
+    return f"≤ {sigma2:.1g}" if sigma2 < 2 * SIGMA2[0] else f"= {sigma2:.2g}"
 
 
 def _line(
