@@ -19,7 +19,7 @@ Behind [the study's page](study.md); rebuilt with it by `make study`.
 def tables(runs: Sequence[Measures], first: Sequence[Measures], facts: dict[str, Any]) -> str:
     """Returns the Markdown text; arguments as of `report.report`."""
     sections = [_phases(runs), _flicker(runs), _removal(runs), _orders(runs, facts), _shapes(runs), _seeds(runs)]
-    return "\n".join([HEAD, *sections, _first_phase(first, facts)])
+    return "\n".join([HEAD, *sections, *([_first_phase(first, facts)] if first else [])])
 
 
 def _epoch(value: dict[str, Any] | None) -> str:
@@ -294,13 +294,11 @@ def _first_phase(first: Sequence[Measures], facts: dict[str, Any]) -> str:
         )
         names = [f"{name}, {solver}" for name in ("non-gen. strength (nats)", "H", "orders ≥ 4") for solver in SOLVERS]
         text += table(["epoch", "L1 ratio", *names], rows)
-    return text + (picture("first-phase", "The first epochs under both solvers") if first else "")
+    return text + picture("first-phase", "The first epochs under both solvers")
 
 
 def _answer(first: Sequence[Measures]) -> str:
     """Returns the answer in words, from the intervals."""
-    if not first:
-        return ""
     clear = {solver: [found["falls"][solver]["low"] > LEAST_FALL for found in first] for solver in SOLVERS}
     certified, published = (sum(clear[solver]) for solver in SOLVERS)
     both = sum(map(all, zip(*clear.values(), strict=True)))
