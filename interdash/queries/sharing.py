@@ -8,7 +8,7 @@ chance are ours.
 
 from collections.abc import Sequence
 from math import ceil, comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -151,15 +151,16 @@ def sharing_by_epoch(store: Store, run: str, other: Column) -> pd.DataFrame:
     epochs = _spread(labelled_epochs(store, run), MOST_EPOCHS)
     targets = [Column(f"t{epoch}", run, "target", epoch) for epoch in epochs]
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE run = ?", [run])[0]
+    places = {target.name: i for i, target in enumerate(targets)}
     keys, sums = [], []
     for side, first, second in (("first", targets, [other]), ("second", [other], targets)):
         table = _overlaps(store, first, second, ["sample", "size"])
-        place = table[side].map({target.name: i for i, target in enumerate(targets)}).to_numpy(int)
+        place = np.array([places[name] for name in table[side]], int)
         for group, (low, high) in GROUPS.items():
             of_group = table["size"].between(low, high).to_numpy()
             counts = np.zeros((len(targets), 3, samples))
             for i, name in enumerate(("salient", "shared", "chance")):
-                where = place[of_group], i, table["sample"].to_numpy(int)[of_group]
+                where: Any = place[of_group], i, table["sample"].to_numpy(int)[of_group]
                 np.add.at(counts, where, table[name].to_numpy(float)[of_group])
             keys += [(epoch, side, group) for epoch in epochs]
             sums.append(counts)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -38,20 +39,20 @@ def shared_orders(shared_orders: pd.DataFrame, *, first: str = "first", second: 
     for column, (side, colour) in enumerate(SIDES.items(), start=1):
         rows: Any = shared_orders[shared_orders["side"] == side]
         for sign in ("positive", "negative"):
-            shared, every = rows[f"shared_{sign}"].to_numpy(), rows[sign].to_numpy()
+            shared, every = np.asarray(rows[f"shared_{sign}"]), np.asarray(rows[sign])
             words = [f"{share:.0%} of its interactions, {chance:.0%} by chance" for share, chance in
                      zip(rows["share"], rows["chance_share"], strict=True)]  # fmt: skip
             for name, values, opacity in (("shared", shared, 1.0), ("its own", every - shared, 0.35)):
                 figure.add_bar(
-                    x=rows["size"].to_numpy(), y=values, name=name, showlegend=column == 1 and sign == "positive",
+                    x=np.asarray(rows["size"]), y=values, name=name, showlegend=column == 1 and sign == "positive",
                     legendgroup=name, marker={"color": colour, "opacity": opacity,
                                               "pattern": None if opacity == 1 else theme.HATCH},
                     text=words, textposition="none", col=column,
                     hovertemplate=f"order %{{x}}<br>{name} %{{y:{NATS}}} nats<br>shared: %{{text}}<extra></extra>",
                 )  # fmt: skip
             figure.add_scatter(
-                x=rows["size"].to_numpy(), y=rows[f"chance_{sign}"].to_numpy(), name="shared by chance", mode="markers",
-                showlegend=column == 1 and sign == "positive", col=column,
+                x=np.asarray(rows["size"]), y=np.asarray(rows[f"chance_{sign}"]), name="shared by chance",
+                mode="markers", showlegend=column == 1 and sign == "positive", col=column,
                 marker={"symbol": "line-ew", "size": 16, "line": {"width": 2}},
                 hovertemplate=f"order %{{x}}<br>by chance %{{y:{NATS}}} nats<extra></extra>",
             )  # fmt: skip
@@ -85,16 +86,16 @@ def sharing_by_epoch(
         for group, (dash, width) in GROUPS.items():
             rows: Any = sharing_by_epoch[(sharing_by_epoch["side"] == side) & (sharing_by_epoch["group"] == group)]
             x = [position(epoch, log) for epoch in rows["epoch"]]
-            look = {"x": x, "customdata": rows["epoch"].to_numpy(), "col": column, "showlegend": column == 1}
+            look = {"x": x, "customdata": np.asarray(rows["epoch"]), "col": column, "showlegend": column == 1}
             if width > 2:
                 theme.band(figure, x, rows["low"].tolist(), rows["high"].tolist(), colour, 1, column)
                 figure.add_scatter(
-                    y=rows["chance_share"].to_numpy(), name="by chance, every order", mode="lines",
+                    y=np.asarray(rows["chance_share"]), name="by chance, every order", mode="lines",
                     line={"color": theme.GREY, "dash": "dash", "width": 1.5}, legendgroup="chance", **look,
                     hovertemplate=f"epoch %{{customdata}}<br>by chance %{{y:{SHARE}}}<extra></extra>",
                 )  # fmt: skip
             figure.add_scatter(
-                y=rows["share"].to_numpy(), name=group, mode="lines+markers", legendgroup=group,
+                y=np.asarray(rows["share"]), name=group, mode="lines+markers", legendgroup=group,
                 line={"color": colour, "dash": dash, "width": width}, marker={"size": 5, "color": colour}, **look,
                 unselected={"marker": {"opacity": 1}}, text=[f"{value:.0%}" for value in rows["chance_share"]],
                 hovertemplate=f"epoch %{{customdata}}, {group}<br>%{{y:{SHARE}}}, by chance %{{text}}<extra></extra>",
@@ -132,7 +133,7 @@ def network_map(network_map: pd.DataFrame) -> go.Figure:
 
 def _map(rows: Any, what: str) -> go.Figure:
     titles = f"shared with this {what}", f"interactions of this {what}"
-    if rows.empty or rows["first"].nunique() < 2:
+    if len(set(rows["first"])) < 2:
         return theme.nothing(NOTHING, *titles)
     figure = Sheet(
         rows=1, cols=2, subplot_titles=["shared", "by chance"], shared_yaxes=True, horizontal_spacing=0.06
