@@ -178,7 +178,7 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
     values = rows[[*MEANS]].to_numpy(float)
     values = values.reshape(len(of_class), -1 if len(of_class) else 1, len(MEANS))
     measures = class_measures(values.mean(1))
-    drawn = group(rows["place"].head(values.shape[1]), values.shape[1])
+    drawn = group(rows["place"].head(values.shape[1]) if len(rows) else None, values.shape[1])
     for name, ends in mean_intervals(class_measures, values, drawn).items():
         measures |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
     return of_class.assign(**measures)
