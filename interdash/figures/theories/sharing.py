@@ -76,11 +76,9 @@ def sharing_by_epoch(
     thin: low and high orders apart. Grey dashed: the level by chance. Coloured bands are the three phases. Beside a
     baseline network the left side is H by number. Source: arXiv 2401.16318 (s); sign and chance are ours.
     """
-    title = "shared (share)"
     if sharing_by_epoch.empty:
-        return theme.nothing(NOTHING, "epoch", title)
-    titles = ["of the target's own", f"of {escaped(second)}'s"]
-    figure = Sheet(rows=1, cols=2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.05)
+        return theme.nothing(NOTHING, "epoch", "shared (share)")
+    figure = Sheet(rows=1, cols=2, horizontal_spacing=0.09)
     epochs = sharing_by_epoch["epoch"].drop_duplicates().tolist()
     for column, (side, colour) in enumerate(SIDES.items(), start=1):
         for group, (dash, width) in GROUPS.items():
@@ -105,7 +103,8 @@ def sharing_by_epoch(
         figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs, log)
     figure.update_yaxes(tickformat=SHARE, range=[0, 1.02])
-    figure.update_yaxes(title=title, row=1, col=1)
+    for column, title in enumerate(("of the target's own (share)", f"of {escaped(second)}'s (share)"), start=1):
+        figure.update_yaxes(title=title, row=1, col=column)
     return figure.figure(height=420, margin={"t": 80}, legend={"y": 1.16}, clickmode="event+select")
 
 
