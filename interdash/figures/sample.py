@@ -106,8 +106,8 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     for i, (network, rows) in enumerate(life.loc[life["network"] != "target"].groupby("network")):
         effect, epoch = rows["effect"].iloc[-1], rows["epoch"].iloc[-1]
         figure.add_scatter(
-            x=[x[0], x[-1]], y=[effect, effect], mode="lines",
-            line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING}, name=f"{network}, epoch {epoch}",
+            x=[x[0], x[-1]], y=[effect, effect], mode="lines", name=f"{network}, epoch {epoch}",
+            line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING},
             hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
     epoch_axis(figure, target["epoch"].tolist(), log)
