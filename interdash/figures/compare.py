@@ -62,7 +62,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
             rows = curves.loc[(curves["run"] == run) & (curves["curve"] == curve)]
             if rows.empty:
                 continue
-            x = rows["position"].tolist() if by == "phase" else [position(epoch, log) for epoch in rows["epoch"]]
+            x = rows["position"].tolist() if by == "phase" else [position(epoch, log=log) for epoch in rows["epoch"]]
             colour, dash = theme.OTHERS[i], theme.DASHES[i]
             if not rows["low"].isna().to_numpy().any():
                 figure.add_scatter(
@@ -78,7 +78,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
             )  # fmt: skip
             chance = curves.loc[(curves["run"] == run) & (curves["curve"] == "chance")]
             if curve == "generalization_power" and len(chance):
-                x = chance["position"].tolist() if by == "phase" else [position(e, log) for e in chance["epoch"]]
+                x = chance["position"].tolist() if by == "phase" else [position(e, log=log) for e in chance["epoch"]]
                 figure.add_scatter(
                     x=x, y=chance["value"].to_numpy(), mode="lines", name=escaped(run), legendgroup=run,
                     line={"color": colour, "dash": dash, "width": 1}, showlegend=False,
@@ -90,7 +90,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
     if by == "phase":
         figure.update_xaxes(tickvals=[0, 1, 2, 3], ticktext=["start", "1|2", "2|3", "end"], range=[-0.05, 3.05])
     else:
-        epoch_axis(figure, curves["epoch"].tolist(), log)
+        epoch_axis(figure, curves["epoch"].tolist(), log=log)
     figure.update_xaxes(title="")
     title = titles["phase"] if by == "phase" else "epoch, log scale" if log else "epoch"
     figure.update_xaxes(title=title, row=2)
@@ -216,7 +216,7 @@ def learned(curves: pd.DataFrame) -> go.Figure:
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
             rows = rows.dropna(subset=["learned"])
             first = column == 1 and bool(seed == curves["seed"].min())
-            x = [position(epoch, True) for epoch in rows["epoch"]]
+            x = [position(epoch, log=True) for epoch in rows["epoch"]]
             line = {"width": 1.5, "color": theme.INK}
             figure.add_scatter(
                 x=x, y=rows["learned"].tolist(), mode="lines", line=line, name="κ of the learned", showlegend=first,
@@ -226,7 +226,8 @@ def learned(curves: pd.DataFrame) -> go.Figure:
             marks["lowest testing loss"] = (rows["lowest"], "x-thin", theme.NON_GENERALIZABLE, theme.NON_GENERALIZABLE)
             for name, (where, symbol, fill, edge) in marks.items():
                 figure.add_scatter(
-                    x=[position(epoch, True) for epoch in rows.loc[where, "epoch"]] or [None],  # else no legend entry
+                    x=[position(epoch, log=True) for epoch in rows.loc[where, "epoch"]]
+                    or [None],  # else no legend entry
                     y=rows.loc[where, "learned"].tolist() or [None],
                     mode="markers",
                     marker={"symbol": symbol, "size": 9, "color": fill, "line": {"width": 1.5, "color": edge}},
@@ -235,7 +236,7 @@ def learned(curves: pd.DataFrame) -> go.Figure:
                     row=1,
                     col=column,
                 )
-    epoch_axis(figure, curves["epoch"].tolist(), True)
+    epoch_axis(figure, curves["epoch"].tolist(), log=True)
     figure.update_xaxes(title="epoch", tickfont={"size": 9})
     figure.update_yaxes(title="κ of what is learned (share)", row=1, col=1)
     return figure.figure(width=150 * len(cases) + 80, height=330, legend={"y": 1.24}, margin={"t": 90})
@@ -255,14 +256,14 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
     for column, case in enumerate(cases, 1):
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
             first = column == 1 and bool(seed == curves["seed"].min())
-            x = [position(epoch, True) for epoch in rows["epoch"]]
+            x = [position(epoch, log=True) for epoch in rows["epoch"]]
             for part, (row, name, colour, dash) in lines.items():
                 line = {"width": 1.5, "color": colour, "dash": dash}
                 figure.add_scatter(
                     x=x, y=rows[part].tolist(), mode="lines", line=line, name=name, showlegend=first, row=row,
                     col=column,
                 )  # fmt: skip
-    epoch_axis(figure, curves["epoch"].tolist(), True)
+    epoch_axis(figure, curves["epoch"].tolist(), log=True)
     figure.update_xaxes(title="", tickfont={"size": 9})
     figure.update_xaxes(title="epoch", row=2)
     figure.update_yaxes(range=[0, 1], row=1)

@@ -76,35 +76,37 @@ def dynamics(
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.3, 0.42, 0.28])
     unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for column, (name, colour, dash) in LOSSES.items():
-        _line(figure, 1, epochs, column, name, colour, dash, "circle", log, NATS, " nats", small=True)
+        _line(figure, 1, epochs, column, name, colour, dash, "circle", NATS, " nats", log=log, small=True)
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
         total = "total strength" + suffix
-        _line(figure, 2, rows, "strength", total, None, "solid", symbol, log, *unit, small=True)
+        _line(figure, 2, rows, "strength", total, None, "solid", symbol, *unit, log=log, small=True)
         for column, (name, colour, dash) in PARTS.items():
-            _ribbon(figure, 2, rows, column, colour, log, scale)
-            _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, log, *unit)
+            _ribbon(figure, 2, rows, column, colour, scale, log=log)
+            _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, *unit, log=log)
         column = "generalization_power"
-        _ribbon(figure, 3, rows, column, theme.GREY, log)
-        _line(figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, log, theme.SHARE, "", named=bool(suffix))
+        _ribbon(figure, 3, rows, column, theme.GREY, log=log)
+        _line(
+            figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, theme.SHARE, "", log=log, named=bool(suffix)
+        )
         chance = f"H by chance{suffix}"
         if rows["chance"].notna().to_numpy().any():  # labels of an older version have none
-            _line(figure, 3, rows, "chance", chance, theme.GREY, "dash", symbol, log, theme.SHARE, "", small=True)
+            _line(figure, 3, rows, "chance", chance, theme.GREY, "dash", symbol, theme.SHARE, "", log=log, small=True)
     if noise_floor is not None and not noise_floor.empty:
-        _floor(figure, noise_floor, log)
+        _floor(figure, noise_floor, log=log)
     if gap_start is not None:
-        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log)
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log=log)
     if diverged:
         first = min(diverged.values())
         names = " and ".join(LOSSES[column][0] for column, epoch in diverged.items() if epoch == first)
-        _mark(figure, first, f"diverged: {names} not finite", theme.TESTING, "bottom", log)
-    bands(figure, phases, epochs["epoch"].tolist(), log)
+        _mark(figure, first, f"diverged: {names} not finite", theme.TESTING, "bottom", log=log)
+    bands(figure, phases, epochs["epoch"].tolist(), log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs["epoch"].tolist(), log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs["epoch"].tolist(), log=log)
     figure.update_xaxes(title="")
-    figure.update_xaxes(title=_epoch_title(log), row=3, col=1)
+    figure.update_xaxes(title=_epoch_title(log=log), row=3, col=1)
     figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(**strength_axis(scale), row=2, col=1)
     figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
@@ -121,7 +123,7 @@ def gap(epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), log: bool = True)
     if known.empty:
         return theme.nothing("No epoch has both losses.", "epoch", "gap: testing − training loss (nats)")
     figure = Sheet()
-    x = [position(epoch, log) for epoch in known["epoch"]]
+    x = [position(epoch, log=log) for epoch in known["epoch"]]
     line = {"color": theme.GAP, "width": 2}
     hover = f"epoch %{{customdata}}<br>gap %{{y:{NATS}}} nats<extra></extra>"
     figure.add_scatter(
@@ -130,20 +132,20 @@ def gap(epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), log: bool = True)
     )  # fmt: skip
     marked: Any = known.loc[known["epoch"].isin(chosen)]
     figure.add_scatter(
-        x=[position(epoch, log) for epoch in marked["epoch"]], y=marked["gap"].to_numpy(), mode="markers+text",
+        x=[position(epoch, log=log) for epoch in marked["epoch"]], y=marked["gap"].to_numpy(), mode="markers+text",
         marker={"size": 9, "color": theme.GAP}, text=[f"{epoch}" for epoch in marked["epoch"]], hoverinfo="skip",
         textposition="top center", name="epochs shown", showlegend=False,
     )  # fmt: skip
     for epoch in marked["epoch"]:
-        figure.add_vline(position(epoch, log), line={"width": 1, "dash": "dash", "color": theme.GREY})
-    epoch_axis(figure, known["epoch"].tolist(), log)
+        figure.add_vline(position(epoch, log=log), line={"width": 1, "dash": "dash", "color": theme.GREY})
+    epoch_axis(figure, known["epoch"].tolist(), log=log)
     figure.update_yaxes(title="gap: testing − training loss (nats)", zeroline=True)
     return figure.figure(height=320)
 
 
-def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, log: bool) -> None:
+def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, *, log: bool) -> None:
     """Draws a dotted line among the losses at an epoch, with words to its left at its top or bottom end."""
-    x = position(epoch, log)
+    x = position(epoch, log=log)
     line = {"width": 2, "dash": "dot", "color": colour}
     figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
     figure.add_annotation(
@@ -166,21 +168,23 @@ def strength_axis(scale: str) -> dict[str, Any]:
     return {"title": "strength (nats)"} | (LOG if scale == "log" else {"rangemode": "tozero"})
 
 
-def position(epoch: float, log: bool) -> float:
+def position(epoch: float, *, log: bool) -> float:
     """Returns where an epoch lies on the axis: a logarithmic axis has no zero, so it shows epoch + 1."""
     return epoch + 1 if log else epoch
 
 
-def epoch_axis(figure: Sheet, epochs: Sequence[int], log: bool, row: int | None = None, col: int | None = None) -> None:
+def epoch_axis(
+    figure: Sheet, epochs: Sequence[int], row: int | None = None, col: int | None = None, *, log: bool
+) -> None:
     """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log."""
     if not log:
-        figure.update_xaxes(title=_epoch_title(log), row=row, col=col)
+        figure.update_xaxes(title=_epoch_title(log=log), row=row, col=col)
         return
     last = max(epochs, default=1)
     ticks = [epoch for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384) if epoch <= last]
     figure.update_xaxes(
         type="log",
-        title=_epoch_title(log),
+        title=_epoch_title(log=log),
         tickvals=[epoch + 1 for epoch in ticks],
         ticktext=[str(epoch) for epoch in ticks],
         row=row,
@@ -188,18 +192,19 @@ def epoch_axis(figure: Sheet, epochs: Sequence[int], log: bool, row: int | None 
     )
 
 
-def phase_lines(figure: Sheet, phases: pd.DataFrame | None, log: bool) -> None:
+def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> None:
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
-        figure.add_vline(x=position(epoch, log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
+        figure.add_vline(x=position(epoch, log=log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
 
 
 def bands(
     figure: Sheet,
     phases: pd.DataFrame | None,
     epochs: Sequence[int],
-    log: bool,
     colours: Sequence[str] = theme.PHASE_BANDS,
+    *,
+    log: bool,
 ) -> None:
     """Shades the phases that were found over all rows, behind everything; named in the first."""
     found = _boundaries(phases)
@@ -216,8 +221,8 @@ def bands(
             continue
         names = "–".join(str(number) for number in sorted({start + 1, stop}))
         figure.add_vrect(
-            x0=position(left, log),
-            x1=position(right, log),
+            x0=position(left, log=log),
+            x1=position(right, log=log),
             fillcolor=colours[start],
             line={"width": 0},
             layer="below",
@@ -289,7 +294,7 @@ def _boundaries(phases: pd.DataFrame | None) -> dict[str, float]:
     return {str(row["boundary"]): float(row["epoch"]) for row in phases.dropna(subset=["epoch"]).to_dict("records")}
 
 
-def _epoch_title(log: bool) -> str:
+def _epoch_title(*, log: bool) -> str:
     return "epoch (log scale of epoch + 1)" if log else "epoch"
 
 
@@ -302,15 +307,16 @@ def _line(
     colour: str | None,
     dash: str,
     symbol: str,
-    log: bool,
     form: str,
     unit: str,
+    *,
+    log: bool,
     small: bool = False,
     named: bool = True,
 ) -> None:
     rows = rows.dropna(subset=[column])
     figure.add_scatter(
-        x=[position(epoch, log) for epoch in rows["epoch"]],
+        x=[position(epoch, log=log) for epoch in rows["epoch"]],
         y=rows[column].to_numpy(),
         customdata=rows["epoch"].to_numpy(),
         name=name,
@@ -326,22 +332,22 @@ def _line(
 
 
 def _ribbon(
-    figure: Sheet, row: int, rows: pd.DataFrame, column: str, colour: str, log: bool, scale: str = "nats"
+    figure: Sheet, row: int, rows: pd.DataFrame, column: str, colour: str, scale: str = "nats", *, log: bool
 ) -> None:
     rows = rows.dropna(subset=[f"{column}_low", f"{column}_high"])
     if scale == "log":  # which has no zero
         rows = rows.loc[rows[f"{column}_low"] > 0]
     if rows.empty:
         return
-    x = [position(epoch, log) for epoch in rows["epoch"]]
+    x = [position(epoch, log=log) for epoch in rows["epoch"]]
     theme.band(figure, x, rows[f"{column}_low"].tolist(), rows[f"{column}_high"].tolist(), colour, row, 1)
 
 
-def _floor(figure: Sheet, robustness: pd.DataFrame, log: bool) -> None:
+def _floor(figure: Sheet, robustness: pd.DataFrame, *, log: bool) -> None:
     """Draws the range of H under other choices at each epoch where the noise floor is measured."""
     ranges = robustness.groupby("epoch")[["power", "other_power"]].agg(["min", "max"])
     ends = [
-        (position(int(str(epoch)), log), min(row), max(row))
+        (position(int(str(epoch)), log=log), min(row), max(row))
         for epoch, row in zip(ranges.index, ranges.to_numpy(), strict=True)
     ]
     figure.add_scatter(

@@ -47,8 +47,8 @@ def flows(
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.045, row_heights=[0.5, 0.28, 0.22])
-    ends = [[position(epoch, log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
-    spans = [_inner(low, high, log) for low, high in zip(*ends, strict=True)]
+    ends = [[position(epoch, log=log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
+    spans = [_inner(low, high, log=log) for low, high in zip(*ends, strict=True)]
     middle = [(low * high) ** 0.5 if log else (low + high) / 2 for low, high in zip(*ends, strict=True)]
     names = [f"epoch {low} to {high}" for low, high in zip(flows["epoch_from"], flows["epoch_to"], strict=True)]
     normalised = scale == "normalised"
@@ -73,10 +73,10 @@ def flows(
     for column, name, colour, dash, symbol in ORDERS:
         _line(figure, 3, middle, flows, column, f"mean {name}", colour, dash, symbol, names)
     epochs = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
-    bands(figure, phases, epochs, log, theme.GREY_BANDS)
+    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
     figure.update_xaxes(title=title, row=3, col=1)
@@ -89,7 +89,7 @@ def flows(
     return figure.figure(height=640, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
-def _inner(low: float, high: float, log: bool) -> tuple[float, float]:
+def _inner(low: float, high: float, *, log: bool) -> tuple[float, float]:
     """Returns where a bar between two epochs begins and ends: a little inside of them, as seen on the axis."""
     if not log:
         return low + 0.05 * (high - low), high - 0.05 * (high - low)

@@ -67,7 +67,7 @@ def life_classes(
             rows = life_classes.loc[life_classes["life"] == life]
             values = rows[column + part + share]
             figure.add_scatter(
-                x=[position(epoch, log) for epoch in rows["epoch"]], y=(sign * values).to_numpy(), mode="lines",
+                x=[position(epoch, log=log) for epoch in rows["epoch"]], y=(sign * values).to_numpy(), mode="lines",
                 stackgroup=f"{row}{'now' if sign > 0 else 'gone'}", fillcolor=theme.rgba(colour, opacity),
                 line={"width": 1, "color": colour, "dash": "dot" if column == "other" else None}, name=name,
                 legendgroup=name, showlegend=row == 1, customdata=rows["epoch"].to_numpy(), row=row,
@@ -76,10 +76,10 @@ def life_classes(
             )  # fmt: skip
     for life, look in LIVES.items():
         rows = life_classes.loc[life_classes["life"] == life]
-        _curve(figure, 3, rows, "power", life, look, log)
-        _curve(figure, 3, rows, "chance", f"{life}, by chance", look, log, named=False)
-        _curve(figure, 4, rows, "order", life, look, log, named=False)
-    _finish(figure, life_classes, phases, log, pinned)
+        _curve(figure, 3, rows, "power", life, look, log=log)
+        _curve(figure, 3, rows, "chance", f"{life}, by chance", look, log=log, named=False)
+        _curve(figure, 4, rows, "order", life, look, log=log, named=False)
+    _finish(figure, life_classes, phases, pinned, log=log)
     unit = "share" if normalised else "nats"
     figure.update_yaxes(title=f"strength ({unit})", row=1, col=1)
     figure.update_yaxes(title="number (share)" if normalised else "number a sample", row=2, col=1)
@@ -114,11 +114,11 @@ def life_losses(
     for row, (column, words) in enumerate(known.items(), start=1):
         for life, look in LIVES.items():
             rows = life_classes.loc[life_classes["life"] == life]
-            _curve(figure, row, rows, column, f"{life} alone", look, log, named=row == 1)
+            _curve(figure, row, rows, column, f"{life} alone", look, log=log, named=row == 1)
         rows = losses.loc[losses["epoch"] >= life_classes["epoch"].min()]
-        _curve(figure, row, rows, column, "the network", (None, "solid", "circle"), log, named=row == 1, thin=True)
+        _curve(figure, row, rows, column, "the network", (None, "solid", "circle"), log=log, named=row == 1, thin=True)
         figure.update_yaxes(title=words, row=row, col=1)
-    _finish(figure, life_classes, phases, log, pinned)
+    _finish(figure, life_classes, phases, pinned, log=log)
     return figure.figure(height=90 + 210 * len(known), margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -148,13 +148,13 @@ def life_lines(
         name = f"{life} ({number[life]:.3g} a sample)" if life in number else life
         for row, column, form, unit in ((1, "strength", NATS, " nats"), (2, "number", NATS, " a sample")):
             figure.add_scatter(
-                x=[position(epoch, log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), mode="lines",
+                x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), mode="lines",
                 stackgroup=str(row), fillcolor=theme.rgba(look[0], 0.5), line={"width": 1, "color": look[0]}, name=name,
                 legendgroup=life, showlegend=row == 1, customdata=rows["epoch"].to_numpy(), row=row,
                 hovertemplate=f"epoch %{{customdata}}<br>{life} %{{y:{form}}}{unit}<extra></extra>",
             )  # fmt: skip
-        _curve(figure, 3, rows, "power", life, look, log, named=False)
-    _finish(figure, life_lines, phases, log, pinned)
+        _curve(figure, 3, rows, "power", life, look, log=log, named=False)
+    _finish(figure, life_lines, phases, pinned, log=log)
     figure.update_yaxes(title="strength (nats)", row=1, col=1)
     figure.update_yaxes(title="number a sample", row=2, col=1)
     figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
@@ -162,12 +162,20 @@ def life_lines(
 
 
 def _curve(
-    figure: Sheet, row: int, rows: pd.DataFrame, column: str, name: str, look: tuple[Any, str, str], log: bool,
-    *, named: bool = True, thin: bool = False,
-) -> None:  # fmt: skip
+    figure: Sheet,
+    row: int,
+    rows: pd.DataFrame,
+    column: str,
+    name: str,
+    look: tuple[Any, str, str],
+    *,
+    log: bool,
+    named: bool = True,
+    thin: bool = False,
+) -> None:
     """Draws a curve with its interval; a level by chance is thin, without one."""
     rows, (colour, dash, symbol) = rows.dropna(subset=[column]), look
-    x = [position(epoch, log) for epoch in rows["epoch"]]
+    x = [position(epoch, log=log) for epoch in rows["epoch"]]
     thin = thin or column == "chance"
     if not thin:
         low, high = (rows[f"{column}_{end}"].tolist() for end in ("low", "high"))
@@ -182,13 +190,13 @@ def _curve(
     )  # fmt: skip
 
 
-def _finish(figure: Sheet, rows: pd.DataFrame, phases: pd.DataFrame | None, log: bool, pinned: int | None) -> None:
+def _finish(figure: Sheet, rows: pd.DataFrame, phases: pd.DataFrame | None, pinned: int | None, *, log: bool) -> None:
     """Gives a figure phases, pinned epoch and the axis of epochs, its title below the last panel."""
     epochs = sorted(set(rows["epoch"].tolist()))
-    bands(figure, phases, epochs, log, theme.GREY_BANDS)
+    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
     if pinned is not None and pinned >= epochs[0]:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
     last = max(int(name[5:] or 1) for name in figure.layout if name.startswith("xaxis"))

@@ -36,10 +36,10 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
             words = theme.escaped(str(name).replace("_", " "))
             known = rows.dropna(subset=["low", "high"])
             if len(known):
-                x = [position(epoch, log) for epoch in known["epoch"]]
+                x = [position(epoch, log=log) for epoch in known["epoch"]]
                 theme.band(figure, x, known["low"].tolist(), known["high"].tolist(), colour, row, 1)
             figure.add_scatter(
-                x=[position(epoch, log) for epoch in rows["epoch"]], y=rows["value"].to_numpy(), name=words,
+                x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows["value"].to_numpy(), name=words,
                 mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, marker={"size": 5},
                 customdata=rows["epoch"].to_numpy(), row=row, showlegend=not alone,
                 hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{NUMBER}}}<extra></extra>",
@@ -47,7 +47,7 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
         name = str(of_unit["measure"].iloc[0])
         title = f"{name} ({unit})" if alone and name != unit else str(unit)
         figure.update_yaxes(title=theme.escaped(title.replace("_", " ")), row=row, col=1)
-    epoch_axis(figure, measures["epoch"].tolist(), log)
+    epoch_axis(figure, measures["epoch"].tolist(), log=log)
     title = figure.layout["xaxis"]["title"]
     figure.update_xaxes(title="")
     figure.update_xaxes(title=title["text"], row=len(panels), col=1)

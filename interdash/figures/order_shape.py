@@ -30,7 +30,7 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
         for shape, (name, colour, dash, symbol) in SHAPES.items():
             rows: Any = order_fits[(order_fits["part"] == part) & (order_fits["shape"] == shape)]
             rows = rows[rows["distance_low"].notna()]
-            x = [position(epoch, log) for epoch in rows["epoch"]]
+            x = [position(epoch, log=log) for epoch in rows["epoch"]]
             theme.band(figure, x, rows["distance_low"].tolist(), rows["distance_high"].tolist(), colour, 1, column)
             figure.add_scatter(
                 x=x, y=rows["distance"].to_numpy(),
@@ -43,8 +43,8 @@ def order_fits(order_fits: pd.DataFrame, *, log: bool = True, pinned: int | None
                 row=1, col=column,
             )  # fmt: skip
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
-    epoch_axis(figure, order_fits["epoch"].tolist(), log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.7)
+    epoch_axis(figure, order_fits["epoch"].tolist(), log=log)
     figure.update_yaxes(tickformat=theme.SHARE, rangemode="tozero")
     figure.update_yaxes(title="distance from the profile (share)", row=1, col=1)
     return figure.figure(height=380, legend={"y": 1.12}, margin={"t": 70})

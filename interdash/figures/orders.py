@@ -48,7 +48,7 @@ def order_strength(
     widths = [0.64 / len(kinds)] * len(kinds) + [0.36]
     titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
     figure = Sheet(rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07)
-    curves, groups = _curves(strength, kinds, log, scale), _groups(order_strength)
+    curves, groups = _curves(strength, kinds, scale, log=log), _groups(order_strength)
     parts = ["generalizable", "non_generalizable"]
     values = np.ones(1) if strength is None or strength.empty else strength[parts].to_numpy(float)
     lowest = values[values > 0].min(initial=1.0) if scale == "log" else 0.0
@@ -59,10 +59,10 @@ def order_strength(
         for trace in _traces(groups, expected_orders, kind, pinned, scale, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
     moving = len(figure.data)
-    figure.add_trace(_cursor(pinned, log, ends), row=1, col=len(widths))
+    figure.add_trace(_cursor(pinned, ends, log=log), row=1, col=len(widths))
     for curve in curves:
         figure.add_trace(curve, row=1, col=len(widths))
-    epoch_axis(figure, epochs, log, row=1, col=len(widths))
+    epoch_axis(figure, epochs, log=log, row=1, col=len(widths))
     figure.update_yaxes(**strength_axis(scale), row=1, col=len(widths))
     # unchecked, and only what moves: plotly checks a trace in half a millisecond, and 200 epochs have 2,000 of them
     made = figure.figure(
@@ -73,7 +73,7 @@ def order_strength(
             name=str(epoch),
             data=[
                 *(trace for kind in kinds for trace in _moving(groups, expected_orders, kind, epoch, scale)),
-                {"type": "scatter", "x": [position(epoch, log)] * 2, "y": ends},
+                {"type": "scatter", "x": [position(epoch, log=log)] * 2, "y": ends},
             ],
             traces=list(range(moving + 1)),
             _validate=False,
@@ -147,7 +147,7 @@ def order_map(
     grid = {"shared_xaxes": True, "shared_yaxes": True, "horizontal_spacing": 0.03, "vertical_spacing": 0.1}
     figure = Sheet(rows=2, cols=2, subplot_titles=titles, **grid)
     epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
-    edges = _edges(epochs, log)
+    edges = _edges(epochs, log=log)
     highest = order_map[["generalizable", "non_generalizable"]].max().max()
     too_little = order_map["share"] < LEAST
     order_map = order_map.assign(
@@ -166,10 +166,10 @@ def order_map(
             hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>{name} %{{z:{form}}}{unit}<extra></extra>",
             row=row, col=1 + i % 2,
         )  # fmt: skip
-    epoch_axis(figure, epochs, log)
+    epoch_axis(figure, epochs, log=log)
     figure.update_xaxes(title="", row=1)
-    phase_lines(figure, phases, log)
-    figure.update_xaxes(range=_range(edges, log), showgrid=False)
+    phase_lines(figure, phases, log=log)
+    figure.update_xaxes(range=_range(edges, log=log), showgrid=False)
     highest = max(order_map["size"].tolist())
     step = 1 if highest <= 10 else 2
     figure.update_yaxes(tick0=1, dtick=step, range=[0.5, highest + 0.5], showgrid=False, title="")
@@ -268,7 +268,7 @@ def _traces(
     return [trace | look for trace, look in zip(moving, looks, strict=False)]
 
 
-def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool, scale: str) -> list[dict[str, Any]]:
+def _curves(strength: pd.DataFrame | None, kinds: list[str], scale: str, *, log: bool) -> list[dict[str, Any]]:
     if strength is None:
         return []
     curves, (form, unit) = [], (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
@@ -278,7 +278,7 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool, scale: s
             curves.append(
                 dict(
                     type="scatter",
-                    x=[position(epoch, log) for epoch in rows["epoch"]],
+                    x=[position(epoch, log=log) for epoch in rows["epoch"]],
                     y=rows[part].to_numpy(),
                     customdata=rows["epoch"].to_numpy(),
                     mode="lines+markers",
@@ -291,8 +291,8 @@ def _curves(strength: pd.DataFrame | None, kinds: list[str], log: bool, scale: s
     return curves
 
 
-def _cursor(epoch: int, log: bool, ends: list[float]) -> dict[str, Any]:
-    x = position(epoch, log)
+def _cursor(epoch: int, ends: list[float], *, log: bool) -> dict[str, Any]:
+    x = position(epoch, log=log)
     look = {"mode": "lines", "line": {"width": 1.5}, "showlegend": False, "hoverinfo": "skip"}
     return {"type": "scatter", "x": [x, x], "y": ends, **look}
 
@@ -331,9 +331,9 @@ def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
     return {"sliders": [slider], "updatemenus": [menu]}
 
 
-def _edges(epochs: list[int], log: bool) -> list[float]:
+def _edges(epochs: list[int], *, log: bool) -> list[float]:
     """Returns where the cells of the epochs begin and end on the axis."""
-    points = [position(epoch, log) for epoch in epochs]
+    points = [position(epoch, log=log) for epoch in epochs]
     if len(points) == 1:
         return [points[0] * 0.8 if log else points[0] - 0.5, points[0] * 1.25 if log else points[0] + 0.5]
     inner = [(a * b) ** 0.5 if log else (a + b) / 2 for a, b in pairwise(points)]
@@ -342,7 +342,7 @@ def _edges(epochs: list[int], log: bool) -> list[float]:
     return [first, *inner, last]
 
 
-def _range(edges: list[float], log: bool) -> list[float]:
+def _range(edges: list[float], *, log: bool) -> list[float]:
     return [log10(edge) if log else edge for edge in (edges[0], edges[-1])]
 
 

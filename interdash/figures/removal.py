@@ -45,14 +45,14 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
     for column, split in enumerate(PANELS, 1):
         rows = _of(removals, "non_generalizable", split).dropna(subset=["whole"])
         figure.add_scatter(
-            x=[position(epoch, log) for epoch in rows["epoch"]], y=rows["whole"].to_numpy(),
+            x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows["whole"].to_numpy(),
             customdata=rows["epoch"].to_numpy(), name="whole split, nothing removed", legendgroup="whole",
             showlegend=column == 1, mode="lines", line={"width": 1.5, "dash": "dashdot", "color": theme.SKY},
             hovertemplate=f"epoch %{{customdata}}<br>whole split %{{y:{NATS}}} nats<extra></extra>", row=1, col=column,
         )  # fmt: skip
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.7)
-    epoch_axis(figure, removals["epoch"].tolist(), log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.7)
+    epoch_axis(figure, removals["epoch"].tolist(), log=log)
     return figure.figure(height=430, clickmode="event+select")
 
 
@@ -98,7 +98,7 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
         for kind, (name, colour, dash, symbol) in KINDS.items():
             some = _of(rows, kind, split).dropna(subset=["after"])
             low, high = ("after_low", "after_high") if kind == "non_generalizable" else ("draws_low", "draws_high")
-            x = [position(value, log) for value in some[by]]
+            x = [position(value, log=log) for value in some[by]]
             _ribbon(figure, column, x, some[low], some[high], colour)
             figure.add_scatter(
                 x=x, y=some["after"].to_numpy(), customdata=some[by].to_numpy(),
@@ -111,7 +111,7 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
             )  # fmt: skip
         some = _of(rows, "non_generalizable", split).dropna(subset=["before"])
         figure.add_scatter(
-            x=[position(value, log) for value in some[by]], y=some["before"].to_numpy(),
+            x=[position(value, log=log) for value in some[by]], y=some["before"].to_numpy(),
             customdata=some[by].to_numpy(), name="nothing removed", legendgroup="before", showlegend=column == 1,
             mode="lines", line={"width": 2.5},
             hovertemplate=f"{words} %{{customdata}}<br>nothing removed %{{y:{NATS}}} nats<extra></extra>",

@@ -135,14 +135,14 @@ def baselines(
         for i, name in enumerate(names)
     } | {MEAN: {"color": None, "dash": "solid", "width": 3}}
     whole = strengths.loc[strengths["baseline"] == MEAN].dropna(subset=["above_chance_low", "above_chance_high"])
-    x = [position(epoch, log) for epoch in whole["epoch"]]
+    x = [position(epoch, log=log) for epoch in whole["epoch"]]
     low, high = (whole[f"above_chance_{end}"].tolist() for end in ("low", "high"))
     theme.band(figure, x, low, high, theme.GREY, 1, 1)
     for row, (rows, at) in enumerate(((strengths, "epoch"), (learned, "epoch_to")), start=1):
         for name, of_one in rows.groupby("baseline", sort=False):
             words = _words(str(name), len(names))
             figure.add_scatter(
-                x=[position(epoch, log) for epoch in of_one[at]], y=of_one["above_chance"].to_numpy(), name=words,
+                x=[position(epoch, log=log) for epoch in of_one[at]], y=of_one["above_chance"].to_numpy(), name=words,
                 legendgroup=str(name), showlegend=row == 1, mode="lines+markers", line=looks[name], marker={"size": 5},
                 customdata=of_one[at].to_numpy(), row=row,
                 hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{theme.SHARE}}} above chance<extra></extra>",
@@ -153,7 +153,8 @@ def baselines(
         if here.empty:
             continue
         at, low, high = (
-            [position(epoch, log) for epoch in here[name].fillna(here["epoch"])] for name in ("epoch", "low", "high")
+            [position(epoch, log=log) for epoch in here[name].fillna(here["epoch"])]
+            for name in ("epoch", "low", "high")
         )
         ends = zip(here["epoch"], here["low"], here["high"], strict=True)
         colours = [looks.get(name, looks[MEAN])["color"] or theme.GREY for name in here["baseline"]]
@@ -171,8 +172,8 @@ def baselines(
         )  # fmt: skip
     epochs = strengths["epoch"].tolist()
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
-    epoch_axis(figure, epochs, log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
     figure.update_xaxes(title=title, row=3, col=1)

@@ -77,7 +77,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     target = life.loc[life["network"] == "target"]
     if target.empty:
         return theme.nothing("This interaction is at no epoch.", "epoch", "effect on v (nats)")
-    x = [position(epoch, log) for epoch in target["epoch"]]
+    x = [position(epoch, log=log) for epoch in target["epoch"]]
     figure = Sheet()
     tau = target["tau"].to_numpy()
     figure.add_scatter(x=x, y=-tau, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False)
@@ -98,7 +98,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
     for rows, name, marker in groups:
         if rows.any():
             figure.add_scatter(
-                x=[position(epoch, log) for epoch in target.loc[rows, "epoch"]],
+                x=[position(epoch, log=log) for epoch in target.loc[rows, "epoch"]],
                 y=target.loc[rows, "effect"].to_numpy(), mode="markers", name=name, marker=marker,
                 customdata=target.loc[rows, "epoch"].to_numpy(),
                 hovertemplate=f"epoch %{{customdata}}<br>{name}<br>effect %{{y:{NATS}}} nats<extra></extra>",
@@ -110,9 +110,9 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
             line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING},
             hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    epoch_axis(figure, target["epoch"].tolist(), log)
+    epoch_axis(figure, target["epoch"].tolist(), log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
     figure.update_yaxes(title="effect on v (nats)")
     return figure.figure(height=300, clickmode="event+select")
 
@@ -242,7 +242,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     if sample_life.empty:
         return theme.nothing("This sample has no labelled epoch.", "epoch", "strength (nats)")
     figure = Sheet()
-    x = [position(epoch, log) for epoch in sample_life["epoch"]]
+    x = [position(epoch, log=log) for epoch in sample_life["epoch"]]
     lines: tuple[tuple[str, str, dict[str, Any], str], ...] = (
         ("generalizable", "generalizable", {"color": GENERALIZABLE}, "y"),
         ("non_generalizable", "non-generalizable", {"color": NON_GENERALIZABLE, "dash": "dash"}, "y"),
@@ -254,9 +254,9 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
             yaxis=axis, marker={"size": 5}, customdata=sample_life["epoch"].to_numpy(),
             hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    epoch_axis(figure, sample_life["epoch"].tolist(), log)
+    epoch_axis(figure, sample_life["epoch"].tolist(), log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5}, opacity=0.8)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
     figure.update_yaxes(title="strength (nats)", rangemode="tozero")
     right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
     right |= {"title": {"text": "loss (nats)"}, "rangemode": "tozero"}

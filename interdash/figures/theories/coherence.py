@@ -53,22 +53,22 @@ def coherence(
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.5, 0.25, 0.25])
     layers = coherence[(coherence["measure"] == "m_coherence") & (coherence["layer"] > 0)]
     for name, rows in layers.groupby("part", sort=False):
-        _line(figure, 1, rows, str(name), (str(name), theme.GREY, "solid", 1), log)
+        _line(figure, 1, rows, str(name), (str(name), theme.GREY, "solid", 1), log=log)
     for row, measure in enumerate(PANELS, start=1):
         for part, look in PARTS.items():
             rows = coherence[(coherence["measure"] == measure) & (coherence["part"] == part)]
             if len(rows):
-                _line(figure, row, rows, part, look, log, named=row == 1)
+                _line(figure, row, rows, part, look, log=log, named=row == 1)
         figure.update_yaxes(title=PANELS[measure], type="log", dtick=1, row=row, col=1)
     most = coherence.loc[coherence["measure"] == "samples", "value"].max()
     epochs = sorted({*coherence["epoch"].tolist()})
     for level, text in ((1, "1: nothing in common"), (most, f"m = {most:.0f}: all equal")):
-        ends = [position(epochs[0], log), position(epochs[-1], log)]
+        ends = [position(epochs[0], log=log), position(epochs[-1], log=log)]
         figure.add_scatter(
             x=ends, y=[level, level], mode="lines", line={"width": 1, "dash": "dot", "color": theme.GREY}, name=text,
             showlegend=False, hovertemplate=f"{text}<extra></extra>",
         )  # fmt: skip
-    return _finished(figure, phases, epochs, log, pinned, 3, 640)
+    return _finished(figure, phases, epochs, pinned, 3, 640, log=log)
 
 
 def transfer(
@@ -94,14 +94,14 @@ def transfer(
     for part, look in PARTS.items():
         some = rows[rows["part"] == part]
         if len(some):
-            _line(figure, 1, some, part, look, log)
+            _line(figure, 1, some, part, look, log=log)
     for column, (name, colour, dash) in {
         "gap": ("gap: testing − training loss", theme.GAP, "dot"),
         "test_loss": ("testing loss", theme.TESTING, "dash"),
     }.items():
         some = epochs.dropna(subset=[column])
         figure.add_scatter(
-            x=[position(epoch, log) for epoch in some["epoch"]], y=some[column].to_numpy(), name=name, mode="lines",
+            x=[position(epoch, log=log) for epoch in some["epoch"]], y=some[column].to_numpy(), name=name, mode="lines",
             line={"color": colour, "dash": dash, "width": 2}, customdata=some["epoch"].to_numpy(), row=2,
             hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NUMBER}}} nats<extra></extra>",
         )  # fmt: skip
@@ -113,7 +113,7 @@ def transfer(
     figure.update_yaxes(title="transfer (nats a nat)", row=1, col=1)
     figure.update_yaxes(title="loss (nats)", row=2, col=1)
     every = sorted({*rows["epoch"].tolist(), *epochs["epoch"].tolist()})
-    return _finished(figure, phases, every, log, pinned, 2, 520)
+    return _finished(figure, phases, every, pinned, 2, 520, log=log)
 
 
 def coherence_and_share(samples: pd.DataFrame, correlations: pd.DataFrame | None = None) -> go.Figure:
@@ -174,10 +174,17 @@ def coherence_text(coherence: pd.DataFrame, phases: pd.DataFrame) -> str:
 
 
 def _line(
-    figure: Sheet, row: int, rows: Any, part: str, look: tuple[str, str | None, str, int], log: bool, named: bool = True
+    figure: Sheet,
+    row: int,
+    rows: Any,
+    part: str,
+    look: tuple[str, str | None, str, int],
+    *,
+    log: bool,
+    named: bool = True,
 ) -> None:
     name, colour, dash, width = look
-    x = [position(epoch, log) for epoch in rows["epoch"]]
+    x = [position(epoch, log=log) for epoch in rows["epoch"]]
     ends = rows[["low", "high"]].notna().all(axis=1)
     if ends.any() and width > 1:
         low = rows.loc[ends, "low"].clip(lower=LOWEST if rows["measure"].iloc[0] != "transfer" else None)
@@ -193,12 +200,19 @@ def _line(
 
 
 def _finished(
-    figure: Sheet, phases: pd.DataFrame | None, epochs: list[int], log: bool, pinned: int | None, rows: int, height: int
+    figure: Sheet,
+    phases: pd.DataFrame | None,
+    epochs: list[int],
+    pinned: int | None,
+    rows: int,
+    height: int,
+    *,
+    log: bool,
 ) -> go.Figure:
-    bands(figure, phases, epochs, log)
+    bands(figure, phases, epochs, log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
     figure.update_xaxes(title=title, row=rows, col=1)

@@ -60,7 +60,7 @@ def confusing_overlap(confusing_overlap: pd.DataFrame, *, log: bool = True) -> g
         return theme.nothing("The two runs have no epoch and samples in common.", *titles)
     figure = Sheet()
     epochs = rows["epoch"].tolist()
-    x = [position(epoch, log) for epoch in epochs]
+    x = [position(epoch, log=log) for epoch in epochs]
     theme.band(figure, x, rows["chance_low"].tolist(), rows["chance_high"].tolist(), theme.GREY, 1, 1)
     for column, name, colour, dash in (
         ("jaccard", "most confusing tenths", theme.NON_GENERALIZABLE, "solid"),
@@ -71,7 +71,7 @@ def confusing_overlap(confusing_overlap: pd.DataFrame, *, log: bool = True) -> g
             marker={"size": 6}, customdata=rows[["epoch", "samples"]].to_numpy(),
             hovertemplate=f"epoch %{{customdata[0]}}, %{{customdata[1]}} samples<br>{name} %{{y:.2f}}<extra></extra>",
         )  # fmt: skip
-    epoch_axis(figure, epochs, log)
+    epoch_axis(figure, epochs, log=log)
     figure.update_yaxes(title=titles[1], range=[-0.02, 1.02])
     return figure.figure(height=380)
 

@@ -80,16 +80,16 @@ def predictions(predictions: pd.DataFrame, phases: pd.DataFrame | None = None, *
     figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.55, 0.45])
     for tie_break, (name, colour, dash, symbol) in TIE_BREAKS.items():
         rows = predictions.loc[(predictions["tie_break"] == tie_break) & predictions["sigma2"].notna()]
-        x = [position(epoch, log) for epoch in rows["epoch"]]
+        x = [position(epoch, log=log) for epoch in rows["epoch"]]
         theme.band(figure, x, rows["sigma2_low"].tolist(), rows["sigma2_high"].tolist(), colour, 1, 1)
         _line(figure, 1, x, rows, "sigma2", name, colour, dash, symbol, NUMBER)
     own = predictions.loc[predictions["tie_break"] == "own"]
-    x = [position(epoch, log) for epoch in own["epoch"]]
+    x = [position(epoch, log=log) for epoch in own["epoch"]]
     for column, (name, colour, dash, symbol) in FITS.items():
         _line(figure, 2, x, own, column, f"R², {name}", colour, dash, symbol, ".2f")
     epochs = own["epoch"].tolist()
-    bands(figure, phases, epochs, log, theme.GREY_BANDS)
-    epoch_axis(figure, epochs, log)
+    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
+    epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="", row=1, col=1)
     figure.update_xaxes(title=title, row=2, col=1)

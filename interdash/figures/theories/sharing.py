@@ -83,7 +83,7 @@ def sharing_by_epoch(
     for column, (side, colour) in enumerate(SIDES.items(), start=1):
         for group, (dash, width) in GROUPS.items():
             rows: Any = sharing_by_epoch[(sharing_by_epoch["side"] == side) & (sharing_by_epoch["group"] == group)]
-            x = [position(epoch, log) for epoch in rows["epoch"]]
+            x = [position(epoch, log=log) for epoch in rows["epoch"]]
             look = {"x": x, "customdata": np.asarray(rows["epoch"]), "col": column, "showlegend": column == 1}
             if width > 2:
                 theme.band(figure, x, rows["low"].tolist(), rows["high"].tolist(), colour, 1, column)
@@ -98,10 +98,10 @@ def sharing_by_epoch(
                 unselected={"marker": {"opacity": 1}}, text=[f"{value:.0%}" for value in rows["chance_share"]],
                 hovertemplate=f"epoch %{{customdata}}, {group}<br>%{{y:{SHARE}}}, by chance %{{text}}<extra></extra>",
             )  # fmt: skip
-    bands(figure, phases, epochs, log)
+    bands(figure, phases, epochs, log=log)
     if pinned is not None:
-        figure.add_vline(x=position(pinned, log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log)
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
     figure.update_yaxes(tickformat=SHARE, range=[0, 1.02])
     for column, title in enumerate(("of the target's own (share)", f"of {escaped(second)}'s (share)"), start=1):
         figure.update_yaxes(title=title, row=1, col=column)
