@@ -91,7 +91,7 @@ def test_facts_are_sorted_numbers_have_units_and_units_their_parts(small_store, 
     units = column_units(small_store)
     numbers = units[units["data_type"].isin(["DOUBLE", "FLOAT"])]
     assert numbers["comment"].notna().all()
-    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch|σ²").all()
+    assert numbers["comment"].str.contains("nats|share|seconds|salient|epoch|σ²|no unit|sums to n").all()
     names = {name for (name,) in small_store.fetch("SELECT name FROM units")}
     assert names == {unit.name for unit in plan(labelled_run).units}
     assert all(part_path(labelled_run, unit).exists() for unit in plan(labelled_run).units)
