@@ -199,7 +199,10 @@ def listed(difference: pd.DataFrame, side: str) -> pd.DataFrame:
     }
     if side == "both":
         same = difference["effect"] * difference["other_effect"] > 0
-        listed |= {"in the other (nats)": difference["other_effect"].round(3), "same sign": same.map(_YES_NO)}
+        listed |= {
+            "in the other (nats)": difference["other_effect"].round(3),
+            "same sign": [_YES_NO[each] for each in same],
+        }
     return pd.DataFrame(
         listed | {"generalizes": [_YES_NO.get(g, "unknown") for g in difference[generalizes].astype(object)]}
     )
@@ -214,7 +217,7 @@ def learned(curves: pd.DataFrame) -> go.Figure:
     figure = Sheet(rows=1, cols=len(cases), shared_yaxes=True, column_titles=cases, horizontal_spacing=0.015)
     for column, case in enumerate(cases, 1):
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
-            rows = rows.dropna(subset=["learned"])
+            rows: Any = rows[rows["learned"].notna()]
             first = column == 1 and bool(seed == curves["seed"].min())
             x = [position(epoch, log=True) for epoch in rows["epoch"]]
             line = {"width": 1.5, "color": theme.INK}

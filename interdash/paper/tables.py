@@ -144,7 +144,7 @@ def _explained_gap(store: Store, row: dict[str, Any]) -> str:
     run, epoch = row["run"], int(row["last_epoch"])
     samples = sample.samples(store, run, epoch, sample.sample_numbers(store, run, epoch))
     splits = [samples[samples["split"] == split] for split in ("train", "test")]
-    training, testing = (rows["loss"].to_numpy(float) for rows in splits)
+    training, testing = (np.asarray(rows["loss"], float) for rows in splits)
     if not len(training) or not len(testing):
         return "–"
     low, high = gap_interval(training, testing, [group(rows["stratum"], len(rows)) for rows in splits])

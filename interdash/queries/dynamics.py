@@ -255,7 +255,7 @@ def flow_sums(
     """
     rows = _flow_rows(store, run, columns, split=split, label=label, type=type)
     pairs: Any = rows[["epoch_from", "epoch_to"]].drop_duplicates(ignore_index=True)
-    baselines = max(rows["baseline"].nunique(), 1)
+    baselines = max(len(set(rows["baseline"])), 1)
     sums = rows[[*columns]].to_numpy(float)
     shape = (len(pairs), len(rows) // max(len(pairs) * baselines, 1) or 1, baselines, len(columns))
     strata = rows["stratum"].iloc[: shape[1] * baselines : baselines].to_numpy()

@@ -62,7 +62,7 @@ def _grows(measures: Measures) -> bool | None:
 
 
 def _mostly_not(measures: Measures) -> bool | None:
-    power = (measures["third"] or {"power": {"high": None}})["power"]
+    power: Any = (measures["third"] or {"power": {"high": None}})["power"]
     return None if power["high"] is None else power["high"] < 0.5
 
 

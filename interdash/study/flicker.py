@@ -33,7 +33,7 @@ def _rows(run: Run, flows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
     keys = ["epoch_from", "epoch_to", "sample", "type"]
     if not each.empty:
         flows = flows[[*keys, "learned"]].merge(each, on=keys)
-    sums = (
+    sums: Any = (
         flows.assign(baseline=flows.get("baseline", ""))
         .groupby(["epoch_from", "epoch_to", "sample", "baseline"], as_index=False)[[*ON_PHASES]]
         .sum()

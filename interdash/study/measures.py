@@ -44,7 +44,7 @@ def measure(store: Store, run: str) -> dict[str, Any]:
         "last": last,
         "phases": {name: _value(row["found"], row["low"], row["high"]) for name, row in phases.items()},
         "with": _with_each(store, run),
-        "lowest_test_loss": recorded[int(np.nanargmin(epochs["test_loss"].to_numpy(float)))],
+        "lowest_test_loss": recorded[int(np.nanargmin(np.asarray(epochs["test_loss"], float)))],
         "gap_start": gap_start(losses),
         "gap": _list(np.asarray(epochs["gap"], float)),
         "power": [_row(strength, epoch, "generalization_power") for epoch in recorded],
@@ -274,9 +274,9 @@ def _removal(store: Store, run: str, epoch: int) -> dict[str, Any]:
     }
 
 
-def _sum_of_means(train: pd.Series, test: pd.Series, *strata: pd.Series) -> Value:
+def _sum_of_means(train: Any, test: Any, *strata: Any) -> Value:
     """Returns mean change of the training loss + that of the testing loss: above 0, the former rises by more."""
-    x, y = train.to_numpy(float), test.to_numpy(float)
+    x, y = np.asarray(train, float), np.asarray(test, float)
     groups = [group(each, len(each)) for each in strata] or [len(x), len(y)]
     return _value(x.mean() + y.mean(), *percentile(lambda a, b: x[a].mean(-1) + y[b].mean(-1), *groups))
 
