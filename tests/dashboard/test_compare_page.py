@@ -117,7 +117,7 @@ def test_page(page, two_store):
         "Settings that differ",
         "Who learned what",
     ]
-    assert len(test.get("plotly_chart")) == len(charts.CHARTS)
+    assert {chart.name for chart in charts.CHARTS} <= {chart.key for chart in test.get("plotly_chart")}
     test = page(runs=["twin", "tiny"], a="twin", b="tiny", epoch_a="0", epoch_b="3", number="5", by="phase")
     assert not test.warning
     assert not test.exception
@@ -134,7 +134,7 @@ def test_the_address_keeps_the_runs(page):
     test.multiselect(key="runs").set_value([]).run()
     assert test.query_params["runs"] == "" and test.info[0].value.startswith("Choose at least two runs")
     test.multiselect(key="runs").set_value(["twin", "tiny"]).run()
-    assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) == len(charts.CHARTS)
+    assert test.query_params["runs"] == ["twin", "tiny"] and len(test.get("plotly_chart")) >= len(charts.CHARTS)
 
 
 def test_one_run_is_not_enough_and_unknown_ones_are_named(page):

@@ -76,7 +76,7 @@ def test_a_chart_has_a_caption_and_how_to_read_it(chart):
 
 def test_names_are_unique():
     assert len({chart.name for chart in catalogue.CHARTS}) == len(catalogue.CHARTS)
-    with pytest.raises(ValueError, match="there is no chart 'pie'; choose one of flows, dynamics, order_strength"):
+    with pytest.raises(ValueError, match=r"there is no chart 'pie'; choose one of flows, .*dynamics, .*order_strength"):
         catalogue.chart("pie")
 
 

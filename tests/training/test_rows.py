@@ -104,14 +104,15 @@ def spec():
     return interdash.Spec(Corners, Generated(), None, Generated(), None, variables)
 
 if __name__ == "__main__":
-    import resource
+    import pathlib
     from interdash.pipeline import extract_and_label
     data = spec()
     with interdash.Recorder("large", data, epochs=1, root="runs", samples_per_split=4) as recorder:
         recorder.record(0, data.network(), 0.7, 0.7)
         recorder.record(1, data.network(), 0.6, 0.6)
     extract_and_label(recorder.run, workers=0, network=data.network)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    status = pathlib.Path("/proc/self/status").read_text()  # of this process alone, not of what it was forked from
+    print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 """
 
 
