@@ -48,7 +48,7 @@ def test_outline_of_a_pixel_and_a_baseline_effect_far_outside():
     corners = [(0.5, -0.5), (1.5, -0.5), (1.5, 0.5), (0.5, 0.5)]
     assert edges == {frozenset((corners[i], corners[(i + 1) % 4])) for i in range(4)}
     row = {"type": "and", "subset": 1, "names": "{a}", "effect": 0.001, "baseline_effect": 5.0, "generalizes": False}
-    row |= {"life_line": None}
+    row |= {"life_line": None, "baselines": 1, "votes": 0, "transfers": 0}
     drawn = charts.interactions(pd.DataFrame([row]))
     baseline = drawn.data[-1]
     assert baseline.marker.symbol == ("triangle-right",)
