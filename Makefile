@@ -44,7 +44,7 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Chromium for the browser tests and figure files, Poppler to look into PDFs, LaTeX (20 MB to load, about 2 minutes).
+# Chromium for the browser tests and figure files, Poppler to look into PDFs, LaTeX (50 MB to load, about 2 minutes).
 debian:
 	@if command -v chromium >/dev/null && command -v pdffonts >/dev/null && [ -d /usr/share/fonts/truetype/liberation ] && \
 		kpsewhich times.sty booktabs.sty >/dev/null 2>&1; then :; \

@@ -27,7 +27,7 @@ def demo(root: Path, preset: str, serve: bool, port: int, workers: int | None, d
 
     config = options.find_preset(preset)
     click.echo(
-        f"interdash demo: run {preset!r} in {root}; mnist takes about two minutes, digits less than one", err=True
+        f"interdash demo: run {preset!r} in {root}; mnist takes about four minutes, digits less than one", err=True
     )
     if serve:
         server.check_port(port)  # now, and not after minutes of training

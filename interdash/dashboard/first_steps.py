@@ -8,7 +8,7 @@ from interdash.runs.run import no_runs
 
 FIRST_STEPS = """
 ##### See it on real data
-In a terminal, `interdash demo` trains LeNet on MNIST and shows the result here within about two minutes;
+In a terminal, `interdash demo` trains LeNet on MNIST and shows the result here within about four minutes;
 `interdash demo --preset digits` needs a quarter of that. Or open *Start a built-in run* on the page Runs and press
 *Start*.
 

@@ -135,7 +135,7 @@ def show_new_run(root: Path) -> None:
         times = ", ".join(f"{name} {entry.seconds} s" for name, entry in PRESETS.items())
         st.caption(
             f"Training takes about, on one core: {times}; each of three baselines as long once more. The extraction "
-            "that follows says in the log what it will take; all of mnist takes about two minutes."
+            "that follows says in the log what it will take; all of mnist takes about four minutes."
         )
         if start:
             config = PRESETS[preset].config
