@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from benchmarks.scale import scaled_run, timed
-from interdash.extraction.unit import _one_thread
 from interdash.labelling import label
 from interdash.masking.outputs import masked_outputs
 from interdash.runs.parts import read_part
@@ -30,6 +29,7 @@ from interdash.runs.run import Run
 from interdash.runs.tables import read_table
 from interdash.solver.sparsify import sparse_split
 from interdash.training import builtin
+from interdash.training.loop import one_thread
 from interdash.training.network_of_run import network_builder
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
@@ -56,7 +56,7 @@ def steps(run: Run, device: str, repeats: int) -> dict[str, float]:
     model.load_state_dict(run.load_checkpoint("target", run.checkpoint_epochs("target")[-1]))
     rows = list(range(min(25, run.n_explained())))
     given = explained.inputs[rows], explained.labels[rows], explained.variables.select(rows)
-    with _one_thread():
+    with one_thread():
         v = masked_outputs(model, *given, device=device)
         settings = {"tie_break": split.tie_break, "tolerance": split.tolerance, "zeta": split.zeta}
         inference = seconds(lambda: masked_outputs(model, *given, device=device), device, repeats)

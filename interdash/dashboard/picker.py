@@ -8,7 +8,7 @@ import streamlit as st
 
 from interdash.dashboard import choose
 from interdash.dashboard.data import Page
-from interdash.figures import catalogue
+from interdash.figures import catalogue, inputs
 from interdash.figures.choice import Choice
 from interdash.paper import bundle, chromium, venues
 
@@ -98,7 +98,8 @@ def _draw(page: Page, places: dict[str, Any]) -> None:
         return
     runs = tuple((str(each.run.path), each.version) for each in (page, *page.others))
     for name, place in places.items():
-        place.image(_picture(name, runs, _page=page))
+        source = inputs.data_uri(_picture(name, runs, _page=page))
+        place.html(f'<img alt="" style="width: 100%" src="{source}">')  # the tick below has its name
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

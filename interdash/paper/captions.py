@@ -102,14 +102,18 @@ def _definitions(run: Run, words: str) -> str:
         tau = f"τ = {rules.tau_factor:g} times the mean over samples of |v(x) − v(x_∅)|"
     else:
         tau = f"τ = {rules.tau_factor:g} times the strongest interaction of the sample"
-    votes = {"any": "in any of", "majority": "in most of"}[rules.vote]
-    where = "in the baseline network" if rules.baselines == 1 else f"{votes} {rules.baselines} baseline networks"
+    several = rules.baselines > 1
+    where = "in a baseline network" if several else "in the baseline network"
+    means = f"; strengths and H are means over {rules.baselines} of them" if several else ""
     sign = "and of the same sign " if rules.sign_test else ""
     return " ".join(
         text
         for pattern, text in (
             (r"salient|generaliz|τ|\bH\b", f"Salient: strength |I| of at least {tau}, at each epoch."),
-            (r"generaliz|\bH\b", f"Generalizable: salient {sign}{where} too, trained on the testing split alone."),
+            (
+                r"generaliz|\bH\b",
+                f"Generalizable: salient {sign}{where} too, trained on the testing split alone{means}.",
+            ),
             (r"\bH\b", "H: share of the salient strength that is generalizable."),
         )
         if re.search(pattern, words)

@@ -75,7 +75,8 @@ def test_a_run_of_ones_own_is_captioned_by_its_purpose(ask, monkeypatch):
     monkeypatch.setattr(Run, "config", property(lambda run: own))
     text = caption(ask, "dynamics")
     assert "Network and data: Our net on our data; explained" in text
-    assert "in any of 3 baseline networks too" in text and "times the strongest interaction of the sample" in text
+    assert "in a baseline network too" in text and "means over 3 of them" in text
+    assert "times the strongest interaction of the sample" in text
 
 
 @pytest.mark.parametrize(
