@@ -33,7 +33,7 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
     is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
     sign; else it is hatched vermillion. Of several baselines most must ("2/3" is two of three); the diamond is the
-    first. In italics: its life line. A triangle: far outside. Click a bar to light its variables and see its life.
+    first. Under the mouse: its life line. A triangle: far outside. Click a bar to light its variables and see its life.
     """
     if interactions.empty:
         return theme.nothing("No interaction of this sample is salient here.", "effect on v (nats)", "interaction")
@@ -314,14 +314,15 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    lines = [f"<i>{line}</i>  " if isinstance(line, str) else "" for line in rows["life_line"]]
     votes = [f" · {of:g}/{count:g}" if count > 1 else "" for of, count in rows[["votes", "baselines"]].to_numpy()]
-    names = zip(lines, rows["type"], rows["names"], votes, strict=True)
-    return [line + _short(f"{kind.upper()} {name}") + said for line, kind, name, said in names]
+    names = zip(rows["type"], rows["names"], votes, strict=True)
+    return [_short(f"{kind.upper()} {name}") + said for kind, name, said in names]
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:
-    return [escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+    names = [escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
+    lines = rows["life_line"] if "life_line" in rows else [None] * len(rows)
+    return [f"{name}, {line}" if isinstance(line, str) else name for name, line in zip(names, lines, strict=True)]
 
 
 def _short(text: str) -> str:

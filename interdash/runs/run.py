@@ -308,7 +308,7 @@ class Run:
             text = path.with_suffix(".sha256").read_text(errors="replace")
         except FileNotFoundError:
             return None
-        return text[:64] if re.fullmatch(r"[0-9a-f]{64}  .*\n", text) else None
+        return text[:64] if re.fullmatch(rf"[0-9a-f]{{64}}  {re.escape(path.name)}\n", text) else None
 
     def checkpoint_epochs(self, network: str) -> list[int]:
         """Returns the epochs with a checkpoint of that network, ascending."""

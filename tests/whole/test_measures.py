@@ -165,7 +165,7 @@ def test_figure(small_store):
     figure = drawn(rows)
     pd.testing.assert_frame_equal(rows, before)
     titles = [axis.title.text for axis in figure.select_yaxes()]
-    assert titles == ["weight norm", "share", "interactions a sample"]
+    assert titles == ["weight norm", "net share (share)", "salient interactions (interactions a sample)"]
     assert [trace.name for trace in figure.data if trace.name] == ["weight norm", "net share", "salient interactions"]
     ribbons = [trace.yaxis for trace in figure.data if trace.fill == "toself"]
     assert ribbons == ["y2", "y3"]  # none without an interval

@@ -124,7 +124,7 @@ def coherence_and_share(samples: pd.DataFrame, correlations: pd.DataFrame | None
     does not transfer to the baseline network. Crosses are samples trained with a noisy label, where it is known. Above,
     the rank correlation (Spearman) within each split and its 95 % interval. Source: ours; it joins the two theories.
     """
-    titles = "coherence of its gradient (mean cosine)", "non-generalizable share"
+    titles = "coherence (mean cosine)", "non-generalizable share"
     if samples.empty:
         return theme.nothing(NOT_MEASURED, *titles)
     figure = Sheet()
@@ -141,7 +141,7 @@ def coherence_and_share(samples: pd.DataFrame, correlations: pd.DataFrame | None
     if correlations is not None and len(correlations):
         words = [_correlation(row) for row in correlations.to_dict("records")]
         figure.add_annotation(
-            text="; ".join(words), showarrow=False, xref="paper", yref="paper", x=0, y=1, xanchor="left",
+            text="<br>".join(words), showarrow=False, xref="paper", yref="paper", x=0, y=1, xanchor="left",
             yanchor="bottom", font={"size": 12},
         )  # fmt: skip
     figure.update_xaxes(title=titles[0])
