@@ -126,6 +126,11 @@ def lit_interaction(ask: Ask, choice: Choice) -> tuple[str, int] | None:
     return (str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])) if len(strongest) else None
 
 
+def names_of(rows: Any) -> list[str]:
+    """Returns what interactions are called, such as "AND {5, 8}", from the columns type and names of a table."""
+    return [f"{kind.upper()} {names}" for kind, names in zip(rows["type"], rows["names"], strict=True)]
+
+
 def lit_name(ask: Ask, choice: Choice) -> str:
     """Returns the interaction that is lit in words, by numbers on an image: "AND {film, good}"; `FIRST` if none is."""
     kind, subset = lit_interaction(ask, choice) or FIRST

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, names_of
 from interdash.figures.dynamics import PARTS, epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GREY, escaped
@@ -118,7 +118,7 @@ def difference(difference: pd.DataFrame, *, first: str = "first", second: str = 
         rows = difference.loc[difference["where"] == where]
         if rows.empty:
             continue
-        labels = [f"{kind.upper()} {escaped(text)}" for kind, text in zip(rows["type"], rows["names"], strict=True)]
+        labels = [escaped(name) for name in names_of(rows)]
         figure.add_scatter(
             x=rows["effect"].fillna(0).to_numpy(), y=rows["other_effect"].fillna(0).to_numpy(), mode="markers",
             name=f"{len(rows)} {names[where]}", hovertext=labels,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
-from interdash.figures.choice import FIRST, Choice, lit_interaction
+from interdash.figures.choice import FIRST, Choice, lit_interaction, names_of
 from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.inputs import CHOSEN
 from interdash.figures.sheet import Sheet
@@ -315,14 +315,13 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 def _labels(rows: pd.DataFrame) -> list[str]:
     votes = [f" · {of:g}/{count:g}" if count > 1 else "" for of, count in rows[["votes", "baselines"]].to_numpy()]
-    names = zip(rows["type"], rows["names"], votes, strict=True)
-    return [_short(f"{kind.upper()} {name}") + said for kind, name, said in names]
+    return [_short(name) + said for name, said in zip(names_of(rows), votes, strict=True)]
 
 
 def _hover(rows: pd.DataFrame) -> list[str]:
-    names = [escaped(f"{kind.upper()} {names}") for kind, names in zip(rows["type"], rows["names"], strict=True)]
     lines = rows["life_line"] if "life_line" in rows else [None] * len(rows)
-    return [f"{name}, {line}" if isinstance(line, str) else name for name, line in zip(names, lines, strict=True)]
+    said = [f", {line}" if isinstance(line, str) else "" for line in lines]
+    return [escaped(name) + line for name, line in zip(names_of(rows), said, strict=True)]
 
 
 def _short(text: str) -> str:

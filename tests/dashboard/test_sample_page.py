@@ -120,8 +120,10 @@ def test_one_life_line(page, small_store):
     for name, count in counts.items():
         assert f"{count} (" in said.partition(name)[0].rpartition("·")[2]
         test.selectbox(key="life").set_value(name).run()
-        shown = json.loads(test.get("plotly_chart")[1].proto.spec)["layout"]["yaxis"]["ticktext"]
-        assert len(shown) == min(count, 20) and all(text.startswith(f"<i>{name}</i>") for text in shown)
+        drawn = json.loads(test.get("plotly_chart")[1].proto.spec)
+        texts = [text for bars in drawn["data"] if bars["type"] == "bar" for text in bars["hovertext"]]
+        assert len(texts) == len(drawn["layout"]["yaxis"]["ticktext"]) == min(count, 20)
+        assert all(text.endswith(f", {name}") for text in texts)
     assert len(counts) > 1
 
 
