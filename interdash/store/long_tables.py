@@ -45,7 +45,7 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
     """Returns the rows of a long table that a question's parameters ask for: by run, network, epoch and sample.
 
     >>> rows_of("interactions", {"run": "mnist", "sample": 7, "limit": 20})
-    Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7)
+    Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7, start=None)
 
     Raises:
         ValueError: the table is none of `LONG`, or there is no parameter named run.
