@@ -9,7 +9,8 @@ from interdash.dashboard import choose, data, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.figures.theories import coherence, prediction
+from interdash.figures.theories import agreement, coherence, prediction
+from interdash.queries import agreement as queries_agreement
 from interdash.queries import coherence as queries_coherence
 from interdash.queries import dynamics, theories
 
@@ -33,9 +34,16 @@ def say_coherence(page: data.Page) -> None:
         st.markdown(coherence.coherence_text(rows, page.ask(dynamics.phases)))
 
 
+def say_agreement(page: data.Page) -> None:
+    """Says which turns of the theories lie near each other, and which are not found."""
+    turns, distances = page.ask(queries_agreement.turns), page.ask(queries_agreement.turn_distances)
+    st.markdown(agreement.agreement_text(turns, distances).replace("<", r"\<"))
+
+
 WORDS: dict[str, Callable[[data.Page], None]] = {  # above the charts of a tab
     "Prediction": say_prediction,
     "Coherence": say_coherence,
+    "Agreement": say_agreement,
 }
 
 

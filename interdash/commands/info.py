@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from interdash.queries import baselines
+from interdash.queries import agreement, baselines
 from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength, phases
 from interdash.queries.lives import first_start, life_classes, life_line_totals
@@ -35,6 +35,7 @@ def run_report(run: Run) -> dict[str, Any]:
     noise with its interval, its R² and that of both nulls; `coherence` the
     measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch, what is
     preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest epoch.
+    `agreement` has where each theory puts its turn, and how far each two of them lie apart, with the level by chance.
     """
     store = open_store(lazy=True)
     try:
@@ -44,6 +45,7 @@ def run_report(run: Run) -> dict[str, Any]:
         lives = _lives(store, run.name)
         gradients = coherence(store, run.name)
         fits = predictions(store, run.name)
+        turns, distances = (ask(store, run.name) for ask in (agreement.turns, agreement.turn_distances))
         count, each = baselines.count(store, run.name), baselines.strengths(store, run.name)
         found_with, boundaries = baselines.phases(store, run.name), phases(store, run.name)
         problems = store.problems[run.name]
@@ -87,6 +89,7 @@ def run_report(run: Run) -> dict[str, Any]:
         ],
         "epochs": rows,
         "lives": lives,
+        "agreement": {name: _records(table) for name, table in (("turns", turns), ("distances", distances))},
     }
 
 
@@ -145,6 +148,11 @@ def list_text(root: Path, *, as_json: bool = False) -> str:
     if rows.empty:
         return no_runs(root)
     return "\n".join(f"{row['run']:<24} {row['problem'] or row['text']}" for row in rows.to_dict("records"))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns rows as JSON has them: null where there is no number."""
+    return json.loads(table.to_json(orient="records", force_ascii=False) or "[]")
 
 
 def _of_each(rows: Any) -> dict[str, float | None]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from interdash.formulas.bootstrap import Group, distribution, ends, sample_weights
+from interdash.formulas.bootstrap import Group, distribution, sample_weights
 from interdash.formulas.subsets import n_variables, orders
 
 SALIENT = 0.03  # of |Σŵ − ŵ_∅|: weaker predicted interactions are left out, as published
@@ -156,8 +156,8 @@ class Prediction:
         nearby: Any = optimize.minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-8})
         return float(np.exp(nearby.x) if nearby.fun < errors[best] else SIGMA2[best])
 
-    def interval(self, strengths: np.ndarray, group: Group) -> np.ndarray:
-        """Returns the ends `[2, epochs]` of the 95 % bootstrap interval of σ² over samples.
+    def resampled(self, strengths: np.ndarray, group: Group) -> np.ndarray:
+        """Returns σ² of bootstrap resamples of the samples, `[epochs, resamples]`; NaN where one has no strength.
 
         Both w* and what is measured are of the samples drawn. To the nearest σ² that is tried.
 
@@ -176,7 +176,7 @@ class Prediction:
                 best.append(np.where(known, SIGMA2[np.nan_to_num(error).argmin(0)], np.nan))
             return np.stack(best)
 
-        return ends(distribution(closest, group))
+        return distribution(closest, group)
 
 
 @cache

@@ -20,5 +20,11 @@ def gap_start(epochs: pd.DataFrame) -> int | None:
     gap = known["test_loss"].to_numpy() - known["train_loss"].to_numpy()
     if not len(gap) or gap.max() <= SMALL_GAP:
         return None
-    recorded = known["epoch"].to_numpy()
-    return int(recorded[gap <= gap.min() + RISEN * np.ptp(gap)].max())
+    return int(known["epoch"].to_numpy()[last_small(gap)])
+
+
+def last_small(gap: np.ndarray) -> np.ndarray:
+    """Returns the last place at which a gap `[..., E]`, nats, is small, as `gap_start` says: `[...]`."""
+    low, high = gap.min(-1, keepdims=True), gap.max(-1, keepdims=True)
+    small = gap <= low + RISEN * (high - low)
+    return gap.shape[-1] - 1 - small[..., ::-1].argmax(-1)

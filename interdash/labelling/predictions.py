@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from interdash.config import GeneralizationConfig
-from interdash.formulas.bootstrap import Group
+from interdash.formulas.agreement import shares
+from interdash.formulas.bootstrap import Group, ends
 from interdash.formulas.generalization import salient
 from interdash.formulas.prediction import Prediction, normalised, r_squared, spindle
 from interdash.formulas.subsets import orders
@@ -42,10 +43,10 @@ def label_predictions(planned: Plan) -> list[Path]:
     there = {epoch: folder for epoch, folder in folders.items() if folder is not None and folder.exists()}
     if not there or len(there) < len(folders):
         return []
-    key = digest([folder.name for folder in there.values()], LABELLING)
+    key = digest([folder.name for folder in there.values()], LABELLING, "peaks")
     made = {name: run.labels_dir / f"{name}-{key}" for name in ("predictions", "predicted_orders")}
     if not all(folder.exists() for folder in made.values()):
-        rows, shape = _samples(planned, MOST_SAMPLES), (2, 2**planned.config.masking.n_variables)
+        rows, shape = first_samples(planned, MOST_SAMPLES), (2, 2**planned.config.masking.n_variables)
         measured = np.stack([_measured(folder, rows, shape) for folder in there.values()])
         prediction = Prediction(_salient(list(there.values())[-1], rows, shape))
         fits, sigma2 = _fits(prediction, measured.sum(2), list(there), "own", _group(planned, rows))
@@ -62,7 +63,7 @@ def label_predictions(planned: Plan) -> list[Path]:
     return list(made.values())
 
 
-def _samples(planned: Plan, per_split: int) -> np.ndarray:
+def first_samples(planned: Plan, per_split: int) -> np.ndarray:
     """Returns the numbers of the first samples of each split."""
     splits = np.asarray(samples.description(planned.run.path)["split"])
     return np.sort(np.concatenate([np.flatnonzero(splits == name)[:per_split] for name in ("train", "test")]))
@@ -121,7 +122,9 @@ def _fits(
 ) -> tuple[pa.Table, list[float]]:
     """Returns one row for each epoch, and σ²; `strengths` are `[epochs, samples, n]`, nats."""
     sigma2 = [prediction.fit(of_epoch) for of_epoch in strengths]
-    low, high = prediction.interval(strengths, group)
+    draws = prediction.resampled(strengths, group)  # [epochs, resamples]
+    low, high = ends(draws)
+    peaks = shares(np.nan_to_num(draws[:-1]).argmax(0), len(epochs))  # the last epoch predicts itself
     target = normalised(strengths.mean(1))  # [epochs, n]
     expected = {
         "r2": np.stack([normalised(prediction.at(value).mean(0)) for value in sigma2]),
@@ -130,7 +133,7 @@ def _fits(
     }
     columns = {"epoch": pa.array(epochs, pa.int32()), "tie_break": [tie_break] * len(epochs)}
     columns["samples"] = pa.array([strengths.shape[1]] * len(epochs), pa.int32())
-    values = {"sigma2": np.array(sigma2), "sigma2_low": low, "sigma2_high": high}
+    values = {"sigma2": np.array(sigma2), "sigma2_low": low, "sigma2_high": high, "peaks": peaks}
     values |= {name: r_squared(target, profile) for name, profile in expected.items()}
     return pa.table(columns | {name: pa.array(of, from_pandas=True) for name, of in values.items()}), sigma2
 

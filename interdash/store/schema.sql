@@ -266,13 +266,14 @@ COMMENT ON COLUMN flows.removed_size IS 'nats times order: divided by removed, t
 
 CREATE TABLE predictions (
   run VARCHAR, epoch INTEGER, tie_break VARCHAR, samples INTEGER, sigma2 DOUBLE, sigma2_low DOUBLE, sigma2_high DOUBLE,
-  r2 DOUBLE, r2_last DOUBLE, r2_spindle DOUBLE);
+  peaks DOUBLE, r2 DOUBLE, r2_last DOUBLE, r2_spindle DOUBLE);
 COMMENT ON TABLE predictions IS 'How the theory of noise fits the distribution over orders of an epoch; see interdash/formulas/prediction.py.';
 COMMENT ON COLUMN predictions.tie_break IS 'own, or opposite: the split solved anew, of fewer samples and epochs';
 COMMENT ON COLUMN predictions.samples IS 'number of samples in the means';
 COMMENT ON COLUMN predictions.sigma2 IS 'variance σ² of the noise with the least squared error of the normalised profile, no unit';
 COMMENT ON COLUMN predictions.sigma2_low IS 'σ², 2.5 % quantile of the bootstrap over samples';
 COMMENT ON COLUMN predictions.sigma2_high IS 'σ², 97.5 % quantile';
+COMMENT ON COLUMN predictions.peaks IS 'share of the resamples whose σ² is highest at this epoch, the last one left out';
 COMMENT ON COLUMN predictions.r2 IS 'share of the variance over orders that the predicted profile explains';
 COMMENT ON COLUMN predictions.r2_last IS 'share that the profile of the last epoch explains, without the theory';
 COMMENT ON COLUMN predictions.r2_spindle IS 'share that the spindle of random outputs explains';

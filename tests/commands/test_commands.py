@@ -130,6 +130,10 @@ def test_info(labelled_run, trained_run, monkeypatch, capsys, tmp_path):
     strength = sum(lives["sets"][name]["strength"] for name in ("preserved", "emerged"))
     assert strength == pytest.approx(sum(report["epochs"][-1]["strengths"]["strength"]), rel=1e-5)
     assert lives["sets"]["preserved"]["train_loss"] > 0 and lives["life_lines"]["reliable"]["number"] > 0
+    turns = {row["turn"]: row["epoch"] for row in report["agreement"]["turns"]}
+    losses = {row["epoch"]: row["test_loss"] for row in report["epochs"]}
+    assert turns["1|2"] is None and turns["loss lowest"] == min(losses, key=lambda epoch: losses[epoch])
+    assert {row["first_turn"] for row in report["agreement"]["distances"]} == {n for n in turns if turns[n] is not None}
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
     assert "state: ready" in text and "\nOne baseline network; another may move the boundaries.\n" in text
     assert len(text.splitlines()) == 9 and report["baselines"] == 1 and not report["epochs"][0]["baselines"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from interdash.formulas import prediction
+from interdash.formulas.bootstrap import ends
 from interdash.formulas.prediction import Prediction, predicted, predicted_profile, shrinkage, spindle
 from interdash.formulas.subsets import orders
 
@@ -62,7 +63,7 @@ def test_planted_sigma2_is_found_again(sigma2):
     measured = theory.at(sigma2)
     assert theory.fit(measured) == pytest.approx(sigma2, rel=1e-5)
     assert theory.fit(7 * measured) == pytest.approx(sigma2, rel=1e-5)  # the profile counts, not the strength
-    low, high = theory.interval(np.stack([measured, 0 * measured]), len(measured))
+    low, high = ends(theory.resampled(np.stack([measured, 0 * measured]), len(measured)))
     assert low[0] <= sigma2 * 1.13 and high[0] >= sigma2 / 1.13 and high[0] / low[0] < 3
     assert np.isnan([low[1], high[1], theory.fit(0 * measured)]).all()
 
@@ -72,7 +73,7 @@ def test_intervals_of_noisy_profiles_cover_the_planted_sigma2():
     for seed in range(20):
         theory = Prediction(planted(seed))
         noise = np.random.default_rng(seed).lognormal(0, 0.5, (30, 6))
-        low, high = theory.interval((theory.at(0.05) * noise)[None], 30)
+        low, high = ends(theory.resampled((theory.at(0.05) * noise)[None], 30))
         inside += low[0] <= 0.05 <= high[0]
     assert inside >= 16
 

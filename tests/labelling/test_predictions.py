@@ -14,6 +14,8 @@ def test_predictions_of_a_run(small_store):
     fits = theories.predictions(small_store, "tiny")
     assert fits["epoch"].tolist() == [0, 1, 3] * 2 and fits["tie_break"].tolist() == ["own"] * 3 + ["opposite"] * 3
     assert (fits["sigma2_low"] <= fits["sigma2"] * 1.13).all() and (fits["sigma2_high"] >= fits["sigma2"] / 1.13).all()
+    peaks = fits["peaks"].to_numpy().reshape(2, 3)
+    assert np.allclose(peaks.sum(1), 1) and (peaks[:, 2] == 0).all()
     last = fits.loc[fits["epoch"] == 3]
     assert (last["sigma2"] < 1e-4).all() and (last["r2"] > 0.99).all()  # the last epoch predicts itself
     assert last["r2_last"].tolist() == [1, 1] and (fits["r2_spindle"] < 1).all()

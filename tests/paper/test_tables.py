@@ -13,7 +13,7 @@ BETWEEN = r"−?\d+\.\d{3} \(−?\d+\.\d{3} to −?\d+\.\d{3}\)"
 
 def test_tables(small_store, labelled_run):
     made = tables.tables(small_store, ["tiny"])
-    assert list(made) == list(tables.CAPTIONS) == ["phases", "gaps", "power", "removal"]
+    assert list(made) == list(tables.CAPTIONS) == ["phases", "gaps", "power", "removal", "turns"]
     assert [*made["gaps"]] == ["run", "epoch", "training", "testing", "gap", "gap, explained samples"]
     assert [*made["power"]] == ["run", "epoch", "H", "peak of H", "at epoch"]
     for table, column in (("gaps", "gap, explained samples"), ("power", "H"), ("power", "peak of H")):
@@ -22,6 +22,8 @@ def test_tables(small_store, labelled_run):
     assert all(re.fullmatch(r"[+−]\d\.\d{3}( \([+−]\d\.\d{3} to [+−]\d\.\d{3}\))?", cell) for cell in changes)
     assert made["removal"]["removed"].tolist() == [name for name in tables.REMOVED.values() for _ in range(3)]
     assert made["removal"]["loss"].tolist() == ["training", "testing", "gap"] * 3
+    epochs = made["turns"].set_index("turn")["epoch"]
+    assert re.fullmatch(r"\d+ \(\d+ to \d+\)", epochs["loss lowest"]) and epochs["1|2"] == "not found"
     table, caption = tables.captioned(Ask(labelled_run, small_store))["phases"]
     text = tables.booktabs(table, caption, "phases", "icml")
     assert r"\toprule" in text and r"phases 1$|$2 (epoch)" in text and r"95\,\% bootstrap" in text

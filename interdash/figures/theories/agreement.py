@@ -1,0 +1,174 @@
+"""Charts of where the theories of a run agree: all curves on one axis of epochs, and how far their turns lie apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from interdash.figures import theme
+from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.sheet import Sheet
+from interdash.queries import agreement as queries
+from interdash.queries import dynamics
+
+CURVES = {  # curve: title in two lines, name, unit, colour
+    "learned": ("learned,<br>above chance", "what is learned, above chance", "", theme.GENERALIZABLE),
+    "above_chance": ("H above<br>chance", "H above chance", "", theme.SKY),
+    "test_loss": ("testing<br>loss", "testing loss", "nats", theme.TESTING),
+    "gap": ("loss<br>gap", "gap: testing − training loss", "nats", theme.GAP),
+    "sigma2": ("σ² of<br>noise", "σ² of the theory of noise", "", theme.NON_GENERALIZABLE),
+    "transfer": ("transfer<br>ratio", "transfer of gradients", "nats a nat", theme.ORANGE),
+    "rho": ("coher-<br>ence ρ", "coherence ρ of gradients", "", theme.GREY),
+}
+ROW = 84  # pixels
+
+
+def agreement(
+    curves: pd.DataFrame,
+    turns: pd.DataFrame,
+    phases: pd.DataFrame | None = None,
+    *,
+    log: bool = True,
+    pinned: int | None = None,
+) -> go.Figure:
+    """What every theory follows in this run, on one axis of epochs, and where each puts its turns.
+
+    How to read: each row is one curve from its lowest value (0) to its highest (1), so that only its shape counts. A
+    diamond is where its theory puts a turn, the bar its 95 % interval: where what is learned generalizes best above
+    chance (1|2) and less than half as well (2|3), where the testing loss is lowest, the loss gap begins to rise, σ² of
+    the theory of noise begins to fall, and a small gradient step first raises the testing loss (transfer below 0).
+    Coloured bands are the three phases. Rows share data: both boundaries come from the first, and the testing loss is
+    in gap and transfer. Intervals of both losses are those of other splits as large. Scales, turns and intervals are
+    ours.
+    """
+    names = [name for name in CURVES if name in set(curves["curve"])]
+    if not names:
+        return theme.nothing("No curve has two epochs yet.", "epoch", "curve (0 lowest, 1 highest)")
+    figure = Sheet(rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=0.12 / len(names))
+    for row, name in enumerate(names, start=1):
+        title, text, unit, colour = CURVES[name]
+        some: Any = curves[curves["curve"] == name]
+        figure.add_scatter(
+            x=_at(some["epoch"], log=log), y=some["scaled"].to_numpy(), name=text, mode="lines+markers", row=row,
+            line={"color": colour, "width": 2}, marker={"size": 4, "color": colour}, showlegend=False,
+            customdata=some["epoch"].to_numpy(), text=[f"{value:.3g} {unit}".strip() for value in some["value"]],
+            hovertemplate=f"epoch %{{customdata}}<br>{text} %{{text}}<extra></extra>",
+        )  # fmt: skip
+        height = dict(zip(some["epoch"], some["scaled"], strict=True))
+        own: Any = turns[(turns["curve"] == name) & turns["epoch"].notna()]
+        for turn in own.to_dict("records"):
+            y = height[min(height, key=lambda epoch, at=turn["epoch"]: abs(epoch - at))]
+            figure.add_scatter(
+                x=_at([turn["low"], turn["high"]], log=log), y=[y, y], mode="lines", row=row, showlegend=False,
+                line={"color": colour, "width": 7}, opacity=0.4, hoverinfo="skip", name=f"interval of {turn['turn']}",
+            )  # fmt: skip
+            figure.add_scatter(
+                x=_at([turn["epoch"]], log=log), y=[y], mode="markers+text", row=row, showlegend=False,
+                marker={"symbol": "diamond", "size": 11, "color": colour}, name=turn["turn"],
+                text=[turn["turn"]] if len(own) > 1 else None, textposition="bottom right", customdata=[turn["epoch"]],
+                hovertemplate=f"{turn['turn']}: epoch {_between(turn)}<br>{turn['meaning']}<extra></extra>",
+            )  # fmt: skip
+        figure.update_yaxes(title=title, range=[-0.12, 1.12], tickvals=[0, 1], row=row, col=1)
+    epochs = sorted(set(curves["epoch"].astype(int)))
+    bands(figure, phases, epochs, log=log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
+    title = figure.layout["xaxis"]["title"]["text"]
+    figure.update_xaxes(title="")
+    figure.update_xaxes(title=title, row=len(names), col=1)
+    return figure.figure(height=100 + ROW * len(names), margin={"l": 84, "t": 36}, clickmode="event+select")
+
+
+def turn_distances(turn_distances: pd.DataFrame) -> go.Figure:
+    """How many recorded epochs the turns of the theories lie apart, each two of them, beside chance.
+
+    How to read: a row is a turn with its epoch and 95 % interval. A cell has the distance of two turns in recorded
+    epochs, with ≈ where their intervals meet, and in brackets how often two random recorded epochs lie as near: where
+    that is small, theories agree. The bluer, the smaller. Two turns of one curve (1|2 and 2|3), or two that both know
+    the testing loss, are no independent witnesses. Source: ours.
+    """
+    rows: Any = turn_distances
+    if rows.empty:
+        return theme.nothing("Fewer than two turns are found in this run.", "turn", "turn")
+    names = list(dict.fromkeys(rows["first_turn"]))
+    first = rows.drop_duplicates("first_turn").set_index("first_turn")
+    labels = [f"{name}: {_between(first.loc[name], 'first_')}" for name in names]
+    table = rows.assign(text=[_cell(row) for row in rows.to_dict("records")])
+    shares, texts, apart = (
+        table.pivot(index="first_turn", columns="second_turn", values=column).loc[names, names]
+        for column in ("by_chance", "text", "steps")
+    )
+    figure = Sheet()
+    x, y = ([theme.escaped(text) for text in words] for words in (names, labels))
+    figure.add_heatmap(
+        x=x, y=y, z=shares.to_numpy(float), zmin=0, zmax=1, colorscale=[[0, theme.SKY], [1, theme.WHITE]],
+        text=texts.fillna("").to_numpy(), xgap=1, ygap=1,
+        texttemplate="%{text}", textfont={"color": theme.BLACK}, customdata=apart.to_numpy(float),
+        colorbar={"title": {"text": "as near<br>by chance"}, "tickformat": theme.SHARE},
+        hovertemplate="%{y}<br>from %{x}: %{customdata} recorded epochs<br>as near by chance %{z:.0%}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title="turn", type="category", side="bottom")
+    figure.update_yaxes(title="turn: epoch (interval)", type="category", autorange="reversed")
+    return figure.figure(height=150 + 54 * len(names), margin={"l": 170, "t": 24})
+
+
+def agreement_text(turns: pd.DataFrame, distances: pd.DataFrame) -> str:
+    """Returns in words which turns lie nearest together beside chance, and which are not found; "" before any."""
+    if turns.empty:
+        return ""
+    missing: list[str] = turns.loc[turns["epoch"].isna(), "turn"].tolist()
+    words = [f"Not found: {', '.join(missing)}."] if missing else []
+    if len(distances):
+        near = [row for row in distances.to_dict("records") if row["meet"]]
+        once = {frozenset((row["first_turn"], row["second_turn"])): row for row in reversed(near)}
+        ordered = sorted(reversed(once.values()), key=lambda row: row["by_chance"])[:3]
+        said = [f"{row['first_turn']} and {row['second_turn']} ({_apart(row)})" for row in ordered]
+        if said:
+            words.insert(0, f"Turns whose intervals meet, the nearest first: {'; '.join(said)}.")
+        words.insert(0, f"Two random recorded epochs lie {distances['expected'].iloc[0]:.1f} apart on average.")
+    return " ".join(words)
+
+
+def _apart(row: dict[Any, Any]) -> str:
+    count = row["steps"]
+    return f"{count} recorded epoch{'' if count == 1 else 's'} apart, as near by chance {row['by_chance']:.0%}"
+
+
+def _cell(row: dict[Any, Any]) -> str:
+    return f"{'≈ ' if row['meet'] else ''}{row['steps']}<br>({row['by_chance']:.0%})"
+
+
+def _between(row: Any, prefix: str = "") -> str:
+    epoch, low, high = (f"{row[prefix + name]:g}" for name in ("epoch", "low", "high"))
+    return f"{epoch} ({low}–{high})"
+
+
+def _at(epochs: Sequence[float], *, log: bool) -> list[float]:
+    return [position(epoch, log=log) for epoch in epochs]
+
+
+CHARTS = (
+    Chart(
+        agreement,
+        lambda ask, c: {
+            "curves": ask(queries.curves),
+            "turns": ask(queries.turns),
+            "phases": ask(dynamics.phases),
+        },
+        page="theories",
+        view="Agreement",
+        options=log_axis,
+        marks=pinned,
+        click="epoch",
+        says_rule=True,
+    ),
+    Chart(
+        turn_distances,
+        lambda ask, c: {"distances": ask(queries.turn_distances)},
+        page="theories",
+        view="Agreement",
+    ),
+)
