@@ -11,23 +11,22 @@ from interdash.figures import catalogue, dynamics
 from interdash.figures.choice import Choice
 from interdash.queries import baselines, lives
 from interdash.queries import dynamics as queries
-from interdash.queries.phase_words import finding, phase_words
+from interdash.queries.phase_words import finding, phase_table
 
 with ui.page("Dynamics") as page:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         split = choose.split()
         types = choose.types()
         log = choose.log()
         scale = choose.scale()
-        with st.container(width=200):
+        with st.container(width=150):
             label = choose.label(page)
+        with st.container(width=260):
+            epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     epochs = page.ask(queries.epochs, split=split, label=label)
-    epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log, scale=scale)
     if nothing := dynamics.chance_text(epochs):
         st.warning(nothing)
-    if epoch is not None:
-        ui.facts(epochs, epoch)
     phases, flows = page.ask(queries.phases), page.ask(queries.flows, split=split, label=label)
     course = dynamics.finding_text(epochs, page.read(queries.diverged))
     with st.container(key="finding", gap="small"):
@@ -36,11 +35,13 @@ with ui.page("Dynamics") as page:
             st.markdown(f"{course}.")
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
+        st.markdown(phase_table(phases, epochs, flows))
+    if epoch is not None:
+        choose.phases(page, phases, dynamics.phase_text(phases))
+        st.caption(baselines.how_many_text(page.ask(baselines.count)))
+        ui.facts(epochs, epoch)
     show.chart(page, "dynamics", choice)
     choose.need_labels(page, samples=False)
-    choose.phases(page, phases, dynamics.phase_text(phases))
-    st.caption(baselines.how_many_text(page.ask(baselines.count)))
-    st.markdown(phase_words(phases, epochs, flows))
 
     def show_view(view: str) -> None:
         if view == "Life cycle":

@@ -39,7 +39,7 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         figure, options = chart.figure, drawing.options
         once = _drawn(
             f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options,
-            _figure=figure, dark=is_dark(), selectable=bool(chart.click),
+            _figure=figure, dark=is_dark(), selectable=bool(chart.click), panels=chart.panels,
         )  # fmt: skip
         select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
         st.plotly_chart(
@@ -62,7 +62,8 @@ def _chooser(page: Page, chart: Chart, key: str) -> Callable[[], None]:
     def choose() -> None:
         points = clicked(key)
         if chart.click == "epoch":
-            points = [epoch for epoch in page.ask(dynamics.labelled_epochs) if epoch in points]
+            labelled = page.ask(dynamics.labelled_epochs)  # else the nearest of them
+            points = [min(labelled, key=lambda epoch: abs(epoch - point)) for point in points[:1] if labelled]
         if points:
             st.query_params[chart.click] = str(points[0])
 
@@ -98,8 +99,9 @@ def _drawn(
     *,
     dark: bool,
     selectable: bool,
+    panels: bool,
 ) -> theme.Drawn:
-    return theme.once(theme.themed(_figure(*frames, **options), dark=dark), selectable=selectable)
+    return theme.on_page(_figure(*frames, **options), dark=dark, selectable=selectable, panels=panels)
 
 
 @st.fragment

@@ -8,7 +8,8 @@ def style(*, dark: bool) -> str:
     """Returns the <style> element of a light or a dark page."""
     caption, on_primary, focus = theme.CAPTIONS[dark], theme.INKS[dark][1], theme.SKY if dark else theme.GENERALIZABLE
     return f"""<style>
-.block-container {{padding: 2.2rem 2.5rem 2rem; max-width: 1760px;}}
+.block-container {{padding: 1.2rem 2.5rem 2rem; max-width: 1760px;}}
+h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
 .stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
 [class*="st-key-below-"] {{flex-wrap: nowrap;}}

@@ -57,46 +57,43 @@ def dynamics(
     log: bool = True,
     scale: str = "nats",
     pinned: int | None = None,
-    gap_start: int | None = None,
     diverged: Mapping[str, int] | None = None,
 ) -> go.Figure:
     """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
     of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals
-    over samples. The bands are the three phases. The vertical line is the pinned epoch; click a point to pin another.
-    Dotted among the losses: where the gap begins to rise, the start of the second of the two phases published before;
-    random training labels make the gap negative at first, as the clean testing labels are fitted better. Dashed below
-    H: its chance level, what H would be if the baseline network's interactions of each order were any others. Grey bars
-    at H: its range under other choices of the method, where the noise floor is measured. Where a loss is NaN or
-    infinite, its line ends, and the first such epoch is marked as diverged.
+    over samples. The grey bands are the three phases. The vertical line is the pinned epoch; a click pins another.
+    Losses and their gap are of the whole splits; random training labels make the gap negative at first, as clean
+    testing labels are fitted better. Dashed below H: its chance level, what H would be if the baseline network's
+    interactions of each order were any others. Grey bars at H: its range under other choices of the method, where the
+    noise floor is measured. A loss that is NaN or infinite ends its line; the first such epoch is marked as diverged.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.3, 0.42, 0.28])
+    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.22, 0.14, 0.38, 0.26])
     unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for column, (name, colour, dash) in LOSSES.items():
-        _line(figure, 1, epochs, column, name, colour, dash, "circle", NATS, " nats", log=log, small=True)
+        row = 2 if column == "gap" else 1
+        _line(figure, row, epochs, column, name, colour, dash, "circle", NATS, " nats", log=log, small=True)
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
         total = "total strength" + suffix
-        _line(figure, 2, rows, "strength", total, None, "solid", symbol, *unit, log=log, small=True)
+        _line(figure, 3, rows, "strength", total, None, "solid", symbol, *unit, log=log, small=True)
         for column, (name, colour, dash) in PARTS.items():
-            _ribbon(figure, 2, rows, column, colour, scale, log=log)
-            _line(figure, 2, rows, column, name + suffix, colour, dash, symbol, *unit, log=log)
+            _ribbon(figure, 3, rows, column, colour, scale, log=log)
+            _line(figure, 3, rows, column, name + suffix, colour, dash, symbol, *unit, log=log)
         column = "generalization_power"
-        _ribbon(figure, 3, rows, column, theme.GREY, log=log)
+        _ribbon(figure, 4, rows, column, theme.GREY, log=log)
         _line(
-            figure, 3, rows, column, f"H{suffix}", None, "solid", symbol, theme.SHARE, "", log=log, named=bool(suffix)
+            figure, 4, rows, column, f"H{suffix}", None, "solid", symbol, theme.SHARE, "", log=log, named=bool(suffix)
         )
         chance = f"H by chance{suffix}"
         if rows["chance"].notna().to_numpy().any():  # labels of an older version have none
-            _line(figure, 3, rows, "chance", chance, theme.GREY, "dash", symbol, theme.SHARE, "", log=log, small=True)
+            _line(figure, 4, rows, "chance", chance, theme.GREY, "dash", symbol, theme.SHARE, "", log=log, small=True)
     if noise_floor is not None and not noise_floor.empty:
         _floor(figure, noise_floor, log=log)
-    if gap_start is not None:
-        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log=log)
     if diverged:
         first = min(diverged.values())
         names = " and ".join(LOSSES[column][0] for column, epoch in diverged.items() if epoch == first)
@@ -106,18 +103,22 @@ def dynamics(
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs["epoch"].tolist(), log=log)
     figure.update_xaxes(title="")
-    figure.update_xaxes(title=_epoch_title(log=log), row=3, col=1)
+    figure.update_xaxes(title=_epoch_title(log=log), row=4, col=1)
     figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(**strength_axis(scale), row=2, col=1)
-    figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
-    return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+    figure.update_yaxes(title="gap (nats)", zeroline=True, row=2, col=1)
+    figure.update_yaxes(**strength_axis(scale), row=3, col=1)
+    figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=4, col=1)
+    return figure.figure(height=720, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
-def gap(epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), log: bool = True) -> go.Figure:
+def gap(
+    epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), gap_start: int | None = None, log: bool = True
+) -> go.Figure:
     """Gap between the testing and the training loss of the whole splits at every epoch.
 
     How to read: dashed lines and large markers are the epochs at which the distribution over orders is shown beside it;
-    where the gap rises, the network overfits.
+    where the gap rises, the network overfits. Dotted: where it begins to, which is where the second of the two phases
+    published before the three begins.
     """
     known = epochs.dropna(subset=["gap"])
     if known.empty:
@@ -138,13 +139,15 @@ def gap(epochs: pd.DataFrame, *, chosen: tuple[int, ...] = (), log: bool = True)
     )  # fmt: skip
     for epoch in marked["epoch"]:
         figure.add_vline(position(epoch, log=log), line={"width": 1, "dash": "dash", "color": theme.GREY})
+    if gap_start is not None:
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log=log)
     epoch_axis(figure, known["epoch"].tolist(), log=log)
     figure.update_yaxes(title="gap: testing − training loss (nats)", zeroline=True)
     return figure.figure(height=320)
 
 
 def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, *, log: bool) -> None:
-    """Draws a dotted line among the losses at an epoch, with words to its left at its top or bottom end."""
+    """Draws a dotted line in the first panel at an epoch, with words to its left at its top or bottom end."""
     x = position(epoch, log=log)
     line = {"width": 2, "dash": "dot", "color": colour}
     figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
@@ -198,14 +201,7 @@ def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> Non
         figure.add_vline(x=position(epoch, log=log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
 
 
-def bands(
-    figure: Sheet,
-    phases: pd.DataFrame | None,
-    epochs: Sequence[int],
-    colours: Sequence[str] = theme.PHASE_BANDS,
-    *,
-    log: bool,
-) -> None:
+def bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], *, log: bool) -> None:
     """Shades the phases that were found over all rows, behind everything; named in the first."""
     found = _boundaries(phases)
     if not found:
@@ -223,7 +219,7 @@ def bands(
         figure.add_vrect(
             x0=position(left, log=log),
             x1=position(right, log=log),
-            fillcolor=colours[start],
+            fillcolor=theme.PHASE_BANDS[start],
             line={"width": 0},
             layer="below",
         )
@@ -325,7 +321,7 @@ def _line(
         line={"color": colour, "dash": dash, "width": 1 if column in ("strength", "chance") else 2},
         marker={"symbol": symbol, "size": 4 if small else 7, "color": colour, "maxdisplayed": MARKERS},
         unselected={"marker": {"opacity": 1}},
-        hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
+        hovertemplate=f"{name} %{{y:{form}}}{unit}<extra></extra>",
         row=row,
         col=1,
     )
@@ -357,7 +353,7 @@ def _floor(figure: Sheet, robustness: pd.DataFrame, *, log: bool) -> None:
         mode="lines",
         line={"width": 7, "color": "rgba(138,143,152,0.55)"},
         hovertemplate="H by another choice %{y:.0%}<extra></extra>",
-        row=3,
+        row=4,
         col=1,
     )
 
@@ -383,18 +379,22 @@ CHARTS = (
         options=lambda ask, c: {
             "log": c.log,
             "scale": c.scale,
-            "gap_start": gap_start(ask(queries.epochs, split=c.split, label=c.label)),
             "diverged": ask.read(queries.diverged),
         },
         marks=pinned,
         when=lambda ask, c: True,
         says=("split", "label", "types"),
         click="epoch",
+        panels=True,
         says_rule=True,
     ),
     Chart(
         gap,
         lambda ask, c: {"epochs": ask(queries.epochs).loc[:, ["epoch", "train_loss", "test_loss", "gap"]]},
-        options=lambda ask, c: {"chosen": tuple(c.epochs), "log": c.log},
+        options=lambda ask, c: {
+            "chosen": tuple(c.epochs),
+            "gap_start": gap_start(ask(queries.epochs)),
+            "log": c.log,
+        },
     ),
 )

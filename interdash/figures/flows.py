@@ -29,6 +29,8 @@ ORDERS = (  # column, name, colour, dash, symbol
 def flows(
     flows: pd.DataFrame,
     phases: pd.DataFrame | None = None,
+    epochs: pd.DataFrame | None = None,
+    strength: pd.DataFrame | None = None,
     *,
     log: bool = True,
     scale: str = "normalised",
@@ -37,56 +39,62 @@ def flows(
 ) -> go.Figure:
     """What is learned and what is removed from one recorded epoch to the next, and how much of it generalizes.
 
-    How to read: each bar spans two recorded epochs. Above the axis is what the network learned in between, the
-    growth of interactions; below it what it removed, their decline. Plain blue transfers to the baseline network
-    (generalizable), hatched vermillion does not. As shares, the two sides of a bar add up to 100 %, so that weak
-    early epochs compare with strong late ones; on a log axis lines take the place of bars. Under it: how much of
-    what is learned generalizes, with its 95 % bootstrap interval over samples, and dashed the level it would have
-    by chance; then the mean order of what is learned and of what is removed. Grey bands are the three phases.
+    How to read: each bar spans two recorded epochs; points stand at the later one. Above the axis is what the network
+    learned in between, the growth of interactions; below it what it removed, their decline. Plain blue transfers to the
+    baseline network (generalizable), hatched vermillion does not. As shares, the two sides of a bar add up to 100 %, so
+    that weak early epochs compare with strong late ones; on a log axis lines take the place of bars. Under it: how much
+    of what is learned generalizes, with its 95 % bootstrap interval over samples, beside H, how much of all that is
+    there generalizes, and dashed the level that each would have by chance; the gap between testing and training loss of
+    the whole splits; the mean order of what is learned and of what is removed. Grey bands are the three phases.
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.045, row_heights=[0.5, 0.28, 0.22])
+    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.42, 0.25, 0.17, 0.16])
     ends = [[position(epoch, log=log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
     spans = [_inner(low, high, log=log) for low, high in zip(*ends, strict=True)]
-    middle = [(low * high) ** 0.5 if log else (low + high) / 2 for low, high in zip(*ends, strict=True)]
-    names = [f"epoch {low} to {high}" for low, high in zip(flows["epoch_from"], flows["epoch_to"], strict=True)]
+    end = ends[1]
     normalised = scale == "normalised"
     part = "_share" if normalised else ""
     form, unit = (theme.SHARE, "") if normalised else (NATS, " nats")
     for column, name, sign, colour in BARS:
         if scale == "log":
             dash, symbol = ("dash", "square") if "other" in column else ("solid", "circle")
-            _line(figure, 1, middle, flows, column, name, colour, dash, symbol, names)
+            _line(figure, 1, end, flows, column, name, colour, dash, symbol)
             continue
         figure.add_bar(
-            x=[(low + high) / 2 for low, high in spans], width=[high - low for low, high in spans],
+            x=end, offset=[low - x for (low, _), x in zip(spans, end, strict=True)],
+            width=[high - low for low, high in spans],
             y=(sign * flows[column + part]).to_numpy(), name=name, customdata=flows["epoch_to"].to_numpy(),
             marker={"color": colour, "pattern": theme.HATCH if "other" in column else None},
-            hovertext=[f"{words}<br>{name} {value:{form.replace('~', '')}}{unit}" for words, value in
-                       zip(names, flows[column + part], strict=True)],
-            hoverinfo="text",
+            unselected={"marker": {"opacity": 1}}, hoverinfo="text",
+            hovertext=[f"{name} {value:{form.replace('~', '')}}{unit}" for value in flows[column + part]],
         )  # fmt: skip
-    theme.band(figure, middle, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
-    _line(figure, 2, middle, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle", names)
-    _line(figure, 2, middle, flows, "chance", "by chance", theme.GREY, "dash", "circle", names)
+    theme.band(figure, end, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
+    _line(figure, 2, end, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle")
+    _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
+    if strength is not None:
+        _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log, named=False)
+        _of_epochs(figure, 2, strength, "generalization_power", "H, of all that is there", None, "solid", log=log)
+    if epochs is not None:
+        _of_epochs(figure, 3, epochs, "gap", "loss gap", theme.GAP, "dot", log=log, named=False)
     for column, name, colour, dash, symbol in ORDERS:
-        _line(figure, 3, middle, flows, column, f"mean {name}", colour, dash, symbol, names)
-    epochs = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
-    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
+        _line(figure, 4, end, flows, column, f"mean {name}", colour, dash, symbol)
+    recorded = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
+    bands(figure, phases, recorded, log=log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
+    epoch_axis(figure, recorded, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=3, col=1)
+    figure.update_xaxes(title=title, row=4, col=1)
     suffix = "" if type == "all" else f", {TYPE_NAMES[type]}"
     of_bars = f"removed | learned{suffix}" + (" (share)" if normalised else " (nats)")
     form = {"tickformat": theme.SHARE} if normalised else LOG if scale == "log" else {}
     figure.update_yaxes(title=of_bars, **form, row=1, col=1)
-    figure.update_yaxes(title="of the learned (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title="mean order", row=3, col=1)
-    return figure.figure(height=640, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+    figure.update_yaxes(title="generalizes (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title="gap (nats)", row=3, col=1)
+    figure.update_yaxes(title="mean order", row=4, col=1)
+    return figure.figure(height=590, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
 def _inner(low: float, high: float, *, log: bool) -> tuple[float, float]:
@@ -98,21 +106,42 @@ def _inner(low: float, high: float, *, log: bool) -> tuple[float, float]:
 
 def _line(
     figure: Sheet, row: int, x: list[float], flows: pd.DataFrame, column: str, name: str, colour: str, dash: str,
-    symbol: str, names: list[str],
+    symbol: str,
 ) -> None:  # fmt: skip
     form = theme.SHARE if row == 2 else NATS
     figure.add_scatter(
         x=x, y=flows[column].to_numpy(), name=name, mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1 if column == "chance" else 2},
         marker={"color": colour, "symbol": symbol, "size": 4 if column == "chance" else 7},
-        text=names, customdata=flows["epoch_to"].to_numpy(), unselected={"marker": {"opacity": 1}},
-        hovertemplate=f"%{{text}}<br>{name} %{{y:{form}}}<extra></extra>", row=row,
+        customdata=flows["epoch_to"].to_numpy(), unselected={"marker": {"opacity": 1}},
+        hovertemplate=f"{name} %{{y:{form}}}<extra></extra>", row=row,
+    )  # fmt: skip
+
+
+def _of_epochs(
+    figure: Sheet, row: int, rows: pd.DataFrame, column: str, name: str, colour: str | None, dash: str, *, log: bool,
+    named: bool = True,
+) -> None:  # fmt: skip
+    """Draws a line over epochs, not over what lies between them."""
+    rows = rows.dropna(subset=[column])
+    form = f"%{{y:{theme.SHARE}}}" if row == 2 else f"%{{y:{NATS}}} nats"
+    figure.add_scatter(
+        x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), name=name,
+        line={"color": colour, "dash": dash, "width": 1}, mode="lines+markers", marker={"size": 3, "color": colour},
+        unselected={"marker": {"opacity": 1}}, showlegend=named, customdata=rows["epoch"].to_numpy(),
+        hovertemplate=f"{name} {form}<extra></extra>", row=row,
     )  # fmt: skip
 
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    rows: Any = ask(dynamics.flows, split=c.split, label=c.label, type=c.types[0])
-    return {"flows": rows, "phases": ask(dynamics.phases)}
+    of = {"split": c.split, "label": c.label}
+    strength: Any = ask(dynamics.strength, types=c.types[:1], **of)
+    return {
+        "flows": ask(dynamics.flows, type=c.types[0], **of),
+        "phases": ask(dynamics.phases),
+        "epochs": ask(dynamics.epochs, **of)[["epoch", "gap"]].dropna(),
+        "H": strength[["epoch", "generalization_power", "chance"]],
+    }
 
 
 CHARTS = (
@@ -125,6 +154,7 @@ CHARTS = (
         when=lambda ask, c: not ask(dynamics.flows).empty,
         says=("split", "label", "types"),
         click="epoch",
+        panels=True,
         says_rule=True,
         by_type=True,
     ),

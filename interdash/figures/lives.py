@@ -193,7 +193,7 @@ def _curve(
 def _finish(figure: Sheet, rows: pd.DataFrame, phases: pd.DataFrame | None, pinned: int | None, *, log: bool) -> None:
     """Gives a figure phases, pinned epoch and the axis of epochs, its title below the last panel."""
     epochs = sorted(set(rows["epoch"].tolist()))
-    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
+    bands(figure, phases, epochs, log=log)
     if pinned is not None and pinned >= epochs[0]:
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs, log=log)

@@ -5,9 +5,11 @@ differ in dash, bars in hatching. What has no colour of its own is drawn in ink:
 """
 
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.basedatatypes import BaseFigure
 from plotly.colors import get_colorscale
@@ -21,7 +23,6 @@ TESTING = "#009E73"  # dashed; training is ink, solid
 GAP = "#CC79A7"  # dotted
 GREY = "#8A8F98"  # below τ, in both runs, a control, or nothing is known
 SKY, ORANGE = "#56B4E9", "#E69F00"  # outlines; what is lit
-YELLOW = "#F0E442"  # phase 2
 BLACK, WHITE = "#000000", "#FFFFFF"  # print; words and numbers on a colour
 INK, FAINT, RULE = "#1A1C21", "#4A4E57", "#E3E5E9"  # on light: text, what stands below a chart, grids
 CAPTIONS = {False: "#55585F", True: "#C3C6CC"}  # on a light page, a dark one
@@ -31,8 +32,7 @@ SYMBOLS = {"and": "circle", "or": "diamond-open", "all": "circle"}  # markers by
 TYPE_NAMES = {"and": "AND", "or": "OR", "all": "AND + OR"}
 SEQUENTIAL = get_colorscale("Cividis")
 DIVERGING = [[0, "#D55E00"], [0.5, "#F2F2F2"], [1, "#0072B2"]]  # negative, zero, positive
-GREY_BANDS = ("rgba(138,143,152,0.06)", "rgba(138,143,152,0.13)", "rgba(138,143,152,0.2)")  # … under coloured bars
-PHASE_BANDS = ("rgba(86,180,233,0.13)", "rgba(240,228,66,0.15)", "rgba(213,94,0,0.12)")  # phases 1, 2, 3
+PHASE_BANDS = ("rgba(138,143,152,0.06)", "rgba(138,143,152,0.13)", "rgba(138,143,152,0.2)")  # phases 1, 2, 3
 HATCH = {"shape": "/", "solidity": 0.35, "fgopacity": 1.0}
 
 NATS = ".3~f"
@@ -67,7 +67,7 @@ def template(*, dark: bool = False, automargin: bool = True) -> go.layout.Templa
             "yaxis": axis,
             "margin": {"l": 64, "r": 16, "t": 36, "b": 48},
             "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
-            "hoverlabel": {"font": {"family": FONT, "size": 13}, "bgcolor": paper, "bordercolor": line},
+            "hoverlabel": {"font": {"family": FONT, "size": 13, "color": ink}, "bgcolor": paper, "bordercolor": line},
             "hovermode": "closest",
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": line, "activecolor": ink},
             "bargap": 0.25,
@@ -100,6 +100,12 @@ class Drawn(BaseFigure):
         return self._properties
 
 
+def on_page(figure: go.Figure, *, dark: bool, selectable: bool, panels: bool) -> Drawn:
+    """Returns a figure as a page sends it to the browser: `once`, and `through_panels` if `panels`."""
+    drawn = once(themed(figure, dark=dark), selectable=selectable)
+    return through_panels(drawn) if panels else drawn
+
+
 def once(figure: go.Figure, *, selectable: bool) -> Drawn:
     """Returns a themed figure in a form that the browser draws once.
 
@@ -124,6 +130,71 @@ def once(figure: go.Figure, *, selectable: bool) -> Drawn:
     layout |= {"datarevision": 1} | ({"dragmode": "pan", "clickmode": "event+select"} if selectable else {})
     frames = [frame._props for frame in figure.frames]
     return Drawn(_listed({"data": data, "layout": layout}) | {"frames": frames})
+
+
+def through_panels(drawn: Drawn) -> Drawn:
+    """Returns a column of panels in which the mouse shows, and a click chooses, the whole of an epoch.
+
+    All panels get one x axis, over which an invisible bar stands for each epoch (`customdata` of the traces): Plotly's
+    own way shows panels together, but a click chooses the nearest point of one panel or nothing.
+    """
+    properties = drawn.to_dict()
+    layout, data = properties["layout"], properties["data"]
+    last = max((key for key in layout if key.startswith("xaxis")), key=lambda key: int(key[5:] or 1))
+    for each in (*layout["shapes"], *layout["annotations"]):
+        if each["xref"].startswith("x"):
+            each["xref"] = "x"
+    words: dict[int, list[str]] = {}
+    places: dict[int, float] = {}
+    for trace in data:
+        trace["xaxis"] = "x"
+        for i, epoch in enumerate(trace.get("customdata", ())):
+            places[epoch] = trace["x"][i]
+            words.setdefault(epoch, []).append(_hover(trace, i))
+        trace |= {"hoverinfo": "skip", "hovertemplate": None, "hovertext": None}
+    if not places:  # words in place of a chart
+        return drawn
+    spike = {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot", "spikecolor": GREY}
+    axes = {key: value | {"anchor": "x"} for key, value in layout.items() if key.startswith("yaxis")}
+    axes["xaxis"] = {key: value for key, value in layout[last].items() if key != "matches"} | spike
+    log = axes["xaxis"].get("type") == "log"
+    bars = _columns(places, words, log=log)
+    ends = [bars["x"][i] + bars["offset"][i] + i * -bars["width"][i] for i in (0, -1)]
+    axes["xaxis"] |= {"showgrid": False, "range": np.log10(ends).tolist() if log else ends}  # it would lie on the lines
+    axes["yaxis99"] = {"domain": [0, 1], "range": [0, 1], "anchor": "x", "visible": False, "fixedrange": True}
+    rest = {key: value for key, value in layout.items() if key[1:5] != "axis"}
+    paper = "rgba(0,0,0,0)"  # the page's, also where panels lie one over another
+    return Drawn(properties | {"data": [*data, bars]} | {"layout": rest | axes | {"plot_bgcolor": paper}})
+
+
+def _columns(places: dict[int, float], words: dict[int, list[str]], *, log: bool) -> dict[str, Any]:
+    """Returns the invisible bars: each as wide as half-way to its neighbours."""
+    epochs = sorted(places)
+    x = np.array([places[epoch] for epoch in epochs], float)
+    seen = np.log(x) if log else x
+    middles = (seen[1:] + seen[:-1]) / 2
+    margin = 0.02 * max(np.ptp(seen), 1)
+    edges = np.concatenate([seen[:1] - margin, middles, seen[-1:] + margin])
+    low, high = (np.exp(ends) if log else ends for ends in (edges[:-1], edges[1:]))
+    return {
+        "type": "bar", "xaxis": "x", "yaxis": "y99", "x": x.tolist(), "y": [1] * len(x), "showlegend": False,
+        "offset": (low - x).tolist(), "width": (high - low).tolist(), "opacity": 0, "customdata": epochs,
+        "hovertext": ["<br>".join([f"<b>epoch {epoch}</b>", *words[epoch]]) for epoch in epochs], "hoverinfo": "text",
+    }  # fmt: skip
+
+
+def _hover(trace: dict[str, Any], i: int) -> str:
+    """Returns what a point says when the mouse is on it."""
+    if "hovertext" in trace:
+        return str(trace["hovertext"][i])
+    values = {"y": trace["y"][i], "customdata": trace["customdata"][i]}
+
+    def spelled(field: re.Match[str]) -> str:
+        value, form = values[field[1]], field[2] or ""
+        text = f"{value:{form.replace('~', '')}}"
+        return text.rstrip("0").rstrip(".") if "~" in form and "." in text else text
+
+    return re.sub(r"%\{(\w+):?([^}]*)\}", spelled, trace["hovertemplate"].removesuffix("<extra></extra>"))
 
 
 def _over(defaults: Any, own: Any) -> Any:

@@ -29,7 +29,6 @@ GREYS = {  # for print without colour, apart in lightness: told apart by dash, m
     theme.GREY: "#939393",
     theme.SKY: "#B7B7B7",
     theme.ORANGE: "#D9D9D9",  # a chosen word is black on it, a chosen number stands in it on black
-    theme.YELLOW: "#DADADA",
 }
 
 
@@ -145,14 +144,6 @@ def _edges(places: list[float], cells: int) -> list[float]:
     if len(places) == cells + 1:
         return places
     return [places[0] - 0.5, *(place + 0.5 for place in places)]
-
-
-def grey_bands(figure: Any) -> None:
-    """Draws the phases behind curves in greys: their colours are those of curves."""
-    greys = dict(zip(theme.PHASE_BANDS, theme.GREY_BANDS, strict=True))
-    for shape in figure.layout.shapes:
-        if shape.fillcolor in greys:
-            shape.fillcolor = greys[shape.fillcolor]
 
 
 def pale_bars(figure: Any) -> None:

@@ -87,7 +87,6 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True, stretch: fl
     drawn.layout.sliders, drawn.layout.updatemenus = (), ()
     drawn.update_layout(title=None, template=template(venue), hovermode=False)
     _scale(drawn, venue)
-    ink.grey_bands(drawn)
     ink.vector_maps(drawn, venue.tick * POINT)
     ink.vector_images(drawn)
     ink.pale_bars(drawn)

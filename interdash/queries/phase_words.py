@@ -10,12 +10,13 @@ EXPECTED = {  # what three-phase says of each phase
     2: "increasingly complex interactions are learned",
     3: "mostly non-generalizable interactions are learned, and the loss gap grows",
 }
+COLUMNS = ("phase", "epochs", "removed, a sample", "learned, a sample", "H", "loss gap", "as published")
 
 
-def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame) -> str:
-    """Returns one paragraph for each phase that was found, in Markdown; one for all if none was told apart.
+def phase_table(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame) -> str:
+    """Returns a Markdown table, one row for each phase that was found; one for all if none was told apart.
 
-    "" before two recorded epochs are labelled.
+    "" before two recorded epochs are labelled. The last column says whether the paper's claims of the phase hold here.
 
     Args:
         phases: what `dynamics.phases` gives.
@@ -23,7 +24,13 @@ def phase_words(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame)
         flows: what `dynamics.flows` gives.
     """
     curve = epochs.set_index("epoch")
-    return "\n\n".join(_phase(*span, flows, curve) for span in _spans(phases, flows))
+    rows, before = [], None
+    for numbers, start, end in _spans(phases, flows):
+        sums = _sums(flows, start, end)
+        rows.append(_phase(numbers, start, end, sums, before, curve))
+        before = sums
+    head = [COLUMNS, ["---"] * len(COLUMNS)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows]) if rows else ""
 
 
 def finding(phases: pd.DataFrame, flows: pd.DataFrame) -> str:
@@ -67,38 +74,52 @@ def _sums(flows: pd.DataFrame, start: int, end: int) -> Any:
     return flows.loc[(flows["epoch_from"] >= start) & (flows["epoch_to"] <= end)].sum()
 
 
-def _phase(which: list[int], start: int, end: int, flows: pd.DataFrame, curve: pd.DataFrame) -> str:
-    # a last number without its boundary is not told apart: "phase 1", "phases 1–2"
-    name = f"Phase {which[0]}" if len(which) == 1 else f"Phases {which[0]}–{which[-1]}, not told apart"
+def _phase(numbers: list[int], start: int, end: int, sums: Any, before: Any, curve: pd.DataFrame) -> tuple[str, ...]:
+    # a last number without its boundary is not told apart: "1", "1–2"
+    name = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}, not told apart"
     if start == end:
-        return f"**{name}, epoch {start}:** no recorded epoch in it."
-    sums = _sums(flows, start, end)
-    sentences = [_removed(sums), _learned(sums)]
+        return (name, f"{start}", *["–"] * 4, "no recorded epoch in it")
     power, gap = ([_at(curve, epoch, column) for epoch in (start, end)] for column in ("generalization_power", "gap"))
-    if None not in power:
-        sentences.append(f"H {power[0]:.0%} → {power[1]:.0%}")
-    if None not in gap:
-        sentences.append(f"loss gap {gap[0]:z.2f} → {gap[1]:z.2f} nats".replace("-", "−"))
-    expected = "; ".join(EXPECTED[number] for number in which)
-    return f"**{name}, epochs {start}–{end}:** {'; '.join(sentences)}. *Published: {expected}.*"
-
-
-def _removed(sums: Any) -> str:
-    if not sums["removed"]:
-        return "removed nothing"
-    share, order = sums["removed_other"] / sums["removed"], sums["removed_size"] / sums["removed"]
-    return f"removed {sums['removed']:.3g} nats a sample, {share:.0%} of it non-generalizable, mean order {order:.1f}"
-
-
-def _learned(sums: Any) -> str:
-    if not sums["learned"]:
-        return "learned nothing"
-    names = ("learned_generalizable", "learned_by_chance", "learned_size")
-    share, chance, order = (sums[name] / sums["learned"] for name in names)
+    verdict = "not told apart" if len(numbers) > 1 else _verdict(numbers[0], sums, before, gap)
     return (
-        f"learned {sums['learned']:.3g} nats, {share:.0%} of it generalizable ({chance:.0%} by chance), "
-        f"mean order {order:.1f}"
+        name,
+        f"{start}–{end}",
+        _flow(sums, "removed", "other", "non-generalizable"),
+        _flow(sums, "learned", "generalizable", "generalizable"),
+        "–" if None in power else f"{power[0]:.0%} → {power[1]:.0%}",
+        "–" if None in gap else f"{gap[0]:z.2f} → {gap[1]:z.2f} nats".replace("-", "−"),
+        f"{verdict}: *{'; '.join(EXPECTED[number] for number in numbers)}*",
     )
+
+
+def _verdict(number: int, sums: Any, before: Any, gap: list[float | None]) -> str:
+    """Returns "yes", "no" or "partly": how many of a phase's claims hold, by the values in its row."""
+    learned, removed = sums["learned"] > 0, sums["removed"] > 0
+    if number == 1:
+        holds = [
+            removed and sums["removed_other"] > sums["removed"] / 2,
+            learned and removed and _order(sums, "learned") < _order(sums, "removed"),
+            learned and sums["learned_generalizable"] > sums["learned_by_chance"],
+        ]
+    elif number == 2:
+        holds = [learned and before is not None and before["learned"] > 0 and _order(sums) > _order(before)]
+    else:
+        holds = [learned and sums["learned_generalizable"] < sums["learned"] / 2]
+        holds += [] if None in gap else [gap[1] > gap[0]]  # type: ignore[operator]
+    return "yes" if all(holds) else "partly" if any(holds) else "no"
+
+
+def _order(sums: Any, flow: str = "learned") -> float:
+    return sums[f"{flow}_size"] / sums[flow]
+
+
+def _flow(sums: Any, flow: str, part: str, word: str) -> str:
+    """Returns nats, share and order of what is learned or removed: "4 nats, 75% generalizable (25% by chance), …"."""
+    if not sums[flow]:
+        return "nothing"
+    chance = f" ({sums['learned_by_chance'] / sums[flow]:.0%} by chance)" if flow == "learned" else ""
+    share = sums[f"{flow}_{part}"] / sums[flow]
+    return f"{sums[flow]:.3g} nats, {share:.0%} {word}{chance}, order {_order(sums, flow):.1f}"
 
 
 def _at(curve: pd.DataFrame, epoch: int, column: str) -> float | None:

@@ -100,7 +100,9 @@ def test_charts_are_on_their_page_and_files_are_drawn_from_the_same(visit, two_r
     for chart in (chart for chart in catalogue.on(stem, view) if chart.name in there):
         key = f"{chart.name}-all" if chart.by_type else chart.name
         asked = resolved(ask, choice)
-        figure = theme.once(theme.themed(chart.drawing_on_page(ask, asked).figure()), selectable=bool(chart.click))
+        figure = theme.on_page(
+            chart.drawing_on_page(ask, asked).figure(), dark=False, selectable=bool(chart.click), panels=chart.panels
+        )
         ours = json.loads(plotly.io.to_json(figure.to_dict(), validate=False))["data"]
         assert drawn[key] == ours
 

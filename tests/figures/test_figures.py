@@ -34,7 +34,7 @@ def test_phases_are_bands_and_words():
     )
     strength = pd.DataFrame(columns=["type", "epoch"])
     drawn = dynamics.dynamics(epochs, strength, phases, log=False)
-    assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(0, 4.0), (4.0, 8)]
+    assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(0, 4.0)] * 2 + [(4.0, 8)] * 2  # losses, gap
     assert [text.text for text in drawn.layout.annotations] == ["phase 1", "phase 2–3"]
     assert "Phases 2|3: no third phase found." in dynamics.phase_text(phases)
     assert "looked for" in dynamics.phase_text(phases.iloc[:0])
@@ -137,14 +137,37 @@ def test_expected_orders(small_store):
 def test_dynamics_marks_the_gap_and_the_noise_floor(ask):
     rows = list(catalogue.chart("dynamics").rows(ask, Choice(types=("and", "or"))).values())[:3]
     floor = pd.DataFrame({"epoch": [1, 1, 3], "power": [0.5, 0.5, 0.4], "other_power": [0.3, 0.6, 0.4]})
-    drawn = dynamics.dynamics(*rows, floor, gap_start=1, log=False)
+    drawn = dynamics.dynamics(*rows, floor, log=False)
     bars = next(trace for trace in drawn.data if "noise floor" in (trace.name or ""))
     assert list(bars.x) == [1, 1, None, 3, 3, None] and list(bars.y) == [0.3, 0.6, None, 0.4, 0.4, None]
-    line = drawn.layout.shapes[0]
+    of_gap = dynamics.gap(rows[0], gap_start=1, log=False).layout
+    line = of_gap.shapes[0]
     assert (line.x0, line.x1, line.yref) == (1, 1, "y domain")
-    assert any("published two-phase" in note.text for note in drawn.layout.annotations)
+    assert any("published two-phase" in note.text for note in of_gap.annotations)
     plain = dynamics.dynamics(*rows, log=False)
     assert not any("noise floor" in (trace.name or "") for trace in plain.data)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_the_mouse_shows_an_epoch_through_all_panels(ask, log):
+    """And a click anywhere in it chooses it: one invisible bar an epoch, side by side over the whole chart."""
+    (drawing,) = catalogue.each(ask, "flows", Choice(log=log))
+    drawn = theme.through_panels(theme.once(theme.themed(drawing.figure()), selectable=True)).to_dict()
+    *lines, columns = drawn["data"]
+    assert {trace["xaxis"] for trace in drawn["data"]} == {"x"} and [
+        key for key in drawn["layout"] if key[:5] == "xaxis"
+    ]
+    assert columns["customdata"] == [0, 1, 2, 3] and columns["opacity"] == 0 and columns["yaxis"] == "y99"
+    low = np.array(columns["x"]) + columns["offset"]
+    assert low[1:] == pytest.approx((low + columns["width"])[:-1]) and (low < columns["x"]).all()
+    assert all(trace["hoverinfo"] == "skip" for trace in lines)
+    flow, power = drawing.rows["flows"].set_index("epoch_to").loc[3], drawing.rows["H"].set_index("epoch").loc[3]
+    words = columns["hovertext"][3].split("<br>")
+    assert words[0] == "<b>epoch 3</b>" and f"of the learned, generalizes {flow['power']:.0%}" in words
+    assert f"learned, generalizable {flow['learned_generalizable_share']:.0%}" in words
+    assert f"H, of all that is there {power['generalization_power']:.0%}" in words
+    gap = drawing.rows["epochs"].set_index("epoch").loc[3, "gap"]
+    assert any(word == f"loss gap {gap:.3f}".rstrip("0").rstrip(".") + " nats" for word in words)
 
 
 @pytest.mark.browser

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from interdash.queries.phase_words import finding, phase_words
+from interdash.queries.phase_words import finding, phase_table
 
 FLOWS = pd.DataFrame(
     {
@@ -25,8 +25,8 @@ def boundaries(**places):
     return pd.DataFrame(named, dtype=object)
 
 
-def words(**places):
-    return phase_words(boundaries(**places), EPOCHS, FLOWS).split("\n\n")
+def rows(**places):
+    return [line[2:-2].split(" | ") for line in phase_table(boundaries(**places), EPOCHS, FLOWS).splitlines()[2:]]
 
 
 def test_finding_in_words():
@@ -39,24 +39,40 @@ def test_finding_in_words():
 
 
 def test_three_phases_with_what_was_learned_and_removed():
-    first, second, third = words(first=2, second=5)
-    assert first == (
-        "**Phase 1, epochs 0–2:** removed 2 nats a sample, 90% of it non-generalizable, mean order 4.0; learned 4 "
-        "nats, 75% of it generalizable (25% by chance), mean order 1.0; H 0% → 71%; loss gap 0.00 → 0.10 nats. "
-        "*Published: noise is removed, simple generalizable interactions are learned.*"
-    )
-    assert "learned 6 nats, 50% of it generalizable (10% by chance), mean order 2.0" in second
-    assert "loss gap 0.10 → −0.30 nats" in second
-    assert third.startswith("**Phase 3, epochs 5–9:** removed nothing; learned 10 nats, 10% of it generalizable")
+    first, second, third = rows(first=2, second=5)
+    assert first == [
+        "1",
+        "0–2",
+        "2 nats, 90% non-generalizable, order 4.0",
+        "4 nats, 75% generalizable (25% by chance), order 1.0",
+        "0% → 71%",
+        "0.00 → 0.10 nats",
+        "yes: *noise is removed, simple generalizable interactions are learned*",
+    ]
+    assert second[3] == "6 nats, 50% generalizable (10% by chance), order 2.0" and second[5] == "0.10 → −0.30 nats"
+    assert second[6].startswith("yes: *increasingly complex")
+    assert third[2] == "nothing" and third[6].startswith("yes: *mostly non-generalizable")
+
+
+def test_claims_that_do_not_hold_are_not_confirmed():
+    def verdicts(**changed):
+        table = phase_table(boundaries(first=2, second=5), EPOCHS, FLOWS.assign(**changed))
+        return [line.split(" | ")[-1].split(":")[0] for line in table.splitlines()[2:]]
+
+    assert verdicts(removed_other=[0.1, 0.5, 0]) == ["partly", "yes", "yes"]
+    assert verdicts(learned_size=[20.0, 6.0, 40.0], removed_other=[0.1, 0, 0], learned_by_chance=[3.0, 0, 0]) == [
+        "no", "no", "yes",
+    ]  # fmt: skip
+    assert verdicts(learned_generalizable=[3.0, 3.0, 9.0]) == ["yes", "yes", "partly"]  # the gap grows all the same
 
 
 def test_phases_that_are_missing():
-    both, last = words(second=5)
-    assert both.startswith("**Phases 1–2, not told apart, epochs 0–5:** removed 3 nats a sample, 77% of it non-")
-    assert "learned 10 nats, 60% of it generalizable" in both and last.startswith("**Phase 3, epochs 5–9:**")
-    assert words(first=2)[1].startswith("**Phases 2–3, not told apart, epochs 2–9:**")
-    (whole,) = words()
-    assert whole.startswith("**Phases 1–3, not told apart, epochs 0–9:**") and "H 0% → 45%" in whole
-    assert "**Phase 2, epoch 9:** no recorded epoch in it." in words(first=9, second=9)
+    both, last = rows(second=5)
+    assert both[:3] == ["1–2, not told apart", "0–5", "3 nats, 77% non-generalizable, order 3.3"]
+    assert both[6].startswith("not told apart: *noise is removed") and last[:2] == ["3", "5–9"]
+    assert rows(first=2)[1][:2] == ["2–3, not told apart", "2–9"]
+    (whole,) = rows()
+    assert whole[:2] == ["1–3, not told apart", "0–9"] and whole[4] == "0% → 45%"
+    assert rows(first=9, second=9)[1] == ["2", "9", "–", "–", "–", "–", "no recorded epoch in it"]
     phases = pd.DataFrame({"boundary": ["1|2"], "epoch": [2.0]})
-    assert phase_words(pd.DataFrame(), EPOCHS, FLOWS) == phase_words(phases, EPOCHS, FLOWS.head(0)) == ""
+    assert phase_table(pd.DataFrame(), EPOCHS, FLOWS) == phase_table(phases, EPOCHS, FLOWS.head(0)) == ""

@@ -88,7 +88,7 @@ def predictions(predictions: pd.DataFrame, phases: pd.DataFrame | None = None, *
     for column, (name, colour, dash, symbol) in FITS.items():
         _line(figure, 2, x, own, column, f"R², {name}", colour, dash, symbol, ".2f")
     epochs = own["epoch"].tolist()
-    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
+    bands(figure, phases, epochs, log=log)
     epoch_axis(figure, epochs, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="", row=1, col=1)
