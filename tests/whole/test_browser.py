@@ -333,12 +333,21 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     place = """() => {
         const graph = document.querySelector('.st-key-dynamics .js-plotly-plot'), layout = graph._fullLayout;
         graph.scrollIntoView({block: 'end'});
-        const box = graph.getBoundingClientRect(), trace = graph._fullData.find(trace => trace.name === 'H');
-        return {x: box.x + layout.xaxis3._offset + layout.xaxis3.d2p(trace.x[1]),
-                y: box.y + layout.yaxis3._offset + layout.yaxis3.d2p(trace.y[1])};
-    }"""
+        const box = graph.getBoundingClientRect(), columns = graph._fullData.at(-1);
+        return {x: box.x + layout.xaxis._offset + layout.xaxis.d2p(columns.x[1]),
+                y: box.y + layout.yaxis3._offset + 5};
+    }"""  # far from any point, in the column of epoch 1
     click_in_chart(tab, place, "epoch=1")
     settled(tab)
+
+
+def test_dynamics_on_one_screen(tab, address):
+    """The finding, the picture that shows it and its caption."""
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    for place in (".st-key-finding h3", ".st-key-flows-all .js-plotly-plot", ".st-key-below-flows-all"):
+        box = tab.locator(place).first.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 900, place
 
 
 def test_download(tab, address, tmp_path):
