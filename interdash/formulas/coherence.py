@@ -93,9 +93,11 @@ def measures(sums: Sums, layers: Sequence[str]) -> dict[str, tuple[float, float 
     rows: dict[str, tuple[float, float | None, float | None, str]] = {}
     rows["samples"] = (float(sums.counts[:2].sum()), None, None, "samples")
     for name, (values, unit) in whole.items():
-        variance = outside * _jackknife(train[name][0]) + _jackknife(test[name][0])
-        value, reach = float(values[0]), float(_quantile(groups - 1) * np.sqrt(variance))
-        low, high = (value - reach, value + reach) if reach > ROUNDING * abs(value) else (None, None)
+        value, low, high = float(values[0]), None, None
+        if name in train:  # else, without a group, fewer than two samples have such a label
+            variance = outside * _jackknife(train[name][0]) + _jackknife(test[name][0])
+            reach = float(_quantile(groups - 1) * np.sqrt(variance))
+            low, high = (value - reach, value + reach) if reach > ROUNDING * abs(value) else (None, None)
         rows[name] = (value, low, high, unit)
         if name.startswith("rho"):
             m = sums.counts[PARTS.get(name.partition("/")[2], [0, 1])].sum()

@@ -2,8 +2,8 @@
 
 Each comparison labels the same samples of the same network twice, by the run's own choices and by one other: another
 baseline network, more of them with either vote, κ on or off, the opposite tie-break of the split, the other rule of τ,
-the sign test off, the published solver. Where the split changes, it changes for target and baselines alike. Differences
-smaller than this floor say nothing about the network. Source: ours.
+the sign test off, all networks split jointly, the published solver. Where the split changes, it changes for target and
+baselines alike. Differences smaller than this floor say nothing about the network. Source: ours.
 """
 
 import shutil
@@ -24,11 +24,13 @@ from interdash.runs.parts import digest, read_part
 from interdash.runs.plan import Plan, plan
 from interdash.runs.run import Run
 from interdash.solver import published
+from interdash.solver.joint import joint_split
 from interdash.solver.sparsify import sparse_split
 
 SAMPLES_PER_SPLIT = 20
 EPOCHS = 6
 COLUMNS = ("v", "v_empty", "v_full", "i_and", "i_or")
+JOINT_SAMPLES = 5  # of each split, at most: a joint split takes ten times as long
 OTHER_KAPPA = 0.02  # compared with a run that has κ = 0
 OTHER_TAU = {"mean_output": ("max_interaction", 0.05), "max_interaction": ("mean_output", 0.03)}
 RATIOS = ("overlap", "flips", "power", "other_power")
@@ -42,7 +44,7 @@ class Choice:
     rules: GeneralizationConfig
     split: SplitConfig
     baselines: tuple[str, ...]
-    solver: Literal["certified", "published"] = "certified"
+    solver: Literal["certified", "published", "joint"] = "certified"
 
 
 class Labels(NamedTuple):
@@ -94,6 +96,8 @@ def comparisons(
     switched = replace(rules, sign_test=not rules.sign_test)
     words = {True: "sign test", False: "no sign test"}
     yield "sign_test", replace(own, text=words[rules.sign_test]), other(words[switched.sign_test], rules=switched)
+    if voters:
+        yield "joint", replace(own, text="each by itself"), other("all networks split jointly", solver="joint")
 
 
 def _tau_text(rules: GeneralizationConfig) -> str:
@@ -151,6 +155,15 @@ class Games:
         for i, (network, epoch) in enumerate(wanted):
             self._effects[network, epoch, split, "published"] = np.stack([splits[i] for splits in pair], axis=1)
 
+    def solve_jointly(self, epoch: int, choice: Choice) -> None:
+        """Splits the target at an epoch and the choice's baselines jointly; these then are those of this epoch."""
+        pairs, split = [("target", epoch), *((name, -1) for name in choice.baselines)], choice.split
+        v = np.stack([self.columns(*pair)["v"][self.rows] for pair in pairs])
+        options = {"tie_break": split.tie_break, "tolerance": split.tolerance, "zeta": split.zeta}
+        solved = joint_split(v, split.kappa, **options)
+        for i, pair in enumerate(pairs):
+            self._effects[*pair, split, "joint"] = np.stack([solved.i_and[i], solved.i_or[i]], axis=1)
+
     def tau(self, network: str, epoch: int, choice: Choice) -> np.ndarray:
         """Returns τ of the samples compared, `[samples, 1]`, nats; a mean over samples runs over all of the run."""
         columns, rules = self.columns(network, epoch), choice.rules
@@ -163,6 +176,8 @@ class Games:
 
     def labels(self, epoch: int, choice: Choice) -> Labels:
         """Returns the labels of the target at an epoch by one choice; `read` is asked for a baseline's epoch as −1."""
+        if choice.solver == "joint":
+            self.solve_jointly(epoch, choice)
         effects, tau = self.effects("target", epoch, choice.split, choice.solver), self.tau("target", epoch, choice)
         bases = [
             (self.effects(name, -1, choice.split, choice.solver), self.tau(name, -1, choice))
@@ -235,7 +250,8 @@ def noise_floor(
     recorded = [epoch for network, epoch in planned.pairs if network == "target"]
     compared = [recorded[i] for i in np.unique(np.linspace(0, len(recorded) - 1, epochs).round().astype(int))]
     games = stored_games(planned, samples_per_split)
-    todo = [(games, *pair) for pair in comparisons(rules, split, baselines)]
+    fewer = stored_games(planned, min(samples_per_split, JOINT_SAMPLES))
+    todo = [(fewer if pair[0] == "joint" else games, *pair) for pair in comparisons(rules, split, baselines)]
     if published_samples:
         own = Choice("the certified solver", rules, split, tuple(baselines[: rules.baselines]))
         few = stored_games(planned, published_samples)

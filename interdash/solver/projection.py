@@ -11,6 +11,7 @@ of at most (n/2 + 1)²; these are diagonalised once. A projection costs two 2^{n
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -75,11 +76,12 @@ def _spin_basis(m: int) -> dict[int, np.ndarray]:
     return {twice: np.stack(copies, 1) for twice, copies in sorted(basis.items(), reverse=True)}
 
 
-def _normal_matrix(y: Tensor) -> Tensor:
-    """Returns (A Aᵀ + O Oᵀ) y, straight from the definition; OR has no interaction of the empty set."""
+def _normal_matrix(y: Tensor, part: str) -> Tensor:
+    """Returns (A Aᵀ + O Oᵀ) y, or one term of it, from the definition; OR has no interaction of the empty set."""
     touched = touching_sums(y)
     touched[0] = 0
-    return subset_sums_(superset_sums_(y.clone())) + touching_sums(touched)
+    terms = {"and": subset_sums_(superset_sums_(y.clone())), "or": touching_sums(touched)}
+    return terms["and"] + terms["or"] if part == "both" else terms[part]
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,10 @@ class Projector:
 
 
 @cache
-def projector(n: int, dtype: torch.dtype, device: torch.device) -> Projector:
-    """Returns the projector of n variables; built once for each precision and device."""
+def projector(
+    n: int, dtype: torch.dtype, device: torch.device, part: Literal["both", "and", "or"] = "both"
+) -> Projector:
+    """Returns the projector of n variables, or with A Aᵀ or O Oᵀ alone; built once for each precision and device."""
     n_low = n // 2
     low, high = _spin_basis(n_low), _spin_basis(n - n_low)
     offsets_low = np.cumsum([0] + [b.shape[0] * b.shape[1] for b in low.values()])
@@ -129,7 +133,7 @@ def projector(n: int, dtype: torch.dtype, device: torch.device) -> Projector:
             size, copies = d_high * d_low, c_high * c_low
             # the block is the same for every copy: read it off the first one
             first = torch.tensor(np.einsum("ax,by->abxy", b_high[:, 0], b_low[:, 0]).reshape(size, -1))
-            block = first @ _normal_matrix(first.T.contiguous())
+            block = first @ _normal_matrix(first.T.contiguous(), part)
             values, vectors = torch.linalg.eigh((block + block.T) / 2)
             blocks.append((start, size, copies, vectors.to(device, dtype)))
             eigenvalues.append(values.repeat_interleave(copies))

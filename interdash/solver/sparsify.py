@@ -101,14 +101,7 @@ def sparse_split(
         raise ValueError(f"outputs have shape {tuple(v.shape)}; expected [batch, 2^n]")
     check_outputs(v)
     n = n_variables(v.shape[1])
-    if not 0 <= kappa < 1:
-        raise ValueError(f"kappa is {kappa}; it must be at least 0 and below 1 (the literature uses 0.02 and 0.04)")
-    if not abs(tie_break) * max(n - 1, 1) < 1:
-        raise ValueError(f"tie_break is {tie_break}; for {n} variables it must be between ±{1 / max(n - 1, 1):.3g}")
-    if tolerance not in CERTIFIED_GAPS:
-        raise ValueError(f"tolerance is {tolerance!r}; choose one of {', '.join(CERTIFIED_GAPS)}")
-    if zeta not in ("sample", "mean"):
-        raise ValueError(f"zeta is {zeta!r}; choose sample or mean")
+    check_options(n, kappa, tie_break, tolerance, zeta)
     if max_steps < 1:
         raise ValueError(f"max_steps is {max_steps}; at least one step is needed")
 
@@ -117,7 +110,7 @@ def sparse_split(
     if not sparse or n < 2:
         split = _harsanyi(u)
     else:
-        weights = 1 + tie_break * (torch.tensor(orders(n), dtype=torch.float64, device=u.device) - 1)
+        weights = weights_of(n, tie_break, u.device)
         scale = u[-1].abs() if zeta == "sample" else u[-1].abs().mean().expand(u.shape[1])
         group = max(1, GROUP_ENTRIES >> n)
         parts = [
@@ -128,6 +121,23 @@ def sparse_split(
     return split if isinstance(v, Tensor) else split.numpy()  # pyright: ignore[reportReturnType]
 
 
+def check_options(n: int, kappa: float, tie_break: float, tolerance: str, zeta: str) -> None:
+    """Raises a ValueError if an option of a split of n variables is out of its range, see `sparse_split`."""
+    if not 0 <= kappa < 1:
+        raise ValueError(f"kappa is {kappa}; it must be at least 0 and below 1 (the literature uses 0.02 and 0.04)")
+    if not abs(tie_break) * max(n - 1, 1) < 1:
+        raise ValueError(f"tie_break is {tie_break}; for {n} variables it must be between ±{1 / max(n - 1, 1):.3g}")
+    if tolerance not in CERTIFIED_GAPS:
+        raise ValueError(f"tolerance is {tolerance!r}; choose one of {', '.join(CERTIFIED_GAPS)}")
+    if zeta not in ("sample", "mean"):
+        raise ValueError(f"zeta is {zeta!r}; choose sample or mean")
+
+
+def weights_of(n: int, tie_break: float, device: torch.device) -> Float64[Tensor, "subsets"]:
+    """Returns w_S = 1 + ε(|S| − 1) of every subset."""
+    return 1 + tie_break * (torch.tensor(orders(n), dtype=torch.float64, device=device) - 1)
+
+
 def _harsanyi(u: Float64[Tensor, "subsets batch"]) -> Split[Tensor]:
     """Returns the pure AND interactions; there is one solution, so the objective is its own lower bound."""
     i_and = and_interactions(u.T.contiguous())
@@ -136,7 +146,7 @@ def _harsanyi(u: Float64[Tensor, "subsets batch"]) -> Split[Tensor]:
     return Split(i_and, zero, zero.clone(), objective, objective, 0 * objective, torch.ones_like(objective).bool())
 
 
-def _outputs(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
+def outputs_of(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
     """Returns A a + O o for x = [a | o]; overwrites x."""
     batch = x.shape[1] // 2
     total = x[:, batch:].sum(0)
@@ -144,9 +154,11 @@ def _outputs(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets ba
     return sums[:, :batch].add_(total).sub_(sums[:, batch:].flip(0))
 
 
-def _adjoint(y: Float[Tensor, "subsets batch"]) -> Float[Tensor, "subsets two_batch"]:
-    """Returns [Aᵀy | Oᵀy]; OR has no interaction of the empty set."""
-    touching = touching_sums(y)
+def adjoint_of(
+    y: Float[Tensor, "subsets batch"], other: Float[Tensor, "subsets batch"] | None = None
+) -> Float[Tensor, "subsets two_batch"]:
+    """Returns [Aᵀy | Oᵀy], or [Aᵀy | Oᵀ other]; OR has no interaction of the empty set."""
+    touching = touching_sums(y if other is None else other)
     touching[0] = 0
     return torch.cat([superset_sums_(y.clone()), touching], 1)
 
@@ -158,7 +170,7 @@ def _lower_bound(u: Tensor, zeta: Tensor, weights: Tensor, y: Tensor) -> Tensor:
     """
     y = y.clone()
     y[0] = 0  # u and δ are 0 there
-    excess = (_adjoint(y)[1:].abs() / weights[1:, None]).amax(0).view(2, -1).amax(0).clamp_min(1)
+    excess = (adjoint_of(y)[1:].abs() / weights[1:, None]).amax(0).view(2, -1).amax(0).clamp_min(1)
     return (((u * y).sum(0) - zeta * y[1:-1].abs().sum(0)) / excess).clamp_min(0)
 
 
@@ -167,9 +179,21 @@ def _objective(weights: Tensor, x: Tensor) -> Tensor:
     return (weights[1:] @ x[1:].abs()).view(2, -1).sum(0)
 
 
-def _gap(objective: Tensor, lower_bound: Tensor) -> Tensor:
+def gap_of(objective: Tensor, lower_bound: Tensor) -> Tensor:
     """Returns objective / lower_bound − 1, and 0 where both vanish (a sample whose outputs are all alike)."""
     return torch.where(objective <= TINY, 0.0, objective / lower_bound - 1).clamp_min(0)
+
+
+def exact(u: Tensor, zeta: Tensor, x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the x = [a | o] and δ nearest to an iterate that meet every constraint, in float64."""
+    solver = projector(n_variables(len(u)), torch.float64, u.device)
+    x, bound = x.double(), zeta.expand(len(u) - 2, -1)
+    slack = torch.zeros_like(u)
+    slack[1:-1] = torch.clamp(delta[1:-1].double(), -bound, bound)
+    for _ in range(2):  # the second pass takes the first one's rounding away
+        x += adjoint_of(solver.solve(u - slack - outputs_of(x.clone()), torch.zeros_like(zeta)))
+        x[0] = 0
+    return x, slack
 
 
 def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, y: Tensor) -> Split[Tensor]:
@@ -178,27 +202,27 @@ def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, 
     The ties known in closed form are settled here: a variable's OR is its AND, and a pair's AND plus OR are its two
     variables, unless the weights prefer the higher order.
     """
-    n = n_variables(len(u))
-    exact = projector(n, torch.float64, u.device)
-    x, bound = x.double(), zeta.expand(len(u) - 2, -1)
-    slack = torch.zeros_like(u)
-    slack[1:-1] = torch.clamp(delta[1:-1].double(), -bound, bound)
-    for _ in range(2):  # the second pass takes the first one's rounding away
-        x += _adjoint(exact.solve(u - slack - _outputs(x.clone()), torch.zeros_like(zeta)))
-        x[0] = 0
+    x, slack = exact(u, zeta, x, delta)
     batch = u.shape[1]
     merged = merge_first_order(x[:, :batch].T.contiguous(), x[:, batch:].T.contiguous())
     if weights[3] >= 1:  # subset 3 is the pair {0, 1}
         merged = settle_pairs(*merged)
     objective = _objective(weights, torch.cat(merged).T)
     lower = _lower_bound(u, zeta, weights, y.double())
-    gap = _gap(objective, lower)
+    gap = gap_of(objective, lower)
     return Split(*merged, slack.T.contiguous(), objective, lower, gap, gap <= SOLVED_GAP)
 
 
-def _norm(x: Tensor, batch: int) -> Tensor:
+def norm_of(x: Tensor, batch: int) -> Tensor:
     """Returns the Euclidean norm a sample, `[batch]`, of x `[2^n, k·batch]`."""
     return x.square().sum(0).view(-1, batch).sum(0).sqrt_() + TINY
+
+
+def first_threshold(u: Tensor) -> Tensor:
+    """Returns the scale `[batch]` that the soft threshold starts with, of outputs `[2^n, batch]`."""
+    half = (u / 2).T.contiguous()
+    l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
+    return (FIRST_THRESHOLD / 2 * l1 / len(u) ** 0.5).clamp_min(TINY)
 
 
 def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
@@ -211,15 +235,13 @@ def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
     size, batch = u.shape
     # a power of two: the same steps, bit for bit, for 2·v
     scale = torch.exp2(torch.floor(torch.log2(u.abs().amax(0).clamp_min(TINY))))
-    half = (u / scale / 2).T.contiguous()
-    l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
     new = {"dtype": dtype, "device": u.device}
     return {
         "index": torch.arange(batch, device=u.device),
         "scale": scale,
         "u": (u / scale).to(dtype),
         "zeta": (zeta / scale).to(dtype),
-        "threshold": (FIRST_THRESHOLD / 2 * l1 / size**0.5).clamp_min(TINY).to(dtype),
+        "threshold": first_threshold(u / scale).to(dtype),
         "sigma": torch.ones(batch, **new),
         "z": torch.zeros(size, 2 * batch, **new),
         "dual": torch.zeros(size, 2 * batch, **new),
@@ -235,13 +257,13 @@ def _advance(s: State, steps: range, weights: Tensor, solver: Projector, *, nois
     for step in steps:
         # projection onto the equality
         x = s["z"] - s["dual"]
-        r = s["u"] - _outputs(x.clone())
+        r = s["u"] - outputs_of(x.clone())
         shift, delta = no_shift, s["z_delta"]
         if noisy:
             shift, delta = 1 / s["sigma"], s["z_delta"] - s["dual_delta"]
             r -= delta
         multiplier = solver.solve(r, shift)
-        x += _adjoint(multiplier)
+        x += adjoint_of(multiplier)
         if noisy:
             delta += multiplier * shift
         if step == steps[-1]:
@@ -261,12 +283,12 @@ def _advance(s: State, steps: range, weights: Tensor, solver: Projector, *, nois
             s["z_delta"][0] = s["z_delta"][-1] = 0
             s["dual_delta"] = moved - s["z_delta"]
         if step in ADAPT_AT:
-            change = (_norm(x - s["z"], batch) / _norm(s["z"] - before, batch)).sqrt().clamp(0.2, 5)
+            change = (norm_of(x - s["z"], batch) / norm_of(s["z"] - before, batch)).sqrt().clamp(0.2, 5)
             s["threshold"] = s["threshold"] / change
             s["dual"] /= change.repeat(2)
             if noisy:
-                moved_delta = _norm(s["z_delta"] - before_delta, batch)
-                change_delta = (_norm(delta - s["z_delta"], batch) / moved_delta).sqrt().clamp(0.2, 5)
+                moved_delta = norm_of(s["z_delta"] - before_delta, batch)
+                change_delta = (norm_of(delta - s["z_delta"], batch) / moved_delta).sqrt().clamp(0.2, 5)
                 s["sigma"] = s["sigma"] * change_delta / change
                 s["dual_delta"] /= change_delta
     return s
@@ -304,7 +326,7 @@ def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: 
         pending = []
         for samples in torch.arange(len(rest["index"]), device=u.device).split(chunk):
             s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy=noisy)
-            estimate = _gap(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
+            estimate = gap_of(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
             done = (estimate <= target) | (check == max_steps)
             if done.any():
                 t = _pick(s, done.nonzero()[:, 0])

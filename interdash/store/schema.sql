@@ -337,7 +337,7 @@ CREATE TABLE robustness (
   labels DOUBLE, overlap DOUBLE, overlap_low DOUBLE, overlap_high DOUBLE, flips DOUBLE, flips_low DOUBLE, flips_high DOUBLE,
   power DOUBLE, power_low DOUBLE, power_high DOUBLE, other_power DOUBLE, other_power_low DOUBLE, other_power_high DOUBLE);
 COMMENT ON TABLE robustness IS 'Noise floor: labels G of the target under another choice; made by `interdash robustness RUN`.';
-COMMENT ON COLUMN robustness.comparison IS 'baseline, votes, kappa, tie_break, tau, sign_test or solver';
+COMMENT ON COLUMN robustness.comparison IS 'baseline, votes, kappa, tie_break, tau, sign_test, joint or solver';
 COMMENT ON COLUMN robustness.reference IS 'in words, one choice; the run''s own but for two baselines';
 COMMENT ON COLUMN robustness.alternative IS 'in words, the other choice';
 COMMENT ON COLUMN robustness.samples IS 'explained samples compared';

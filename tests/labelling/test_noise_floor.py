@@ -12,6 +12,7 @@ from interdash.labelling import noise_floor as robustness
 from interdash.labelling.noise_floor import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
 from interdash.queries import removal
 from interdash.runs.plan import plan
+from interdash.solver.joint import joint_split
 from interdash.store.loading import refresh
 from tests.conftest import store_of
 
@@ -76,9 +77,10 @@ def test_choices_compared_follow_the_run():
         ("tie_break", "tie-break 0.01", "tie-break -0.01"),
         ("tau", "τ = 0.03 · mean |v(x) − v(x_∅)|", "τ = 0.05 · max |I|"),
         ("sign_test", "sign test", "no sign test"),
+        ("joint", "each by itself", "all networks split jointly"),
     }
     one = {name for name, *_ in texts(count=1)}
-    assert one == {"kappa", "tie_break", "tau", "sign_test"}
+    assert one == {"kappa", "tie_break", "tau", "sign_test", "joint"}
     rules = GeneralizationConfig(baselines=3, vote="majority", sign_test=False, tau_rule="max_interaction")
     found = texts(rules, SplitConfig(kappa=0.0))
     assert ("votes", "as the run", "1 baseline") in found and ("kappa", "κ = 0", "κ = 0.02") in found
@@ -90,13 +92,16 @@ def test_noise_floor_of_a_run(labelled_run, small_store):
     told = []
     table, notes = noise_floor(labelled_run, samples_per_split=100, epochs=2, progress=lambda *at: told.append(at))
     frame = table.to_pandas()
-    assert told[-1] == (len(frame), len(frame)) == (8, 8)
-    assert sorted(set(frame["epoch"])) == [0, 3] and (frame["samples"] == 60).all()
+    assert told[-1] == (len(frame), len(frame)) == (10, 10)
+    assert sorted(set(frame["epoch"])) == [0, 3]
+    assert set(frame["samples"][frame["comparison"] != "joint"]) == {60}
     stored = small_store.ask(
         "SELECT epoch, generalization_power AS power FROM strengths WHERE split = 'all' "
         "AND label = -1 AND type = 'all' AND network = 'target' AND epoch IN (0, 3) ORDER BY epoch"
     )
-    for _, rows in frame.groupby("comparison"):  # the reference is what the run's own labels say
+    jointly = frame["comparison"] == "joint"
+    assert set(frame["samples"][jointly]) == {2 * robustness.JOINT_SAMPLES}
+    for _, rows in frame[~jointly].groupby("comparison"):  # the reference is what the run's own labels say
         np.testing.assert_allclose(rows.sort_values("epoch")["power"], stored["power"])
     off = frame[frame["comparison"] == "sign_test"]
     assert (off["overlap"] == 1).all() and (off["other_power"] >= off["power"]).all()
@@ -115,6 +120,20 @@ def test_noise_floor_of_other_splits_is_that_of_a_run_made_with_them(labelled_ru
     columns = games.columns("target", 3)
     np.testing.assert_allclose(tau, 0.03 * np.abs(columns["v_full"] - columns["v_empty"]).mean())
     assert (found.salient == (generalization.salient(found.strength, tau))).all()
+
+
+def test_joint_splits_are_of_the_target_at_its_epoch_with_the_baselines(labelled_run):
+    split = labelled_run.config.split
+    games = robustness.Games(reader(labelled_run), np.arange(0, 60, 6), split)
+    choice = Choice("", GeneralizationConfig(), split, ("baseline-0",), "joint")
+    found = {epoch: games.labels(epoch, choice) for epoch in (1, 3)}
+    for epoch, labels in found.items():
+        v = np.stack([games.columns(*pair)["v"][games.rows] for pair in (("target", epoch), ("baseline-0", -1))])
+        solved = joint_split(v, split.kappa, tie_break=split.tie_break, tolerance=split.tolerance, zeta=split.zeta)
+        np.testing.assert_array_equal(labels.strength[:, 0], np.abs(solved.i_and[0]))
+        np.testing.assert_array_equal(labels.strength[:, 1], np.abs(solved.i_or[0]))
+    alone = games.labels(3, replace(choice, solver="certified"))
+    assert found[3].general.sum() / found[3].salient.sum() > alone.general.sum() / alone.salient.sum()
 
 
 def reader(run):
@@ -207,7 +226,7 @@ def test_command_trains_the_baselines_that_are_missing(ready_run):
     assert found.exit_code == 0 and "the noise floor is on the page Removal, and beside H" in found.stderr
     with store_of(ready_run) as store:
         rows = removal.robustness(store, "tiny")
-        assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 6
+        assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 7
 
 
 def test_command_compares_what_is_there_without_the_code(ready_run, monkeypatch):
