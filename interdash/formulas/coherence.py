@@ -6,7 +6,11 @@ Source: Chatterjee and Zielinski, arXiv 2008.01217 (definition; known through th
 ρ leaves out the products of a gradient with itself, so that runs with other m compare: m-coherence = 1 + (m − 1) ρ.
 Transfer is ḡ_te · ḡ / ‖ḡ‖²: nats of testing loss gained by a small gradient step for each nat of training loss, below 0
 exactly where the step raises the testing loss. ‖ḡ‖² of the whole split of N samples is estimated from m of them without
-bias: (1 − 1/N) U + Q/(mN) with U = (‖S‖² − Q) / (m (m − 1)), S = Σg, Q = Σ‖g‖². Source: ours.
+bias: (1 − 1/N) U + Q/(mN) with U = (‖S‖² − Q) / (m (m − 1)), S = Σg, Q = Σ‖g‖². Source: ours. From a step on the clean
+labels to the loss of the noisy ones, and back, it is the same without such a bias above the line: no sample is in both.
+
+Few samples of large gradient rule ρ. The mean cosine of two samples' gradients weighs all alike. Source: stiffness of
+Fort et al., arXiv 1901.09491 (known through third-party notes).
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,6 +71,8 @@ class Sums(NamedTuple):
     squares: np.ndarray  # [layers, 2, groups]: Σ‖g‖² of the training samples
     fourths: np.ndarray  # [2, groups]: Σ‖g‖⁴ of the whole network's gradients
     counts: np.ndarray  # [3, groups]: samples
+    units: np.ndarray  # [groups, groups]: products of the groups' sums of g / ‖g‖, whole network, training samples
+    known: np.ndarray  # [groups]: training samples with a gradient that is not 0
     split: int  # N, samples of the whole training split
 
 
@@ -112,13 +118,17 @@ def _values(
     """Returns each measure `[draws]` of the groups with weight 1 in `train` and `test`, both `[draws, groups]`.
 
     rho; squares, the mean of ‖g‖²; contributing, (Σ‖g‖²)² / Σ‖g‖⁴, how many samples of equal ‖g‖² would weigh as much;
-    transfer.
+    transfer; cosine.
     """
     products = np.einsum("lagbh,dg,dh->dlab", sums.products[:, :2], train, train)
     cross = np.einsum("lgbh,dg,dh->db", sums.products[:, 2], test, train)
     squares, fourths = np.einsum("lag,dg->dla", sums.squares, train), train @ sums.fourths.T
     counts, tests = train @ sums.counts[:2].T, test @ sums.counts[2]
-    rows = {}
+    m = train @ sums.known
+    rows: dict[str, tuple[np.ndarray, str]] = {}
+    if (m >= 2).all():
+        rows["cosine"] = (_ratio(np.einsum("gh,dg,dh->d", sums.units, train, train) - m, m * (m - 1)), "")
+    both_kinds = products[:, :, 0, 1].sum(1)
     for part, kinds in PARTS.items():
         square, q = products[:, :, kinds][..., kinds].sum((2, 3)), squares[:, :, kinds].sum(2)
         m, suffix = counts[:, kinds].sum(1), f"/{part}" if part else ""
@@ -132,6 +142,9 @@ def _values(
         rows[f"squares{suffix}"] = (all_q / m, "nats²")
         rows[f"contributing{suffix}"] = (_ratio(all_q**2, fourths[:, kinds].sum(1)), "samples")
         rows[f"transfer{suffix}"] = (_ratio(cross[:, kinds].sum(1) / (tests * m), mean), "nats a nat")
+        if part and counts[:, 1 - kinds[0]].all():
+            others, name = counts[:, 1 - kinds[0]], "clean to noisy" if part == "clean" else "noisy to clean"
+            rows[f"transfer/{name}"] = (_ratio(both_kinds / (m * others), mean), "nats a nat")
         if not part:
             each = rho(square, q, m[:, None])
             rows |= {f"rho/layer {i + 1}: {name}": (each[:, i], "") for i, name in enumerate(layers)}

@@ -13,8 +13,9 @@ GROUPS = ("training, clean label", "training, noisy label", "training", "testing
 def coherence(store: Store, run: str, *, network: str = "target") -> pd.DataFrame:
     """Returns the measures of gradients by epoch: measure, part, layer, value, low, high, unit.
 
-    measure: samples, m_coherence, rho, squares, contributing or transfer, see `formulas.coherence`; part: "" = all
-    training samples, clean or noisy labels alone, or the layer by number and name; layer: its number, 0 for no layer.
+    measure: samples, m_coherence, rho, cosine, squares, contributing or transfer, see `formulas.coherence`; part: "" =
+    all training samples, clean or noisy labels alone, "clean to noisy" and back (transfer), or the layer by number and
+    name; layer: its number, 0 for no layer.
     """
     return store.ask(
         """

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 SAMPLES = 1000  # of each split
 EXPLAINED = 200  # explained samples, at most, that get a coherence of their own
 GROUPS = (3, 10)  # at least and at most, for the intervals
-BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 24 or 36 bytes a weight
+BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 32 or 44 bytes a weight
 CHUNK = 100  # samples at a time, at most
 SEED = 0  # of the samples
 PROBE = 100  # samples of an estimate
@@ -180,8 +180,8 @@ def layers_of(network: nn.Module) -> list[str]:
 def _sizes(weights: Sequence[Tensor], kinds: int, samples: int, budget: int) -> tuple[int, int]:
     """Returns the number of groups and of samples at a time within a budget of bytes; see `BUDGET`."""
     room = budget // max(1, sum(4 * weight.numel() for weight in weights))  # sums or gradients of the whole network
-    groups = min(max(GROUPS[0], min(GROUPS[1], room // 2 // kinds)), max(2, samples))
-    return groups, min(CHUNK, max(1, (room - kinds * groups - 1) // 2))
+    groups = min(max(GROUPS[0], min(GROUPS[1], room // 2 // (kinds + 1))), max(2, samples))
+    return groups, min(CHUNK, max(1, (room - (kinds + 1) * groups) // 2))
 
 
 @torch.enable_grad()  # a trainer's hooks may run without
@@ -225,9 +225,9 @@ def coherence_of(
     of_layer = [layers.index(name) for name in names]
     kinds = [0, 1] if noisy.any() else [0]
     groups, chunk = _sizes(weights, len(kinds), min(map(len, rows.values())), budget)
-    kept = [torch.zeros((len(kinds) * groups + 1, w.numel()), device=device) for w in weights]
+    kept = [torch.zeros(((len(kinds) + 1) * groups, w.numel()), device=device) for w in weights]  # last: of g/‖g‖
     of_squares, fourths = np.zeros((len(layers), 2, groups)), np.zeros((2, groups))
-    counts = np.zeros((3, groups))
+    counts, known = np.zeros((3, groups)), np.zeros(groups)
 
     def in_chunks(x: Tensor, y: Tensor, some: Tensor) -> Iterator[tuple[Tensor, Rows, Tensor]]:
         """Yields rows, their gradients and the squares of these, `[layers, rows]`."""
@@ -245,16 +245,18 @@ def coherence_of(
             unit = torch.where(norm > 0, 1 / norm, 0.0)
             masks = [(~bad).double(), bad.double()]
             pick = torch.stack([*(masks[kind] for kind in kinds), unit]).float()
-            places = [*(kind * groups + group for kind in kinds), -1]
+            places = [*(kind * groups + group for kind in kinds), group - groups]
+            known[group] += int((norm > 0).sum())
             for total, of_weight in zip(kept, each, strict=True):
                 total[places] += weighted(pick, of_weight)
             for kind in kinds:
                 of_squares[:, kind, group] += (square @ masks[kind]).cpu().numpy()
                 fourths[kind, group] += float(norm**4 @ masks[kind])
                 counts[kind, group] += int(masks[kind].sum())
-    products = np.zeros((len(layers), 3, groups, 2, groups))
+    products, units = np.zeros((len(layers), 3, groups, 2, groups)), np.zeros((groups, groups))
     for layer, total in zip(of_layer, kept, strict=True):
-        gram = (total[:-1] @ total[:-1].T).double().cpu().numpy()
+        units += (total[-groups:] @ total[-groups:].T).double().cpu().numpy()
+        gram = (total[:-groups] @ total[:-groups].T).double().cpu().numpy()
         for a in kinds:
             for b in kinds:
                 products[layer, a, :, b] += gram[a * groups : (a + 1) * groups, b * groups : (b + 1) * groups]
@@ -263,14 +265,15 @@ def coherence_of(
         for few in members.split(CHUNK):
             x, y = spec.test_inputs[few].to(device), spec.test_labels[few].long().to(device)
             for layer, total, g in zip(of_layer, kept, summed(network, x, y), strict=True):
-                product = (total[:-1] @ g.flatten().float()).double().cpu().numpy()
+                product = (total[:-groups] @ g.flatten().float()).double().cpu().numpy()
                 products[layer, 2, group, : len(kinds)] += product.reshape(len(kinds), groups)
     few = torch.linspace(0, len(explained) - 1, min(EXPLAINED, len(explained))).round().long()
+    directions = [total[-groups:].sum(0) for total in kept]
     columns: dict[str, list[Any]] = {"sample": few.tolist(), "coherence": [], "norm": [], "noisy": []}
     drawn, m = set(rows["train"].tolist()), len(rows["train"])
     for some, each, square in in_chunks(explained.inputs, explained.labels.long(), few):
         norms = square.sum(0).sqrt().tolist()
-        with_all = sum(along(of_weight, total[-1]).double() for of_weight, total in zip(each, kept, strict=True))
+        with_all = sum(along(of_weight, to).double() for of_weight, to in zip(each, directions, strict=True))
         for i, norm, product in zip(some.tolist(), norms, torch.as_tensor(with_all).tolist(), strict=True):
             row, trained = int(explained.index[i]), explained.split[i] == "train"
             itself = trained and row in drawn
@@ -278,7 +281,7 @@ def coherence_of(
             columns["coherence"].append(cosine)
             columns["norm"].append(norm)
             columns["noisy"].append(bool(noisy[row]) if trained and true is not None else None)
-    sums = Sums(products, of_squares, fourths, counts, len(spec.train_inputs))
+    sums = Sums(products, of_squares, fourths, counts, units, known, len(spec.train_inputs))
     return {"samples_of_split": samples, "measures": measures(sums, layers), "samples": columns}
 
 
@@ -337,7 +340,7 @@ def estimate(work: Work) -> Estimate:
     weights = [weight for weight in network_builder(work.run, work.spec)().parameters() if weight.requires_grad]
     kinds = 1 if spec.true_train_labels is None else 2
     groups, chunk = _sizes(weights, kinds, samples, BUDGET)
-    most = (kinds * groups + 1 + 2 * chunk) * sum(4 * weight.numel() for weight in weights)
+    most = ((kinds + 1) * groups + 2 * chunk) * sum(4 * weight.numel() for weight in weights)
     return Estimate(len(left), samples, most, len(left) * seconds * (2 * samples + shown) / (2 * few + shown))
 
 

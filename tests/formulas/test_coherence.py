@@ -32,7 +32,9 @@ def sums_of(train, test, noisy, groups, split, cut=400):
     norms = (train**2).sum(1)
     fourths = [[(norms[g][kind[g]] ** 2).sum() for g in of_group] for kind in kinds]
     counts = [*([kind[g].sum() for g in of_group] for kind in kinds), [len(g) for g in of_test]]
-    return Sums(products, np.array(square), np.array(fourths), np.array(counts), split)
+    units = np.array([(train[g] / np.linalg.norm(train[g], axis=1, keepdims=True)).sum(0) for g in of_group])
+    known = np.array([len(g) for g in of_group])
+    return Sums(products, np.array(square), np.array(fourths), np.array(counts), units @ units.T, known, split)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor, lambda rows: torch.tensor(rows, requires_grad=True)])
@@ -74,6 +76,12 @@ def test_sums_over_groups_give_what_all_gradients_give():
         assert rows[f"contributing{name}"][0] == pytest.approx(norms.sum() ** 2 / (norms**2).sum())
         mean = some.mean(0)  # the samples are the whole split: ‖ḡ‖² is known
         assert rows[f"transfer{name}"][0] == pytest.approx(test.mean(0) @ mean / (mean @ mean))
+    means = {"clean": train[~noisy].mean(0), "noisy": train[noisy].mean(0)}
+    for step, of in (("clean", "noisy"), ("noisy", "clean")):
+        gained = means[of] @ means[step] / (means[step] @ means[step])
+        assert rows[f"transfer/{step} to {of}"][0] == pytest.approx(gained)
+    unit = train / np.linalg.norm(train, axis=1, keepdims=True)
+    assert rows["cosine"][0] == pytest.approx((unit @ unit.T)[~np.eye(90, dtype=bool)].mean())
     assert rows["samples"][0] == 90
     of_layers = {"1: a": train[:, :400], "2: b": train[:, 400:]}
     alpha = 0.0
@@ -106,6 +114,12 @@ def test_intervals_cover_the_truth(split):
         found = measures(sums_of(rows[:100], rows[:50], np.zeros(100, bool), 10, split, 20), ["a", "b"])["rho"]
         hits += found[1] <= truth <= found[2]
     assert abs(hits / 200 - 0.95) <= 0.05
+
+
+def test_few_noisy_labels_have_values_without_an_interval():
+    noisy = np.arange(30) < 2  # both in the first group
+    rows = measures(sums_of(gradients(30), gradients(9, 1), noisy, 10, 60), ["a", "b"])
+    assert rows["rho/noisy"][1:3] == (None, None) and rows["rho/noisy"][0] > 0 and None not in rows["rho/clean"]
 
 
 def test_too_few_samples_are_refused():

@@ -21,8 +21,13 @@ PARTS = {  # part: name, colour, dash, width
     "clean": ("clean labels", theme.GENERALIZABLE, "dash", 2),
     "noisy": ("noisy labels", theme.NON_GENERALIZABLE, "dot", 2),
 }
+BETWEEN = {
+    "clean to noisy": ("steps on clean, loss of noisy labels", theme.SKY, "dash", 1.5),
+    "noisy to clean": ("steps on noisy, loss of clean labels", theme.ORANGE, "dot", 1.5),
+}
 PANELS = {
     "m_coherence": "m-coherence (samples)",
+    "cosine": "mean cosine",
     "squares": "mean ‖g‖² (nats²)",
     "contributing": "contributing",
 }
@@ -42,24 +47,28 @@ def coherence(
 
     How to read: m-coherence is ‖Σg‖² / Σ‖g‖² over the gradients g of m training samples: m where all are equal, 1
     where they have nothing in common (both dotted). Thin grey lines are single layers; dashed and dotted are the clean
-    and the noisy labels alone, where the run has noise. Fitted samples have no gradient, so that coherence falls at the
+    and the noisy labels alone, where the run has noise. Few samples of large gradient can rule it; the mean cosine of
+    two samples' gradients, below, weighs all alike. Fitted samples have no gradient, so that coherence falls at the
     end without memorising: hence the mean of ‖g‖² and, lowest, how many samples of equal gradient would weigh as much.
     Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. Coloured bands
-    are the three phases. Source: arXiv 2008.01217 (its definition through third-party notes); contributing samples are
-    ours.
+    are the three phases. Sources: arXiv 2008.01217 (its definition) and 1901.09491 (cosine), both through third-party
+    notes; contributing samples are ours.
     """
     if coherence.empty:
         return theme.nothing(NOT_MEASURED, "epoch", PANELS["m_coherence"])
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.5, 0.25, 0.25])
+    panels = [measure for measure in PANELS if measure in set(coherence["measure"])]
+    heights = [2, *[1] * (len(panels) - 1)]
+    figure = Sheet(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     layers = coherence[(coherence["measure"] == "m_coherence") & (coherence["layer"] > 0)]
     for name, rows in layers.groupby("part", sort=False):
         _line(figure, 1, rows, str(name), (str(name), theme.GREY, "solid", 1), log=log)
-    for row, measure in enumerate(PANELS, start=1):
+    for row, measure in enumerate(panels, start=1):
         for part, look in PARTS.items():
             rows = coherence[(coherence["measure"] == measure) & (coherence["part"] == part)]
             if len(rows):
                 _line(figure, row, rows, part, look, log=log, named=row == 1)
-        figure.update_yaxes(title=PANELS[measure], type="log", dtick=1, row=row, col=1)
+        scale = {} if measure == "cosine" else {"type": "log", "dtick": 1}
+        figure.update_yaxes(title=PANELS[measure], row=row, col=1, **scale)
     most = coherence.loc[coherence["measure"] == "samples", "value"].max()
     epochs = sorted({*coherence["epoch"].tolist()})
     for level, text in ((1, "1: nothing in common"), (most, f"m = {most:.0f}: all equal")):
@@ -68,7 +77,7 @@ def coherence(
             x=ends, y=[level, level], mode="lines", line={"width": 1, "dash": "dot", "color": theme.GREY}, name=text,
             showlegend=False, hovertemplate=f"{text}<extra></extra>",
         )  # fmt: skip
-    return _finished(figure, phases, epochs, pinned, 3, 640, log=log)
+    return _finished(figure, phases, epochs, pinned, len(panels), 720, log=log)
 
 
 def transfer(
@@ -83,15 +92,16 @@ def transfer(
 
     How to read: the ratio is ḡ_te · ḡ / ‖ḡ‖², with ḡ the mean gradient of the training split and ḡ_te that of testing
     samples. At 1 the testing loss falls as fast as the training loss; below 0, and exactly there, a small step along
-    the gradient raises the testing loss. Dashed and dotted are steps on clean and on noisy labels alone. Ribbons are
-    95 % intervals. Below it the losses: with small gradient steps the gap would widen where the ratio is below 1; the
-    steps of an optimiser are longer and go elsewhere, so that the two can part. Source: ours.
+    the gradient raises the testing loss. Dashed and dotted are steps on clean and on noisy labels alone; thinner, what
+    such a step does to the loss of the other labels. Ribbons are 95 % intervals. Below it the losses: with small
+    gradient steps the gap would widen where the ratio is below 1; the steps of an optimiser are longer and go
+    elsewhere, so that the two can part. Source: ours.
     """
     rows = coherence[coherence["measure"] == "transfer"]
     if rows.empty:
         return theme.nothing(NOT_MEASURED, "epoch", "transfer (nats a nat)")
     figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.6, 0.4])
-    for part, look in PARTS.items():
+    for part, look in (PARTS | BETWEEN).items():
         some = rows[rows["part"] == part]
         if len(some):
             _line(figure, 1, some, part, look, log=log)
@@ -187,7 +197,7 @@ def _line(
     x = [position(epoch, log=log) for epoch in rows["epoch"]]
     ends = rows[["low", "high"]].notna().all(axis=1)
     if ends.any() and width > 1:
-        low = rows.loc[ends, "low"].clip(lower=LOWEST if rows["measure"].iloc[0] != "transfer" else None)
+        low = rows.loc[ends, "low"].clip(lower=None if rows["measure"].iloc[0] in ("transfer", "cosine") else LOWEST)
         at = [each for each, known in zip(x, ends, strict=True) if known]
         theme.band(figure, at, low.tolist(), rows.loc[ends, "high"].tolist(), colour or theme.GREY, row, 1)
     figure.add_scatter(
@@ -229,17 +239,12 @@ def _samples(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     return {name: ask(question, epoch=c.epoch) for name, question in names.items()}
 
 
+BY_EPOCH: dict[str, Any] = {
+    "page": "theories", "view": "Coherence", "options": log_axis, "marks": pinned, "when": is_measured,
+    "click": "epoch",
+}  # fmt: skip
 CHARTS = (
-    Chart(
-        coherence,
-        lambda ask, c: {"coherence": ask(queries.coherence), "phases": ask(dynamics.phases)},
-        page="theories",
-        view="Coherence",
-        options=log_axis,
-        marks=pinned,
-        when=is_measured,
-        click="epoch",
-    ),
+    Chart(coherence, lambda ask, c: {"coherence": ask(queries.coherence), "phases": ask(dynamics.phases)}, **BY_EPOCH),
     Chart(
         transfer,
         lambda ask, c: {
@@ -247,12 +252,7 @@ CHARTS = (
             "epochs": ask(dynamics.epochs),
             "phases": ask(dynamics.phases),
         },
-        page="theories",
-        view="Coherence",
-        options=log_axis,
-        marks=pinned,
-        when=is_measured,
-        click="epoch",
+        **BY_EPOCH,
     ),
     Chart(
         coherence_and_share, _samples, page="theories", view="Coherence", when=is_measured, says=("epoch",),
