@@ -42,7 +42,7 @@ def robustness(
     spec: str | None,
     device: str,
 ) -> None:
-    """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule, sign test or a joint split."""
+    """Measure the noise floor: labels G that flip under another baseline, κ, tie-break, τ rule, sign test or split."""
     from interdash.extraction.work import Work
     from interdash.labelling.noise_floor import noise_floor, store_noise_floor
 
