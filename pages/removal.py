@@ -60,8 +60,8 @@ def show_floor(page: data.Page, epoch: int, choice: Choice) -> None:
     if floor.empty:
         st.info(
             "How many labels flip under another baseline network, κ, tie-break, rule of τ, a joint split or without "
-            f"the sign test is not measured yet: `interdash robustness {page.run.name}` does it, in minutes for a built-in "
-            "run. It trains the baseline networks that are missing; `--baselines 2` is enough for the floor itself."
+            f"the sign test is not measured yet: `interdash robustness {page.run.name}` does it, in minutes for a "
+            "built-in run. It trains the baseline networks that are missing; `--baselines 2` is enough for the floor."
         )
         return
     st.dataframe(robustness.list_of_floors(floor, robustness.shown_epoch(floor, epoch)), hide_index=True)

@@ -188,7 +188,7 @@ def _line(
     row: int,
     rows: Any,
     part: str,
-    look: tuple[str, str | None, str, int],
+    look: tuple[str, str | None, str, float],
     *,
     log: bool,
     named: bool = True,
