@@ -320,12 +320,15 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: f
     if y_axis.scaleanchor:
         return [min(width, 330.0)] * rows
     one = min(max(0.66 * width, 96.0), 190.0)
+    if any(trace.mode == "text" for trace in figure.select_traces({"type": "scatter"})):  # cells with two lines each
+        one = max(one, 2.7 * tick * len(y_axis.tickvals or ()))
     if moved or len(panels) == 1:
         return [min(one, 130.0) if rows > 2 else one] * rows
     shares = list(dict.fromkeys((panel.bottom, panel.top) for panel in panels))
     spans = [top - bottom for bottom, top in shares]
     whole = (96.0 if len(shares) > 1 else one) * len(shares)
-    return [max(80.0, whole * span / sum(spans)) for span in spans]
+    least = 80.0 if len(shares) < 4 else 56.0
+    return [max(least, whole * span / sum(spans)) for span in spans]
 
 
 def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:

@@ -114,7 +114,7 @@ def test_only_what_matters_to_the_figures_is_asked(opened, labelled_run):
 def test_the_height_of_a_figure_is_stated_and_limited(opened, labelled_run):
     page = opened(labelled_run.path.parent, run="tiny", venue="icml-column", figure=["dynamics"])
     assert any(re.search(r"3\.25 × \d\.\d in, at true size", caption.value) for caption in page.caption)
-    page.number_input(key="height").set_value(3.5).run()
-    assert any("3.25 × 3.5 in, at true size" in caption.value for caption in page.caption)
+    page.number_input(key="height").set_value(4.2).run()
+    assert any("3.25 × 4.2 in, at true size" in caption.value for caption in page.caption)
     page.number_input(key="height").set_value(0.8).run()
     assert "the figure cannot be 0.8 in high" in page.error[0].value

@@ -58,5 +58,5 @@ def test_a_bundle_compiles_without_a_warning(kind, venue, request, labelled_run,
     figures = (tmp_path / folder / "figures.tex").read_text()
     (tmp_path / folder / "figures.tex").write_text(re.sub(r"(\\end\{figure\*?\})", rf"\1\\clearpage {WORDS}", figures))
     assert not compiled(tmp_path, "paper", "\n\\clearpage ".join([WORDS, *body]), venue)
-    assert len(tables) == 4 and figures.count(r"\label") == len(list((tmp_path / folder / "figures").iterdir()))
+    assert len(tables) == 5 and figures.count(r"\label") == len(list((tmp_path / folder / "figures").iterdir()))
     assert r"\centering" in figures and r"\caption" in figures

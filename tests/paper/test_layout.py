@@ -244,7 +244,7 @@ def test_readers_without_the_font_see_one_of_its_kind(font, last):
 
 
 def test_a_figure_is_as_high_as_the_venue_says_and_no_higher_than_a_page(figures, small_store, labelled_run):
-    for height in (3.4, 6.0):
+    for height in (4.2, 6.0):
         made = bundle.printed(figures["dynamics"], venues.venue("icml-column", height=height))
         assert made.layout.height / 96 == pytest.approx(height, abs=0.02)
     spec = "dynamics/order_strength_row/order_map"

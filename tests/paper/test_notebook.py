@@ -28,9 +28,9 @@ def test_the_snippets_of_the_text_run(labelled_run, chromium):
 
 def test_figures_rows_and_captions_of_a_run(run):
     assert {"flows", "dynamics", "sample_interactions"} <= set(run.names)
-    screen, paper = run.figure("dynamics"), run.figure("dynamics", venue="icml-column", looks={"height": 3.5})
+    screen, paper = run.figure("dynamics"), run.figure("dynamics", venue="icml-column", looks={"height": 4.5})
     assert isinstance(screen, go.Figure) and screen.layout.width is None
-    assert (paper.layout.width, paper.layout.height) == (312, pytest.approx(336, abs=2))
+    assert (paper.layout.width, paper.layout.height) == (312, pytest.approx(432, abs=2))
     assert run.rows("dynamics")["epochs"]["epoch"].tolist() == [0, 1, 2, 3]
     assert run.rows("dynamics", split="test")["strength"].equals(run.rows("dynamics")["strength"]) is False
     assert run.caption("waterfall", sample=2, epoch=1).count("Sample 2 (") == 1

@@ -51,7 +51,7 @@ def test_panels_below_each_other_share_edges_and_the_range_of_epochs(small_store
     made = composed(small_store, labelled_run, "dynamics/interaction_life", "icml-column")
     place = plots(made)
     assert place[1, "x"] == pytest.approx(place[2, "x"])
-    assert made.layout.xaxis201.matches == "x103"  # the last axis of the dynamics, to which its others are matched
+    assert made.layout.xaxis201.matches == "x104"  # the last axis of the dynamics, to which its others are matched
 
 
 def test_panels_too_narrow_for_two_stand_below_each_other(small_store, labelled_run):

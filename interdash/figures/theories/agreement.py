@@ -85,10 +85,10 @@ def agreement(
 def turn_distances(turn_distances: pd.DataFrame) -> go.Figure:
     """How many recorded epochs the turns of the theories lie apart, each two of them, beside chance.
 
-    How to read: a row is a turn with its epoch and 95 % interval. A cell has the distance of two turns in recorded
-    epochs, with ≈ where their intervals meet, and in brackets how often two random recorded epochs lie as near: where
-    that is small, theories agree. The bluer, the smaller. Two turns of one curve (1|2 and 2|3), or two that both know
-    the testing loss, are no independent witnesses. Source: ours.
+    How to read: a row is a turn with its epoch and 95 % interval, a column the turn of that number. A cell has the
+    distance of two turns in recorded epochs, with a star where their intervals meet, and in brackets how often two
+    random recorded epochs lie as near: where that is small, theories agree. The bluer, the smaller. Two turns of one
+    curve (1|2 and 2|3), or two that both know the testing loss, are no independent witnesses. Source: ours.
     """
     rows: Any = turn_distances
     if rows.empty:
@@ -102,16 +102,25 @@ def turn_distances(turn_distances: pd.DataFrame) -> go.Figure:
         for column in ("by_chance", "text", "steps")
     )
     figure = Sheet()
-    x, y = ([theme.escaped(text) for text in words] for words in (names, labels))
+    places = list(range(1, len(names) + 1))
     figure.add_heatmap(
-        x=x, y=y, z=shares.to_numpy(float), zmin=0, zmax=1, colorscale=[[0, theme.SKY], [1, theme.WHITE]],
-        text=texts.fillna("").to_numpy(), xgap=1, ygap=1,
-        texttemplate="%{text}", textfont={"color": theme.BLACK}, customdata=apart.to_numpy(float),
-        colorbar={"title": {"text": "as near<br>by chance"}, "tickformat": theme.SHARE},
-        hovertemplate="%{y}<br>from %{x}: %{customdata} recorded epochs<br>as near by chance %{z:.0%}<extra></extra>",
+        x=places, y=places, z=shares.to_numpy(float), zmin=0, zmax=1, colorscale=[[0, theme.SKY], [1, theme.WHITE]],
+        customdata=apart.to_numpy(float), showscale=False,
+        hovertemplate="%{y}<br>from (%{x}): %{customdata} recorded epochs<br>as near by chance %{z:.0%}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title="turn", type="category", side="bottom")
-    figure.update_yaxes(title="turn: epoch (interval)", type="category", autorange="reversed")
+    cells = [
+        (i, j, text) for i, row in enumerate(texts.fillna("").to_numpy(), 1) for j, text in enumerate(row, 1) if text
+    ]
+    figure.add_scatter(
+        x=[j for _, j, _ in cells], y=[i for i, _, _ in cells], text=[text for *_, text in cells], mode="text",
+        textfont={"color": theme.BLACK}, hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    ends = [0.5, len(names) + 0.5]
+    figure.update_xaxes(title="turn, by its number", tickvals=places, range=ends, showgrid=False, zeroline=False)
+    figure.update_yaxes(
+        title="turn: epoch (interval)", tickvals=places, autorange="reversed", showgrid=False, zeroline=False,
+        ticktext=[f"({i}) {theme.escaped(label)}" for i, label in enumerate(labels, 1)],
+    )  # fmt: skip
     return figure.figure(height=150 + 54 * len(names), margin={"l": 170, "t": 24})
 
 
@@ -138,7 +147,7 @@ def _apart(row: dict[Any, Any]) -> str:
 
 
 def _cell(row: dict[Any, Any]) -> str:
-    return f"{'≈ ' if row['meet'] else ''}{row['steps']}<br>({row['by_chance']:.0%})"
+    return f"{row['steps']}{' *' if row['meet'] else ''}<br>({row['by_chance']:.0%})"
 
 
 def _between(row: Any, prefix: str = "") -> str:
