@@ -74,8 +74,8 @@ def dynamics(
     figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.22, 0.14, 0.38, 0.26])
     unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for column, (name, colour, dash) in LOSSES.items():
-        row = 2 if column == "gap" else 1
-        _line(figure, row, epochs, column, name, colour, dash, "circle", NATS, " nats", log=log, small=True)
+        row, style = 2 if column == "gap" else 1, (colour, dash, "circle")  # the gap's panel is named by its axis
+        _line(figure, row, epochs, column, name, *style, NATS, " nats", log=log, small=True, named=row == 1)
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]

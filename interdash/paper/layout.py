@@ -327,7 +327,7 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: f
     shares = list(dict.fromkeys((panel.bottom, panel.top) for panel in panels))
     spans = [top - bottom for bottom, top in shares]
     whole = (96.0 if len(shares) > 1 else one) * len(shares)
-    least = 80.0 if len(shares) < 4 else 56.0
+    least = 80.0 if len(shares) < 4 else 62.0
     return [max(least, whole * span / sum(spans)) for span in spans]
 
 
