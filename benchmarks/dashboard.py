@@ -39,6 +39,7 @@ RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
 PAGES = {
     "dynamics": "Dynamics",
     "sample": "Sample",
+    "interactions": "Interactions",
     "removal": "Removal",
     "theories": "Theories",
     "compare": "Compare",
@@ -123,6 +124,12 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "testing samples": click("testing", "split"),
         "fifty interactions": click("50", "top"),
         "section faithfulness": section("Faithfulness"),
+    },
+    "interactions": {
+        "training samples": click("training", "split"),
+        "earlier epoch": press("ArrowLeft", "epoch"),
+        "most samples first": select("samples", "rank"),
+        "section network": section("Network"),
     },
     "theories": {"AND and OR apart": select("apart", "type"), "linear axis": click("linear", "axis")},
     "removal": {
@@ -314,6 +321,7 @@ def verdict(value: float, bar: float) -> dict[str, Any]:
 CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions without a browser: key, option
     "dynamics": [("split", "training"), ("epoch", -2), ("axis", "linear")],
     "sample": [("epoch", -2), ("split", "testing"), ("top", "50")],
+    "interactions": [("epoch", -2), ("split", "training"), ("rank", "flips")],
     "theories": [("axis", "linear")],
     "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
     "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],

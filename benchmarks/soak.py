@@ -55,7 +55,7 @@ HOME = Path(__file__).resolve().parent.parent
 RESULTS = HOME / "benchmarks" / "results" / "soak.json"
 CHANGING, STILL = ("soak-0", "soak-1"), "still"
 SESSIONS = 10
-PAGES = ("runs", "dynamics", "sample", "removal", "theories", "compare", "figures")
+PAGES = ("runs", "dynamics", "sample", "interactions", "removal", "theories", "compare", "figures")
 KEYS = {
     "sample_epochs": "network, epoch, sample",
     "interactions": "network, epoch, sample, type, subset",

@@ -13,6 +13,7 @@ from interdash.paper import bundle, chromium, handout, layout, venues
 from interdash.paper.settings import Settings
 from interdash.queries import dynamics
 from interdash.queries import sample as queries_sample
+from interdash.queries.interactions import SORTS
 
 FONTS = ["the venue's", *venues.FONTS]
 NUMBERS = dict(zip(venues.NUMBERS, ("1 234.5", "1,234.5", "1 234,5", "1.234,5"), strict=True))
@@ -65,6 +66,9 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         ask("split", choose.split)
         ask("label", lambda: choose.label(page))
         ask("types", choose.types)
+        ask("noise", lambda: choose.noise(page))
+        ask("sort", lambda: choose.one(st.selectbox, "Sorted by", list(SORTS), key="rank", width=140))
+        ask("where", choose.where)
         ask("scale", choose.scale)
         ask("log", choose.log)
         count = int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())
@@ -76,6 +80,7 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
             ask("by", lambda: choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by"))
     ask("epoch", lambda: choose.epoch(page, label="Epoch of figures at one epoch"))
     ask("interaction", lambda: choose_interaction(page, chosen.get("epoch"), chosen.get("sample", 0)))
+    ask("pattern", lambda: choose.pattern(page))
     ask("epochs", lambda: tuple(choose.epochs(page)))
     ask("start", lambda: choose.start(page))
     ask("life_line", lambda: choose.life_line(page, chosen["epoch"], chosen.get("sample", 0)))

@@ -50,6 +50,12 @@ from interdash.commands.options import progress_bar, root_option, warn
     show_default=True,
     help="Of strengths: each epoch by its own, or in nats on a linear or log axis.",
 )
+@click.option(
+    "--noise", type=click.Choice(["all", "clean", "random"]), default="all", show_default=True, help="Labels, if known."
+)
+@click.option("--where", multiple=True, metavar="'samples >= 10'", help="Of interactions over samples; several times.")
+@click.option("--sort", default="strength", show_default=True, help="Of interactions over the samples.")
+@click.option("--pattern", default="", metavar="and-37-12", help="Of these the one followed. Default: the first.")
 @click.option("--linear", is_flag=True, help="A linear axis of epochs.")
 @click.option("--min-order", default=1, show_default=True, help="Of removals: the lowest order removed.")
 @click.option("--dose", default=100, show_default=True, help="Of removals: percent of the strength, in tens.")

@@ -8,8 +8,8 @@ import streamlit as st
 
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
-from interdash.figures.choice import SCALES
-from interdash.queries import dynamics, lives, sample, sharing
+from interdash.figures.choice import NOISES, SCALES
+from interdash.queries import dynamics, interactions, lives, sample, sharing
 from interdash.runs.boundaries import BOUNDARIES, known_shares, move_boundary, set_share, share_of
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
@@ -180,6 +180,45 @@ def label(page: Page) -> int:
     rows = page.ask(sample.classes)
     names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
     return one(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
+
+
+def noise(page: Page) -> str:
+    """Returns "all", "clean" or "random": whose labels; asked where the run knows which of its labels are random."""
+    if not (count := page.ask(sample.random_labels)):
+        if (text := st.query_params.get("noise", "all")) != "all":
+            refuse("labels", text, "all", str)
+        return "all"
+    about = f"{count} of the explained training samples have a random label, another than the true one."
+    return one(st.segmented_control, "Labels", list(NOISES), key="noise", help=about)
+
+
+def where() -> tuple[str, ...]:
+    """Returns the conditions on interactions that are typed, separated by commas; one that cannot be read is named."""
+    about = (
+        f"Conditions, separated by commas: {', '.join(interactions.COLUMNS)}; then >=, <= or =; then a value. "
+        "`with` is a variable, `above` the generalizable share above chance."
+    )
+    text = st.text_input(
+        "Only", key="where", bind="query-params", help=about, placeholder="samples >= 5, share <= 20%, with = 3"
+    )
+    conditions = []
+    for each in filter(None, map(str.strip, (text or "").split(","))):
+        try:
+            interactions.condition(each)
+            conditions.append(each)
+        except ValueError as error:
+            st.warning(links.message(f"{error}. It is left out."))
+    return tuple(conditions)
+
+
+def pattern(page: Page) -> str:
+    """Returns the interaction over the samples that the link asks for; "" if none, or a wrong one, which is named."""
+    try:
+        n_variables, samples = page.run.config.masking.n_variables, page.run.n_explained()
+        return links.pattern(st.query_params.get("pattern", ""), n_variables, samples)
+    except ValueError as error:
+        st.warning(str(error))
+        return ""
 
 
 def types() -> tuple[str, ...]:

@@ -55,6 +55,21 @@ def interaction(text: str, n_variables: int) -> tuple[str, int]:
     return pair
 
 
+def pattern(text: str, n_variables: int, samples: int) -> str:
+    """Returns the address of an interaction of a sample, such as "and-37-12", as it is; "" of "".
+
+    Raises:
+        ValueError: it names no interaction of n variables, or no sample.
+    """
+    if not text:
+        return ""
+    name, _, sample = text.rpartition("-")
+    interaction(name or "none", n_variables)
+    if subsets.pattern(text) is None or int(sample) >= samples:
+        raise ValueError(f"The link asks for {shown(text)}; an interaction of a sample is written as and-37-12.")
+    return text
+
+
 def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[int, int]:
     """Returns the pinned sample and epoch of "7-40".
 

@@ -39,6 +39,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "runs": ("Runs", ":material/list:"),
     "dynamics": ("Dynamics", ":material/timeline:"),
     "sample": ("Sample", ":material/image_search:"),
+    "interactions": ("Interactions", ":material/join_inner:"),
     "removal": ("Removal", ":material/content_cut:"),
     "theories": ("Theories", ":material/hub:"),
     "compare": ("Compare", ":material/compare_arrows:"),
@@ -46,10 +47,13 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "help": ("Help", ":material/help:"),
 }
 FOLDER = HOME / "pages"
-CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
+CARRIED = ("run", "epoch", "split", "label", "noise", "type")  # go along when another page is opened
 OF_A_TAB = ("view", "epochs", "start")
 # … and these to the page Figures
-DRAWN = ("axis", "unit", "sample", "interaction", "top", "order", "dose", "by", "start", "life", "partner")
+DRAWN = (
+    *("axis", "unit", "sample", "interaction", "top", "order", "dose", "by", "start", "life", "partner"),
+    *("where", "rank", "pattern"),
+)
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
 LOOK_AGAIN = 20  # seconds between looks for newer data while a page stays open
 LOG = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from interdash.figures import (
     dynamics,
     flows,
     inputs,
+    interactions,
     lives,
     measures,
     order_shape,
@@ -29,9 +30,11 @@ from interdash.figures.choice import Choice, resolved
 from interdash.queries import drilldown
 from interdash.queries.asking import Ask
 
+PATTERNS = sorted(found.name for found in iter_modules(interactions.__path__))
 THEORIES = sorted((found.name for found in iter_modules(theories.__path__)), key=lambda name: name != "prediction")
 MODULES = (
     *(flows, dynamics, orders, measures, lives, removal, order_shape, robustness, inputs, sample),
+    *(import_module(f"{interactions.__name__}.{name}") for name in PATTERNS),
     *(import_module(f"{theories.__name__}.{name}") for name in THEORIES),
     compare,
 )

@@ -6,12 +6,13 @@ from typing import Any
 
 from interdash.figures import theme
 from interdash.formulas import subsets
-from interdash.queries import dynamics, lives
+from interdash.queries import dynamics, interactions, lives
 from interdash.queries import sample as queries_sample
 from interdash.queries.asking import Ask
 from interdash.queries.lives import LIFE_LINES
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
+NOISES = ("all", "clean", "random")  # labels
 ALIGNMENTS = ("epoch", "phase")
 SCALES = ("normalised", "nats", "log")  # of strengths
 DOSES = range(0, 101, 10)  # percent
@@ -39,6 +40,10 @@ class Choice:
     by: str = "epoch"  # what runs compared are aligned by
     start: int | None = None  # epoch since which lives are told; None = boundary 1|2, or the first epoch
     life_line: str = "all"  # of the interactions listed
+    noise: str = "all"  # samples with a clean or a random label, where it is known which
+    where: tuple[str, ...] = ()  # conditions on interactions over the samples: "samples >= 10"
+    sort: str = "strength"  # of interactions over the samples
+    pattern: str = ""  # of these, the one whose life is drawn: "and-37-12", as in sample 12; "" = the first
     partner: str = ""  # whose interactions the target's are compared with: "baseline-0", "epoch 5"; "" = the first
 
     def __post_init__(self) -> None:
@@ -60,6 +65,14 @@ class Choice:
         if self.life_line not in ("all", *LIFE_LINES):
             known = ", ".join(("all", *LIFE_LINES))
             raise ValueError(f"there is no life line {self.life_line!r}; choose one of {known}")
+        if self.noise not in NOISES:
+            raise ValueError(f"labels are not {self.noise!r}; choose one of {', '.join(NOISES)}")
+        for condition in self.where:
+            interactions.condition(condition)
+        if self.pattern and subsets.pattern(self.pattern) is None:
+            raise ValueError(
+                f"{self.pattern!r} names no interaction of a sample; write and-37-12 for and-37 in sample 12"
+            )
         if self.top < 1:
             raise ValueError(f"{self.top} interactions cannot be listed; choose 1 or more")
         if self.interaction not in ("", "none") and self.lit is None:
@@ -77,7 +90,7 @@ class Choice:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Choice":
         """Returns the choice that `to_json` wrote."""
-        lists = {name: tuple(values[name]) for name in ("types", "runs", "epochs") if name in values}
+        lists = {name: tuple(values[name]) for name in ("types", "runs", "epochs", "where") if name in values}
         return cls(**{**values, **lists})
 
 
@@ -126,6 +139,29 @@ def lit_interaction(ask: Ask, choice: Choice) -> tuple[str, int] | None:
     return (str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])) if len(strongest) else None
 
 
+def of_choice(choice: Choice) -> dict[str, Any]:
+    """Returns which samples, and which type, a question about interactions over the samples is asked of."""
+    kind = choice.types[0] if len(choice.types) == 1 else "all"
+    return {"split": choice.split, "label": choice.label, "noise": choice.noise, "type": kind}
+
+
+def table_of(ask: Ask, choice: Choice) -> Any:
+    """Returns the interactions over the samples that fit a choice, one row for each type and variables, as sorted."""
+    of = of_choice(choice)
+    every = interactions.joined(
+        ask(interactions.patterns, epoch=choice.epoch, **of), ask(interactions.pattern_lives, **of)
+    )
+    return interactions.selected(every, choice.where, choice.sort)
+
+
+def lit_pattern(ask: Ask, choice: Choice) -> tuple[str, int, int]:
+    """Returns type, subset and sample of the pattern whose life is drawn: the one asked for, else the first."""
+    if (asked := subsets.pattern(choice.pattern)) is not None:
+        return asked
+    rows = table_of(ask, choice).head(1).to_dict("records")
+    return (rows[0]["type"], int(rows[0]["subset"]), int(rows[0]["sample"])) if rows else (*FIRST, 0)
+
+
 def names_of(rows: Any) -> list[str]:
     """Returns what interactions are called, such as "AND {5, 8}", from the columns type and names of a table."""
     return [f"{kind.upper()} {names}" for kind, names in zip(rows["type"], rows["names"], strict=True)]
@@ -138,6 +174,17 @@ def lit_name(ask: Ask, choice: Choice) -> str:
     return f"{kind.upper()} {subsets.label(subset, [*map(str, range(len(names)))] if ask.kind.numbered else names)}"
 
 
+def pattern_name(ask: Ask, choice: Choice) -> str:
+    """Returns the pattern whose life is drawn in words, by numbers on an image: "AND {film, good}", "OR of order 2"."""
+    kind, subset, sample = lit_pattern(ask, choice)
+    if ask.kind.pattern == "order":
+        return f"{kind.upper()} of order {subset.bit_count()}"
+    names = list(ask(queries_sample.sample, sample=sample)["names"].iloc[0])
+    names = [*map(str, range(len(names)))] if ask.kind.numbered else names
+    order = sorted if ask.kind.pattern == "words" else list
+    return f"{kind.upper()} {{{', '.join(order(names[i] for i in subsets.members(subset)))}}}"
+
+
 SPLITS = {"train": "training samples", "test": "testing samples"}
 TYPES = {"and": "AND interactions", "or": "OR interactions"}
 WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what is there in any case
@@ -148,6 +195,9 @@ WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what 
     "split": lambda ask, c: SPLITS.get(c.split, ""),
     "label": lambda ask, c: "" if c.label == -1 else f"class {_class_name(ask, c.label)}",
     "types": lambda ask, c: TYPES.get(c.types[0], "") if len(c.types) == 1 else "",
+    "noise": lambda ask, c: "" if c.noise == "all" else f"{c.noise} labels",
+    "where": lambda ask, c: ", ".join(c.where),
+    "pattern": pattern_name,
     "start": lambda ask, c: f"from epoch {c.start} on",
     "life_line": lambda ask, c: "" if c.life_line == "all" else f"{c.life_line} interactions",
     "min_order": lambda ask, c: "" if c.min_order == 1 else f"orders from {c.min_order} on",
@@ -163,6 +213,9 @@ IN_FILES = {  # … what the name of a file says of it
     "split": lambda ask, c: SPLITS.get(c.split, "").partition(" ")[0],
     "label": lambda ask, c: "" if c.label == -1 else f"class{c.label}",
     "types": lambda ask, c: c.types[0] if len(c.types) == 1 and c.types[0] in TYPES else "",
+    "noise": lambda ask, c: "" if c.noise == "all" else c.noise,
+    "where": lambda ask, c: "".join(letter for letter in "-".join(c.where) if letter.isalnum() or letter in "-."),
+    "pattern": lambda ask, c: "-".join(map(str, lit_pattern(ask, c))),
     "start": lambda ask, c: f"from{c.start}",
     "life_line": lambda ask, c: "" if c.life_line == "all" else c.life_line.replace(" ", "-"),
     "min_order": lambda ask, c: "" if c.min_order == 1 else f"order{c.min_order}",

@@ -73,6 +73,19 @@ def births(signs: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(began, axis=0)
 
 
+def flips(signs: np.ndarray) -> np.ndarray:
+    """Returns how often each interaction was present with the other sign than when it was present last, `[..., 2**n]`.
+
+    >>> flips(np.array([[1, 0], [0, 1], [-1, 1], [1, 0]])).tolist()
+    [2, 0]
+    """
+    count, last = np.zeros(signs.shape[1:], np.int32), signs[0]
+    for now in signs[1:]:
+        count += now * last < 0
+        last = np.where(now != 0, now, last)
+    return count
+
+
 def classes(signs: np.ndarray, since: np.ndarray, start: int, epoch: int) -> dict[str, np.ndarray]:
     """Returns the class of interactions at an epoch, each as bool `[..., 2**n]`.
 

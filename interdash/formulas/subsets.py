@@ -83,6 +83,17 @@ def interaction(text: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
+def pattern(text: str) -> tuple[str, int, int] | None:
+    """Returns type, subset and sample of an interaction of a sample as addresses write it; None if it is no such name.
+
+    >>> pattern("or-6-12")
+    ('or', 6, 12)
+    """
+    name, _, sample = text.rpartition("-")
+    found = interaction(name)
+    return (*found, int(sample)) if found and re.fullmatch("[0-9]{1,9}", sample, re.ASCII) else None
+
+
 def label(subset: int, names: Sequence[str]) -> str:
     """Returns a subset as text, by the names of its variables.
 

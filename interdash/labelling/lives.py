@@ -14,13 +14,15 @@ import pyarrow as pa
 
 from interdash.formulas import life_cycle
 from interdash.formulas.generalization import loss
+from interdash.formulas.patterns import pattern
 from interdash.formulas.subsets import orders
 from interdash.labelling.flows import TYPES, read_effects
+from interdash.masking.kinds import kind_of
 from interdash.runs.parts import Unit, is_there
 from interdash.runs.plan import Plan
 from interdash.runs.tables import read_table
 
-TABLES = ("lives", "life_sums", "life_epochs")
+TABLES = ("lives", "life_sums", "life_epochs", "patterns")
 MOST = 2_000_000  # rows of `life_sums`, about: beyond, not every recorded epoch is a start
 STORED = (*(name for name in life_cycle.MEANS if not name.startswith(("train", "test"))), "loss")
 ALL = -1  # in the place of the start, of sums by life line; in the place of the epoch, each at its strongest one
@@ -86,6 +88,7 @@ def life_tables(planned: Plan, folders: dict[int, Path], boundary: float | None)
                 "vectors": kept,
             }
         ),
+        "patterns": _pattern_table(planned, epochs, recorded),
     }
 
 
@@ -161,8 +164,34 @@ def _unit(
         "born": pa.array(present.argmax(0), pa.int32()),
         "gone": pa.array(last, pa.int32(), mask=last == len(epochs)),
         "stretches": pa.array(present[0] + (present[1:] & ~present[:-1]).sum(0), pa.int32()),
+        "flips": pa.array(life_cycle.flips(signs), pa.int32()),
     }
     return pa.table(lives), np.stack(rows).astype(np.float32)
+
+
+def _pattern_table(planned: Plan, epochs: list[Epoch], recorded: np.ndarray) -> pa.Table:
+    """Returns the salient interactions of all epochs, those of the same pattern side by side, then by epoch, sample."""
+    n, by = planned.config.masking.n_variables, kind_of(planned.config.masking.kind).pattern
+    sample = np.concatenate([epoch.sample for epoch in epochs])
+    code = np.concatenate([epoch.code for epoch in epochs])
+    variables = planned.run.explained().variables
+    which, back = np.unique(code if by == "variables" else (sample << n + 1) + code, return_inverse=True)
+    numbers = [
+        pattern(by, TYPES[one >> n & 1], one & 2**n - 1, variables.names_of(one >> n + 1)) for one in which.tolist()
+    ]
+    numbers = np.array(numbers, np.int32)[back]
+    order = np.argsort(numbers, kind="stable")
+    columns = {
+        "pattern": pa.array(numbers[order]),
+        "epoch": pa.array(np.repeat(recorded, [len(epoch.sample) for epoch in epochs])[order], pa.int32()),
+        "sample": pa.array(sample[order], pa.int32()),
+        "type": pa.array(np.take(TYPES, code[order] >> n)),
+        "subset": pa.array(code[order] & 2**n - 1, pa.int32()),
+    }
+    for name, field in (("effect", "effect"), ("share", "transfers"), ("chance", "chance")):
+        values = np.concatenate([getattr(epoch, field) for epoch in epochs])[order].astype(np.float32)
+        columns[name] = pa.array(values, mask=np.isnan(values))
+    return pa.table(columns)
 
 
 def _with_epochs(lives: pa.Table, recorded: np.ndarray) -> pa.Table:

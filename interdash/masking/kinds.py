@@ -58,6 +58,11 @@ class Kind:
     display: Callable[[Tensor, Any], list[Any]] = _names
     picture: Callable[[np.ndarray], bytes] | None = None
 
+    @property
+    def pattern(self) -> str:
+        """What interactions of several samples share that count as the same one: see `formulas.patterns.WAYS`."""
+        return "variables" if self.same_variables else "order" if self.numbered else "words"
+
 
 def kind_of(name: str) -> Kind:
     """Returns the kind of that name; raises ValueError if there is none."""

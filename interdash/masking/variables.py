@@ -93,6 +93,7 @@ class Explained:
     variables: Variables
     display: list[Any] = field(default_factory=list)  # for the dashboard; text: the words, table: {column: value}
     stratum: tuple[int, ...] = ()  # of its split, by the final loss, 0 the lowest; () = samples drawn at random
+    true_label: tuple[int, ...] = ()  # without the noise of the training labels; () = not known
 
     def __len__(self) -> int:
         return len(self.inputs)

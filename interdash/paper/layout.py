@@ -137,8 +137,8 @@ def _scale(figure: Any, venue: Venue) -> None:
     for trace in figure.data:
         if trace.type == "scatter":
             trace.line.width = factor * (2 if trace.line.width is None else trace.line.width)
-            size = trace.marker.size
-            trace.marker.size = factor * (6 if size is None else size)
+            size = 6 if trace.marker.size is None else trace.marker.size
+            trace.marker.size = [factor * each for each in size] if isinstance(size, tuple) else factor * size
             if trace.marker.line.width:
                 trace.marker.line.width = factor * trace.marker.line.width
             if trace.error_x.array is not None:

@@ -10,6 +10,10 @@ import pandas as pd
 from interdash.formulas import subsets
 from interdash.store.database import Store
 
+# Of samples, SQL: the chosen split, class and label: "clean", "random" (where the true one is known), or "all".
+FITS = """$split IN ('all', split) AND $label IN (-1, label)
+    AND ($noise = 'all' OR (true_label <> label) = ($noise = 'random'))"""
+
 
 def classes(store: Store, run: str) -> pd.DataFrame:
     """Returns the classes among the explained samples: label, label_name, samples in training, samples in testing."""
@@ -21,6 +25,11 @@ def classes(store: Store, run: str) -> pd.DataFrame:
         """,
         [run],
     )
+
+
+def random_labels(store: Store, run: str) -> int:
+    """Returns how many of the explained samples are known to have a random label, another than the true one."""
+    return store.fetch("SELECT count(*) FROM samples WHERE run = ? AND true_label <> label", [run])[0][0]
 
 
 SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, chosen by name

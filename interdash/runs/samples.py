@@ -40,14 +40,15 @@ def save(folder: Path, explained: Explained) -> None:
         "names": variables.names,
         "at": variables.at,
         "baseline_of_each": variables.baseline_of_each,
-    } | ({"stratum": list(explained.stratum)} if explained.stratum else {})
+    }
+    words |= {key: list(getattr(explained, key)) for key in ("stratum", "true_label") if getattr(explained, key)}
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
     files.write_atomically(folder / "samples.safetensors", content)
     files.write_atomically(folder / "samples.json", json.dumps(files.with_checksum(words), ensure_ascii=False).encode())
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """Returns what samples.json holds: sha256; split, display and stratum of each sample; kind, names, at.
+    """Returns what samples.json holds: sha256; split, display, stratum, true label of each sample; kind, names, at.
 
     Raises:
         FileNotFoundError: the samples were not written yet.
@@ -107,4 +108,5 @@ def load(folder: Path) -> Explained:
         variables=variables,
         display=words["display"],
         stratum=tuple(words.get("stratum", ())),
+        true_label=tuple(words.get("true_label", ())),
     )

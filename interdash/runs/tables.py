@@ -20,7 +20,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
     """Writes an Arrow table as Parquet in one step: zstd, byte-stream-split, checksums, notes as metadata.
 
     Rows lie in groups of `group`; else, in a table with a column `sample`, in groups that know which samples they hold,
-    and which values of `start`.
+    and which values of `start` or `pattern`.
     """
     notes = {"format": FORMAT, "rows": table.num_rows, "group": group, **notes, "sha256": _BLANK}
     metadata = {"interdash": json.dumps(notes)}
@@ -31,7 +31,7 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, Any], *, group: in
     if group is not None:
         dictionary = []
     by_sample = group is None and "sample" in table.column_names
-    known = [name for name in ("sample", "start") if name in table.column_names]
+    known = [name for name in ("sample", "start", "pattern") if name in table.column_names]
     stream = pa.BufferOutputStream()
     pq.write_table(
         table.replace_schema_metadata(metadata),

@@ -34,7 +34,7 @@ FACTS = (
 ADDED = ("measures", "baseline_strengths")  # which labels of an older version lack
 # Label units of a whole run, one table each; others: of a network and epoch.
 OF_A_RUN = (
-    *("samples", "robustness", "flows", "baseline_flows", "lives", "life_sums", "life_epochs"),
+    *("samples", "robustness", "flows", "baseline_flows", "lives", "life_sums", "life_epochs", "patterns"),
     *("predictions", "predicted_orders"),
 )
 TABLES = ("runs", "metrics", "phases", "baseline_phases", "sample_gradients", *OF_A_RUN, *FACTS)

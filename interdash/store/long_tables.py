@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from interdash.runs.tables import read_table
 
-WHOLE = ("lives", "life_sums")  # one file of the whole run each; the others: of a network and epoch
+WHOLE = ("lives", "life_sums", "patterns")  # one file of the whole run each; the others: of a network and epoch
 DETAILS = ("interactions", "sample_orders", "sample_removals", *WHOLE)
 SAMPLE_EPOCHS = "sample_epochs"  # in the store, but for a run with a sealed file (see `database`): there only
 LONG = (*DETAILS, SAMPLE_EPOCHS)  # what a question must ask for
@@ -27,7 +27,7 @@ LONG = (*DETAILS, SAMPLE_EPOCHS)  # what a question must ask for
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of a long table a question needs; None = all networks, epochs, samples or start epochs."""
+    """Which rows of a long table a question needs; None = all networks, epochs, samples, start epochs or patterns."""
 
     table: str
     run: str
@@ -35,6 +35,7 @@ class Rows:
     epoch: int | None = None
     sample: int | None = None
     start: int | None = None  # of `life_sums`
+    pattern: int | None = None  # of `patterns`
 
     def within(self, network: str, epoch: int) -> bool:
         """Returns whether the labels of a network and epoch can hold such rows."""
@@ -45,7 +46,7 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
     """Returns the rows of a long table that a question's parameters ask for: by run, network, epoch and sample.
 
     >>> rows_of("interactions", {"run": "mnist", "sample": 7, "limit": 20})
-    Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7, start=None)
+    Rows(table='interactions', run='mnist', network=None, epoch=None, sample=7, start=None, pattern=None)
 
     Raises:
         ValueError: the table is none of `LONG`, or there is no parameter named run.
@@ -54,7 +55,7 @@ def rows_of(table: str, parameters: Sequence[Any] | dict[str, Any]) -> Rows:
         raise ValueError(f"{table!r} is no long table; details are of {', '.join(LONG)}")
     if not isinstance(parameters, dict) or "run" not in parameters:
         raise ValueError(f"rows of {table} are those of a run; name the parameters ($run), run among them")
-    names = ("run", "sample", "start") if table in WHOLE else ("run", "network", "epoch", "sample")
+    names = ("run", "sample", "start", "pattern") if table in WHOLE else ("run", "network", "epoch", "sample")
     return Rows(table, **{name: parameters[name] for name in names if name in parameters})
 
 
@@ -65,7 +66,8 @@ def read_details(folder: Path, rows: Rows) -> pa.Table:
         DamagedFileError: the file is truncated or altered; the message names it.
         FileNotFoundError: it is gone, replaced by newer labels perhaps.
     """
-    column, value = ("sample", rows.sample) if rows.start is None else ("start", rows.start)
+    values = {name: getattr(rows, name) for name in ("start", "pattern", "sample")}
+    column, value = next(((name, value) for name, value in values.items() if value is not None), ("sample", None))
     read = _read if value is None else _kept  # a whole epoch is too large to keep
     return read(folder, rows.table, rows.run, column, value)
 

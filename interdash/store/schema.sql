@@ -74,12 +74,13 @@ COMMENT ON COLUMN baseline_phases.reason IS 'in words, why there is none; else n
 
 CREATE TABLE samples (
   run VARCHAR, sample INTEGER, split VARCHAR, row INTEGER, stratum INTEGER, label INTEGER, label_name VARCHAR,
-  names VARCHAR[], display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);
+  true_label INTEGER, true_label_name VARCHAR, names VARCHAR[], display VARCHAR, image BLOB, shape INTEGER[], assignment SMALLINT[]);
 COMMENT ON TABLE samples IS 'The explained samples, the same for every network and epoch.';
 COMMENT ON COLUMN samples.split IS 'train or test';
 COMMENT ON COLUMN samples.row IS 'row in its split';
 COMMENT ON COLUMN samples.stratum IS 'number of the equal part of its split, sorted by the final loss, that it was drawn from; 0 has the lowest losses; null if drawn at random';
 COMMENT ON COLUMN samples.label IS 'class number in v; training split: the label trained on, noise included';
+COMMENT ON COLUMN samples.true_label IS 'class number without the noise of the training labels: another than label where that is random; null if not known';
 COMMENT ON COLUMN samples.names IS 'names of the n variables; the variable i is bit i of a subset';
 COMMENT ON COLUMN samples.display IS 'JSON: words of a text, columns and values of a table row; null for images';
 COMMENT ON COLUMN samples.image IS 'PNG of the input, in pixels as the network sees it; null unless an image';
@@ -380,7 +381,7 @@ COMMENT ON COLUMN order_fits.distance_high IS 'share, 97.5 % quantile';
 
 CREATE TABLE lives (
   run VARCHAR, sample INTEGER, type VARCHAR, subset INTEGER, size TINYINT, life_line VARCHAR, born INTEGER, gone INTEGER,
-  stretches INTEGER);
+  stretches INTEGER, flips INTEGER);
 COMMENT ON TABLE lives IS 'Every interaction of the target that is ever present: salient, until it falls below τ/2 or changes its sign; see interdash/formulas/life_cycle.py.';
 COMMENT ON COLUMN lives.type IS 'and, or';
 COMMENT ON COLUMN lives.subset IS 'bitmask, bit i = variable i';
@@ -389,6 +390,19 @@ COMMENT ON COLUMN lives.life_line IS 'reliable, forgotten, withdrawn, betraying 
 COMMENT ON COLUMN lives.born IS 'epoch, the first recorded one at which it is present';
 COMMENT ON COLUMN lives.gone IS 'epoch, the first recorded one after the last at which it is present; null if that is the last one';
 COMMENT ON COLUMN lives.stretches IS 'how often it came, once or more';
+COMMENT ON COLUMN lives.flips IS 'how often it was present with the other sign than when it was present last';
+
+CREATE TABLE patterns (
+  run VARCHAR, pattern INTEGER, epoch INTEGER, sample INTEGER, type VARCHAR, subset INTEGER, effect FLOAT, share FLOAT,
+  chance FLOAT);
+COMMENT ON TABLE patterns IS 'The salient interactions of the target at every epoch once more, those of the same variables side by side.';
+COMMENT ON COLUMN patterns.pattern IS 'number of the type and the variables, words or order that they share: see interdash/formulas/patterns.py';
+COMMENT ON COLUMN patterns.epoch IS 'recorded epoch';
+COMMENT ON COLUMN patterns.type IS 'and, or';
+COMMENT ON COLUMN patterns.subset IS 'bitmask, bit i = variable i of its sample';
+COMMENT ON COLUMN patterns.effect IS 'nats, signed';
+COMMENT ON COLUMN patterns.share IS 'share of the baselines that it transfers to; null before there are any';
+COMMENT ON COLUMN patterns.chance IS 'share, 0 to 1: c, the chance that it transfers, mean over baselines';
 
 CREATE TABLE life_sums (
   run VARCHAR, start INTEGER, epoch INTEGER, life VARCHAR, sample INTEGER, number FLOAT, strength FLOAT, size FLOAT,

@@ -56,8 +56,8 @@ class Spec:
         train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
         test_display: the same for the testing split.
         maskable: `maskable(inputs)` gives the rows of a split's inputs to draw from; all by default.
-        true_train_labels: the labels without noise where some trained on are wrong and it is known which: coherence
-            then tells clean and noisy ones apart.
+        true_train_labels: the labels without noise where some trained on are wrong and it is known which: the dashboard
+            then marks and tells apart samples with a random label, as coherence does.
 
     Raises:
         ValueError: a split is empty, or inputs and labels do not belong together.
@@ -132,7 +132,7 @@ def explained_samples(
     drawn = {split: _draw(spec, split, samples_per_split, generator, network) for split in ("train", "test")}
     rows = {split: of_split for split, (of_split, _) in drawn.items()}
     inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
-    variables = _variables(spec, inputs)
+    variables, true = _variables(spec, inputs), spec.true_train_labels
     if spec.train_display and spec.test_display:
         display = [spec.split(split)[2][row] for split in rows for row in rows[split]]
     else:
@@ -145,6 +145,9 @@ def explained_samples(
         variables=variables,
         display=display,
         stratum=tuple(each for _, strata in drawn.values() for each in strata),
+        true_label=()
+        if true is None
+        else tuple(true[rows["train"]].tolist() + spec.test_labels[rows["test"]].tolist()),
     )
 
 

@@ -12,7 +12,7 @@ from interdash.dashboard import page as ui
 from tests.conftest import PATIENCE
 
 PAGES = sorted(ui.pages())
-NEED_LABELS = ("dynamics", "sample", "removal", "theories", "figures")
+NEED_LABELS = ("dynamics", "sample", "interactions", "removal", "theories", "figures")
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ def test_charts_are_on_their_page_and_files_are_drawn_from_the_same(visit, two_r
     drawn = {chart.key: json.loads(chart.proto.spec)["data"] for chart in page.get("plotly_chart")}
     first = view or next(iter(catalogue.views(stem)), "")
     # as the page has it unless the user says otherwise
-    choice = Choice(runs=("twin",) if stem == "compare" else (), top=20 if stem == "sample" else 10)
+    choice = Choice(runs=("twin",) if stem == "compare" else (), top=20 if stem in ("sample", "interactions") else 10)
     there = set(catalogue.names(ask, choice))  # not the drawings of other kinds of input
     on_page = {chart.name for tab in ("", first) for chart in catalogue.on(stem, tab)}
     assert {key.removesuffix("-all") for key in drawn} == on_page & there
@@ -155,6 +155,9 @@ def test_choices_that_cannot_be_are_named(ask):
         ({"by": "time"}, "cannot be aligned by 'time'; choose one of epoch, phase"),
         ({"dose": 55}, "a dose of 55 % is not computed; choose 0, 10, … 100"),
         ({"life_line": "loyal"}, "there is no life line 'loyal'; choose one of all, reliable, forgotten"),
+        ({"noise": "loud"}, "labels are not 'loud'; choose one of all, clean, random"),
+        ({"where": ("much",)}, "'much' is no condition; write samples, strength"),
+        ({"pattern": "and-3"}, "'and-3' names no interaction of a sample; write and-37-12 for and-37 in sample 12"),
         ({"top": 0}, "0 interactions cannot be listed; choose 1 or more"),
         ({"interaction": "xor-3"}, "'xor-3' names no interaction; write and-37, or-6 or none"),
     ):

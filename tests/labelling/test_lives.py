@@ -85,13 +85,17 @@ def test_classes_and_life_lines_add_up_to_what_is_salient(labelled_run, small_st
 
 
 def test_lives_say_when_an_interaction_came_and_went(labelled_run):
-    there, table = signs(labelled_run) != 0, tables(labelled_run)["lives"]
+    signs_, table = signs(labelled_run), tables(labelled_run)["lives"]
+    there = signs_ != 0
     assert len(table) == there.any(0).sum() and table["sample"].is_monotonic_increasing
     for row in table.iloc[::7].to_dict("records"):
         epochs = np.flatnonzero(there[:, row["sample"], int(row["type"] == "or"), row["subset"]])
         assert row["born"] == EPOCHS[epochs[0]] and row["size"] == row["subset"].bit_count()
         assert pd.isna(row["gone"]) if epochs[-1] == 2 else row["gone"] == EPOCHS[epochs[-1] + 1]
         assert row["stretches"] == 1 + (np.diff(epochs) > 1).sum()
+        course = signs_[epochs, row["sample"], int(row["type"] == "or"), row["subset"]]
+        assert row["flips"] == (course[1:] != course[:-1]).sum()
+    assert table["flips"].sum() > 0
     assert set(table["life_line"]) <= set(GROUPS[1:])
 
 

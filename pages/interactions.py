@@ -1,0 +1,99 @@
+"""Interactions: which ones samples share, how much of each generalizes, and which variables take part."""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from interdash.dashboard import choose, data, links, show
+from interdash.dashboard import page as ui
+from interdash.figures import catalogue
+from interdash.figures.choice import Choice, lit_pattern, of_choice, pattern_name, table_of
+from interdash.figures.interactions import strongest
+from interdash.queries import interactions
+
+MOST_ROWS = 1000  # of the table in the browser
+TABLE = {
+    "interaction": st.column_config.TextColumn(pinned=True, width="medium"),
+    "samples": st.column_config.NumberColumn(help="in how many of the samples chosen it is salient at this epoch"),
+    "nats a sample": st.column_config.NumberColumn(
+        format="%.3f", help="Σ|I| over these samples, divided by all chosen"
+    ),
+    "mean effect": st.column_config.NumberColumn(format="%+.3f", help="nats, signed, over the samples that have it"),
+    "± s.d.": st.column_config.NumberColumn(format="%.3f", help="nats, standard deviation of the effect over these"),
+    "generalizable (%)": st.column_config.NumberColumn(format="%.0f", help="share of its strength that transfers"),
+    "by chance (%)": st.column_config.NumberColumn(format="%.0f", help="what that share would be by chance"),
+    "learned": st.column_config.NumberColumn(format="%g", help="epoch at which it came: the median over samples"),
+    "gone": st.column_config.NumberColumn(format="%g", help="epoch at which it was gone for good: the median"),
+    "gone in": st.column_config.NumberColumn(help="samples in which it was gone for good by the last epoch"),
+    "flips": st.column_config.NumberColumn(format="%.2f", help="changes of sign over the epochs, mean over samples"),
+    "life line": st.column_config.TextColumn(help="of most samples; reliable, forgotten, withdrawn, betraying, …"),
+    "of (%)": st.column_config.NumberColumn(format="%.0f", help="in how many of the samples it has that life line"),
+}
+
+
+def show_table(rows: pd.DataFrame) -> None:
+    """Draws one line for each interaction; a click on any cell of one, or its tick, chooses it."""
+    shown = rows.head(MOST_ROWS)
+    keys = [f"{row['type']}-{row['subset']}-{row['sample']}" for row in shown.to_dict("records")]
+
+    def choose_row() -> None:
+        picked = st.session_state["patterns"]["selection"]
+        for row in [*picked["rows"], *(row for row, _ in picked["cells"])]:
+            st.query_params["pattern"] = keys[row]
+
+    st.dataframe(
+        strongest.list_of_patterns(shown), hide_index=True, height=320, key="patterns", on_select=choose_row,
+        selection_mode=["single-row", "single-cell"], column_config=TABLE,
+    )  # fmt: skip
+    more = f" The first {len(shown):,} are listed." if len(rows) > len(shown) else ""
+    st.caption(f"{len(rows):,} interactions, salient in any of these samples at any epoch.{more}")
+
+
+def show_samples(page: data.Page, choice: Choice) -> None:
+    """Lists the samples that have the chosen interaction, with links to them."""
+    kind, subset, sample = lit_pattern(page, choice)
+    of = {name: value for name, value in of_choice(choice).items() if name != "type"}
+    rows = page.ask(interactions.pattern_samples, epoch=choice.epoch, type=kind, subset=subset, sample=sample, **of)
+    if rows.empty:
+        st.caption(f"It is salient in none of these samples at epoch {choice.epoch}.")
+        return
+    address = partial(links.sample, page.run.name, choice.epoch or 0, base=st.get_option("server.baseUrlPath"))
+    st.dataframe(
+        strongest.list_of_samples(rows, address), hide_index=True, height=280,
+        column_config={"sample": st.column_config.LinkColumn(display_text=r"sample=(\d+)")},
+    )  # fmt: skip
+
+
+def show_view(page: data.Page, view: str, choice: Choice) -> None:
+    """Draws the charts of a tab that the run has."""
+    for chart in catalogue.on("interactions", view):
+        if chart.when(page, choice):
+            show.chart(page, chart.name, choice)
+
+
+with ui.page("Interactions") as page:
+    choose.need_labels(page)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        settings: dict[str, Any] = {"split": choose.split(), "types": choose.types(), "noise": choose.noise(page)}
+        with st.container(width=130):
+            settings["label"] = choose.label(page)
+        settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)
+        settings["where"] = choose.where()
+        settings["top"] = choose.one(st.selectbox, "Drawn", [10, 20, 50], key="top", default=20, width=90)
+    choice = Choice(epoch=choose.epoch(page), pattern=choose.pattern(page), **settings)
+    rows = table_of(page, choice)
+    with st.container(key="finding"):
+        st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
+    show.chart(page, "strongest_patterns", choice)
+    show_table(rows)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader(links.plain(pattern_name(page, choice)), anchor=False)
+        show.chart(page, "pattern_life", choice)
+        show_samples(page, choice)
+    with right:
+        there = {chart.view for chart in catalogue.CHARTS if chart.page == "interactions" and chart.when(page, choice)}
+        views = [view for view in catalogue.views("interactions") if view in there]
+        ui.sections({view: partial(show_view, page, view, choice) for view in views})
