@@ -112,7 +112,7 @@ def joined(patterns: pd.DataFrame, lives: pd.DataFrame) -> pd.DataFrame:
     """Returns both as one table; those that are salient in no sample at the epoch come last, with strength 0."""
     rows = patterns.merge(lives, on=["type", "key"], how="outer" if len(lives) else "left", suffixes=("", "_ever"))
     for name in ("subset", "sample", "size", "names"):
-        rows[name] = rows[name].combine_first(rows.pop(f"{name}_ever"))
+        rows[name] = rows[name].where(rows[name].notna(), rows.pop(f"{name}_ever"))
     rows = rows.astype({name: int for name in ("subset", "sample", "size")})
     counts = ["samples", "interactions", "strength", "generalizable", "other", "by_chance"]
     rows[counts] = rows[counts].fillna(0)
@@ -186,7 +186,7 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
         details=(Rows("patterns", run, pattern=pattern(by, type, subset, names)),),
     ).fillna({name: 0.0 for name in ("effect", "strength", "generalizable", "by_chance")})
     epochs = rows["epoch"].unique()
-    if not rows["salient"].any():
+    if not rows["salient"].to_numpy().any():
         return pd.DataFrame({name: pd.Series(dtype=float) for name in LIFE})
     sums = rows[["salient", "effect", "strength", "generalizable", "by_chance"]].to_numpy(float)
     sums = np.concatenate([(sums[:, :1] > 0), sums], axis=1).reshape(len(epochs), -1, 6)
@@ -197,7 +197,7 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
     made |= {"tenth": tenth, "ninetieth": ninetieth} | _life(sums.mean(1))
     for name, ends in mean_intervals(_life, sums, drawn).items():
         made |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
-    return pd.DataFrame(made)[[*LIFE]]
+    return pd.DataFrame(made, columns=[*LIFE])
 
 
 def pattern_samples(
@@ -253,15 +253,15 @@ def variables(store: Store, run: str, epoch: int, *, type: str = "all", **of: An
     )
     if rows.empty:
         return pd.DataFrame(columns=[*VARIABLES])
-    of = rows["variable"].drop_duplicates().tolist()
-    sums = rows[["generalizable", "other", "by_chance"]].to_numpy(float).reshape(len(of), -1, 3)
-    made: dict[str, Any] = {"name": of} if kind.pattern == "words" else {"name": _variable_names(store, run, of)}
+    every = rows["variable"].drop_duplicates().tolist()
+    sums = rows[["generalizable", "other", "by_chance"]].to_numpy(float).reshape(len(every), -1, 3)
+    made: dict[str, Any] = {"name": every} if kind.pattern == "words" else {"name": _variable_names(store, run, every)}
     made |= {"samples": (sums[..., :2].sum(-1) > 0).sum(1), "of_samples": sums.shape[1]} | _parts(sums.mean(1))
     bounds = mean_intervals(_parts, sums, group(rows["place"].head(sums.shape[1]), sums.shape[1]))
     for name in ("generalizable", "other"):
         made |= {f"{name}_low": bounds[name][0], f"{name}_high": bounds[name][1]}
-    made["x"], made["y"] = _places(store, run, of, kind)
-    table = pd.DataFrame(made)[[*VARIABLES]]
+    made["x"], made["y"] = _places(store, run, every, kind)
+    table = pd.DataFrame(made, columns=[*VARIABLES])
     return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -290,7 +290,7 @@ def variable_pairs(store: Store, run: str, epoch: int, *, type: str = "all", **o
     )
     if kind.pattern != "words":
         rows = rows.assign(**{side: _variable_names(store, run, rows[side].tolist()) for side in ("first", "second")})
-    return _with_powers(rows)[[*PAIRS]]
+    return pd.DataFrame(_with_powers(rows), columns=[*PAIRS])
 
 
 def _parameters(run: str, split: str = "all", label: int = -1, noise: str = "all") -> dict[str, Any]:
