@@ -132,7 +132,7 @@ def pattern_life(
             line={"color": theme.GREY, "dash": dash, "width": 1.5},
         )  # fmt: skip
     epochs = life["epoch"].tolist()
-    bands(figure, phases, epochs, theme.GREY_BANDS, log=log)
+    bands(figure, phases, epochs, log=log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
     epoch_axis(figure, epochs, log=log)
@@ -237,5 +237,6 @@ CHARTS = (
         marks=pinned,
         says=("pattern", "split", "label", "noise"),
         click="epoch",
+        panels=True,
     ),
 )
