@@ -10,6 +10,7 @@ from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, order_shape, removal, robustness
 from interdash.figures.choice import DOSES, MOST_OTHERS, Choice
+from interdash.figures.interactions import labels
 from interdash.queries import baselines
 from interdash.queries import removal as queries_removal
 
@@ -68,8 +69,20 @@ def show_floor(page: data.Page, epoch: int, choice: Choice) -> None:
     show.view(page, "removal", "Noise floor", choice)
 
 
+def show_labels(page: data.Page, epoch: int, choice: Choice) -> None:
+    """Draws samples with clean and with random labels apart, or says that nobody knows which are random."""
+    rows = page.ask(queries_removal.removals_by_label, min_order=choice.min_order)
+    if words := labels.memorised_text(rows, epoch):
+        st.markdown(words)
+        show.view(page, "removal", "By label", choice)
+        return
+    text = "The run has no random labels among its explained samples, or it is not known which they are: "
+    st.info(f"{text}a spec says so with `true_train_labels`, the built-in runs with noise do.")
+
+
 WITH_WORDS: dict[str, Callable[[data.Page, int, Choice], None]] = {  # tabs that have more than their charts
     "Samples": show_samples,
+    "By label": show_labels,
     "Share and gap": show_share,
     "Shape over orders": show_shape,
     "Noise floor": show_floor,

@@ -75,6 +75,7 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
     given = asked("page", links.amount, 1, LAST_PAGE, "page")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = choose.split()
+        noise = choose.noise(page)
         right = choose.one(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
         with st.container(width=150):
             label = choose.label(page)
@@ -95,6 +96,7 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
         epoch=epoch,
         split=split,
         label=label,
+        noise=noise,
         correct={"all": None, "wrong": False, "right": True}[right],
         min_loss=loss,
         min_share=share / 100,
@@ -190,8 +192,10 @@ def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
     predicted = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
     split = {"train": "training", "test": "testing"}[row["split"].iloc[0]]
     st.subheader(f"Sample {choice.sample} at epoch {choice.epoch}", anchor=False)
+    true = inputs.true_label_text(row.iloc[0])
     st.markdown(
-        f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**, predicted "
+        f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**"
+        f"{f' :orange-badge[{links.plain(true)}]' if true else ''}, predicted "
         f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
         + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
     )

@@ -13,7 +13,7 @@ from interdash.figures import inputs, theme
 CAPTION = "The samples that fit the filters, at the epoch shown on this page."
 HOW = (
     "Click an image to look at that sample. A vermillion cross marks a sample that the network gets wrong at this "
-    "epoch, an orange frame the one shown below."
+    "epoch, an orange frame the one shown below, a question mark a random label, where it is known which are."
 )
 _STYLE = f"""
 .gallery {{display: grid; grid-template-columns: repeat(auto-fill, 46px); gap: 5px; padding: 4px;}}
@@ -24,6 +24,10 @@ img {{width: 100%; height: 100%; image-rendering: pixelated; display: block;}}
 .wrong::after {{
     content: "✕"; position: absolute; top: 0; right: 0; width: 14px; font: bold 13px/14px sans-serif;
     color: {theme.NON_GENERALIZABLE}; background: #fff;
+}}
+.random::before {{
+    content: "?"; position: absolute; bottom: 0; left: 0; width: 14px; font: bold 13px/14px sans-serif;
+    color: #000; background: {theme.ORANGE};
 }}
 """
 _SCRIPT = """
@@ -36,7 +40,7 @@ export default function({data, parentElement, setTriggerValue}) {
         button.title = sample.words;
         button.setAttribute('aria-label', sample.words);
         button.setAttribute('aria-pressed', sample.sample === data.chosen);
-        button.className = sample.correct ? '' : 'wrong';
+        button.className = (sample.correct ? '' : 'wrong ') + (sample.random ? 'random' : '');
         button.onclick = () => setTriggerValue('sample', sample.sample);
     });
     while (wall.children.length > data.samples.length) wall.lastChild.remove();
@@ -64,6 +68,7 @@ def gallery(samples: pd.DataFrame, choose: Callable[[int], None], *, chosen: int
     images = (inputs.data_uri(png) for png in samples["image"])
     thumbnails = [
         {"sample": int(row.sample), "image": image, "words": words(row), "correct": bool(row.correct)}
+        | {"random": bool(inputs.true_label_text(row._asdict()))}
         for row, image in zip(cast(Any, samples.itertuples()), images, strict=True)
     ]
     _wall(key="gallery", data={"samples": thumbnails, "chosen": chosen}, on_sample_change=clicked)
@@ -76,8 +81,10 @@ def words(sample: Any) -> str:
         "" if pd.isna(sample.non_generalizable_share) else f"\n{sample.non_generalizable_share:.0%} non-generalizable"
     )
     stratum = "" if pd.isna(sample.stratum) else f", stratum {sample.stratum:.0f} of the final loss"
+    true = inputs.true_label_text(sample._asdict())
     return (
         f"sample {sample.sample}, {sample.split}{stratum}"
+        f"{true and f'{chr(10)}{true}'}"
         f"\nlabel {sample.label_name}, {'right' if sample.correct else 'wrong'}"
         f"\nloss {sample.loss:.3f} nats{share}"
         f"\nhighest order {sample.highest_order}, certified gap {sample.gap:.1%}"

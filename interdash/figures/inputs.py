@@ -283,6 +283,12 @@ def _chip(word: str, variable: int, chosen: Collection[int]) -> str:
     )
 
 
+def true_label_text(row: Any) -> str:
+    """Returns "random label, truly 7" of a sample whose label is another than the true one; "" if not, or not known."""
+    random = not pd.isna(row["true_label"]) and row["true_label"] != row["label"]
+    return f"random label, truly {row['true_label_name']}" if random else ""
+
+
 def summary_text(display: str | None, length: int = 90) -> str:
     """Returns a text or table row in one line, for a list of samples, from `display`; empty for an image."""
     if not display:
@@ -299,6 +305,7 @@ def summary_text(display: str | None, length: int = 90) -> str:
 
 def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
     """Returns rows of `sample.samples` as a list for people: columns named in words, shares in per cent."""
+    said = [true_label_text(row) for row in samples.to_dict("records")]
     return pd.DataFrame(
         {
             "sample": samples["sample"],
@@ -306,6 +313,7 @@ def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
             "stratum": samples["stratum"],
             "input": [summary_text(display) for display in samples["display"]],
             "label": samples["label_name"],
+            **({"true label": said} if any(said) else {}),
             "answer": ["right" if correct else "wrong" for correct in samples["correct"]],
             "loss": samples["loss"],
             "non-gen. (%)": (samples["non_generalizable_share"] * 100).round(0),

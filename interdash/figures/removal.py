@@ -14,7 +14,7 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
-from interdash.figures.inputs import data_uri, summary_text
+from interdash.figures.inputs import data_uri, summary_text, true_label_text
 from interdash.figures.sheet import Sheet
 from interdash.formulas import correlation
 from interdash.queries import removal
@@ -176,7 +176,10 @@ def list_of_changes(sample_removals: pd.DataFrame, address: Callable[[int], str]
             "look": [address(sample) for sample in rows["sample"]],
             "sample": rows["sample"],
             "split": [{"train": "training", "test": "testing"}[split] for split in rows["split"]],
-            "label": rows["label_name"],
+            "label": [
+                f"{row['label_name']}{f', {true}' if (true := true_label_text(row)) else ''}"
+                for row in rows.to_dict("records")
+            ],
             "loss before": rows["before"].round(3),
             "after": rows["after"].round(3),
             "change": rows["change"].round(3),

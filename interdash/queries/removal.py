@@ -5,8 +5,12 @@ Columns and their units are those of `schema.sql`; the numbers are made by `remo
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from interdash.formulas.bootstrap import group, mean_intervals
+from interdash.formulas.flows import share
+from interdash.queries.dynamics import PLACE
 from interdash.store.database import Store
 
 # splits in the order of the panels, and the loss over the whole split, which is not that of the explained samples
@@ -103,3 +107,40 @@ def order_fits(store: Store, run: str) -> pd.DataFrame:
         "SELECT * EXCLUDE (run, network) FROM order_fits WHERE run = ? AND network = ? ORDER BY part, shape, epoch",
         [run, "target"],
     )
+
+
+def removals_by_label(store: Store, run: str, *, min_order: int = 1) -> pd.DataFrame:
+    """Returns samples with clean and random labels, and testing samples, at every epoch: one row an epoch and kind.
+
+    kind (clean, random, testing), samples; strength (salient, nats a sample), power (the share of it that generalizes),
+    before and after (mean loss, and without the non-generalizable interactions, nats), each with the ends of its 95 %
+    bootstrap interval over samples. No rows where it is not known which labels are random.
+    """
+    rows = store.ask(
+        f"""
+        SELECT epoch, CASE WHEN split = 'test' THEN 'testing' WHEN true_label <> label THEN 'random' ELSE 'clean' END
+            AS kind, sample, place, salient_strength AS strength, generalizable, loss AS before, after
+        FROM (FROM sample_epochs WHERE run = $run AND network = $network)
+        JOIN (FROM sample_removals WHERE run = $run AND network = $network AND min_order = $min_order AND dose = 100)
+            USING (epoch, sample)
+        JOIN (SELECT *, {PLACE} AS place FROM samples WHERE run = $run AND true_label IS NOT NULL) USING (sample)
+        ORDER BY kind, epoch, sample
+        """,
+        {"run": run, "network": "target", "min_order": min_order},
+        details=("sample_epochs", "sample_removals"),
+    )
+    tables = []
+    for kind, some in rows.groupby("kind"):
+        epochs = some["epoch"].drop_duplicates().to_numpy()
+        sums = some[["strength", "generalizable", "before", "after"]].to_numpy(float).reshape(len(epochs), -1, 4)
+        of_kind = {"epoch": epochs, "kind": kind, "samples": sums.shape[1], **_measures(sums.mean(1))}
+        drawn = group(some["place"].head(sums.shape[1]), sums.shape[1])
+        for name, ends in mean_intervals(_measures, sums, drawn).items():
+            of_kind |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
+        tables.append(pd.DataFrame(of_kind))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["epoch", "kind", "samples"])
+
+
+def _measures(means: np.ndarray) -> dict[str, np.ndarray]:
+    strength, general, before, after = np.moveaxis(means, -1, 0)
+    return {"strength": strength, "power": share(general, strength), "before": before, "after": after}

@@ -56,6 +56,7 @@ def sample_numbers(
     *,
     split: str = "all",
     label: int = -1,
+    noise: str = "all",
     correct: bool | None = None,
     min_loss: float = 0.0,
     min_share: float = 0.0,
@@ -74,6 +75,7 @@ def sample_numbers(
         epoch: a labelled epoch.
         split: "train", "test" or "all".
         label: class number, −1 = all.
+        noise: "clean" or "random": only samples with such a label, where it is known; "all".
         correct: only those classified right (or wrong) at the epoch; None = both.
         min_loss: nats at the epoch.
         min_share: lowest share of non-generalizable strength among salient strength.
@@ -94,7 +96,7 @@ def sample_numbers(
         SELECT sample, {SHARES}
         FROM (FROM samples WHERE run = $run)
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
-        WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
+        WHERE {FITS}
             AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
             AND gap >= $min_gap AND ($max_net >= 1 OR net_share <= $max_net)
             AND ($min_high <= 0 OR high_order_share >= $min_high)
@@ -107,6 +109,7 @@ def sample_numbers(
             "epoch": epoch,
             "split": split,
             "label": label,
+            "noise": noise,
             "correct": correct,
             "min_loss": min_loss,
             "min_share": min_share,

@@ -28,7 +28,7 @@ def test_page(page, ask):
     rows = table_of(ask, resolved(ask, Choice()))
     first = rows.iloc[0]
     finding, name = (heading.value for heading in test.subheader)
-    assert finding.startswith(f"{first['type'].upper()} {first['names']} leads at epoch 3: salient in ")
+    assert finding.startswith(f"{first['type'].upper()} {first['names']} comes first at epoch 3: salient in ")
     assert f"{first['power']:.0%} of its strength generalizes ({first['chance']:.0%} by chance)" in finding
     assert name.replace("\\", "") == pattern_name(ask, resolved(ask, Choice()))
     table = test.dataframe[0].value

@@ -9,6 +9,7 @@ import pytest
 from interdash.formulas.patterns import pattern
 from interdash.formulas.subsets import members
 from interdash.queries import interactions as queries
+from interdash.queries import removal, sample
 from interdash.runs.plan import plan
 from interdash.runs.tables import read_table
 from tests.conftest import store_of
@@ -185,3 +186,29 @@ def test_conditions_and_orders(small_store):
         queries.selected(every, sort="beauty")
     with pytest.raises(ValueError, match="interactions cannot share 'luck'; choose one of variables, words, order"):
         pattern("luck", "and", 1, "a")
+
+
+def test_removals_by_label_are_means_over_samples(labelled_run, small_store, tables):
+    rows = removal.removals_by_label(small_store, "tiny")
+    with store_of(labelled_run, lazy=True) as lazy:
+        pd.testing.assert_frame_equal(rows, removal.removals_by_label(lazy, "tiny"))
+    samples = small_store.ask("FROM sample_epochs WHERE network = 'target'")
+    after = small_store.ask("FROM sample_removals WHERE min_order = 1 AND network = 'target'")
+    every = samples.merge(after, on=["epoch", "sample"]).merge(tables["samples"], on="sample")
+    random = every["true_label"] != every["label"]
+    masks = {"testing": every["split"] == "test", "random": random, "clean": (every["split"] == "train") & ~random}
+    assert set(rows["kind"]) == set(masks) and len(rows) == 9
+    for row in rows.to_dict("records"):
+        some = every[masks[row["kind"]] & (every["epoch"] == row["epoch"])]
+        assert row["samples"] == len(some) > 0
+        assert row["before"] == pytest.approx(some["loss"].mean()) and row["after"] == pytest.approx(
+            some["after"].mean()
+        )
+        assert row["strength"] == pytest.approx(some["salient_strength"].mean())
+        assert row["power"] == pytest.approx(some["generalizable"].sum() / some["salient_strength"].sum())
+        for name in ("before", "after", "strength", "power"):
+            assert row[f"{name}_low"] - 1e-9 <= row[name] <= row[f"{name}_high"] + 1e-9
+    numbers = sample.sample_numbers(small_store, "tiny", 3, noise="random")
+    assert numbers == sorted(chosen(tables, noise="random")[0]) and sample.random_labels(small_store, "tiny") == len(
+        numbers
+    )

@@ -1,1 +1,1 @@
-"""Charts of the page Interactions: patterns over the samples, and the variables that take part in them."""
+"""Charts over the samples: the patterns they share, the variables that take part, and what random labels change."""

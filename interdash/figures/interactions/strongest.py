@@ -78,7 +78,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     width = [-0.6, max(len(patterns), 10) - 0.4]
     figure.update_xaxes(range=width, tickvals=places, ticktext=counts, showgrid=False, zeroline=False)
     figure.update_xaxes(row=1, showticklabels=True, title=f"samples with it, of {patterns['of_samples'].iloc[0]:g}")
-    figure.update_xaxes(row=2, showticklabels=False, ticks="", title="interaction, strongest first")
+    figure.update_xaxes(row=2, showticklabels=False, ticks="", title="interaction")
     figure.update_yaxes(row=1, title="nats a sample")
     figure.update_yaxes(
         row=2, title="variables", tickvals=list(range(len(rows))), ticktext=[escaped(_short(name)) for name in rows],
@@ -152,7 +152,7 @@ def finding_text(patterns: pd.DataFrame, epoch: int, top: int) -> str:
         return "No interaction of these samples fits."
     first, samples = rows.iloc[0], rows["of_samples"].iloc[0]
     name = names_of(rows.head(1))[0]
-    text = f"{name} leads at epoch {epoch}: salient in {first['samples']:g} of {samples:g} samples"
+    text = f"{name} comes first at epoch {epoch}: salient in {first['samples']:g} of {samples:g} samples"
     if samples < FEW or pd.isna(first["power"]):
         return f"{text}. {samples:g} samples are too few to say what generalizes."
     more = int((rows["excess"] > 0).sum())
