@@ -33,15 +33,16 @@ TABLE = {
 }
 
 
-def show_table(rows: pd.DataFrame) -> None:
+def show_table(rows: pd.DataFrame, chosen: str) -> None:
     """Draws one line for each interaction; a click on any cell of one, or its tick, chooses it."""
     shown = rows.head(MOST_ROWS)
     keys = [f"{row['type']}-{row['subset']}-{row['sample']}" for row in shown.to_dict("records")]
 
     def choose_row() -> None:
         picked = st.session_state["patterns"]["selection"]
-        for row in [*picked["rows"], *(row for row, _ in picked["cells"])]:
-            st.query_params["pattern"] = keys[row]
+        rows = {*picked["rows"], *(row for row, _ in picked["cells"])}  # the tick of before stays beside a cell
+        if new := {keys[row] for row in rows} - {chosen}:
+            st.query_params["pattern"] = new.pop()
 
     st.dataframe(
         strongest.list_of_patterns(shown), hide_index=True, height=320, key="patterns", on_select=choose_row,
@@ -87,7 +88,7 @@ with ui.page("Interactions") as page:
     with st.container(key="finding"):
         st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
     show.chart(page, "strongest_patterns", choice)
-    show_table(rows)
+    show_table(rows, "-".join(map(str, lit_pattern(page, choice))))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader(links.plain(pattern_name(page, choice)), anchor=False)
