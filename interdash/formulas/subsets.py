@@ -7,10 +7,15 @@ variable i**. Index 0 is the empty set, index 2^n − 1 is the set of all variab
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from zlib import crc32
 
 import numpy as np
 
 MAX_VARIABLES = 20
+# What interactions of several samples share, besides their type, that count as the same one: variables, where one means
+# the same in every sample (columns of a table, fixed patches, segments of time); words, wherever they stand; of clusters
+# of points, which nothing connects from sample to sample, only the order. Source: ours.
+WAYS = ("variables", "words", "order")
 
 
 def check_n_variables(n: int) -> int:
@@ -92,6 +97,34 @@ def pattern(text: str) -> tuple[str, int, int] | None:
     name, _, sample = text.rpartition("-")
     found = interaction(name)
     return (*found, int(sample)) if found and re.fullmatch("[0-9]{1,9}", sample, re.ASCII) else None
+
+
+def pattern_number(by: str, type: str, subset: int, names: Sequence[str]) -> int:
+    """Returns the number of an interaction's pattern, the same for all that share it, below 2³¹.
+
+    Of words it is a checksum, which two patterns can have in common: compare the words as well.
+
+    >>> pattern_number("variables", "or", 6, "abc") == pattern_number("variables", "or", 6, "xyz")
+    True
+    >>> pattern_number("words", "and", 6, ("a", "good", "film")) == pattern_number("words", "and", 3, ("film", "good"))
+    True
+    >>> pattern_number("order", "and", 6, "abc") == pattern_number("order", "and", 3, "abc")
+    True
+
+    Args:
+        by: one of `WAYS`.
+        type: "and" or "or".
+        subset: bitmask.
+        names: of the variables of its sample.
+
+    Raises:
+        ValueError: there is no such way.
+    """
+    if by == "words":
+        return crc32("\0".join([type, *sorted(names[i] for i in members(subset))]).encode()) & 2**31 - 1
+    if by not in WAYS:
+        raise ValueError(f"interactions cannot share {by!r}; choose one of {', '.join(WAYS)}")
+    return (type == "or") << MAX_VARIABLES | (subset if by == "variables" else subset.bit_count())
 
 
 def label(subset: int, names: Sequence[str]) -> str:

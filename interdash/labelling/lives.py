@@ -14,8 +14,7 @@ import pyarrow as pa
 
 from interdash.formulas import life_cycle
 from interdash.formulas.generalization import loss
-from interdash.formulas.patterns import pattern
-from interdash.formulas.subsets import orders
+from interdash.formulas.subsets import orders, pattern_number
 from interdash.labelling.flows import TYPES, read_effects
 from interdash.masking.kinds import kind_of
 from interdash.runs.parts import Unit, is_there
@@ -177,7 +176,8 @@ def _pattern_table(planned: Plan, epochs: list[Epoch], recorded: np.ndarray) -> 
     variables = planned.run.explained().variables
     which, back = np.unique(code if by == "variables" else (sample << n + 1) + code, return_inverse=True)
     numbers = [
-        pattern(by, TYPES[one >> n & 1], one & 2**n - 1, variables.names_of(one >> n + 1)) for one in which.tolist()
+        pattern_number(by, TYPES[one >> n & 1], one & 2**n - 1, variables.names_of(one >> n + 1))
+        for one in which.tolist()
     ]
     numbers = np.array(numbers, np.int32)[back]
     order = np.argsort(numbers, kind="stable")

@@ -60,7 +60,7 @@ class Kind:
 
     @property
     def pattern(self) -> str:
-        """What interactions of several samples share that count as the same one: see `formulas.patterns.WAYS`."""
+        """What interactions of several samples share that count as the same one: see `formulas.subsets.WAYS`."""
         return "variables" if self.same_variables else "order" if self.numbered else "words"
 
 

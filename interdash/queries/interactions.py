@@ -1,4 +1,4 @@
-"""Questions about interactions over the samples: one row for each pattern (see `formulas.patterns`). No torch.
+"""Questions about interactions over the samples: one row for each pattern (see `formulas.subsets.WAYS`). No torch.
 
 What is there at an epoch comes from that epoch's interactions, what became of them from the table `lives`, and one
 pattern at all epochs from the table `patterns`, which has its rows side by side. `of` says over which samples: split,
@@ -16,8 +16,7 @@ import pandas as pd
 from interdash.formulas import subsets
 from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.flows import share
-from interdash.formulas.patterns import pattern
-from interdash.formulas.subsets import MAX_VARIABLES
+from interdash.formulas.subsets import MAX_VARIABLES, pattern_number
 from interdash.masking.kinds import Kind, kind_of
 from interdash.queries.dynamics import PLACE
 from interdash.queries.sample import FITS
@@ -182,8 +181,8 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
         GROUP BY epoch, sample, place ORDER BY epoch, sample
         """,
         _parameters(run, **of)
-        | {"pattern": pattern(by, type, subset, names), "type": type, "key": _own_key(by, subset, names)},
-        details=(Rows("patterns", run, pattern=pattern(by, type, subset, names)),),
+        | {"pattern": pattern_number(by, type, subset, names), "type": type, "key": _own_key(by, subset, names)},
+        details=(Rows("patterns", run, pattern=pattern_number(by, type, subset, names)),),
     ).fillna({name: 0.0 for name in ("effect", "strength", "generalizable", "by_chance")})
     epochs = rows["epoch"].unique()
     if not rows["salient"].to_numpy().any():

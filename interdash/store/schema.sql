@@ -396,7 +396,7 @@ CREATE TABLE patterns (
   run VARCHAR, pattern INTEGER, epoch INTEGER, sample INTEGER, type VARCHAR, subset INTEGER, effect FLOAT, share FLOAT,
   chance FLOAT);
 COMMENT ON TABLE patterns IS 'The salient interactions of the target at every epoch once more, those of the same variables side by side.';
-COMMENT ON COLUMN patterns.pattern IS 'number of the type and the variables, words or order that they share: see interdash/formulas/patterns.py';
+COMMENT ON COLUMN patterns.pattern IS 'number of the type and the variables, words or order that they share: see interdash/formulas/subsets.py';
 COMMENT ON COLUMN patterns.epoch IS 'recorded epoch';
 COMMENT ON COLUMN patterns.type IS 'and, or';
 COMMENT ON COLUMN patterns.subset IS 'bitmask, bit i = variable i of its sample';

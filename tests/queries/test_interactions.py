@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interdash.formulas.patterns import pattern
-from interdash.formulas.subsets import members
+from interdash.formulas.subsets import members, pattern_number
 from interdash.queries import interactions as queries
 from interdash.queries import removal, sample
 from interdash.runs.plan import plan
@@ -136,7 +135,7 @@ def test_words_are_put_together_wherever_they_stand(labelled_run, tables):
                 cursor.execute("UPDATE samples SET names = ? WHERE sample = ?", [words, sample])
             every = cursor.sql("SELECT DISTINCT type, sample, subset FROM patterns").fetchall()
             for kind, sample, subset in every:
-                number = pattern("words", kind, subset, names[sample])
+                number = pattern_number("words", kind, subset, names[sample])
                 cursor.execute(
                     "UPDATE patterns SET pattern = ? WHERE type = ? AND sample = ? AND subset = ?",
                     [number, kind, sample, subset],
@@ -185,7 +184,7 @@ def test_conditions_and_orders(small_store):
     with pytest.raises(ValueError, match="cannot be sorted by 'beauty'; choose one of strength, samples"):
         queries.selected(every, sort="beauty")
     with pytest.raises(ValueError, match="interactions cannot share 'luck'; choose one of variables, words, order"):
-        pattern("luck", "and", 1, "a")
+        pattern_number("luck", "and", 1, "a")
 
 
 def test_removals_by_label_are_means_over_samples(labelled_run, small_store, tables):
