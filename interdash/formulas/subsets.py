@@ -13,8 +13,8 @@ import numpy as np
 
 MAX_VARIABLES = 20
 # What interactions of several samples share, besides their type, that count as the same one: variables, where one means
-# the same in every sample (columns of a table, fixed patches, segments of time); words, wherever they stand; of clusters
-# of points, which nothing connects from sample to sample, only the order. Source: ours.
+# the same in every sample (columns of a table, fixed patches, segments of time); words, wherever they stand; of
+# clusters of points, which nothing connects from sample to sample, only the order. Source: ours.
 WAYS = ("variables", "words", "order")
 
 
