@@ -9,10 +9,11 @@ from interdash.dashboard import choose, data, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.figures.theories import agreement, coherence, prediction
+from interdash.figures.theories import agreement, coherence, information, layers, prediction
 from interdash.queries import agreement as queries_agreement
 from interdash.queries import coherence as queries_coherence
 from interdash.queries import dynamics, theories
+from interdash.queries import layers as queries_layers
 
 
 def say_prediction(page: data.Page) -> None:
@@ -34,6 +35,19 @@ def say_coherence(page: data.Page) -> None:
         st.markdown(coherence.coherence_text(rows, page.ask(dynamics.phases)))
 
 
+def say_layers(page: data.Page) -> None:
+    """Says in which layer the network's interactions appear, or how to measure it."""
+    text = layers.layers_text(page.ask(queries_layers.layers))
+    st.markdown(text or f"It is not measured yet; `interdash measure {page.run.name} --layers` does it.")
+
+
+def say_information(page: data.Page) -> None:
+    """Says where synergy is highest, or how to measure it."""
+    rows, pairs = page.ask(queries_layers.information), page.ask(queries_layers.synergy_and_power)
+    text = information.information_text(rows, pairs)
+    st.markdown(text or f"It is not measured yet; `interdash measure {page.run.name} --information` does it.")
+
+
 def say_agreement(page: data.Page) -> None:
     """Says which turns of the theories lie near each other, and which are not found."""
     turns, distances = page.ask(queries_agreement.turns), page.ask(queries_agreement.turn_distances)
@@ -43,6 +57,8 @@ def say_agreement(page: data.Page) -> None:
 WORDS: dict[str, Callable[[data.Page], None]] = {  # above the charts of a tab
     "Prediction": say_prediction,
     "Coherence": say_coherence,
+    "Layers": say_layers,
+    "Information": say_information,
     "Agreement": say_agreement,
 }
 

@@ -129,11 +129,14 @@ def trained_run(tmp_path_factory) -> Run:
 def labelled_run(trained_run, tmp_path_factory) -> Run:
     """A run that is ready. Not to be written to."""
     from interdash import pipeline
+    from interdash.labelling import information, layers
     from interdash.training import gradients
 
     run = Run(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("labelled") / "tiny"))
     pipeline.extract_and_label(run, workers=0)
     gradients.measure_coherence(gradients.Work(run))
+    layers.measure_layers(layers.Work(run))
+    information.measure_information(information.Work(run))
     return run
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from interdash.queries import agreement, baselines
 from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength, phases
+from interdash.queries.layers import information, layers
 from interdash.queries.lives import first_start, life_classes, life_line_totals
 from interdash.queries.theories import predictions
 from interdash.runs.recorded_measures import first_epochs
@@ -35,7 +36,8 @@ def run_report(run: Run) -> dict[str, Any]:
     noise with its interval, its R² and that of both nulls; `coherence` the
     measures of the gradients by name. What is not there yet is None. `lives` says, at the last epoch, what is
     preserved, emerged and removed since the start epoch, and what has which life line, each as at its strongest epoch.
-    `agreement` has where each theory puts its turn, and how far each two of them lie apart, with the level by chance.
+    `agreement` has where each theory puts its turn, and how far each two of them lie apart, with the level by chance;
+    `layers` and `information` what is measured of them, by epoch.
     """
     store = open_store(lazy=True)
     try:
@@ -46,6 +48,7 @@ def run_report(run: Run) -> dict[str, Any]:
         gradients = coherence(store, run.name)
         fits = predictions(store, run.name)
         turns, distances = (ask(store, run.name) for ask in (agreement.turns, agreement.turn_distances))
+        of_layers, answers = layers(store, run.name), information(store, run.name)
         count, each = baselines.count(store, run.name), baselines.strengths(store, run.name)
         found_with, boundaries = baselines.phases(store, run.name), phases(store, run.name)
         problems = store.problems[run.name]
@@ -90,6 +93,8 @@ def run_report(run: Run) -> dict[str, Any]:
         "epochs": rows,
         "lives": lives,
         "agreement": {name: _records(table) for name, table in (("turns", turns), ("distances", distances))},
+        "layers": _records(of_layers),
+        "information": _records(answers),
     }
 
 

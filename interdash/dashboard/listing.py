@@ -91,6 +91,11 @@ def extraction(name: str, *, estimate: bool = False) -> list[list[str]]:
     return [["extract", check_name(name), *(["--estimate"] if estimate else [])]]
 
 
+def measurements(name: str) -> list[list[str]]:
+    """Returns the command that measures what is missing on the page Theories."""
+    return [["measure", check_name(name)]]
+
+
 def tags(text: str) -> list[str]:
     """Returns the tags in a text with commas.
 

@@ -13,6 +13,7 @@ from interdash.presets import PRESETS
 from interdash.runs.files import check_name, is_writable, words
 from interdash.runs.run import Run
 
+MEASURED = "Coherence, layers and information, as far as they are missing; the log says first what they will take."
 POLL = 1.5  # seconds between looks at a job
 SHOWN_JOBS = 8
 H_MEANS = "share of the salient strength that transfers, mean over the baseline networks, from 0 to 100 %"
@@ -221,6 +222,8 @@ def _work_forms(root: Path, run: str) -> None:
                 _start(root, f"extraction of {run}", run, listing.extraction(run))
             if st.form_submit_button("Estimate only"):
                 _start(root, f"estimate for {run}", run, listing.extraction(run, estimate=True))
+            if st.form_submit_button("Measure for Theories", help=MEASURED):
+                _start(root, f"measurements of {run}", run, listing.measurements(run))
         with (
             st.form(f"baseline-{run}", border=False, width="content"),
             st.container(horizontal=True, vertical_alignment="bottom"),

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from interdash.config import GeneralizationConfig
-from interdash.formulas.agreement import shares
 from interdash.formulas.bootstrap import Group, ends
 from interdash.formulas.generalization import salient
 from interdash.formulas.prediction import Prediction, normalised, r_squared, spindle
 from interdash.formulas.subsets import orders
+from interdash.formulas.theories.agreement import shares
 from interdash.labelling.label import write_folder
 from interdash.labelling.noise_floor import EPOCHS, SAMPLES_PER_SPLIT, Choice, stored_games
 from interdash.runs import samples

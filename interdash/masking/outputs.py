@@ -6,11 +6,11 @@ x_T keeps the variables in T and sets all others to their baseline value; the ro
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from interdash.masking.batches import first_layer_batches, input_batches, split_off_linear
@@ -54,7 +54,8 @@ def masked_outputs(
     *,
     device: torch.device | str | None = None,
     byte_budget: int = 256 * MIB,
-) -> Float64[Tensor, "samples subsets"]:
+    heads: Callable[[], Sequence[Tensor]] | None = None,
+) -> Float64[Tensor, "samples subsets"] | Float64[Tensor, "heads samples subsets"]:
     """Returns v(x_T), the log-odds of each sample's label, for all 2^n masks: `[samples, 2**n]` on the CPU, in nats.
 
     Args:
@@ -64,6 +65,8 @@ def masked_outputs(
         variables: which elements of an input are masked together, and their baseline.
         device: where to run; None = where the network's parameters are.
         byte_budget: bytes that one batch of inputs and activations may take; a batch that runs out of memory is halved.
+        heads: returns other class logits that hooks have read off the batch that ran last, such as those of layers,
+            always as many; then v is `[1 + heads, samples, 2**n]`, the network's own first, from the same passes.
 
     Raises:
         ValueError: the batch is empty, a label is out of range, shapes disagree, or logits are malformed or not finite.
@@ -73,14 +76,16 @@ def masked_outputs(
     if not isinstance(network, nn.Module):
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
     _check_inputs(inputs, labels, variables)
-    v = torch.empty(len(inputs) * 2**variables.n_variables, dtype=torch.float64)
+    others = heads or tuple
     with _ready(network, device) as device, torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
+        with torch.inference_mode(False):  # else nobody could change it in place
+            v = torch.empty((1 + len(others()), len(inputs) * 2**variables.n_variables), dtype=torch.float64)
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
         first_layer, network = split_off_linear(network, inputs, variables)
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
-            while position < len(v):
+            while position < v.shape[1]:
                 try:
                     if first_layer is None:
                         batches = input_batches(inputs, variables, assignment, rows, position, device)
@@ -88,9 +93,10 @@ def masked_outputs(
                         batches = first_layer_batches(first_layer, inputs, variables, rows, position)
                     for batch, keep, group in batches:
                         feature_keep["keep"] = keep
-                        logits = _check_logits(network(batch), len(batch))
+                        every = [_check_logits(network(batch), len(batch)), *others()]
                         row_labels = labels[group, None].expand(-1, len(batch) // len(labels[group])).flatten()
-                        v[position : position + len(batch)] = log_odds(logits, row_labels)
+                        for of_head, logits in zip(v, every, strict=True):
+                            of_head[position : position + len(batch)] = log_odds(logits, row_labels)
                         position += len(batch)
                 except RuntimeError as error:  # torch.OutOfMemoryError is one
                     if not _is_out_of_memory(error):
@@ -99,16 +105,57 @@ def masked_outputs(
                 else:
                     break
                 # Out of the except block the traceback no longer holds the failed batch.
-                batches = batch = keep = logits = feature_keep["keep"] = None
+                batches = batch = keep = logits = every = feature_keep["keep"] = None
                 rows = _halved(rows, device, message)
-    v = v.view(len(inputs), -1)
-    finite = v.isfinite().all(1)
+    v = v.view(len(v), len(inputs), -1)
+    finite = v.isfinite().all(2).all(0)
     if not finite.all():
         raise ValueError(
             f"the logits of sample {int(finite.int().argmin())} contain NaN or infinity; "
             "check the network's weights, the input and its baseline"
         )
-    return v
+    return v if heads else v[0]
+
+
+def masked_logits(
+    network: nn.Module,
+    inputs: Tensor,
+    variables: Variables,
+    subsets: Sequence[int],
+    *,
+    device: torch.device | str | None = None,
+    rows: int = 256,
+) -> Float32[Tensor, "subsets samples classes"]:
+    """Returns the class logits of the inputs with only the variables in some subsets (bitmasks) kept, on the CPU.
+
+    Args:
+        network: returns class logits `[batch, classes]`; runs in eval mode.
+        inputs: `[samples, *input_shape]`.
+        variables: those of these inputs.
+        subsets: bit i = variable i.
+        device: where to run; None = where the network's parameters are.
+        rows: inputs in one batch.
+    """
+    lead = inputs.ndim - 1 - variables.rank  # axes of channels
+    each = variables.at == "input" and variables.baseline_of_each
+    parts: list[list[Tensor]] = [[] for _ in subsets]
+    with _ready(network, device) as device, torch.inference_mode():
+        _, _, activation = _probe(network, inputs[:1].to(device))
+        with _feature_hook(network, variables, activation) as (assignment, slot):
+            for first in range(0, len(inputs), rows):
+                some = slice(first, first + rows)
+                x = inputs[some].to(device)
+                owners = (assignment[some] if variables.per_sample else assignment[None]).to(device)
+                baseline = (variables.baseline[some] if each else variables.baseline).to(device)
+                for part, subset in zip(parts, subsets, strict=True):
+                    keep = (torch.tensor(subset) >> owners.clamp(0) & 1).bool() | (owners < 0)
+                    keep = keep.view(len(keep), *([1] * lead), *keep.shape[1:])
+                    if variables.at == "input":
+                        slot["keep"], batch = None, torch.where(keep, x, baseline)
+                    else:
+                        slot["keep"], batch = keep.float().expand(len(x), *keep.shape[1:]), x
+                    part.append(_check_logits(network(batch), len(x)).float().cpu())
+    return torch.stack([torch.cat(part) for part in parts])
 
 
 def _probe(network: nn.Module, x: Tensor) -> tuple[int, int, tuple[nn.Module, torch.Size] | None]:
@@ -179,7 +226,7 @@ def _feature_hook(
         pending = False
         return output * slot["keep"].to(output.dtype)
 
-    hooks = [network.register_forward_pre_hook(start), module.register_forward_hook(mask)]
+    hooks = [network.register_forward_pre_hook(start), module.register_forward_hook(mask, prepend=True)]
     try:
         yield assignment, slot
     finally:

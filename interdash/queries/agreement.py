@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash.formulas.agreement import NONE, Turn, by_chance, expected_steps, first_below, scaled, shares, steps, turn
 from interdash.formulas.bootstrap import distribution, sample_weights
 from interdash.formulas.flows import QUANTITIES, summary
+from interdash.formulas.theories.agreement import (
+    NONE,
+    Turn,
+    by_chance,
+    expected_steps,
+    first_below,
+    scaled,
+    shares,
+    steps,
+    turn,
+)
 from interdash.formulas.two_phase import SMALL_GAP, last_small
 from interdash.queries import dynamics, theories
 from interdash.queries.coherence import coherence
+from interdash.queries.layers import hidden_completeness, information
 from interdash.store.database import Store
 
 TURNS = {  # name: curve, and what happens there
@@ -21,6 +32,7 @@ TURNS = {  # name: curve, and what happens there
     "loss lowest": ("test_loss", "the testing loss is lowest"),
     "σ² falls": ("sigma2", "σ² of the theory of noise is highest, and falls from there"),
     "transfer < 0": ("transfer", "a small gradient step first raises the testing loss"),
+    "complete": ("completeness", "hidden layers have most of the network's interactions"),
 }
 
 
@@ -28,7 +40,8 @@ def curves(store: Store, run: str) -> pd.DataFrame:
     """Returns the curves of all theories by recorded epoch: curve, epoch, value, scaled (0 lowest, 1 highest).
 
     learned: how far the share of what was learned until then that generalizes lies above chance; above_chance: H above
-    chance; gap and test_loss of the whole splits, nats; sigma2; transfer and rho of the gradients. Only what is there.
+    chance; gap and test_loss of the whole splits, nats; sigma2; transfer and rho of the gradients; completeness, mean
+    over hidden layers; synergy of testing samples, nats. Only what is there.
     """
     pairs, _, sums = dynamics.flow_sums(store, run, (*QUANTITIES, "learned_size", "removed_size"))
     losses, gradients = dynamics.epochs(store, run), _gradients(store, run)
@@ -39,6 +52,11 @@ def curves(store: Store, run: str) -> pd.DataFrame:
     for name in ("transfer", "rho"):
         rows = gradients[gradients["measure"] == name]
         found[name] = (rows["epoch"], rows["value"])
+    complete, values = hidden_completeness(store, run)[:2]
+    found["completeness"] = (complete, values)
+    answers: Any = information(store, run)
+    answers = answers[answers["split"] == "test"]
+    found["synergy"] = (answers["epoch"], answers["synergy"])
     tables = []
     for name, (epochs, values) in found.items():
         known = pd.DataFrame({"curve": name, "epoch": epochs, "value": np.asarray(values, float)}).dropna()
@@ -67,6 +85,10 @@ def turns(store: Store, run: str) -> pd.DataFrame:
         ends = rows[["value", "low", "high"]].to_numpy(float).T
         ends = np.where(np.isnan(ends), ends[:1], ends)
         places["transfer < 0"] = first_below(rows["epoch"].tolist(), ends)
+    measured, values, resampled = hidden_completeness(store, run)
+    if len(measured) > 1:
+        peaks = shares(np.nan_to_num(resampled).argmax(0), len(measured))
+        places["complete"] = turn(measured, int(np.nan_to_num(values).argmax()), peaks)
     table = [(name, *TURNS[name], *places[name]) for name in TURNS if name in places]
     columns = ["turn", "curve", "meaning", "epoch", "low", "high"]
     return pd.DataFrame(table, columns=columns).astype(dict.fromkeys(columns[3:], "float64"))

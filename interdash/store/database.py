@@ -35,7 +35,7 @@ ADDED = ("measures", "baseline_strengths")  # which labels of an older version l
 # Label units of a whole run, one table each; others: of a network and epoch.
 OF_A_RUN = (
     *("samples", "robustness", "flows", "baseline_flows", "lives", "life_sums", "life_epochs", "patterns"),
-    *("predictions", "predicted_orders"),
+    *("predictions", "predicted_orders", "layers", "layer_orders", "information"),
 )
 TABLES = ("runs", "metrics", "phases", "baseline_phases", "sample_gradients", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each

@@ -287,6 +287,54 @@ COMMENT ON COLUMN predicted_orders.size IS 'order, 1 to n';
 COMMENT ON COLUMN predicted_orders.measured IS 'strength divided by its mean over orders, sums to n; null without any';
 COMMENT ON COLUMN predicted_orders.predicted IS 'the same of the predicted interactions, by the σ² of the epoch';
 
+CREATE TABLE layers (
+  run VARCHAR, epoch INTEGER, layer SMALLINT, name VARCHAR, control BOOLEAN, features INTEGER, samples INTEGER,
+  accuracy DOUBLE, loss DOUBLE, information DOUBLE, information_low DOUBLE, information_high DOUBLE, scale DOUBLE);
+COMMENT ON TABLE layers IS 'Probes on the layers of the target, and the network itself as its last layer; made by `interdash measure RUN --layers`.';
+COMMENT ON COLUMN layers.layer IS 'number in the order in which they run, from 0; the highest is the network itself';
+COMMENT ON COLUMN layers.name IS 'of the module; network: the network itself';
+COMMENT ON COLUMN layers.control IS 'whether the probe was fitted to shuffled labels';
+COMMENT ON COLUMN layers.features IS 'number of features of the probe; null for the network';
+COMMENT ON COLUMN layers.samples IS 'training samples that the probe was fitted to, none of them explained; null for the network';
+COMMENT ON COLUMN layers.accuracy IS 'share of testing samples';
+COMMENT ON COLUMN layers.loss IS 'nats, mean cross-entropy on testing samples';
+COMMENT ON COLUMN layers.information IS 'nats, V-information: entropy of the testing labels minus loss; below 0 where the probe is confident and wrong';
+COMMENT ON COLUMN layers.information_low IS 'nats, 2.5 % quantile of the bootstrap over testing samples';
+COMMENT ON COLUMN layers.information_high IS 'nats, 97.5 % quantile';
+COMMENT ON COLUMN layers.scale IS 'nats, mean over explained samples of |v(x) - v(x_empty)| of this layer: the unit of layer_orders';
+
+CREATE TABLE layer_orders (
+  run VARCHAR, epoch INTEGER, layer SMALLINT, control BOOLEAN, sample INTEGER, type VARCHAR, size TINYINT,
+  overlap FLOAT, forgotten FLOAT, new FLOAT, overlap_by_chance FLOAT, generalizable FLOAT, by_chance FLOAT);
+COMMENT ON TABLE layer_orders IS 'What the interactions of a layer share with those of the network, by sample, type and order, in units of layers.scale of each side; see interdash/formulas/theories/layers.py.';
+COMMENT ON COLUMN layer_orders.layer IS 'number, see layers';
+COMMENT ON COLUMN layer_orders.control IS 'whether of the probe that was fitted to shuffled labels';
+COMMENT ON COLUMN layer_orders.sample IS 'number of the explained sample';
+COMMENT ON COLUMN layer_orders.type IS 'and, or';
+COMMENT ON COLUMN layer_orders.size IS 'order';
+COMMENT ON COLUMN layer_orders.overlap IS 'share of scale, strength of what is salient in both, with the same sign: the smaller of the two';
+COMMENT ON COLUMN layer_orders.forgotten IS 'share of scale, strength of the layer beyond overlap';
+COMMENT ON COLUMN layer_orders.new IS 'share of scale, strength of the network beyond overlap';
+COMMENT ON COLUMN layer_orders.overlap_by_chance IS 'share of scale, overlap if the layer''s interactions of each order were any others';
+COMMENT ON COLUMN layer_orders.generalizable IS 'share of scale, the part of the layer''s strength that transfers to the baseline networks, mean over them';
+COMMENT ON COLUMN layer_orders.by_chance IS 'share of scale, the part that would transfer by chance, mean over baselines';
+
+CREATE TABLE information (
+  run VARCHAR, epoch INTEGER, split VARCHAR, samples INTEGER, joint DOUBLE, single DOUBLE, rest DOUBLE, synergy DOUBLE,
+  synergy_low DOUBLE, synergy_high DOUBLE, floor DOUBLE, floor_low DOUBLE, floor_high DOUBLE);
+COMMENT ON TABLE information IS 'What the answers of the target say of the class, from some variables only (experimental); made by `interdash measure RUN --information`; see interdash/formulas/theories/information.py.';
+COMMENT ON COLUMN information.split IS 'train or test';
+COMMENT ON COLUMN information.samples IS 'number of samples';
+COMMENT ON COLUMN information.joint IS 'nats, mutual information of class and answer from all variables';
+COMMENT ON COLUMN information.single IS 'nats, the same from one variable, mean over variables';
+COMMENT ON COLUMN information.rest IS 'nats, the same from all but one, mean over variables';
+COMMENT ON COLUMN information.synergy IS 'nats, joint - single - rest';
+COMMENT ON COLUMN information.synergy_low IS 'nats, low end of the 95 % interval over samples';
+COMMENT ON COLUMN information.synergy_high IS 'nats, high end';
+COMMENT ON COLUMN information.floor IS 'nats, synergy with permuted labels, mean of 20';
+COMMENT ON COLUMN information.floor_low IS 'nats, the lowest of them';
+COMMENT ON COLUMN information.floor_high IS 'nats, the highest of them';
+
 CREATE TABLE baseline_flows (
   run VARCHAR, baseline VARCHAR, epoch_from INTEGER, epoch_to INTEGER, sample INTEGER, type VARCHAR,
   learned_generalizable FLOAT, learned_by_chance FLOAT, removed_generalizable FLOAT, removed_by_chance FLOAT);

@@ -44,10 +44,11 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder of the study's runs")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where study.md, study-tables.md and study/ go")
     parser.add_argument("--finished", action="store_true", help="write from the runs that are ready; make no others")
+    parser.add_argument("--layers", action="store_true", help="measure the layers of each run too; a minute or more")
     asked = parser.parse_args()
     every = configurations()
     ready = {key: config for key, config in every.items() if not asked.finished or is_ready(asked.root, config)}
-    study(asked.root, asked.output, ready, FIRST_PHASE, planned=len(every))
+    study(asked.root, asked.output, ready, FIRST_PHASE, planned=len(every), layers=asked.layers)
 
 
 def is_ready(root: Path, config: RunConfig) -> bool:
@@ -62,6 +63,7 @@ def study(
     first: Sequence[str],
     *,
     planned: int | None = None,
+    layers: bool = False,
 ) -> None:
     """Makes the runs that are missing, measures them, and writes texts, study.json and the figures into `output`.
 
@@ -71,13 +73,14 @@ def study(
         configurations: the runs by (setting, seed), in the order in which they are made.
         first: names of the runs whose first epochs are split by the published SGD too.
         planned: how many runs the whole study has, if these are not all.
+        layers: whether their layers are measured too.
 
     Raises:
         ValueError: there is no run.
     """
     if not configurations:
         raise ValueError(f"no run of the study in {root} is ready; leave out --finished to make them")
-    made = dict(zip(configurations, make_runs(root, list(configurations.values())), strict=True))
+    made = dict(zip(configurations, make_runs(root, list(configurations.values()), layers=layers), strict=True))
     configurations, made = dict(sorted(configurations.items())), dict(sorted(made.items()))
     runs = list(made.values())
     store = open_store()

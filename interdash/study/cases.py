@@ -5,11 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interdash.config import RunConfig
+from interdash.labelling.layers import Work as LayersWork
+from interdash.labelling.layers import measure_layers
+from interdash.labelling.predictions import label_predictions
 from interdash.pipeline import extract_and_label, train_baselines
 from interdash.presets import PRESETS
+from interdash.runs.plan import plan
 from interdash.runs.run import Run
 from interdash.runs.state import state
 from interdash.training.builtin import create_run, train_run
+from interdash.training.gradients import Work as CoherenceWork
+from interdash.training.gradients import measure_coherence
 
 SEEDS = (0, 10, 20)  # of weights and batches; ten apart: a baseline has its target's seed + 1
 NOISES = {
@@ -70,8 +76,10 @@ def configurations() -> dict[tuple[str, int], RunConfig]:
     }
 
 
-def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:
-    """Returns the runs, each trained, extracted and labelled as far as it is not yet.
+def make_runs(root: Path, configurations: Sequence[RunConfig], *, layers: bool = False) -> list[Run]:
+    """Returns the runs, each trained, extracted, labelled and its coherence measured as far as it is not yet.
+
+    With `layers` these are measured too.
 
     Raises:
         RuntimeError: a run is not ready afterwards.
@@ -85,5 +93,9 @@ def make_runs(root: Path, configurations: Sequence[RunConfig]) -> list[Run]:
             extract_and_label(run, workers=0)
         if (now := state(run)).word != "ready":
             raise RuntimeError(f"{config.name} is {now.text}; run the study again")
+        label_predictions(plan(run))
+        measure_coherence(CoherenceWork(run))
+        if layers:
+            measure_layers(LayersWork(run))
         runs.append(run)
     return runs

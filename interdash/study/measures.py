@@ -14,6 +14,7 @@ from interdash.formulas.order_shape import PARTS, SHAPES, fit, profiles
 from interdash.formulas.two_phase import gap_start
 from interdash.queries import dynamics, removal
 from interdash.store.database import Store
+from interdash.study import agreement
 
 LOW, HIGH = 2, 4  # orders: low are 1 and 2, high from 4 on
 MET = 0.99  # a control has the same strength from this share on
@@ -44,6 +45,7 @@ def measure(store: Store, run: str) -> dict[str, Any]:
         "last": last,
         "phases": {name: _value(row["found"], row["low"], row["high"]) for name, row in phases.items()},
         "with": _with_each(store, run),
+        "turns": agreement.turns(store, run),
         "lowest_test_loss": recorded[int(np.nanargmin(np.asarray(epochs["test_loss"], float)))],
         "gap_start": gap_start(losses),
         "gap": _list(np.asarray(epochs["gap"], float)),

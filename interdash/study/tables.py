@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from interdash.study import agreement
 from interdash.study.claims import LEAST_FALL, above, below
 from interdash.study.first_phase import SOLVERS
 from interdash.study.measures import HIGH, LOW
@@ -18,7 +19,15 @@ Behind [the study's page](study.md); rebuilt with it by `make study`.
 
 def tables(runs: Sequence[Measures], first: Sequence[Measures], facts: dict[str, Any]) -> str:
     """Returns the Markdown text; arguments as of `report.report`."""
-    sections = [_phases(runs), _flicker(runs), _removal(runs), _orders(runs, facts), _shapes(runs), _seeds(runs)]
+    sections = [
+        _phases(runs),
+        agreement.section(runs),
+        _flicker(runs),
+        _removal(runs),
+        _orders(runs, facts),
+        _shapes(runs),
+        _seeds(runs),
+    ]
     return "\n".join([HEAD, *sections, *([_first_phase(first, facts)] if first else [])])
 
 

@@ -134,6 +134,8 @@ def test_info(labelled_run, trained_run, monkeypatch, capsys, tmp_path):
     losses = {row["epoch"]: row["test_loss"] for row in report["epochs"]}
     assert turns["1|2"] is None and turns["loss lowest"] == min(losses, key=lambda epoch: losses[epoch])
     assert {row["first_turn"] for row in report["agreement"]["distances"]} == {n for n in turns if turns[n] is not None}
+    assert {row["epoch"] for row in report["layers"]} == {row["epoch"] for row in report["information"]} == {0, 1, 3}
+    assert all(0 <= row["completeness"] <= 1 and row["accuracy"] > 0 for row in report["layers"])
     text = run_command("info", "tiny", "--root", labelled_run.path.parent).output
     assert "state: ready" in text and "\nOne baseline network; another may move the boundaries.\n" in text
     assert len(text.splitlines()) == 9 and report["baselines"] == 1 and not report["epochs"][0]["baselines"]

@@ -41,7 +41,7 @@ def test_one_job_a_run_and_none_without_a_command(tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "-rf", "a b", "a;b", ""])
 def test_unsafe_names_start_nothing(tmp_path, name):
-    for make in (listing.extraction, lambda name: listing.baselines(name, 1)):
+    for make in (listing.extraction, listing.measurements, lambda name: listing.baselines(name, 1)):
         with pytest.raises(ValueError, match="cannot name a run"):
             make(name)
     with pytest.raises(ValueError, match="cannot name a run"):

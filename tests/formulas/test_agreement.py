@@ -5,7 +5,16 @@ from itertools import product
 import numpy as np
 import pytest
 
-from interdash.formulas.agreement import NONE, by_chance, expected_steps, first_below, scaled, shares, steps, turn
+from interdash.formulas.theories.agreement import (
+    NONE,
+    by_chance,
+    expected_steps,
+    first_below,
+    scaled,
+    shares,
+    steps,
+    turn,
+)
 from interdash.formulas.two_phase import last_small
 
 

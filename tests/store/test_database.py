@@ -22,7 +22,7 @@ from interdash.store.export import column_units, export_tables
 from interdash.store.loading import drop, refresh, seal
 from interdash.store.long_tables import LONG, Rows, rows_of
 
-UNITS = 13  # of labels: samples, flows (two), four of lives, two of predictions, one baseline, three epochs
+UNITS = 16  # of labels: samples, two of flows, predictions and layers each, four of lives, information, four networks
 ONLY_OF_SOME = ("baseline_phases", "robustness", "baseline_flows")  # of several baselines, or made on demand
 
 

@@ -21,6 +21,8 @@ CURVES = {  # curve: title in two lines, name, unit, colour
     "sigma2": ("σ² of<br>noise", "σ² of the theory of noise", "", theme.NON_GENERALIZABLE),
     "transfer": ("transfer<br>ratio", "transfer of gradients", "nats a nat", theme.ORANGE),
     "rho": ("coher-<br>ence ρ", "coherence ρ of gradients", "", theme.GREY),
+    "completeness": ("complete-<br>ness", "completeness of hidden layers", "", theme.GENERALIZABLE),
+    "synergy": ("synergy", "synergy of testing samples", "nats", theme.TESTING),
 }
 ROW = 84  # pixels
 
@@ -38,7 +40,8 @@ def agreement(
     How to read: each row is one curve from its lowest value (0) to its highest (1), so that only its shape counts. A
     diamond is where its theory puts a turn, the bar its 95 % interval: where what is learned generalizes best above
     chance (1|2) and less than half as well (2|3), where the testing loss is lowest, the loss gap begins to rise, σ² of
-    the theory of noise begins to fall, and a small gradient step first raises the testing loss (transfer below 0).
+    the theory of noise begins to fall, a small gradient step first raises the testing loss (transfer below 0), and
+    hidden layers have most of the network's interactions (complete, of the epochs at which layers are measured).
     Coloured bands are the three phases. Rows share data: both boundaries come from the first, and the testing loss is
     in gap and transfer. Intervals of both losses are those of other splits as large. Scales, turns and intervals are
     ours.

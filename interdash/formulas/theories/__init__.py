@@ -1,0 +1,1 @@
+"""Formulas of neighbouring theories, and of where they agree."""
