@@ -13,7 +13,6 @@ from interdash.figures.theories import agreement, coherence, information, layers
 from interdash.queries import agreement as queries_agreement
 from interdash.queries import coherence as queries_coherence
 from interdash.queries import dynamics, theories
-from interdash.queries import layers as queries_layers
 
 
 def say_prediction(page: data.Page) -> None:
@@ -37,13 +36,13 @@ def say_coherence(page: data.Page) -> None:
 
 def say_layers(page: data.Page) -> None:
     """Says in which layer the network's interactions appear, or how to measure it."""
-    text = layers.layers_text(page.ask(queries_layers.layers))
+    text = layers.layers_text(page.ask(theories.layers))
     st.markdown(text or f"It is not measured yet; `interdash measure {page.run.name} --layers` does it.")
 
 
 def say_information(page: data.Page) -> None:
     """Says where synergy is highest, or how to measure it."""
-    rows, pairs = page.ask(queries_layers.information), page.ask(queries_layers.synergy_and_power)
+    rows, pairs = page.ask(theories.information), page.ask(theories.synergy_and_power)
     text = information.information_text(rows, pairs)
     st.markdown(text or f"It is not measured yet; `interdash measure {page.run.name} --information` does it.")
 

@@ -11,9 +11,8 @@ import pandas as pd
 from interdash.queries import agreement, baselines
 from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength, phases
-from interdash.queries.layers import information, layers
 from interdash.queries.lives import first_start, life_classes, life_line_totals
-from interdash.queries.theories import predictions
+from interdash.queries.theories import information, layers, predictions
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run, no_runs
 from interdash.runs.state import overview, state

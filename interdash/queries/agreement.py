@@ -22,7 +22,7 @@ from interdash.formulas.theories.agreement import (
 from interdash.formulas.two_phase import SMALL_GAP, last_small
 from interdash.queries import dynamics, theories
 from interdash.queries.coherence import coherence
-from interdash.queries.layers import hidden_completeness, information
+from interdash.queries.theories import hidden_completeness, information
 from interdash.store.database import Store
 
 TURNS = {  # name: curve, and what happens there

@@ -10,7 +10,7 @@ from interdash.commands.main import commands
 from interdash.figures.theories import information as charts
 from interdash.labelling import information
 from interdash.masking.outputs import masked_logits, masked_outputs
-from interdash.queries import layers as queries
+from interdash.queries import theories as queries
 
 
 def test_answers_are_those_of_masked_inference(labelled_run):

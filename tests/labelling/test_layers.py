@@ -11,7 +11,7 @@ from interdash.commands.main import commands
 from interdash.figures.theories import layers as charts
 from interdash.labelling import layers
 from interdash.queries import dynamics
-from interdash.queries import layers as queries
+from interdash.queries import theories as queries
 from interdash.store.loading import refresh
 from tests.conftest import store_of
 

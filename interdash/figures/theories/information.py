@@ -11,7 +11,7 @@ from interdash.figures.choice import Choice
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.queries import dynamics
-from interdash.queries import layers as queries
+from interdash.queries import theories as queries
 from interdash.queries.asking import Ask
 
 NOT_MEASURED = "Not measured yet: `interdash measure RUN --information` does it."

@@ -9,7 +9,7 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
 from interdash.figures.sheet import Sheet
-from interdash.queries import layers as queries
+from interdash.queries import theories as queries
 from interdash.queries.asking import Ask
 
 NOT_MEASURED = "Not measured yet: `interdash measure RUN --layers` does it."
