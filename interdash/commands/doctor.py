@@ -19,7 +19,7 @@ from interdash.home import HOME
 LOW_DISK = 1.0  # GB; a run of the default size takes about 0.1
 PINS = HOME / "requirements.txt"
 PIP = f"{sys.executable} -m pip install"
-VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn")  # the dashboard shows runs without them
+VIEW_ONLY = ("torch", "jaxtyping", "scikit-learn", "numba")  # the dashboard shows runs without them
 EXTRAS = {  # of pyproject.toml, and what each is for
     "lightning": "callback for Lightning",
     "hf": "callback for the Hugging Face Trainer",

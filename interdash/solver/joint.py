@@ -28,27 +28,29 @@ from interdash.formulas.interactions import check_outputs, merge_first_order, se
 from interdash.formulas.subsets import n_variables
 from interdash.solver.projection import Projector, projector, subset_sums_, touching_sums
 from interdash.solver.sparsify import (
-    ADAPT_AT,
     CERTIFIED_GAPS,
     CHECK_AT,
     CHUNK_ENTRIES,
     FIELDS,
     FLOAT32_VARIABLES,
+    SOLVED_GAP,
+    Split,
+    check_options,
+    exact,
+    gap_of,
+    weights_of,
+)
+from interdash.solver.steps import (
+    ADAPT_AT,
     HEAD_START,
     HEAD_STEPS,
     OVER_RELAXATION,
-    SOLVED_GAP,
     TINY,
-    Split,
     State,
     adjoint_of,
-    check_options,
-    exact,
     first_threshold,
-    gap_of,
     norm_of,
     outputs_of,
-    weights_of,
 )
 
 ALPHA = 0.1

@@ -18,7 +18,7 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from interdash.formulas.interactions import (
@@ -26,27 +26,22 @@ from interdash.formulas.interactions import (
     and_interactions,
     check_outputs,
     merge_first_order,
-    or_interactions,
     settle_pairs,
 )
 from interdash.formulas.subsets import n_variables, orders
-from interdash.solver.projection import Projector, projector, subset_sums_, superset_sums_, touching_sums
+from interdash.solver.projection import projector
+from interdash.solver.steps import TINY, State, adjoint_of, advance, both, outputs_of, start
 
 CERTIFIED_GAPS = {"default": 0.02, "tight": 0.001}  # a sample is done when its certified gap is at most this
 SOLVED_GAP = 0.05  # a sample above it is marked unsolved
-OVER_RELAXATION = 1.7
-FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
-ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
 CHECK_AT = (*range(60, 130, 10), *(150, 180, 220, 260, 320, 400, 500, 640, 800, 1000, 1300, 1700, 2200, 3000, 4000))
 FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
+CACHE_ENTRIES = 2**15  # entries of one [2^n, samples] array that advances at once on a CPU: all stay in a core's cache
 CHUNK_ENTRIES = 2**17  # entries of one [2^n, batch] array of the samples that advance together: it stays in the cache
 GROUP_ENTRIES = 2**24  # … and of the samples whose state is kept at once
-HEAD_START, HEAD_STEPS = 40, 70  # the tie-break starts 41 times as strong and falls to its value by step 70
-TINY = 1e-30
+ENTRY_BYTES = 160  # that an entry takes on a GPU, everything counted
 
 Kind = TypeVar("Kind", np.ndarray, torch.Tensor)
-State = dict[str, Tensor]  # of some samples, see `_start`
-DOUBLE = frozenset({"z", "dual", "x"})  # what holds [a | o]: two columns a sample
 
 
 @dataclass(frozen=True)
@@ -146,23 +141,6 @@ def _harsanyi(u: Float64[Tensor, "subsets batch"]) -> Split[Tensor]:
     return Split(i_and, zero, zero.clone(), objective, objective, 0 * objective, torch.ones_like(objective).bool())
 
 
-def outputs_of(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
-    """Returns A a + O o for x = [a | o]; overwrites x."""
-    batch = x.shape[1] // 2
-    total = x[:, batch:].sum(0)
-    sums = subset_sums_(x)
-    return sums[:, :batch].add_(total).sub_(sums[:, batch:].flip(0))
-
-
-def adjoint_of(
-    y: Float[Tensor, "subsets batch"], other: Float[Tensor, "subsets batch"] | None = None
-) -> Float[Tensor, "subsets two_batch"]:
-    """Returns [Aᵀy | Oᵀy], or [Aᵀy | Oᵀ other]; OR has no interaction of the empty set."""
-    touching = touching_sums(y if other is None else other)
-    touching[0] = 0
-    return torch.cat([superset_sums_(y.clone()), touching], 1)
-
-
 def _lower_bound(u: Tensor, zeta: Tensor, weights: Tensor, y: Tensor) -> Tensor:
     """Returns a lower bound `[batch]` of the optimal value from any y, by weak duality.
 
@@ -213,101 +191,17 @@ def _finish(u: Tensor, zeta: Tensor, weights: Tensor, x: Tensor, delta: Tensor, 
     return Split(*merged, slack.T.contiguous(), objective, lower, gap, gap <= SOLVED_GAP)
 
 
-def norm_of(x: Tensor, batch: int) -> Tensor:
-    """Returns the Euclidean norm a sample, `[batch]`, of x `[2^n, k·batch]`."""
-    return x.square().sum(0).view(-1, batch).sum(0).sqrt_() + TINY
-
-
-def first_threshold(u: Tensor) -> Tensor:
-    """Returns the scale `[batch]` that the soft threshold starts with, of outputs `[2^n, batch]`."""
-    half = (u / 2).T.contiguous()
-    l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
-    return (FIRST_THRESHOLD / 2 * l1 / len(u) ** 0.5).clamp_min(TINY)
-
-
-def _start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
-    """Returns the state of the solver before its first step; u is `[2^n, batch]` in float64.
-
-    x = [a | o] and δ are the point on the equality; `z` is x after the soft threshold, `dual` the scaled multiplier of
-    x = z, `threshold` its scale, `sigma` the weight of δ against x in the projection. Both step sizes follow the
-    residuals of each sample, so that neither the scale of u nor its batch matters.
-    """
-    size, batch = u.shape
-    # a power of two: the same steps, bit for bit, for 2·v
-    scale = torch.exp2(torch.floor(torch.log2(u.abs().amax(0).clamp_min(TINY))))
-    new = {"dtype": dtype, "device": u.device}
-    return {
-        "index": torch.arange(batch, device=u.device),
-        "scale": scale,
-        "u": (u / scale).to(dtype),
-        "zeta": (zeta / scale).to(dtype),
-        "threshold": first_threshold(u / scale).to(dtype),
-        "sigma": torch.ones(batch, **new),
-        "z": torch.zeros(size, 2 * batch, **new),
-        "dual": torch.zeros(size, 2 * batch, **new),
-        "z_delta": torch.zeros(size, batch, **new),
-        "dual_delta": torch.zeros(size, batch, **new),
-    }
-
-
-def _advance(s: State, steps: range, weights: Tensor, solver: Projector, *, noisy: bool) -> State:
-    """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
-    s, batch = dict(s), s["u"].shape[1]
-    no_shift = torch.zeros_like(s["sigma"])
-    for step in steps:
-        # projection onto the equality
-        x = s["z"] - s["dual"]
-        r = s["u"] - outputs_of(x.clone())
-        shift, delta = no_shift, s["z_delta"]
-        if noisy:
-            shift, delta = 1 / s["sigma"], s["z_delta"] - s["dual_delta"]
-            r -= delta
-        multiplier = solver.solve(r, shift)
-        x += adjoint_of(multiplier)
-        if noisy:
-            delta += multiplier * shift
-        if step == steps[-1]:
-            s |= {"x": x, "delta": delta, "y": multiplier / s["threshold"]}
-        # soft threshold, with the tie-break from the side that it prefers
-        before, before_delta = s["z"], s["z_delta"]
-        moved = s["dual"].add_(x, alpha=OVER_RELAXATION).add_(before, alpha=1 - OVER_RELAXATION)
-        head = 1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS)
-        limit = ((1 + head * (weights - 1)).clamp_min(0.1)[:, None] * s["threshold"]).repeat(1, 2)
-        s["dual"] = torch.clamp(moved, -limit, limit)
-        s["dual"][0] = moved[0]
-        s["z"] = moved - s["dual"]
-        if noisy:  # the bound of δ is approached from inside, about as fast as the iterate settles
-            moved = s["dual_delta"].add_(delta, alpha=OVER_RELAXATION).add_(before_delta, alpha=1 - OVER_RELAXATION)
-            inside = s["zeta"] * (1 - min(0.02, 2 / step))
-            s["z_delta"] = torch.clamp(moved, -inside, inside)
-            s["z_delta"][0] = s["z_delta"][-1] = 0
-            s["dual_delta"] = moved - s["z_delta"]
-        if step in ADAPT_AT:
-            change = (norm_of(x - s["z"], batch) / norm_of(s["z"] - before, batch)).sqrt().clamp(0.2, 5)
-            s["threshold"] = s["threshold"] / change
-            s["dual"] /= change.repeat(2)
-            if noisy:
-                moved_delta = norm_of(s["z_delta"] - before_delta, batch)
-                change_delta = (norm_of(delta - s["z_delta"], batch) / moved_delta).sqrt().clamp(0.2, 5)
-                s["sigma"] = s["sigma"] * change_delta / change
-                s["dual_delta"] /= change_delta
-    return s
-
-
 def _pick(s: State, samples: Tensor) -> State:
     """Returns the state of some samples (positions in the batch)."""
-    batch = s["u"].shape[1]
-    both = torch.cat([samples, samples + batch])
-    return {key: value[..., both if key in DOUBLE else samples] for key, value in s.items()}
+    both = torch.cat([samples, samples + len(s["index"])])  # x is [a | o]
+    return {key: value[..., both if key == "x" else samples] for key, value in s.items()}
 
 
-def _join(states: list[State]) -> State:
-    """Returns one state with the samples of several."""
-    halves = {
-        key: [part for i in (0, 1) for part in (s[key].chunk(2, 1)[i] for s in states)]
-        for key in DOUBLE & set(states[0])
-    }
-    return {key: torch.cat(halves.get(key, [s[key] for s in states]), -1) for key in states[0]}
+def _chunks(states: list[State], size: int) -> list[State]:
+    """Returns the same samples in chunks of one size, the last one smaller."""
+    joined = {key: torch.cat([s[key] for s in states], -1) for key in states[0] if key != "x"}
+    pieces = {key: value.split(size, -1) for key, value in joined.items()}
+    return [{key: pieces[key][i].contiguous() for key in pieces} for i in range(len(pieces["index"]))]
 
 
 def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: int) -> Split[Tensor]:
@@ -318,29 +212,34 @@ def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: 
     n, target = n_variables(len(u)), CERTIFIED_GAPS[tolerance]
     dtype = torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
     solver, w, noisy = projector(n, dtype, u.device), weights.to(dtype), bool((zeta > 0).any())
-    chunk = max(1, CHUNK_ENTRIES >> n)
+    of_steps = both(w)
+    entries = CACHE_ENTRIES
+    if u.device.type == "cuda":  # what half of its free memory holds
+        entries = torch.cuda.mem_get_info(u.device)[0] // (2 * ENTRY_BYTES * dtype.itemsize // 4)
+    chunk = max(1, entries >> n)
     checks = [*(step for step in CHECK_AT if step < max_steps), max_steps]
     finished: list[tuple[Tensor, Split[Tensor]]] = []
-    rest, step = _start(u, zeta, dtype), 0
+    chunks, step = _chunks([start(u, zeta, dtype)], chunk), 0
     for check in checks:
         pending = []
-        for samples in torch.arange(len(rest["index"]), device=u.device).split(chunk):
-            s = _advance(_pick(rest, samples), range(step + 1, check + 1), w, solver, noisy=noisy)
+        for before in chunks:
+            s = advance(before, range(step + 1, check + 1), of_steps, solver, noisy=noisy)
             estimate = gap_of(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
             done = (estimate <= target) | (check == max_steps)
             if done.any():
                 t = _pick(s, done.nonzero()[:, 0])
                 at = t["index"]
-                split = _finish(
-                    u[:, at], zeta[at], weights, t["x"] * t["scale"].repeat(2), t["delta"] * t["scale"], t["y"]
-                )
+                x = t["x"] * t["scale"].repeat(2)
+                split = _finish(u[:, at], zeta[at], weights, x, t["delta"] * t["scale"], t["y"])
                 settled = (split.gap <= target) | (check == max_steps)
                 finished.append((at[settled], Split(*(value[settled] for value in vars(split).values()))))
                 done[done.clone()] = settled
             if not done.all():
-                pending.append(_pick(s, (~done).nonzero()[:, 0]))
+                pending.append(_pick(s, (~done).nonzero()[:, 0]) if done.any() else s)
         if not pending:
             break
-        rest, step = _join(pending), check
+        left = sum(len(s["index"]) for s in pending)
+        chunks = pending if len(pending) == -(-left // chunk) else _chunks(pending, chunk)
+        step = check
     order = torch.cat([at for at, _ in finished]).argsort()
     return Split(*(torch.cat([getattr(split, key) for _, split in finished])[order] for key in FIELDS))

@@ -1,0 +1,169 @@
+"""The steps of the sparse split: ADMM in one array, compiled on a CPU (`fused`), plain torch on a GPU."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interdash.formulas.interactions import and_interactions, or_interactions
+from interdash.solver.projection import Projector, subset_sums_, superset_sums_, touching_sums
+
+OVER_RELAXATION = 1.7
+FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
+ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
+HEAD_START, HEAD_STEPS = 40, 70  # the tie-break starts 41 times as strong and falls to its value by step 70
+COMPILED = "cpu"  # the device whose steps are compiled, see `fused`
+LIMITS_CHANGE = 101  # up to this step, see `_limits`
+TINY = 1e-30
+State = dict[str, Tensor]  # of some samples, which are the last axis; see `start`
+
+
+def outputs_of(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
+    """Returns A a + O o for x = [a | o]; overwrites x."""
+    batch = x.shape[1] // 2
+    total = x[:, batch:].sum(0)
+    sums = subset_sums_(x)
+    return sums[:, :batch].add_(total).sub_(sums[:, batch:].flip(0))
+
+
+def adjoint_of(
+    y: Float[Tensor, "subsets batch"], other: Float[Tensor, "subsets batch"] | None = None
+) -> Float[Tensor, "subsets two_batch"]:
+    """Returns [Aᵀy | Oᵀy], or [Aᵀy | Oᵀ other]; OR has no interaction of the empty set."""
+    touching = touching_sums(y if other is None else other)
+    touching[0] = 0
+    return torch.cat([superset_sums_(y.clone()), touching], 1)
+
+
+def norm_of(x: Tensor, batch: int) -> Tensor:
+    """Returns the Euclidean norm a sample, `[batch]`, of x `[2^n, k·batch]`."""
+    return x.square().sum(0).view(-1, batch).sum(0).sqrt_() + TINY
+
+
+def first_threshold(u: Tensor) -> Tensor:
+    """Returns the scale `[batch]` that the soft threshold starts with, of outputs `[2^n, batch]`."""
+    half = (u / 2).T.contiguous()
+    l1 = and_interactions(half).abs().sum(1) + or_interactions(half).abs().sum(1)
+    return (FIRST_THRESHOLD / 2 * l1 / len(u) ** 0.5).clamp_min(TINY)
+
+
+def both(weights: Tensor) -> Tensor:
+    """Returns the weights of [AND, OR] interactions, `[2, 2^n, 1]`, 0 for the empty set; OR is kept by complements."""
+    weights = torch.cat([torch.zeros_like(weights[:1]), weights[1:]])
+    return torch.stack([weights, weights.flip(0)])[..., None]
+
+
+def _side_by_side(x: Float[Tensor, "parts subsets batch"]) -> Float[Tensor, "subsets two_batch"]:
+    """Returns [a | o] of x = [a, o by complements, …]."""
+    return torch.cat([x[0], x[1].flip(0)], 1)
+
+
+def start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
+    """Returns the state of the solver before its first step; u is `[2^n, batch]` in float64.
+
+    `moved` = [a, o, δ], OR by complements (its superset sums are then A's subset sums, mirrored), is what the steps
+    carry on. Clipped to its limit, `threshold` times the weights, it is the scaled multiplier of "x = z"; what lies
+    beyond is z, x after the soft threshold. For δ, z is what lies within the bound. `sigma` is the weight of δ
+    against x in the projection. Both step sizes follow the residuals of each sample, so that neither the scale of u
+    nor its batch matters.
+    """
+    size, batch = u.shape
+    # a power of two: the same steps, bit for bit, for 2·v
+    scale = torch.exp2(torch.floor(torch.log2(u.abs().amax(0).clamp_min(TINY))))
+    return {
+        "index": torch.arange(batch, device=u.device),
+        "scale": scale,
+        "u": (u / scale).to(dtype),
+        "zeta": (zeta / scale).to(dtype),
+        "threshold": first_threshold(u / scale).to(dtype),
+        "sigma": torch.ones(batch, dtype=dtype, device=u.device),
+        "moved": torch.zeros(3, size, batch, dtype=dtype, device=u.device),
+    }
+
+
+def _schedule(steps: range, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the weights `[steps, 2, 2^n, 1]` and the share of δ's bound `[steps]` after each step.
+
+    The tie-break comes from the side that it prefers, δ to its bound from inside, as fast as the iterate settles.
+    """
+    head = [1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS) for step in steps]
+    inside = [1 - min(0.02, 2 / max(step, 1)) for step in steps]
+    heavy = 1 + weights.new_tensor(head)[:, None, None, None] * (weights - 1)
+    # the empty set has no interaction
+    return heavy.clamp_min(0.1).where(weights > 0, torch.inf), weights.new_tensor(inside)
+
+
+def _limits(s: State, step: int, weights: Tensor) -> Tensor:
+    """Returns where `moved` is clipped after a step, `[3, 2^n, batch]`."""
+    heavy, inside = _schedule(range(step, step + 1), weights)
+    bound = (s["zeta"] * inside).repeat(1, len(s["u"]), 1)
+    bound[0, [0, -1]] = 0
+    return torch.cat([heavy[0] * s["threshold"], bound])
+
+
+def _settled(moved: Tensor, limits: Tensor) -> Tensor:
+    """Returns z = [a, o, δ] of `moved`: a and o after the soft threshold, δ within its bound."""
+    clipped = torch.clamp(moved, -limits, limits)
+    return torch.cat([moved[:2] - clipped[:2], clipped[2:]])
+
+
+def iterate(s: State, steps: range, weights: Tensor, shift: Tensor, solver: Projector) -> Tensor:
+    """Takes steps, in place on `moved`; returns the multiplier of the last one's projection.
+
+    A step projects 2z − moved onto the equality, x = 2z − moved + [Aᵀ, Oᵀ, shift] λ, and adds 1.7 (x − z) to `moved`.
+    """
+    moved, multiplier, limits = s["moved"], torch.empty(0), torch.empty(0)
+    before = range(steps.start - 1, steps.stop - 1)
+    varying = before[: max(1, LIMITS_CHANGE - before.start)]  # later limits are those of its last step
+    if moved.device.type == COMPILED:
+        from interdash.solver import fused  # numba is slow to import
+
+        (heavy, inside), room = _schedule(varying, weights), torch.empty_like(moved)
+        arrays = (moved, s["u"], s["zeta"], s["threshold"], shift, heavy, inside, room)
+        fused.steps(*(array.numpy() for array in arrays), len(steps), fused.tables(solver))
+        return room[2]
+    for i in range(len(steps)):
+        if i < len(varying):
+            limits = _limits(s, varying[i], weights)
+        z = _settled(moved, limits)
+        point = 2 * z - moved
+        multiplier = solver.solve(s["u"] - point[2] - outputs_of(_side_by_side(point)), shift)
+        moved += OVER_RELAXATION * (z - moved)
+        i_and, i_or = adjoint_of(multiplier).chunk(2, 1)
+        moved[:2] += OVER_RELAXATION * torch.stack([i_and, i_or.flip(0)])
+        moved[2] += OVER_RELAXATION * (multiplier * shift)
+    return multiplier
+
+
+def _change(residual: Tensor, movement: Tensor) -> Tensor:
+    """Returns by what a step size changes: the root of what is left to meet over what the last step moved, a sample."""
+    left, moved = (norm_of(x.reshape(-1, x.shape[-1]), x.shape[-1]) for x in (residual, movement))
+    return (left / moved).sqrt().clamp(0.2, 5)
+
+
+def advance(s: State, steps: range, weights: Tensor, solver: Projector, *, noisy: bool) -> State:
+    """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
+    s = {**s, "moved": s["moved"].clone()}
+    shift = 1 / s["sigma"] if noisy else torch.zeros_like(s["sigma"])
+    first = steps.start
+    for step in sorted(ADAPT_AT.intersection(steps) | {steps[-1]}):
+        iterate(s, range(first, step), weights, shift, solver)
+        before = s["moved"].clone()
+        z_before = _settled(before, _limits(s, step - 1, weights))
+        multiplier = iterate(s, range(step, step + 1), weights, shift, solver)
+        point = z_before + (s["moved"] - before) / OVER_RELAXATION
+        if step == steps[-1]:
+            s |= {"x": _side_by_side(point), "delta": point[2], "y": multiplier / s["threshold"]}
+        if step in ADAPT_AT:
+            z = _settled(s["moved"], _limits(s, step, weights))
+            dual = s["moved"] - z
+            change = _change(point[:2] - z[:2], z[:2] - z_before[:2])
+            s["threshold"] = s["threshold"] / change
+            dual[:2] /= change
+            if noisy:
+                change_delta = _change(point[2] - z[2], z[2] - z_before[2])
+                s["sigma"] = s["sigma"] * change_delta / change
+                dual[2] /= change_delta
+                shift = 1 / s["sigma"]
+            s["moved"] = z + dual
+        first = step + 1
+    return s
