@@ -110,6 +110,6 @@ def test_without_vectors_of_the_baselines(fresh_run):
 def test_layers_in_words(small_store):
     rows = queries.layers(small_store, "tiny")
     text = charts.layers_text(rows)
-    assert text.startswith("At epoch 3: ") and "Redundancy is highest in layer" in text
+    assert text.startswith("At epoch 3: ") and "Redundancy is highest in module " in text
     assert charts.layers_text(rows.head(0)) == ""
     assert "In no layer is half" in charts.layers_text(rows.assign(completeness=0.1))

@@ -10,6 +10,7 @@ from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
+from interdash.figures.theories.layers import named
 from interdash.queries import dynamics
 from interdash.queries import theories as queries
 from interdash.queries.asking import Ask
@@ -91,7 +92,7 @@ def layer_information(layer_information: pd.DataFrame) -> go.Figure:
     figure = Sheet()
     figure.add_heatmap(
         x=[str(epoch) for epoch in table.columns], z=table.to_numpy(float), text=texts, texttemplate="%{text}",
-        y=[theme.escaped(f"{row['layer']}: {row['name']}") for row in layers.to_dict("records")], zmin=0,
+        y=named(layers), zmin=0,
         zmax=float(rows["entropy"].max()), colorscale=theme.SEQUENTIAL, textfont={"size": 11}, xgap=1, ygap=1,
         colorbar={"title": {"text": "nats"}},
         hovertemplate=f"epoch %{{x}}, %{{y}}<br>V-information %{{z:{theme.NATS}}} nats<extra></extra>",

@@ -50,7 +50,7 @@ def layer_orders(layer_orders: pd.DataFrame) -> go.Figure:
     layers = rows.drop_duplicates("layer").to_dict("records")
     figure = Sheet(
         rows=1, cols=len(layers), shared_yaxes=True, horizontal_spacing=0.012,
-        column_titles=[f"{theme.escaped(row['name'])}<br>accuracy {row['accuracy']:.0%}" for row in layers],
+        column_titles=[f"{theme.escaped(_module(row['name']))}<br>accuracy {row['accuracy']:.0%}" for row in layers],
     )  # fmt: skip
     for column, layer in enumerate(layers, start=1):
         some = rows[rows["layer"] == layer["layer"]]
@@ -78,9 +78,9 @@ def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
     How to read: completeness is the share of the network's strength that the layer has already, redundancy the share of
     the layer's that is forgotten later; bars are 95 % intervals over samples. Thin grey: completeness if the layer's
     interactions lay on any other subsets of their order, and everywhere the control, a probe fitted to shuffled labels:
-    what lies no higher than these is nothing. Lowest, how many testing samples the probe and its control get right. A
-    probe is a convex softmax regression with a fixed L2 on standardised features of samples that are not explained.
-    Source: arXiv 2409.08712, Figure 3; chance, control, intervals and H of a layer are ours.
+    what is no better than these is nothing (of redundancy: no lower). Lowest, how many testing samples the probe and
+    its control get right. A probe is a convex softmax regression with a fixed L2 on standardised features of samples
+    that are not explained. Source: arXiv 2409.08712, Figure 3; chance, control, intervals and H of a layer are ours.
     """
     rows: Any = layer_curves
     if rows.empty:
@@ -97,7 +97,7 @@ def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
                 ends |= {"symmetric": False, "array": (some[f"{column}_high"] - some[column]).to_numpy()}
                 ends |= {"arrayminus": (some[column] - some[f"{column}_low"]).to_numpy()}
             figure.add_scatter(
-                x=_named(some), y=some[column].to_numpy(), name=text, legendgroup=name, showlegend=row == 1, row=row,
+                x=named(some), y=some[column].to_numpy(), name=text, legendgroup=name, showlegend=row == 1, row=row,
                 mode="lines+markers", line={"color": colour, "dash": dash}, error_y=ends if len(ends) > 3 else None,
                 marker={"color": colour, "symbol": symbol, "size": 7},
                 hovertemplate=f"%{{x}}<br>{title}, {text} %{{y:{theme.SHARE}}}<extra></extra>",
@@ -106,7 +106,7 @@ def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
         others |= {"completeness_by_chance": ("by chance", "longdash")} if column == "completeness" else {}
         for other, (text, dash) in others.items():
             figure.add_scatter(
-                x=_named(every), y=every[other].to_numpy(), name=text, legendgroup=text, showlegend=row == 1, row=row,
+                x=named(every), y=every[other].to_numpy(), name=text, legendgroup=text, showlegend=row == 1, row=row,
                 mode="lines", line={"color": theme.GREY, "dash": dash, "width": 1.5},
                 hovertemplate=f"%{{x}}<br>{text} %{{y:{theme.SHARE}}}<extra></extra>",
             )  # fmt: skip
@@ -124,8 +124,8 @@ def layer_maps(layer_maps: pd.DataFrame) -> go.Figure:
     How to read: a row is a layer, the last the network itself, a column a recorded epoch; bright is much. Completeness:
     the share of the network's interactions, at that epoch, that the layer has already. Redundancy: the share of the
     layer's that is forgotten on the way. H above chance: how far what the layer knows transfers to the baseline
-    networks, beyond chance. In brackets the same of a probe that was fitted to shuffled labels: a number not above it
-    says nothing. Lower right, the accuracy of the probes. Source: the maps are ours; completeness and redundancy are
+    networks, beyond chance. In brackets the same of a probe that was fitted to shuffled labels: a number no better than
+    it says nothing. Lower right, the accuracy of the probes. Source: the maps are ours; completeness and redundancy are
     those of arXiv 2409.08712.
     """
     rows: Any = layer_maps
@@ -145,7 +145,7 @@ def layer_maps(layer_maps: pd.DataFrame) -> go.Figure:
             for pair in zip(values.to_numpy(float), controls.to_numpy(float), strict=True)
         ]
         figure.add_heatmap(
-            x=[str(epoch) for epoch in values.columns], y=_named(layers), z=values.to_numpy(float), zmin=0, zmax=1,
+            x=[str(epoch) for epoch in values.columns], y=named(layers), z=values.to_numpy(float), zmin=0, zmax=1,
             row=1 + i // 2, col=1 + i % 2, colorscale=theme.SEQUENTIAL, showscale=i == 0, text=texts,
             texttemplate="%{text}", textfont={"size": 11}, xgap=1, ygap=1,
             colorbar={"tickformat": theme.SHARE, "title": {"text": "share"}},
@@ -171,16 +171,24 @@ def layers_text(layers: pd.DataFrame) -> str:
         first = half.iloc[0]
         names = ("completeness", "completeness_by_chance", "control_completeness")
         share, chance, control = (f"{first[name]:.0%}" for name in names)
-        where = f"Half of what the network knows is first there in layer {first['name']} ({share}; {chance} by chance, "
+        where = (
+            f"Half of what the network knows is first there in {_module(first['name'])} ({share}; {chance} by chance, "
+        )
         where += f"{control} with shuffled labels)"
     return (
-        f"At epoch {rows['epoch'].iloc[0]}: {where}. Redundancy is highest in layer {peak['name']} "
+        f"At epoch {rows['epoch'].iloc[0]}: {where}. Redundancy is highest in {_module(peak['name'])} "
         f"({peak['redundancy']:.0%}; the probe there gets {peak['accuracy']:.0%} of the testing samples right)."
     )
 
 
-def _named(rows: Any) -> list[str]:
-    return [theme.escaped(f"{layer}: {name}") for layer, name in zip(rows["layer"], rows["name"], strict=True)]
+def named(rows: Any) -> list[str]:
+    """Returns what layers are called, from the column name of a table."""
+    return [theme.escaped(_module(name)) for name in rows["name"]]
+
+
+def _module(name: str) -> str:
+    """Returns what a layer is called: modules of a sequence have a number alone."""
+    return f"module {name}" if name.isdecimal() else name
 
 
 def _cell(value: float, control: float) -> str:
