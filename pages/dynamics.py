@@ -17,7 +17,7 @@ with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         split = choose.split()
         types = choose.types()
-        log = choose.log()
+        log = choose.log(page)
         scale = choose.scale()
         with st.container(width=150):
             label = choose.label(page)
@@ -30,14 +30,14 @@ with ui.page("Dynamics") as page:
     phases, flows = page.ask(queries.phases), page.ask(queries.flows, split=split, label=label)
     course = dynamics.finding_text(epochs, page.read(queries.diverged))
     with st.container(key="finding", gap="small"):
-        st.subheader(finding(phases, flows) or course, anchor=False)
+        st.subheader(page.worded(finding(phases, flows) or course), anchor=False)
         if finding(phases, flows):
-            st.markdown(f"{course}.")
+            st.markdown(page.worded(f"{course}."))
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
-        st.markdown(phase_table(phases, epochs, flows))
+        st.markdown(page.worded(phase_table(phases, epochs, flows)))
     if epoch is not None:
-        choose.phases(page, phases, dynamics.phase_text(phases))
+        choose.phases(page, phases, page.worded(dynamics.phase_text(phases)))
         st.caption(baselines.how_many_text(page.ask(baselines.count)))
         ui.facts(epochs, epoch)
     show.chart(page, "dynamics", choice)
@@ -47,14 +47,17 @@ with ui.page("Dynamics") as page:
         if view == "Life cycle":
             show_lives()
             return
+        if view == "Baselines" and not page.ask(baselines.count):
+            st.info(baselines.NONE)
+            return
         settings = {"epochs": tuple(choose.epochs(page))} if view == "Six epochs" else {}
         show.view(page, "dynamics", view, replace(choice, **settings))
 
     def show_lives() -> None:
         start = choose.start(page)
         rows = page.ask(lives.life_classes, start=start, split=split, label=label)
-        st.markdown(lives.life_table(rows, epoch) if epoch is not None else "")
-        st.caption(lives.notes_text(page.ask(lives.life_epochs), phases))
+        st.markdown(page.worded(lives.life_table(rows, epoch)) if epoch is not None else "")
+        st.caption(page.worded(lives.notes_text(page.ask(lives.life_epochs), phases)))
         show.view(page, "dynamics", "Life cycle", replace(choice, start=start))
 
     ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})

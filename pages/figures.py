@@ -70,7 +70,7 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         ask("sort", lambda: choose.one(st.selectbox, "Sorted by", list(SORTS), key="rank", width=140))
         ask("where", choose.where)
         ask("scale", choose.scale)
-        ask("log", choose.log)
+        ask("log", lambda: choose.log(page))
         count = int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())
         ask("sample", lambda: choose.one(st.selectbox, "Sample", list(range(count)), key="sample", width=120))
         ask("top", lambda: choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top"))

@@ -17,7 +17,7 @@ from interdash.queries import removal as queries_removal
 
 def show_samples(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws who changes most."""
-    st.markdown(f"Who changes most at epoch {epoch}, at full dose:")
+    st.markdown(page.worded(f"Who changes most at epoch {epoch}, at full dose:"))
     left, right = st.columns([2, 3])
     with left:
         show.view(page, "removal", "Samples", choice)
@@ -96,15 +96,21 @@ with ui.page("Removal") as page:
         min_order = choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order", help=about)
         about = "100: all non-generalizable interactions of a sample go; 50: the strongest, until half the strength is."
         dose = choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100, help=about)
-        log = choose.log()
+        log = choose.log(page)
     epoch = choose.epoch(page)
     choice = Choice(epoch=epoch, min_order=min_order, dose=dose, log=log)
     after = page.ask(queries_removal.removals, min_order=min_order, dose=dose)
     if after.empty:
-        st.info(f"The removals of {page.run.name} are not computed yet; `interdash extract {page.run.name}` does it.")
+        name = page.run.name
+        st.info(
+            f"The removals of {name} are not computed yet; `interdash extract {name}` does it."
+            if page.ask(baselines.count)
+            else f"What to remove from {name} is not known: only a baseline network tells what does not generalize; "
+            f"`interdash baseline {name}` trains one, then `interdash extract {name}`."
+        )
         st.stop()
-    st.subheader(removal.finding_title(after, epoch), anchor=False)
-    st.markdown(removal.finding_text(after, epoch))
+    st.subheader(page.worded(removal.finding_title(after, epoch)), anchor=False)
+    st.markdown(page.worded(removal.finding_text(after, epoch)))
     st.caption(baselines.label_text(page.ask(baselines.count), page.run.config.generalization.vote))
     show.chart(page, "removals", choice)
     tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}

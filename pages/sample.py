@@ -14,6 +14,7 @@ from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, compare, inputs
 from interdash.figures.choice import Choice, lit_interaction, lit_name
 from interdash.formulas.subsets import members
+from interdash.masking.kinds import MASKED
 from interdash.queries import drilldown, dynamics, vectors
 from interdash.queries import sample as queries_sample
 
@@ -76,7 +77,7 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = choose.split()
         noise = choose.noise(page)
-        right = choose.one(st.segmented_control, "At this epoch", ["all", "wrong", "right"], key="answer")
+        right = choose.one(st.segmented_control, page.worded("At this epoch"), ["all", "wrong", "right"], key="answer")
         with st.container(width=150):
             label = choose.label(page)
         with st.container(width=195):
@@ -139,7 +140,7 @@ def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
         selection_mode="single-row",
         column_config={
             "input": st.column_config.TextColumn(width="large"),
-            "loss": st.column_config.NumberColumn(format="%.3f", help="nats, at this epoch"),
+            "loss": st.column_config.NumberColumn(format="%.3f", help=page.worded("nats, at this epoch")),
             "non-gen. (%)": st.column_config.NumberColumn(help="share of non-generalizable strength"),
             "order": st.column_config.NumberColumn(help="the highest order of a salient interaction"),
             "ρ (%)": st.column_config.NumberColumn(help="|ΣI| / Σ|I|: 0 = salient interactions cancel"),
@@ -191,7 +192,7 @@ def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
     names = page.run.class_names
     predicted = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
     split = {"train": "training", "test": "testing"}[row["split"].iloc[0]]
-    st.subheader(f"Sample {choice.sample} at epoch {choice.epoch}", anchor=False)
+    st.subheader(page.worded(f"Sample {choice.sample} at epoch {choice.epoch}"), anchor=False)
     true = inputs.true_label_text(row.iloc[0])
     st.markdown(
         f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**"
@@ -207,12 +208,13 @@ def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
             show.chart(page, figure.__name__, choice, side=side)
         else:
             st.html(inputs.input_html(row, members(lit[1]) if lit else ()))
-            st.caption("Outlined and numbered: the variables that are masked; all else is always visible.")
+            masked = MASKED[page.run.config.masking.baseline]
+            st.caption(f"Outlined and numbered: the variables, masked to {masked}; all else is always visible.")
     with right:
         show.chart(page, "interactions", choice, side=side)
     if lit:
         st.markdown(f"##### {links.plain(lit_name(page, choice))}")
-        st.markdown(drilldown.story_text(drilldown.story(known["life of lit"])))
+        st.markdown(page.worded(drilldown.story_text(drilldown.story(known["life of lit"]))))
         show.chart(page, "interaction_life", choice, side=side)
         ui.warn_of(known["life of lit"].attrs["problems"])
     ui.warn_of(known["every"].attrs["problems"])

@@ -22,7 +22,7 @@ def say_prediction(page: data.Page) -> None:
         st.info(f"Nothing is predicted for {page.run.name} yet; `interdash extract {page.run.name}` does it.")
     else:
         with st.container(key="finding"):
-            st.subheader(prediction.prediction_text(rows, page.ask(dynamics.phases)), anchor=False)
+            st.subheader(page.worded(prediction.prediction_text(rows, page.ask(dynamics.phases))), anchor=False)
 
 
 def say_coherence(page: data.Page) -> None:
@@ -31,7 +31,7 @@ def say_coherence(page: data.Page) -> None:
     if rows.empty:
         st.info(f"It is not measured yet; `interdash measure {page.run.name} --coherence` does it.")
     else:
-        st.markdown(coherence.coherence_text(rows, page.ask(dynamics.phases)))
+        st.markdown(page.worded(coherence.coherence_text(rows, page.ask(dynamics.phases))))
 
 
 def say_layers(page: data.Page) -> None:
@@ -74,7 +74,7 @@ with ui.page("Theories") as page:
     choose.need_labels(page)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         types = choose.types()
-        log = choose.log()
+        log = choose.log(page)
         epochs = tuple(choose.epochs(page))
         partner = choose.partner(page)
     choice = Choice(epoch=choose.epoch(page), types=types, log=log, epochs=epochs, partner=partner)

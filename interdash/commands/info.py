@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from interdash.queries import agreement, baselines
+from interdash.queries.asking import in_unit
 from interdash.queries.coherence import coherence
 from interdash.queries.dynamics import epochs, order_strength, phases
 from interdash.queries.lives import first_start, life_classes, life_line_totals
@@ -63,7 +64,7 @@ def run_report(run: Run) -> dict[str, Any]:
             {
                 "epoch": epoch,
                 **{name: _number(row.get(name)) for name in NUMBERS},
-                "strengths": {name: here[name].tolist() for name in STRENGTHS} if len(here) else None,
+                "strengths": {name: [*map(_number, here[name])] for name in STRENGTHS} if len(here) else None,
                 "coherence": dict(zip(whole["measure"], whole["value"], strict=True)) or None,
                 "prediction": {name: _number(fits.loc[epoch, name]) for name in FIT} if epoch in fits.index else None,
                 "baselines": {
@@ -75,6 +76,7 @@ def run_report(run: Run) -> dict[str, Any]:
         )
     return {
         "run": run.name,
+        "unit": run.config.training.unit,
         "purpose": run.config.purpose,
         "state": now.word,
         "missing": list(now.missing),
@@ -119,18 +121,18 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
     report = run_report(run)
     if as_json:
         return json.dumps(report, ensure_ascii=False)
+    unit, first = report["unit"], f"{report['run']}: {report['purpose']}"
     head = [
-        f"{report['run']}: {report['purpose']}",
         f"state: {report['state']}",
         *report["missing"],
         *report["problems"],
-        *filter(None, [baselines.how_many_text(report["baselines"])]),
+        *([baselines.how_many_text(report["baselines"])] if report["baselines"] else []),
         *(f"phases {row['boundary']}: {row['reason']}" for row in report["phases"]),
     ]
     head += [f"diverged: {metric} at epoch {epoch}, not finite" for metric, epoch in report["diverged"].items()]
     not_finite = run.not_finite()
     lines = [
-        f"{'epoch':>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'by chance':>11}{'above':>8}{'tau':>9}"
+        f"{unit:>6}{'train loss':>12}{'test loss':>12}{'H':>8}{'by chance':>11}{'above':>8}{'tau':>9}"
         "   generalizable / all, nats, order 1 up"
     ]
     for row in report["epochs"]:
@@ -139,9 +141,9 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
         columns = "".join(f"{text:>{width}}" for text, width in zip(texts, (12, 12, 8, 11, 8, 9), strict=True))
         strengths = row["strengths"] or {"generalizable": [], "strength": []}
         pairs = zip(strengths["generalizable"], strengths["strength"], strict=True)
-        by_order = "  ".join(f"{general:.2f}/{strength:.2f}" for general, strength in pairs)
+        by_order = "  ".join(f"{'–' if g is None else f'{g:.2f}'}/{strength:.2f}" for g, strength in pairs)
         lines.append(f"{row['epoch']:>6}{columns}   {by_order}")
-    return "\n".join(head + lines)
+    return "\n".join([first, *(in_unit(line, unit) for line in head), *lines])
 
 
 def list_text(root: Path, *, as_json: bool = False) -> str:

@@ -89,6 +89,7 @@ def train(name: str, root: Path, run_name: str | None, device: str, **changes: A
 @click.option("--first-epoch", type=click.IntRange(0), help="What the checkpoints' lowest number stands for.")
 @click.option("--first-logged-epoch", type=click.IntRange(0), help="What the losses' lowest number stands for.")
 @click.option("--steps-per-epoch", type=click.FloatRange(0, min_open=True), help="Where the numbers are steps.")
+@click.option("--steps", "unit", flag_value="step", default="epoch", help="They are steps, and the run counts them.")
 @click.option("--weights", default="", metavar="KEY", help="Of several in a file, such as state_dict_ema.")
 @click.option("--ignore", "ignored", multiple=True, metavar="NAME", help="Layers in the files to leave out.")
 @click.option("--trust", is_flag=True, help="Read whole pickled modules, which runs code from the files.")

@@ -64,7 +64,7 @@ def train_network(root: Path, config: Any, device: str) -> "Run":
     from interdash.training import builtin
 
     run = builtin.create_run(root, config)
-    with progress_bar("training", "epoch") as progress:
+    with progress_bar("training", config.training.unit) as progress:
         builtin.train_run(run, device=device, progress=progress)
     return run
 

@@ -57,7 +57,7 @@ def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int
     epoch = known.get(text or "", labelled[-1])
     keep(key, epoch)
     if len(labelled) > 1:
-        st.select_slider(label, labelled, key=key, on_change=write, args=(key,))
+        st.select_slider(page.worded(label), labelled, key=key, on_change=write, args=(key,))
     return epoch
 
 
@@ -111,7 +111,7 @@ def epochs(page: Page, *, most: int = 6) -> list[int]:
     elif texts:
         numbers = sorted({int(text) for text in texts})[:most]
     keep(key, numbers)
-    st.multiselect("Epochs", labelled, key=key, max_selections=most, on_change=write, args=(key,))
+    st.multiselect(page.worded("Epochs"), labelled, key=key, max_selections=most, on_change=write, args=(key,))
     return numbers
 
 
@@ -122,7 +122,8 @@ def start(page: Page) -> int | None:
         return None
     about = "What is there at this epoch is preserved until it goes. 0: as published; else boundary 1|2 to begin with."
     first = page.ask(lives.first_start)
-    return one(st.selectbox, "Start epoch", starts, key="start", default=first, help=about, width=160)
+    title, about = page.worded("Start epoch"), page.worded(about)
+    return one(st.selectbox, title, starts, key="start", default=first, help=about, width=160)
 
 
 def life_line(page: Page, epoch: int, sample: int) -> str:
@@ -132,7 +133,7 @@ def life_line(page: Page, epoch: int, sample: int) -> str:
         "on: betraying takes both signs; fluctuating goes and comes back; reliable stays to the last epoch once it is "
         "there; forgotten is gone for good before. The names are published, these definitions are ours."
     )
-    chosen = one(st.selectbox, "Life line", ["all", *lives.LIFE_LINES], key="life", help=about, width=150)
+    chosen = one(st.selectbox, "Life line", ["all", *lives.LIFE_LINES], key="life", help=page.worded(about), width=150)
     rows = page.ask(lives.sample_life_lines, epoch=epoch, sample=sample)
     counts = zip(rows["life_line"], rows["salient"], rows["ever"], strict=True)
     st.caption("Salient now (ever): " + " · ".join(f"{now} ({ever}) {name}" for name, now, ever in counts))
@@ -143,7 +144,8 @@ def partner(page: Page) -> str:
     """Returns the baseline network, or epoch of the target, that the target's interactions are compared with."""
     names = [column.name for column in page.ask(sharing.columns)]
     about = "Whose salient interactions the target's are compared with: a baseline network, or the target at an epoch."
-    return "" if not names else one(st.selectbox, "Compared with", names, key="partner", help=about)
+    settings: dict[str, Any] = {"key": "partner", "help": page.worded(about), "format_func": page.worded}
+    return one(st.selectbox, "Compared with", names, **settings) if names else ""
 
 
 def several(label: str, options: Sequence[str], *, key: str, **settings: Any) -> list[str]:
@@ -156,10 +158,11 @@ def several(label: str, options: Sequence[str], *, key: str, **settings: Any) ->
     return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)
 
 
-def log() -> bool:
+def log(page: Page) -> bool:
     """Returns whether the epoch axis is logarithmic."""
-    about = "Log shows epoch + 1, so that epoch 0, the untrained network, has a place."
-    return one(st.segmented_control, "Epoch axis", ["log", "linear"], key="axis", help=about) == "log"
+    title = page.worded("Epoch axis")
+    about = page.worded("Log shows epoch + 1, so that epoch 0, before training, has a place.")
+    return one(st.segmented_control, title, ["log", "linear"], key="axis", help=about) == "log"
 
 
 def scale() -> str:
@@ -249,7 +252,7 @@ def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
         with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
             boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
             epoch = st.selectbox(
-                "Epoch",
+                page.worded("Epoch"),
                 ["as found", "none", *page.ask(dynamics.labelled_epochs)],
                 format_func=str,
                 key="boundary-epoch",

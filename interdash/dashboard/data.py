@@ -31,6 +31,11 @@ class Page(Ask):
     others: tuple["Page", ...] = ()  # about the runs compared with
 
     @property
+    def unit(self) -> str:
+        """What the runs count: "epoch", "step", or, of several, "epoch or step"."""
+        return " or ".join(sorted({page.run.config.training.unit for page in (self, *self.others)}))
+
+    @property
     def note(self) -> str:
         """The choices of the split that its charts rest on, for `show`."""
         split = self.run.config.split

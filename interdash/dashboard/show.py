@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
-from interdash.figures.chart import Chart
+from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice
 from interdash.queries import dynamics
 
@@ -36,18 +35,18 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
     for one in chart.choices(choice):
         key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
         drawing = chart.drawing_on_page(page, one)
-        figure, options = chart.figure, drawing.options
+        figure = chart.figure
         once = _drawn(
-            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), options,
-            _figure=figure, dark=is_dark(), selectable=bool(chart.click), panels=chart.panels,
+            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), drawing.options, drawing.unit,
+            _drawing=drawing, dark=is_dark(), selectable=bool(chart.click), panels=chart.panels,
         )  # fmt: skip
         select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
         st.plotly_chart(
             once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
-            alt=alt_text(chart.caption, drawing.rows), **select if chart.click else {},
+            alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
         )  # fmt: skip
-        caption = f"{chart.caption} {page.note}" if chart.says_rule else chart.caption
-        below(caption, chart.how_to_read, drawing.rows, key)
+        caption = f"{drawing.caption} {page.note}" if chart.says_rule else drawing.caption
+        below(caption, drawing.how_to_read, drawing.rows, key)
 
 
 def view(page: Page, name: str, tab: str, choice: Choice, *, side: str = "") -> None:
@@ -95,13 +94,14 @@ def _drawn(
     name: str,
     frames: tuple[pd.DataFrame, ...],
     options: dict[str, Any],
-    _figure: Callable[..., go.Figure],
+    unit: str,
+    _drawing: Drawing,
     *,
     dark: bool,
     selectable: bool,
     panels: bool,
 ) -> theme.Drawn:
-    return theme.on_page(_figure(*frames, **options), dark=dark, selectable=selectable, panels=panels)
+    return theme.on_page(_drawing.figure(), dark=dark, selectable=selectable, panels=panels)
 
 
 @st.fragment

@@ -23,7 +23,7 @@ import plotly.graph_objects as go
 
 from interdash.figures.choice import Choice, in_file_name, in_words
 from interdash.queries import dynamics
-from interdash.queries.asking import Ask
+from interdash.queries.asking import Ask, in_unit
 
 Settings = Callable[[Ask, Choice], dict[str, Any]]
 
@@ -82,12 +82,13 @@ class Chart:
 
     def drawing(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for a file."""
-        about = (in_words(ask, choice, self.says), in_file_name(ask, choice, self.says))
-        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), *about)
+        about = (in_words(ask, choice, self.says), tuple(map(ask.worded, in_file_name(ask, choice, self.says))))
+        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), *about, unit=ask.unit)
 
     def drawing_on_page(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for its page: with the marks, and without what the page says anyway."""
-        return Drawing(self, self.rows(ask, choice), self.options(ask, choice) | self.marks(ask, choice))
+        options = self.options(ask, choice) | self.marks(ask, choice)
+        return Drawing(self, self.rows(ask, choice), options, unit=ask.unit)
 
 
 @dataclass(frozen=True)
@@ -99,17 +100,36 @@ class Drawing:
     options: dict[str, Any]
     about: str = ""
     in_file: tuple[str, ...] = ()  # the same, for the name of a file
+    unit: str = "epoch"  # what the run counts: the one seam by which charts of steps speak of steps
 
     def figure(self) -> go.Figure:
         """Returns the figure as on the screen."""
-        return self.chart.figure(*self.rows.values(), **self.options)
+        figure: Any = self.chart.figure(*self.rows.values(), **self.options)
+        if self.unit != "epoch":
+            for part in (*figure.data, figure.layout, *figure.frames):
+                _reword(part._props, self.unit)
+        return figure
 
     @property
     def caption(self) -> str:
         """The chart's caption, and what was chosen."""
-        return f"{self.chart.caption} {self.about}".strip()
+        return in_unit(f"{self.chart.caption} {self.about}".strip(), self.unit)
 
     @property
     def how_to_read(self) -> str:
         """That of the chart."""
-        return self.chart.how_to_read
+        return in_unit(self.chart.how_to_read, self.unit)
+
+
+def _reword(properties: dict[str, Any], unit: str) -> None:
+    """Puts all that people read in properties of Plotly in another unit than epochs, in place."""
+
+    def worded(value: Any) -> Any:
+        if isinstance(value, str):
+            return in_unit(value, unit)
+        if isinstance(value, dict):
+            _reword(value, unit)
+        return [worded(each) for each in value] if isinstance(value, list | tuple) else value
+
+    for name in properties.keys() - {"customdata", "source"}:
+        properties[name] = worded(properties[name])

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.choice import Choice, names_of
-from interdash.figures.dynamics import PARTS, epoch_axis, position
+from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GREY, escaped
 from interdash.queries import compare, drilldown
@@ -255,7 +255,7 @@ def strengths(curves: pd.DataFrame) -> go.Figure:
         rows=2, cols=len(cases), shared_xaxes=True, column_titles=cases, horizontal_spacing=0.035, vertical_spacing=0.05
     )
     lines = {"power": (1, "H", theme.INK, "solid"), "chance": (1, "H by chance", theme.INK, "dot")}
-    lines |= {part: (2, *look) for part, look in PARTS.items()}
+    lines |= {part: (2, *look) for part, look in theme.PARTS.items()}
     for column, case in enumerate(cases, 1):
         for seed, rows in curves[curves["case"] == case].groupby("seed"):
             first = column == 1 and bool(seed == curves["seed"].min())

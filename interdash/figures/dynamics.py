@@ -11,7 +11,7 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.sheet import Sheet
-from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
+from interdash.figures.theme import NATS
 from interdash.formulas.two_phase import gap_start
 from interdash.queries import dynamics as queries
 from interdash.queries import removal
@@ -19,10 +19,6 @@ from interdash.queries.asking import Ask
 
 LOG = {"type": "log", "tickformat": "~g"}  # axis of strengths
 MARKERS = 40  # drawn on a line, at most: more would hide whether it is dashed
-PARTS = {  # column: name, colour, dash
-    "generalizable": ("generalizable", GENERALIZABLE, "solid"),
-    "non_generalizable": ("non-generalizable", NON_GENERALIZABLE, "dash"),
-}
 LOSSES = {
     "train_loss": ("training loss", None, "solid"),
     "test_loss": ("testing loss", theme.TESTING, "dash"),
@@ -71,7 +67,9 @@ def dynamics(
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
-    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.22, 0.14, 0.38, 0.26])
+    parts = theme.parts(strength)
+    heights = [0.22, 0.14, 0.38, 0.26][: 3 + (parts is theme.PARTS)]  # without G there is no H
+    figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for column, (name, colour, dash) in LOSSES.items():
         row, style = 2 if column == "gap" else 1, (colour, dash, "circle")  # the gap's panel is named by its axis
@@ -81,7 +79,9 @@ def dynamics(
         symbol = theme.SYMBOLS[str(kind)]
         total = "total strength" + suffix
         _line(figure, 3, rows, "strength", total, None, "solid", symbol, *unit, log=log, small=True)
-        for column, (name, colour, dash) in PARTS.items():
+        if parts is theme.WHOLE:
+            continue
+        for column, (name, colour, dash) in parts.items():
             _ribbon(figure, 3, rows, column, colour, scale, log=log)
             _line(figure, 3, rows, column, name + suffix, colour, dash, symbol, *unit, log=log)
         column = "generalization_power"
@@ -103,11 +103,12 @@ def dynamics(
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
     epoch_axis(figure, epochs["epoch"].tolist(), log=log)
     figure.update_xaxes(title="")
-    figure.update_xaxes(title=_epoch_title(log=log), row=4, col=1)
+    figure.update_xaxes(title=_epoch_title(log=log), row=len(heights), col=1)
     figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="gap (nats)", zeroline=True, row=2, col=1)
     figure.update_yaxes(**strength_axis(scale), row=3, col=1)
-    figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=4, col=1)
+    if len(heights) == 4:
+        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=4, col=1)
     return figure.figure(height=720, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -180,14 +181,13 @@ def epoch_axis(
     figure: Sheet, epochs: Sequence[int], row: int | None = None, col: int | None = None, *, log: bool
 ) -> None:
     """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log."""
+    figure.update_xaxes(title=_epoch_title(log=log), row=row, col=col)
     if not log:
-        figure.update_xaxes(title=_epoch_title(log=log), row=row, col=col)
         return
     last = max(epochs, default=1)
     ticks = [epoch for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384) if epoch <= last]
     figure.update_xaxes(
         type="log",
-        title=_epoch_title(log=log),
         tickvals=[epoch + 1 for epoch in ticks],
         ticktext=[str(epoch) for epoch in ticks],
         row=row,
@@ -280,7 +280,7 @@ def chance_text(epochs: pd.DataFrame) -> str:
 def phase_text(phases: pd.DataFrame) -> str:
     """Returns in words where the phases meet, or why not."""
     if phases.empty:
-        return "The phases are looked for when every epoch is extracted."
+        return "Phases are looked for when every epoch is extracted and a baseline network tells what generalizes."
     return "  \n".join(f"Phases {row['boundary']}: {row['reason']}." for row in phases.to_dict("records"))
 
 

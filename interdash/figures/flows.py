@@ -20,6 +20,10 @@ BARS = (  # column, name, sign, colour
     ("removed_generalizable", "removed, generalizable", -1, theme.PALE[0]),
     ("removed_other", "removed, non-generalizable", -1, theme.PALE[1]),
 )
+WITHOUT_G = (
+    ("learned", "learned, no G known", 1, theme.GREY),
+    ("removed", "removed, no G known", -1, theme.rgba(theme.GREY, 0.5)),
+)
 ORDERS = (  # column, name, colour, dash, symbol
     ("learned_order", "order of the learned", theme.TESTING, "solid", "circle"),
     ("removed_order", "order of the removed", theme.GAP, "dash", "square"),
@@ -49,14 +53,19 @@ def flows(
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
-    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.42, 0.25, 0.17, 0.16])
+    known = flows["learned_generalizable"].notna().to_numpy().any()
+    heights = [0.42, 0.25, 0.17, 0.16] if known else [0.6, 0.2, 0.2]
+    figure, last = (
+        Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights),
+        len(heights),
+    )
     ends = [[position(epoch, log=log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
     spans = [_inner(low, high, log=log) for low, high in zip(*ends, strict=True)]
     end = ends[1]
     normalised = scale == "normalised"
     part = "_share" if normalised else ""
     form, unit = (theme.SHARE, "") if normalised else (NATS, " nats")
-    for column, name, sign, colour in BARS:
+    for column, name, sign, colour in BARS if known else WITHOUT_G:
         if scale == "log":
             dash, symbol = ("dash", "square") if "other" in column else ("solid", "circle")
             _line(figure, 1, end, flows, column, name, colour, dash, symbol)
@@ -69,16 +78,18 @@ def flows(
             unselected={"marker": {"opacity": 1}}, hoverinfo="text",
             hovertext=[f"{name} {value:{form.replace('~', '')}}{unit}" for value in flows[column + part]],
         )  # fmt: skip
-    theme.band(figure, end, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
-    _line(figure, 2, end, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle")
-    _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
-    if strength is not None:
+    if known:
+        theme.band(figure, end, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
+        _line(figure, 2, end, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle")
+        _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
+        figure.update_yaxes(title="generalizes (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
+    if known and strength is not None:
         _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log, named=False)
         _of_epochs(figure, 2, strength, "generalization_power", "H, of all that is there", None, "solid", log=log)
     if epochs is not None:
-        _of_epochs(figure, 3, epochs, "gap", "loss gap", theme.GAP, "dot", log=log, named=False)
+        _of_epochs(figure, last - 1, epochs, "gap", "loss gap", theme.GAP, "dot", log=log, named=False)
     for column, name, colour, dash, symbol in ORDERS:
-        _line(figure, 4, end, flows, column, f"mean {name}", colour, dash, symbol)
+        _line(figure, last, end, flows, column, f"mean {name}", colour, dash, symbol)
     recorded = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
     bands(figure, phases, recorded, log=log)
     if pinned is not None:
@@ -86,14 +97,13 @@ def flows(
     epoch_axis(figure, recorded, log=log)
     title = figure.layout["xaxis"]["title"]["text"]
     figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=4, col=1)
+    figure.update_xaxes(title=title, row=last, col=1)
     suffix = "" if type == "all" else f", {TYPE_NAMES[type]}"
     of_bars = f"removed | learned{suffix}" + (" (share)" if normalised else " (nats)")
     form = {"tickformat": theme.SHARE} if normalised else LOG if scale == "log" else {}
     figure.update_yaxes(title=of_bars, **form, row=1, col=1)
-    figure.update_yaxes(title="generalizes (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title="gap (nats)", row=3, col=1)
-    figure.update_yaxes(title="mean order", row=4, col=1)
+    figure.update_yaxes(title="gap (nats)", row=last - 1, col=1)
+    figure.update_yaxes(title="mean order", row=last, col=1)
     return figure.figure(height=590, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -108,7 +118,7 @@ def _line(
     figure: Sheet, row: int, x: list[float], flows: pd.DataFrame, column: str, name: str, colour: str, dash: str,
     symbol: str,
 ) -> None:  # fmt: skip
-    form = theme.SHARE if row == 2 else NATS
+    form = theme.SHARE if column in ("power", "chance") else NATS
     figure.add_scatter(
         x=x, y=flows[column].to_numpy(), name=name, mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1 if column == "chance" else 2},
@@ -124,7 +134,7 @@ def _of_epochs(
 ) -> None:  # fmt: skip
     """Draws a line over epochs, not over what lies between them."""
     rows = rows.dropna(subset=[column])
-    form = f"%{{y:{theme.SHARE}}}" if row == 2 else f"%{{y:{NATS}}} nats"
+    form = f"%{{y:{NATS}}} nats" if column == "gap" else f"%{{y:{theme.SHARE}}}"
     figure.add_scatter(
         x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), name=name,
         line={"color": colour, "dash": dash, "width": 1}, mode="lines+markers", marker={"size": 3, "color": colour},

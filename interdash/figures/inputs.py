@@ -4,7 +4,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,12 @@ def input_image(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure
         marker={"size": 26, "color": "rgba(0,0,0,0)"},
         hovertext=[f"variable {i}: {html.escape(name)}" for i, name in enumerate(row["names"])], hoverinfo="text",
     )  # fmt: skip
-    numbers = [
-        {"x": x, "y": y, "text": f"<b>{variable}</b>", "bgcolor": theme.BLACK, "borderpad": 2, "borderwidth": 1}
-        | {"bordercolor": CHOSEN if variable in chosen else OUTLINE}  # read on light and on dark pixels alike
-        | {"showarrow": False, "font": {"color": CHOSEN if variable in chosen else theme.WHITE, "size": 13}}
-        for variable, (y, x) in enumerate(centres)
-    ]
+    boxed = {"bgcolor": theme.BLACK, "borderpad": 2, "borderwidth": 1}  # read on light and on dark pixels alike
+    numbers = _numbers([(x, y) for y, x in centres], **boxed)
+    for variable, number in enumerate(numbers):
+        lit = variable in chosen
+        number |= {"bordercolor": CHOSEN if lit else OUTLINE}
+        number |= {"font": {"color": CHOSEN if lit else theme.WHITE, "size": 13}}
     figure.update_layout(annotations=numbers)
     figure.update_xaxes(title=f"{width} pixels", range=[-0.7, width - 0.3], showticklabels=False, showgrid=False)
     figure.update_yaxes(
@@ -102,13 +102,8 @@ def input_series(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figur
         edge = {"line": {"color": CHOSEN if lit else OUTLINE, "width": 3 if lit else 1}, "layer": "below"}
         fill = {"fillcolor": CHOSEN, "opacity": 0.35} if lit else {}
         figure.add_vrect(float(places[0]) - 0.5, float(places[-1]) + 0.5, **edge, **fill)
-    centres = [float(np.flatnonzero(owners == variable).mean()) for variable in range(len(row["names"]))]
-    figure.update_layout(
-        annotations=[
-            {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": f"<b>{variable}</b>"}
-            for variable, x in enumerate(centres)
-        ]
-    )
+    centres = [(float(np.flatnonzero(owners == variable).mean()), 1) for variable in range(len(row["names"]))]
+    figure.update_layout(annotations=_numbers(centres, yref="paper", yanchor="bottom"))
     figure.update_xaxes(title="step")
     figure.update_yaxes(title="value")
     return figure.figure(showlegend=len(values) > 1, height=300, margin={"t": 30})
@@ -134,21 +129,27 @@ def input_points(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figur
     groups = {"never masked": owners < 0, "variables": owners >= 0, "chosen": np.isin(owners, list(chosen))}
     groups["variables"] &= ~groups["chosen"]
     colours = {"never masked": theme.GREY, "variables": OUTLINE, "chosen": CHOSEN}
-    numbers = []
+    numbers, variables = [], range(len(row["names"]))
     for col, (across, up) in enumerate(views, start=1):
         for name, inside in groups.items():
             figure.add_scatter(
                 1, col, x=cloud[inside, across].tolist(), y=cloud[inside, up].tolist(), mode="markers", name=name,
                 marker={"size": 4, "color": colours[name]}, showlegend=col == 1,
             )  # fmt: skip
-        axes = {"xref": f"x{col if col > 1 else ''}", "yref": f"y{col if col > 1 else ''}", "showarrow": False}
-        for variable in range(len(row["names"])):
-            x, y = cloud[owners == variable][:, [across, up]].mean(0).tolist()
-            numbers.append({"x": x, "y": y, "text": f"<b>{variable}</b>", **axes})
+        centres = [cloud[owners == variable][:, [across, up]].mean(0).tolist() for variable in variables]
+        numbers += _numbers(centres, **{f"{axis}ref": f"{axis}{col if col > 1 else ''}" for axis in "xy"})
         figure.update_xaxes(title="xyz"[across] if across < 3 else f"axis {across}", col=col)
     figure.update_layout(annotations=numbers)
     figure.update_yaxes(title="y", col=1)
     return figure.figure(showlegend=True, height=360)
+
+
+def _numbers(places: Sequence[Sequence[float]], **look: Any) -> list[dict[str, Any]]:
+    """Returns the numbers of variables at their places (x, y), as notes of a figure."""
+    return [
+        {"x": x, "y": y, "text": f"<b>{variable}</b>", "showarrow": False} | look
+        for variable, (x, y) in enumerate(places)
+    ]
 
 
 def drawable(samples: pd.DataFrame) -> pd.DataFrame:

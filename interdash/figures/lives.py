@@ -34,6 +34,11 @@ AREAS = (  # life, column, words, sign, colour, opacity
     ("removed", "generalizable", "removed, generalizable", -1, GENERALIZABLE, 0.2),
     ("removed", "other", "removed, non-generalizable", -1, NON_GENERALIZABLE, 0.2),
 )
+WITHOUT_G = (
+    ("preserved", "", "preserved, no G known", 1, theme.GREY, 0.9),
+    ("emerged", "", "emerged, no G known", 1, theme.GREY, 0.45),
+    ("removed", "", "removed, no G known", -1, theme.GREY, 0.2),
+)
 LOSSES = {"train_loss": "training loss (nats)", "test_loss": "testing loss (nats)", "gap": "gap (nats)"}
 NOTHING = "Lives are followed when every epoch is extracted; two epochs with interactions are needed."
 
@@ -58,14 +63,19 @@ def life_classes(
     """
     if life_classes.empty:
         return theme.nothing(NOTHING, "epoch", "strength (nats)")
-    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.32, 0.24, 0.24, 0.2])
+    known = life_classes["power"].notna().to_numpy().any()
+    heights = [0.32, 0.24, 0.24, 0.2] if known else [0.45, 0.3, 0.25]
+    figure, last = (
+        Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=heights),
+        len(heights),
+    )
     normalised = scale == "normalised"  # areas stand on each other, so no log axis
     share = "_share" if normalised else ""
-    for row, part, unit in ((1, "", " nats"), (2, "_number", " a sample")):
+    for row, whole, part, unit in ((1, "strength", "", " nats"), (2, "number", "_number", " a sample")):
         form, words = (theme.SHARE, "") if normalised else (NATS, unit)
-        for life, column, name, sign, colour, opacity in AREAS:
+        for life, column, name, sign, colour, opacity in AREAS if known else WITHOUT_G:
             rows = life_classes.loc[life_classes["life"] == life]
-            values = rows[column + part + share]
+            values = rows[(column + part if column else whole) + share]
             figure.add_scatter(
                 x=[position(epoch, log=log) for epoch in rows["epoch"]], y=(sign * values).to_numpy(), mode="lines",
                 stackgroup=f"{row}{'now' if sign > 0 else 'gone'}", fillcolor=theme.rgba(colour, opacity),
@@ -76,18 +86,19 @@ def life_classes(
             )  # fmt: skip
     for life, look in LIVES.items():
         rows = life_classes.loc[life_classes["life"] == life]
-        _curve(figure, 3, rows, "power", life, look, log=log)
-        _curve(figure, 3, rows, "chance", f"{life}, by chance", look, log=log, named=False)
-        _curve(figure, 4, rows, "order", life, look, log=log, named=False)
+        if known:
+            _curve(figure, 3, rows, "power", life, look, log=log)
+            _curve(figure, 3, rows, "chance", f"{life}, by chance", look, log=log, named=False)
+        _curve(figure, last, rows, "order", life, look, log=log, named=not known)
     _finish(figure, life_classes, phases, pinned, log=log)
     unit = "share" if normalised else "nats"
     figure.update_yaxes(title=f"strength ({unit})", row=1, col=1)
     figure.update_yaxes(title="number (share)" if normalised else "number a sample", row=2, col=1)
-    figure.update_yaxes(title="H (share)", range=[0, 1.02], row=3, col=1)
-    figure.update_yaxes(title="mean order", row=4, col=1)
+    if known:
+        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
+    figure.update_yaxes(title="mean order", row=last, col=1)
     for row in (1, 2) if normalised else ():
         figure.update_yaxes(tickformat=theme.SHARE, range=[-1.02, 1.02], row=row, col=1)
-    figure.update_yaxes(tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=860, margin={"t": 90}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -141,7 +152,9 @@ def life_lines(
     """
     if life_lines.empty:
         return theme.nothing(NOTHING, "epoch", "strength (nats)")
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.36, 0.3, 0.34])
+    known = life_lines["power"].notna().to_numpy().any()
+    heights = [0.36, 0.3, 0.34] if known else [0.55, 0.45]
+    figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     number = dict(zip(totals["life"], totals["number"], strict=True))
     for life, look in LIFE_LINES.items():
         rows = life_lines.loc[life_lines["life"] == life]
@@ -153,11 +166,13 @@ def life_lines(
                 legendgroup=life, showlegend=row == 1, customdata=rows["epoch"].to_numpy(), row=row,
                 hovertemplate=f"epoch %{{customdata}}<br>{life} %{{y:{form}}}{unit}<extra></extra>",
             )  # fmt: skip
-        _curve(figure, 3, rows, "power", life, look, log=log, named=False)
+        if known:
+            _curve(figure, 3, rows, "power", life, look, log=log, named=False)
     _finish(figure, life_lines, phases, pinned, log=log)
     figure.update_yaxes(title="strength (nats)", row=1, col=1)
     figure.update_yaxes(title="number a sample", row=2, col=1)
-    figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
+    if known:
+        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=680, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 

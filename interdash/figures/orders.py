@@ -1,6 +1,6 @@
 """Charts of the distribution over orders, at one epoch, at six, and as a map over all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log10
 from typing import Any
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import LOG, MARKERS, PARTS, epoch_axis, phase_lines, position, strength_axis
+from interdash.figures.dynamics import LOG, MARKERS, epoch_axis, phase_lines, position, strength_axis
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, TYPE_NAMES
 from interdash.queries import dynamics
@@ -48,15 +48,15 @@ def order_strength(
     widths = [0.64 / len(kinds)] * len(kinds) + [0.36]
     titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
     figure = Sheet(rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07)
-    curves, groups = _curves(strength, kinds, scale, log=log), _groups(order_strength)
-    parts = ["generalizable", "non_generalizable"]
-    values = np.ones(1) if strength is None or strength.empty else strength[parts].to_numpy(float)
+    parts, groups = theme.parts(order_strength), _groups(order_strength)
+    curves = _curves(strength, parts, kinds, scale, log=log)
+    values = np.ones(1) if strength is None or strength.empty else strength[[*parts]].to_numpy(float)
     lowest = values[values > 0].min(initial=1.0) if scale == "log" else 0.0
     ends = [float(lowest), float(np.nanmax(values))]
     for column, kind in enumerate(kinds, start=1):
         figure.update_xaxes(title=ORDER, dtick=1, row=1, col=column)
         figure.update_yaxes(title=_unit(scale), **_span(order_strength, expected_orders, scale), row=1, col=column)
-        for trace in _traces(groups, expected_orders, kind, pinned, scale, first=column == 1):
+        for trace in _traces(groups, parts, expected_orders, kind, pinned, scale, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
     moving = len(figure.data)
     figure.add_trace(_cursor(pinned, ends, log=log), row=1, col=len(widths))
@@ -72,7 +72,7 @@ def order_strength(
         go.Frame(
             name=str(epoch),
             data=[
-                *(trace for kind in kinds for trace in _moving(groups, expected_orders, kind, epoch, scale)),
+                *(trace for kind in kinds for trace in _moving(groups, parts, expected_orders, kind, epoch, scale)),
                 {"type": "scatter", "x": [position(epoch, log=log)] * 2, "y": ends},
             ],
             traces=list(range(moving + 1)),
@@ -101,21 +101,15 @@ def order_strength_row(
         return theme.nothing("No interactions are extracted for this choice.", "order", _unit(scale))
     kinds = list(dict.fromkeys(rows["type"]))
     shown = [int(epoch) for epoch in dict.fromkeys(rows["epoch"])]
-    figure = Sheet(
-        rows=len(kinds),
-        cols=len(shown),
-        shared_yaxes=True,
-        shared_xaxes=True,
-        horizontal_spacing=0.012,
-        vertical_spacing=0.08,
-        column_titles=[f"epoch {epoch}" for epoch in shown],
-        row_titles=[TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None,
-    )
-    groups = _groups(rows)
+    grid = {"shared_yaxes": True, "shared_xaxes": True, "horizontal_spacing": 0.012, "vertical_spacing": 0.08}
+    titles = {"row_titles": [TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None}
+    titles |= {"column_titles": [f"epoch {epoch}" for epoch in shown]}
+    figure = Sheet(rows=len(kinds), cols=len(shown), **grid, **titles)
+    parts, groups = theme.parts(rows), _groups(rows)
     for row, kind in enumerate(kinds, start=1):
         for column, epoch in enumerate(shown, start=1):
             expected = None if epoch else expected_orders
-            for trace in _traces(groups, expected, kind, epoch, scale, first=row == column == 1):
+            for trace in _traces(groups, parts, expected, kind, epoch, scale, first=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
         figure.update_yaxes(title=_unit(scale), row=row, col=1)
     figure.update_xaxes(title="order", showticklabels=True, dtick=2, tick0=1)
@@ -143,12 +137,15 @@ def order_map(
         "generalization_power": ("H", theme.SHARE, ""),
         "chance": ("H by chance", theme.SHARE, ""),
     }
+    if (parts := theme.parts(order_map)) is theme.WHOLE:
+        columns = {part: (name, NATS, " nats") for part, (name, _, _) in parts.items()}
+    alone = len(columns) == 1
     titles = [f"{name}, {TYPE_NAMES[type]}" for name, _, _ in columns.values()]
     grid = {"shared_xaxes": True, "shared_yaxes": True, "horizontal_spacing": 0.03, "vertical_spacing": 0.1}
-    figure = Sheet(rows=2, cols=2, subplot_titles=titles, **grid)
+    figure = Sheet(rows=1 if alone else 2, cols=1 if alone else 2, subplot_titles=titles, **grid)
     epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
     edges = _edges(epochs, log=log)
-    highest = order_map[["generalizable", "non_generalizable"]].max().max()
+    highest = order_map[[*parts]].max().max()
     too_little = order_map["share"] < LEAST
     order_map = order_map.assign(
         **{name: order_map[name].mask(too_little) for name in ("generalization_power", "chance")}
@@ -158,16 +155,18 @@ def order_map(
         row, share = 1 + i // 2, i >= 2
         figure.add_heatmap(
             x=edges, y=table.index.to_numpy(), z=table.to_numpy(), customdata=[epochs] * len(table), zmin=0,
-            zmax=1 if share else highest, colorscale=theme.SEQUENTIAL, showscale=i % 2 == 1,
+            zmax=1 if share else highest, colorscale=theme.SEQUENTIAL, showscale=alone or i % 2 == 1,
             colorbar={
                 "title": {"text": "H" if share else "nats", "side": "top"}, "orientation": "v", "x": 1.0, "xpad": 8,
-                "thickness": 10, "len": 0.5, "y": 0.22 if share else 0.78, "tickformat": theme.SHARE if share else None,
+                "thickness": 10, "len": 1 if alone else 0.5,
+                "y": 0.5 if alone else 0.22 if share else 0.78, "tickformat": theme.SHARE if share else None,
             },
             hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>{name} %{{z:{form}}}{unit}<extra></extra>",
             row=row, col=1 + i % 2,
         )  # fmt: skip
     epoch_axis(figure, epochs, log=log)
-    figure.update_xaxes(title="", row=1)
+    if not alone:
+        figure.update_xaxes(title="", row=1)
     phase_lines(figure, phases, log=log)
     figure.update_xaxes(range=_range(edges, log=log), showgrid=False)
     highest = max(order_map["size"].tolist())
@@ -185,12 +184,11 @@ Groups = dict[tuple[str, int], dict[str, list[Any]]]  # columns by type and epoc
 
 
 def _groups(rows: pd.DataFrame) -> Groups:
+    rows = rows.assign(strength_positive=rows["positive"], strength_negative=rows["negative"])
+    parts = theme.parts(rows)
     columns = [
-        "size",
-        "chance_positive",
-        "chance_negative",
-        "by_chance",
-        *(f"{part}{sign}" for part in PARTS for sign in ("", "_positive", "_negative")),
+        *("size", "chance_positive", "chance_negative", "by_chance"),
+        *(f"{part}{sign}" for part in parts for sign in ("", "_positive", "_negative")),
     ]
     groups: Groups = {}
     for kind, epoch, *values in zip(*(rows[name].tolist() for name in ("type", "epoch", *columns)), strict=True):
@@ -205,13 +203,15 @@ def _signs(scale: str) -> tuple[str, ...]:
     return ("",) if scale == "log" else ("_positive", "_negative")
 
 
-def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, scale: str) -> list[dict[str, Any]]:
+def _moving(
+    groups: Groups, parts: Mapping[str, Any], expected: pd.DataFrame | None, kind: str, epoch: int, scale: str
+) -> list[dict[str, Any]]:
     """What changes from epoch to epoch, trace by trace: parts by sign, ticks, and the spindle, if there is one."""
     here = groups.get((kind, epoch), {})
     size, shape = here.get("size", []), "scatter" if scale == "log" else "bar"
     marks = [
         {"type": shape, "x": size, "y": here.get(f"{part}{sign}", []), "meta": epoch}
-        for part in PARTS
+        for part in parts
         for sign in _signs(scale)
     ]
     levels = ("by_chance",) if scale == "log" else ("chance_positive", "chance_negative")
@@ -227,7 +227,14 @@ def _moving(groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int
 
 
 def _traces(
-    groups: Groups, expected: pd.DataFrame | None, kind: str, epoch: int, scale: str, *, first: bool
+    groups: Groups,
+    parts: Mapping[str, Any],
+    expected: pd.DataFrame | None,
+    kind: str,
+    epoch: int,
+    scale: str,
+    *,
+    first: bool,
 ) -> list[dict[str, Any]]:
     """The traces of one epoch, the same ones at every epoch, as animation needs."""
     looks: list[dict[str, Any]] = [
@@ -243,7 +250,7 @@ def _traces(
             if scale == "log"
             else {"marker": {"color": colour, "pattern": theme.HATCH if part == "non_generalizable" else None}}
         )
-        for part, (name, colour, dash) in PARTS.items()
+        for part, (name, colour, dash) in parts.items()
         for sign in _signs(scale)
     ]
     looks.append(
@@ -251,7 +258,7 @@ def _traces(
             "mode": "markers",
             "marker": {"symbol": "line-ew", "size": 9, "line": {"width": 1.5}},
             "name": "generalizable by chance",
-            "showlegend": first,
+            "showlegend": first and parts is theme.PARTS,
             "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>by chance %{{y:{NATS}}}<extra></extra>",
         }
     )
@@ -264,17 +271,19 @@ def _traces(
             "hovertemplate": f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
         }
     )
-    moving = _moving(groups, expected, kind, epoch, scale)
+    moving = _moving(groups, parts, expected, kind, epoch, scale)
     return [trace | look for trace, look in zip(moving, looks, strict=False)]
 
 
-def _curves(strength: pd.DataFrame | None, kinds: list[str], scale: str, *, log: bool) -> list[dict[str, Any]]:
+def _curves(
+    strength: pd.DataFrame | None, parts: Mapping[str, Any], kinds: list[str], scale: str, *, log: bool
+) -> list[dict[str, Any]]:
     if strength is None:
         return []
     curves, (form, unit) = [], (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
     for kind in kinds:
         rows = strength.loc[strength["type"] == kind]
-        for part, (name, colour, dash) in PARTS.items():
+        for part, (name, colour, dash) in parts.items():
             curves.append(
                 dict(
                     type="scatter",
@@ -300,11 +309,10 @@ def _cursor(epoch: int, ends: list[float], *, log: bool) -> dict[str, Any]:
 def _span(rows: pd.DataFrame, expected: pd.DataFrame | None, scale: str) -> dict[str, Any]:
     """Returns one range for the strengths of all epochs, so that they compare."""
     if scale == "log":
-        parts = rows[[*PARTS]].to_numpy(float)
-        parts = np.log10(parts[parts > 0])
-        return LOG | {"range": [parts.min(initial=0) - 0.1, parts.max(initial=-9) + 0.1]}
-    high = (rows["generalizable_positive"] + rows["non_generalizable_positive"]).to_numpy().max()
-    low = (rows["generalizable_negative"] + rows["non_generalizable_negative"]).to_numpy().min()
+        values = rows[[*theme.parts(rows)]].to_numpy(float)
+        values = np.log10(values[values > 0])
+        return LOG | {"range": [values.min(initial=0) - 0.1, values.max(initial=-9) + 0.1]}
+    high, low = rows["positive"].to_numpy().max(), rows["negative"].to_numpy().min()
     if expected is not None and not expected.empty:
         high, low = max(high, expected["positive"].to_numpy().max()), min(low, expected["negative"].to_numpy().min())
     margin = 0.05 * (high - low) or 1.0

@@ -268,6 +268,7 @@ CHARTS = (
         view="Baselines",
         options=log_axis,
         marks=pinned_epoch,
+        when=lambda ask, c: bool(ask(of_baselines.count)),
         says=("split", "label"),
         click="epoch",
     ),

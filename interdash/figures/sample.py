@@ -241,11 +241,10 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
     """
     if sample_life.empty:
         return theme.nothing("This sample has no labelled epoch.", "epoch", "strength (nats)")
-    figure = Sheet()
+    figure, sample_life = Sheet(), sample_life.assign(strength=sample_life["salient_strength"])
     x = [position(epoch, log=log) for epoch in sample_life["epoch"]]
     lines: tuple[tuple[str, str, dict[str, Any], str], ...] = (
-        ("generalizable", "generalizable", {"color": GENERALIZABLE}, "y"),
-        ("non_generalizable", "non-generalizable", {"color": NON_GENERALIZABLE, "dash": "dash"}, "y"),
+        *((part, look[0], {"color": look[1], "dash": look[2]}, "y") for part, look in theme.parts(sample_life).items()),
         ("loss", "loss (right)", {"dash": "dot", "color": GREY}, "y2"),
     )
     for column, name, line, axis in lines:

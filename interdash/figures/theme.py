@@ -35,6 +35,12 @@ DIVERGING = [[0, "#D55E00"], [0.5, "#F2F2F2"], [1, "#0072B2"]]  # negative, zero
 PHASE_BANDS = ("rgba(138,143,152,0.06)", "rgba(138,143,152,0.13)", "rgba(138,143,152,0.2)")  # phases 1, 2, 3
 HATCH = {"shape": "/", "solidity": 0.35, "fgopacity": 1.0}
 
+PARTS = {  # of a strength, by column: name, colour, dash
+    "generalizable": ("generalizable", GENERALIZABLE, "solid"),
+    "non_generalizable": ("non-generalizable", NON_GENERALIZABLE, "dash"),
+}
+WHOLE = {"strength": ("no G known", GREY, "solid")}  # … where there is no baseline network
+
 NATS = ".3~f"
 SHARE = ".0%"
 FONT = '"Source Sans", "Source Sans Pro", "Liberation Sans", Arial, sans-serif'
@@ -211,6 +217,11 @@ def _listed(properties: Any) -> Any:
     if isinstance(properties, list | tuple):
         return [_listed(value) for value in properties]
     return properties.tolist() if hasattr(properties, "tolist") else properties
+
+
+def parts(rows: Any) -> dict[str, tuple[str, str, str]]:
+    """Returns the columns of strength to draw, with name, colour and dash: by G, or the whole where no G is known."""
+    return PARTS if rows.empty or rows["generalizable"].notna().to_numpy().any() else WHOLE
 
 
 def nothing(message: str, x: str, y: str) -> go.Figure:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -67,6 +67,7 @@ def import_checkpoints(
     first_epoch: int | None = None,
     first_logged_epoch: int | None = None,
     steps_per_epoch: float | None = None,
+    unit: Literal["epoch", "step"] = "epoch",
     weights: str = "",
     ignored: Sequence[str] = (),
     trust: bool = False,
@@ -89,7 +90,8 @@ def import_checkpoints(
         tags: the column or scalar of a metric, such as {"train_loss": "loss/train"}; others are found by their names.
         first_epoch: the epoch that the lowest number of the checkpoints stands for.
         first_logged_epoch: the epoch that the lowest number in the log stands for.
-        steps_per_epoch: where checkpoints or log count optimizer steps.
+        steps_per_epoch: where checkpoints or log count optimizer steps, how many are an epoch.
+        unit: "step" where checkpoints and log count steps and the run shall too.
         weights: the key of the weights where a file holds several, such as "state_dict_ema".
         ignored: starts of names in the files that are left out though they look like layers.
         trust: read whole pickled modules, which runs code from the files.
@@ -104,6 +106,10 @@ def import_checkpoints(
         FileExistsError: a run of this name is finished, or has another configuration.
         ValueError: a file is refused or does not fit, or an epoch is unclear; nothing is written then.
     """
+    if unit == "step":
+        if steps_per_epoch not in (None, 1):
+            raise ValueError(f"{steps_per_epoch:g} steps are an epoch, and the run shall count steps; say one of both")
+        steps_per_epoch = 1
     run = Run.open(root, name) if network != "target" else None
     data = _spec(spec, run)
     text = spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)
@@ -150,6 +156,7 @@ def import_checkpoints(
             name,
             spec,
             epochs=max(max(finite), 1),
+            unit=unit,
             checkpoints=tuple(finite),
             samples_per_split=samples_per_split,
             seed=seed,

@@ -15,7 +15,8 @@ ON_PHASES = ("learned", "learned_generalizable", "learned_by_chance")
 def find_boundaries(flows: pd.DataFrame, share: float = 0.5) -> list[dict[str, Any]]:
     """Returns both boundaries with their bootstrap intervals: boundary, found, low, high (epochs; None if not found).
 
-    And `why`: the reason why it was not found, or None. None at all without two samples and three epochs in a row.
+    And `why`: the reason why it was not found, or None. None at all without two samples and three epochs in a row, or
+    without a baseline network, which says what generalizes.
     With several baseline networks these are of the mean over them, samples and baselines drawn anew, the same for all
     epochs; `baselines` then has the same of each by itself, with its name as `baseline`. Of 2|3 `shares` has the same
     at other shares, by their numbers as text.
@@ -27,7 +28,8 @@ def find_boundaries(flows: pd.DataFrame, share: float = 0.5) -> list[dict[str, A
     """
     pairs = flows[["epoch_from", "epoch_to"]].drop_duplicates().to_numpy()
     strata, names = flows.groupby("sample")["stratum"].first(), sorted(set(flows["baseline"].tolist()))
-    if len(pairs) < 2 or (pairs[1:, 0] != pairs[:-1, 1]).any() or len(strata) < 2:
+    without_g = bool(np.isnan(flows["learned_generalizable"].to_numpy(float)).any())
+    if len(pairs) < 2 or (pairs[1:, 0] != pairs[:-1, 1]).any() or len(strata) < 2 or without_g:
         return []
     epochs, table = np.append(pairs[0, 0], pairs[:, 1]), flows.pivot(index=["baseline", "sample"], columns="epoch_to")
     learned = np.stack([table[name].to_numpy(float) for name in ON_PHASES])  # [3, baselines · samples, E − 1]

@@ -42,23 +42,23 @@ def labelled_pairs(planned: Plan) -> list[tuple[Path, Path]]:
 def flow_tables(planned: Plan, pairs: list[tuple[Path, Path]], *, vectors: bool = True) -> dict[str, pa.Table]:
     """Returns rows for each pair of epochs, sample and type, and baseline, see `schema.sql`; strengths in nats.
 
-    `flows` are means over the baseline networks; `baseline_flows` is empty where there is only one. Without `vectors`
-    an interaction counts as 0 where it is not salient, as if they were dropped.
+    `flows` are means over the baseline networks, `ON_G` null without any; `baseline_flows` is empty where there is only
+    one. Without `vectors` an interaction counts as 0 where it is not salient, as if they were dropped.
 
     Raises:
         DamagedFileError: a part is damaged; it is deleted.
     """
     voters, rows = {name: _salient(folder) for name, folder in _voters(planned).items()}, {}
     units = {planned.folder(*pair): (pair[1], some) for pair, some in planned.pairs.items() if pair[0] == "target"}
-    tables, by_baseline = [], []
+    tables, by_baseline, known = [], [], bool(voters)
     for pair in pairs:
         rows = {folder: rows.get(folder) or _salient(folder) for folder in pair}
         (before, earlier), (after, later) = (units[folder] for folder in pair)
         for of_units in zip(earlier, later, strict=True):
             both = zip(pair, of_units, strict=True)
-            labels = [_labelled(planned, rows[f], unit, [*voters.values()], vectors) for f, unit in both]
+            labels = [_labelled(planned, rows[f], unit, [*voters.values()] or [None], vectors) for f, unit in both]
             sums = np.stack([flows(*both) for both in zip(*labels, strict=True)])  # [baselines, samples, 2, n, 6]
-            tables.append(_table(before, after, of_units[0].first, sums.mean(0)))
+            tables.append(_table(before, after, of_units[0].first, sums.mean(0), known=known))
             for name, each in zip(voters, sums if len(sums) > 1 else [], strict=False):
                 table = _table(before, after, of_units[0].first, each)
                 by_baseline.append(table.append_column("baseline", pa.repeat(name, table.num_rows)))
@@ -89,14 +89,20 @@ def _rows_of(rows: Rows, unit: Unit) -> tuple[tuple[np.ndarray, np.ndarray, np.n
     return (sample - unit.first, (kind == "or").astype(int), subset), effect, transfers
 
 
-def _labelled(planned: Plan, rows: Rows, unit: Unit, voters: list[Rows], vectors: bool) -> list[Labelled]:
-    """Returns the interactions of the samples of a unit, `[samples, 2, 2**n]`, labelled by each baseline network."""
+def _labelled(planned: Plan, rows: Rows, unit: Unit, voters: list[Rows | None], vectors: bool) -> list[Labelled]:
+    """Returns the interactions of the samples of a unit, `[samples, 2, 2**n]`, labelled by each baseline network.
+
+    None as a voter labels nothing: G and chance are 0.
+    """
     shape = (unit.stop - unit.first, len(TYPES), 2**planned.config.masking.n_variables)
     where, effect, transfers = _rows_of(rows, unit)
     effects = np.zeros(shape)
     effects[where] = effect
     labelled = []
     for i, voter in enumerate(voters):
+        if voter is None:
+            labelled.append(from_rows(where, effect, 0 * effect, 0 * effect, shape))
+            continue
         base = np.zeros(shape)
         places, base_effect, _ = _rows_of(voter, unit)
         base[places] = base_effect
@@ -123,7 +129,7 @@ def read_effects(run: Run, unit: Unit) -> np.ndarray | None:
     return np.stack([vectors["i_and"], vectors["i_or"]], axis=1)
 
 
-def _table(before: int, after: int, first: int, by_order: np.ndarray) -> pa.Table:
+def _table(before: int, after: int, first: int, by_order: np.ndarray, *, known: bool = True) -> pa.Table:
     """Returns the rows of flows by order `[samples, 2, n, 6]` of samples that are numbered from `first` on."""
     samples, types, n, _ = by_order.shape
     sums = dict(zip(QUANTITIES, np.moveaxis(by_order.sum(2), -1, 0), strict=True))
@@ -135,4 +141,6 @@ def _table(before: int, after: int, first: int, by_order: np.ndarray) -> pa.Tabl
         "sample": pa.array(np.repeat(np.arange(first, first + samples), types), pa.int32()),
         "type": pa.array(TYPES * samples),
     }
-    return pa.table(columns | {name: pa.array(values.ravel().astype(np.float32)) for name, values in sums.items()})
+    values = {name: pa.array(each.ravel().astype(np.float32)) for name, each in sums.items()}
+    unknown = {} if known else dict.fromkeys(ON_G, pa.nulls(samples * types, pa.float32()))
+    return pa.table(columns | values | unknown)

@@ -24,6 +24,7 @@ from interdash.runs.tables import read_table
 TABLES = ("lives", "life_sums", "life_epochs", "patterns")
 MOST = 2_000_000  # rows of `life_sums`, about: beyond, not every recorded epoch is a start
 STORED = (*(name for name in life_cycle.MEANS if not name.startswith(("train", "test"))), "loss")
+ON_G = ("generalizable_number", "generalizable", "by_chance_number", "by_chance")  # of them, null without a baseline
 ALL = -1  # in the place of the start, of sums by life line; in the place of the epoch, each at its strongest one
 
 
@@ -33,7 +34,7 @@ class Epoch(NamedTuple):
     sample: np.ndarray
     code: np.ndarray  # type and subset: type · 2^n + subset
     effect: np.ndarray  # nats
-    transfers: np.ndarray  # to which share of the baseline networks
+    transfers: np.ndarray  # to which share of the baseline networks; NaN without any
     chance: np.ndarray
     tau: np.ndarray  # [samples], nats
     v_empty: np.ndarray  # [samples], nats
@@ -96,16 +97,17 @@ def _read(folder: Path, units: list[Unit], n: int) -> Epoch:
     baselines = read_table(folder / "networks.parquet", ["baselines"])["baselines"][0].as_py()
     code = (table["type"].to_numpy() == TYPES[1]) * 2**n + table["subset"].to_numpy()
     effect, votes, chance = (table[name].to_numpy() for name in ("effect", "votes", "chance"))
+    transfers = votes / baselines if baselines else np.full(len(votes), np.nan)
     of_samples = read_table(folder / "sample_epochs.parquet", ("tau", "v_empty"))
     tau, v_empty = (of_samples[name].to_numpy() for name in ("tau", "v_empty"))
-    return Epoch(table["sample"].to_numpy(), code, effect, votes / baselines, chance, tau, v_empty, units)
+    return Epoch(table["sample"].to_numpy(), code, effect, transfers, chance, tau, v_empty, units)
 
 
 def _unit(
     planned: Plan, epochs: list[Epoch], number: int, begins: list[int], end: int | None
 ) -> tuple[pa.Table, np.ndarray]:
     """Returns the lives of the samples of a unit, epochs by their index, and sums `[rows, samples, STORED]`."""
-    n, unit = planned.config.masking.n_variables, epochs[0].units[number]
+    n, unit, known = planned.config.masking.n_variables, epochs[0].units[number], bool(planned.voters)
     first, stop = unit.first, unit.stop
     shape = (stop - first, 2, 2**n)
     here = [slice(*np.searchsorted(epoch.sample, (first, stop))) for epoch in epochs]
@@ -136,6 +138,8 @@ def _unit(
         total = life_cycle.class_sums(mask & (effects != 0), sample, size, effects, general, chance, stop - first)
         effect = total[:, life_cycle.SUMS.index("effect")]
         columns = dict(zip(life_cycle.SUMS, total.T, strict=True))
+        if not known:
+            columns |= dict.fromkeys(ON_G, effect * np.nan)
         columns |= {"net": np.abs(effect), "loss": effect * np.nan if v_empty is None else loss(v_empty + effect)}
         return np.stack([columns[name] for name in STORED], axis=-1)
 

@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 
 from interdash.masking.kinds import KINDS
+from interdash.masking.several import masked_input
 from interdash.masking.variables import Explained
 
 
@@ -24,7 +25,7 @@ def sample_table(explained: Explained, class_names: list[str]) -> pa.Table:
     assignment = variables.assignment if variables.per_sample else [variables.assignment] * count
     picture, display = KINDS[variables.kind].picture, explained.display or [None] * count
     shows = [None if each is None else json.dumps(each, ensure_ascii=False) for each in display]
-    images = [picture(values.numpy()) if picture else None for values in explained.inputs]
+    images = [picture(values.numpy()) if picture else None for values in masked_input(explained.inputs)]
     return pa.table(
         {
             "sample": pa.array(range(count), pa.int32()),

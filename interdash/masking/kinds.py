@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MASKED = {  # what a masked variable becomes, by `MaskingConfig.baseline`
+    "mean": "their mean over the training samples",
+    "zero": "zero",
+    "token": "the mask token",
+    "embedding": "an embedding that is no token's",
+    "user": "the values that come with the data",
+}
+
+
 def _names(inputs: Tensor, variables: Any) -> list[Any]:
     return [list(variables.names_of(i)) for i in range(len(inputs))]
 
@@ -169,7 +178,7 @@ KINDS = {
         display=lambda inputs, variables: [None] * len(inputs),
         picture=png,
     ),
-    "text": Kind(rank=1, same_variables=False, baselines=("token",)),
+    "text": Kind(rank=1, same_variables=False, baselines=("token", "embedding")),
     "table": Kind(rank=1, channels=False, baselines=("mean", "zero"), variables=_columns, display=_values),
     "series": Kind(
         rank=1,

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from interdash.masking.batches import first_layer_batches, input_batches, split_off_linear
+from interdash.masking.several import Several, masked_input
 from interdash.masking.variables import Variables, check_every_variable_owns
 
 MIB = 2**20
@@ -48,7 +49,7 @@ def log_odds(logits: Tensor, labels: Int64[Tensor, " batch"]) -> Float64[Tensor,
 
 def masked_outputs(
     network: nn.Module,
-    inputs: Tensor,
+    inputs: Tensor | Several,
     labels: Tensor,
     variables: Variables,
     *,
@@ -60,7 +61,7 @@ def masked_outputs(
 
     Args:
         network: returns class logits `[batch, classes]`; runs in eval mode, its training flags and device are restored.
-        inputs: `[samples, *input_shape]`.
+        inputs: `[samples, *input_shape]`; of `Several`, whose network is one of `taking_several`, one is masked.
         labels: class numbers `[samples]`.
         variables: which elements of an input are masked together, and their baseline.
         device: where to run; None = where the network's parameters are.
@@ -75,25 +76,28 @@ def masked_outputs(
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
-    _check_inputs(inputs, labels, variables)
-    others = heads or tuple
+    masked, others = masked_input(inputs), heads or tuple
+    _check_inputs(masked, labels, variables)
     with _ready(network, device) as device, torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
         with torch.inference_mode(False):  # else nobody could change it in place
             v = torch.empty((1 + len(others()), len(inputs) * 2**variables.n_variables), dtype=torch.float64)
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
-        first_layer, network = split_off_linear(network, inputs, variables)
+        first_layer = None
+        if masked is inputs:
+            first_layer, network = split_off_linear(network, masked, variables)
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
             while position < v.shape[1]:
                 try:
                     if first_layer is None:
-                        batches = input_batches(inputs, variables, assignment, rows, position, device)
+                        batches = input_batches(masked, variables, assignment, rows, position, device)
                     else:
-                        batches = first_layer_batches(first_layer, inputs, variables, rows, position)
+                        batches = first_layer_batches(first_layer, masked, variables, rows, position)
                     for batch, keep, group in batches:
                         feature_keep["keep"] = keep
-                        every = [_check_logits(network(batch), len(batch)), *others()]
+                        whole = inputs[group].with_masked(batch) if isinstance(inputs, Several) else batch
+                        every = [_check_logits(network(whole), len(batch)), *others()]
                         row_labels = labels[group, None].expand(-1, len(batch) // len(labels[group])).flatten()
                         for of_head, logits in zip(v, every, strict=True):
                             of_head[position : position + len(batch)] = log_odds(logits, row_labels)
@@ -105,7 +109,7 @@ def masked_outputs(
                 else:
                     break
                 # Out of the except block the traceback no longer holds the failed batch.
-                batches = batch = keep = logits = every = feature_keep["keep"] = None
+                batches = batch = whole = keep = logits = every = feature_keep["keep"] = None
                 rows = _halved(rows, device, message)
     v = v.view(len(v), len(inputs), -1)
     finite = v.isfinite().all(2).all(0)
@@ -119,7 +123,7 @@ def masked_outputs(
 
 def masked_logits(
     network: nn.Module,
-    inputs: Tensor,
+    inputs: Tensor | Several,
     variables: Variables,
     subsets: Sequence[int],
     *,
@@ -144,7 +148,7 @@ def masked_logits(
         with _feature_hook(network, variables, activation) as (assignment, slot):
             for first in range(0, len(inputs), rows):
                 some = slice(first, first + rows)
-                x = inputs[some].to(device)
+                x = masked_input(inputs[some]).to(device)
                 owners = (assignment[some] if variables.per_sample else assignment[None]).to(device)
                 baseline = (variables.baseline[some] if each else variables.baseline).to(device)
                 for part, subset in zip(parts, subsets, strict=True):
@@ -154,13 +158,14 @@ def masked_logits(
                         slot["keep"], batch = None, torch.where(keep, x, baseline)
                     else:
                         slot["keep"], batch = keep.float().expand(len(x), *keep.shape[1:]), x
-                    part.append(_check_logits(network(batch), len(x)).float().cpu())
+                    whole = inputs[some].with_masked(batch) if isinstance(inputs, Several) else batch
+                    part.append(_check_logits(network(whole), len(x)).float().cpu())
     return torch.stack([torch.cat(part) for part in parts])
 
 
-def _probe(network: nn.Module, x: Tensor) -> tuple[int, int, tuple[nn.Module, torch.Size] | None]:
+def _probe(network: nn.Module, x: Tensor | Several) -> tuple[int, int, tuple[nn.Module, torch.Size] | None]:
     """Returns classes, bytes a row takes and the first activation module that ran with its output's shape."""
-    row_bytes = x.numel() * x.element_size()
+    row_bytes = x.shape.numel() * x.dtype.itemsize
     first: list[tuple[nn.Module, torch.Size]] = []
 
     def count(module: nn.Module, _: Any, output: Any) -> None:

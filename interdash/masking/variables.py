@@ -11,6 +11,7 @@ from torch import Tensor
 
 from interdash.formulas.subsets import check_n_variables
 from interdash.masking.kinds import kind_of
+from interdash.masking.several import Several, masked_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class Variables:
 class Explained:
     """The samples that a run explains, the same for every epoch and network."""
 
-    inputs: Tensor  # [samples, *input_shape]
+    inputs: Tensor | Several  # [samples, *input_shape]
     labels: Tensor  # int64 [samples]: the label in v; for the training split the label trained on, noise included
     split: tuple[str, ...]  # "train" or "test"
     index: Tensor  # int64 [samples]: row in its split
@@ -115,8 +116,9 @@ def baseline_values(rule: str, inputs: Tensor) -> Tensor:
         ValueError: the rule is unknown.
     """
     if rule == "zero":
-        return torch.zeros_like(inputs[0])
+        return torch.zeros_like(masked_input(inputs[0]))
     if rule == "mean":
+        inputs = masked_input(inputs)
         mean = inputs.double().mean(0) if isinstance(inputs, Tensor) else inputs.mean()  # rows of a dataset
         return mean.to(inputs.dtype)
     raise ValueError(f"baseline rule {rule!r} is unknown; use 'zero' or 'mean', or give the values yourself")

@@ -9,6 +9,7 @@ import re
 from interdash.figures.catalogue import Panels
 from interdash.figures.chart import Drawing
 from interdash.figures.choice import SPLITS, Choice
+from interdash.masking.kinds import MASKED
 from interdash.queries import sample as queries_sample
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
@@ -17,10 +18,11 @@ SCREEN = re.compile(  # words of sentences that are true on the screen only
     r"\b(click\w*|pinned|cursor|hover\w*|slider|play button|browser|(this|the) page)\b", re.IGNORECASE
 )
 NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "mlp": "a perceptron of one hidden layer",
-            "mlp-5x100": "a five-layer perceptron", "word-convolution": "a convolution over words"}  # fmt: skip
+            "mlp-5x100": "a five-layer perceptron", "word-convolution": "a convolution over words",
+            "gpt": "a causal language model of one layer"}  # fmt: skip
 DATA = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "census": "Census Income", "movies": "movie reviews",
+        "scipy": "questions about SciPy's documentation",
         "digits": "8 × 8 digits"}  # fmt: skip
-BASELINES = {"mean": "their mean over the training samples", "zero": "zero", "token": "the mask token"}
 _LEGEND = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?)\b", re.IGNORECASE)
 _GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "grey"}
 
@@ -65,7 +67,7 @@ def setting(ask: Ask, choice: Choice, *, with_samples: bool = True) -> str:
         what += DATA.get(config.data.dataset, config.data.dataset)
         what += f", {config.data.label_noise:.0%} of their labels random" if config.data.label_noise else ""
     explained = f"; explained: {samples(ask, choice)}," if with_samples else "; explained"
-    masked = BASELINES.get(config.masking.baseline, "the values that come with the data")
+    masked = MASKED[config.masking.baseline]
     return f"{what}{explained} by {config.masking.n_variables} variables each, masked to {masked}."
 
 

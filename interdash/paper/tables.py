@@ -42,7 +42,10 @@ def captioned(ask: Ask, others: Sequence[str] = (), numbers: str = "point") -> d
     frames = tables(ask.store, [ask.run.name, *others], numbers)
     if not others:
         frames = {name: frame.drop(columns="run") for name, frame in frames.items()}
-    words = {name: CAPTIONS[name] + ("" if others else f" {captions.setting(ask, Choice())}") for name in frames}
+    frames = {name: frame.rename(columns=ask.worded) for name, frame in frames.items()}
+    words = {
+        name: ask.worded(CAPTIONS[name]) + ("" if others else f" {captions.setting(ask, Choice())}") for name in frames
+    }
     return {name: (frame, venues.spelled(words[name], numbers)) for name, frame in frames.items()}
 
 

@@ -1,5 +1,6 @@
 """How a question is asked about a run: straight from the store here, from the cache by a page (`data.Page`)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,15 @@ from typing import Any
 from interdash.masking.kinds import Kind, kind_of
 from interdash.runs.run import Run
 from interdash.store.database import Store
+
+
+def in_unit(text: str, unit: str) -> str:
+    """Returns a text about epochs in the words of a run that counts by another unit.
+
+    >>> in_unit("Epoch 5 of 10 epochs", "step")
+    'Step 5 of 10 steps'
+    """
+    return re.sub(r"([Ee])poch(?=s?\b|\d)", lambda match: unit.capitalize() if match[1] == "E" else unit, text)
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,15 @@ class Ask:
     def about(self, question: Callable[..., Any], what: Any, /, **settings: Any) -> Any:
         """Returns the answer of a query function about another run, or several, by name."""
         return question(self.store, what, **settings)
+
+    @property
+    def unit(self) -> str:
+        """What the run counts: "epoch" or "step"."""
+        return self.run.config.training.unit
+
+    def worded(self, text: str) -> str:
+        """Returns a text about epochs in the run's unit."""
+        return in_unit(text, self.unit)
 
     @property
     def kind(self) -> Kind:

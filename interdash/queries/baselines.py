@@ -12,6 +12,8 @@ from interdash.queries.dynamics import flow_sums
 from interdash.store.database import Store
 
 MEAN = "mean"
+ONE = "One baseline network; another may move the boundaries."
+NONE = "No baseline network, so that no G is known: orders, flows and lives are shown whole, and there is no H."
 
 
 def count(store: Store, run: str) -> int:
@@ -76,9 +78,9 @@ def phases(store: Store, run: str) -> pd.DataFrame:
 
 
 def how_many_text(count: int) -> str:
-    """Returns in words what figures are about when so many baseline networks are asked; "" without any."""
+    """Returns in words what figures are about when so many baseline networks are asked, 0 or more."""
     if count < 2:
-        return "One baseline network; another may move the boundaries." * count
+        return ONE if count else NONE
     return f"H, chance and flows are means over {count} baseline networks; the tab Baselines has each."
 
 

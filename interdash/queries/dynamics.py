@@ -214,10 +214,11 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
     """Returns what the target learned and removed between recorded epochs, one row for each two of them.
 
     Means over samples, in nats, of the strengths in the table `flows`, and of what does not generalize (`_other`); the
-    same as `_share` of what is learned and removed together. Then, with the ends of their 95 % bootstrap interval over
-    samples and baselines as `_low` and `_high`: learned and removed; `power`, the share of the learned that
-    generalizes, its level by `chance`, and how far it is `above_chance`; `removed_power`, the share of the removed that
-    did; `learned_order` and `removed_order`, the mean orders of both.
+    same, and the whole, as `_share` of what is learned and removed together; those on G are null without any baseline.
+    Then, with the ends of their 95 % bootstrap interval over samples and baselines as `_low` and `_high`: learned and
+    removed; `power`, the share of the learned that generalizes, its level by `chance`, and how far it is
+    `above_chance`; `removed_power`, the share of the removed that did; `learned_order` and `removed_order`, the mean
+    orders of both.
     """
     columns = (*QUANTITIES, "learned_size", "removed_size")
     pairs, strata, sums = flow_sums(store, run, columns, split=split, label=label, type=type)
@@ -228,7 +229,7 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
     for name in ("learned", "removed"):
         values[f"{name}_other"] = values[name] - values[f"{name}_generalizable"]
     whole = values["learned"] + values["removed"]
-    for name in ("learned_generalizable", "learned_other", "removed_generalizable", "removed_other"):
+    for name in (f"{flow}{part}" for flow in ("learned", "removed") for part in ("", "_generalizable", "_other")):
         values[f"{name}_share"] = share(values[name], whole)
     return pairs.assign(**values)
 

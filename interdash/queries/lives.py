@@ -36,17 +36,16 @@ def life_classes(
     """Returns the measures of what is preserved, emerged and removed since a start epoch (None: `first_start`).
 
     One row for each recorded epoch from there on and class, with what `class_measures` gives and the ends of 95 %
-    bootstrap intervals over samples as `_low` and `_high`; and as `_share` generalizable and other strength and number
-    of all that is there at the epoch, of the removed of all that was there at the start.
+    bootstrap intervals over samples as `_low` and `_high`; and as `_share` generalizable, other and whole strength and
+    number of all that is there at the epoch, of the removed of all that was there at the start.
     """
     start = first_start(store, run) if start is None else start
     rows = _measures(store, run, start, CLASSES, split, label)
     of_start = rows["life"] == "removed"
-    for part in ("", "_number"):
-        names = [f"generalizable{part}", f"other{part}"]
-        total = rows[names].sum(axis=1).mask(of_start).groupby(rows["epoch"]).transform("sum")
+    for whole, part in (("strength", ""), ("number", "_number")):
+        total = rows[whole].mask(of_start).groupby(rows["epoch"]).transform("sum")
         total = total.mask(of_start, total.where(rows["epoch"] == start).max())
-        for name in names:
+        for name in (whole, f"generalizable{part}", f"other{part}"):
             rows[f"{name}_share"] = share(rows[name].to_numpy(), total.to_numpy())
     return rows
 

@@ -65,14 +65,14 @@ class Plan:
     def inputs(self, network: str, epoch: int) -> list[list[Unit]]:
         """Returns the units that labels of a network at an epoch are made from: its own, then those of each baseline.
 
-        A baseline has no baselines. Empty if there is no such checkpoint, or no baseline yet for the target. With fewer
-        baselines than the rules ask for, those that are there are asked.
+        A baseline has no baselines. Empty if there is no such checkpoint. With fewer baselines than the rules ask for,
+        those that are there are asked; without any, labels know no G.
         """
         own = self.pairs.get((network, epoch), [])
         if network != "target":
             return [own] if own else []
         others = [group for voter in self.voters for (name, _), group in self.pairs.items() if name == voter]
-        return [own, *others] if own and others else []
+        return [own, *others] if own else []
 
     def folder(self, network: str, epoch: int) -> Path | None:
         """Returns where the labels made from the `inputs` lie, `<network>-<epoch>-<key>`; None if there are no inputs.

@@ -22,14 +22,22 @@ _REMEDY = "copy it again from where the run was made"
 
 def save(folder: Path, explained: Explained) -> None:
     """Writes the explained samples into a run's folder; the tensors' SHA-256 goes into the description."""
-    variables = explained.variables
+    from interdash.masking.several import Several
+
+    variables, inputs = explained.variables, explained.inputs
+    others, arguments = {}, {}
+    if isinstance(inputs, Several):
+        arguments = {"arguments": [*inputs.tensors], "masked": inputs.of_masked}
+        others = {f"input {name}": tensor for name, tensor in inputs.tensors.items() if name != inputs.of_masked}
+        inputs = inputs.masked
     content = files.tensor_bytes(
         {
-            "inputs": explained.inputs,
+            "inputs": inputs,
             "labels": explained.labels,
             "index": explained.index,
             "assignment": variables.assignment,
             "baseline": variables.baseline,
+            **others,
         }
     )
     words = {
@@ -40,7 +48,7 @@ def save(folder: Path, explained: Explained) -> None:
         "names": variables.names,
         "at": variables.at,
         "baseline_of_each": variables.baseline_of_each,
-    }
+    } | arguments
     words |= {key: list(getattr(explained, key)) for key in ("stratum", "true_label") if getattr(explained, key)}
     (folder / "samples.json").unlink(missing_ok=True)  # never an old description beside new tensors
     files.write_atomically(folder / "samples.safetensors", content)
@@ -86,6 +94,7 @@ def load(folder: Path) -> Explained:
         FileNotFoundError: the samples were not written yet.
         DamagedFileError: a file is truncated or altered.
     """
+    from interdash.masking.several import Several
     from interdash.masking.variables import Explained, Variables
 
     words = description(folder)
@@ -100,8 +109,12 @@ def load(folder: Path) -> Explained:
         words["at"],
         words.get("baseline_of_each", False),
     )
+    inputs = tensors["inputs"]
+    if "arguments" in words:
+        named = {f"input {words['masked']}": inputs, **tensors}
+        inputs = Several({name: named[f"input {name}"] for name in words["arguments"]}, words["masked"])
     return Explained(
-        inputs=tensors["inputs"],
+        inputs=inputs,
         labels=tensors["labels"],
         split=tuple(words["split"]),
         index=tensors["index"],

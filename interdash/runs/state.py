@@ -23,7 +23,7 @@ class State:
     """How far a run is."""
 
     word: str  # recording, extracting, partial or ready
-    missing: tuple[str, ...]  # in words, each with the command that helps
+    missing: tuple[str, ...]  # in words, each with the command that helps; of a ready run that no G is known
     done: int  # samples extracted, summed over networks and epochs
     total: int
     labelled: int  # networks and epochs with labels
@@ -83,7 +83,8 @@ def state(run: Run) -> State:
             f"no checkpoint in {run.path / 'checkpoints' / 'target'}; copy the run again with its checkpoints, or make "
             "it again under another name with `interdash train` or `interdash import`"
         )
-    if len(planned.baselines) < planned.wanted:
+    without_g = run.config.is_of_user and not planned.baselines
+    if not without_g and len(planned.baselines) < planned.wanted:
         missing.append(
             f"{len(planned.baselines)} of {planned.wanted} baseline networks; "
             f"`interdash baseline {run.name} --count {planned.wanted}` trains them"
@@ -93,9 +94,11 @@ def state(run: Run) -> State:
         missing.append(f"{100 * (n_all - n_done) / n_all:.0f} % of the units; `interdash extract {run.name}` goes on")
     folders = [planned.folder(*pair) for pair in planned.pairs]
     labelled = sum(folder is not None and folder.exists() for folder in folders)
-    if n_done == n_all and planned.baselines and labelled < len(folders):
+    if n_done == n_all and labelled < len(folders):
         missing.append(f"labels of {len(folders) - labelled} epochs; `interdash extract {run.name}` makes them")
     word = "extracting" if n_done < n_all and is_extracting(run) else "partial" if missing else "ready"
+    if without_g:
+        missing.append(f"without G, for there is no baseline network; `interdash baseline {run.name}` trains one")
     return State(word, tuple(missing), n_done, n_all, labelled)
 
 

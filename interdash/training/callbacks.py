@@ -119,7 +119,8 @@ def trainer_callback(
         name: the run's name.
         spec: see `Recorder`.
         network: the part of the model that the spec builds, if that is not the whole.
-        options: root, and those of `RecordOptions`; `epochs` is the Trainer's number of epochs unless given.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's number of epochs unless given, or, with
+            `unit="step"`, of its steps. Of steps the chosen ones alone are recorded, losses included.
 
     Raises:
         ImportError: transformers is not installed.
@@ -129,19 +130,27 @@ def trainer_callback(
     except ImportError as error:
         raise ImportError("the Trainer callback needs transformers: `pip install 'interdash[hf]'`") from error
 
+    by_step = options.get("unit") == "step"
+
     class InterdashCallback(TrainerCallback):
         recorder: Recorder | None = None
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not state.is_world_process_zero:
                 return
-            epochs = options.get("epochs", math.ceil(state.num_train_epochs))
+            epochs = options.get("epochs", state.max_steps if by_step else math.ceil(state.num_train_epochs))
             self.recorder = Recorder(name, spec, **{**options, "epochs": epochs})
             if state.global_step == 0:  # else resumed
                 self.recorder.record(0, network(kwargs["model"]))
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            last = control.should_training_stop or state.global_step >= state.max_steps
+            if by_step and self.recorder is not None and (last or state.global_step in self.recorder.chosen):
+                with _ending_no_training(f"step {state.global_step}"):
+                    self.recorder.record(state.global_step, network(kwargs["model"]))
+
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if self.recorder is not None:  # a fraction: training ended within the epoch
+            if not by_step and self.recorder is not None:  # a fraction: training ended within the epoch
                 epoch = math.ceil(state.epoch - 1e-3)
                 with _ending_no_training(f"epoch {epoch}"):
                     self.recorder.record(epoch, network(kwargs["model"]))

@@ -10,6 +10,7 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ who's whom whose why why's will with would yet you you'd you'll you're you've yo
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
+SUBPACKAGES = ("stats", "optimize", "signal")  # of SciPy: those with most sentences
 CENSUS_CATEGORIES = ("workclass", "education", "marital-status", "occupation", "relationship", "ethnicity", "gender")
 CENSUS_CLASSES = ("<=50K", ">50K")
 FASHION_CLASSES = (
@@ -304,12 +306,61 @@ def load_movies(config: RunConfig) -> Spec:
     )
 
 
+def load_scipy(config: RunConfig) -> Spec:
+    """Returns questions to a small language model: a sentence of SciPy's documentation, which of three subpackages?
+
+    The answer is the subpackage's name, one word of the whole vocabulary. The model is pretrained on all sentences that
+    are in no split, each network on its own; its split's questions and answers it sees in fine-tuning alone. Words of
+    the sentence are the variables, those that the vocabulary has; a masked one becomes the unknown token.
+
+    Raises:
+        ImportError: transformers is not installed.
+    """
+    from interdash.training.hf.causal import causal_spec  # only this data set needs it
+    from interdash.training.hf.pretraining import END, pretrain, small_language_model
+
+    with gzip.open(data_file("scipy.tsv.gz"), "rt", encoding="utf-8") as file:
+        rows = [(place, tokens(text)) for place, text in (line.split("\t", 1) for line in file.read().splitlines())]
+    data, n = config.data, config.masking.n_variables
+    rows = [rows[i] for i in _permutation(len(rows), data.seed)]
+    model, tokenizer = small_language_model([words for _, words in rows])
+    content = set(tokenizer.get_vocab()) - STOP_WORDS
+    fits = [
+        i for i, (place, words) in enumerate(rows) if place in SUBPACKAGES and len(content.intersection(words)) >= n
+    ]
+    _check_sizes(data, len(fits) - data.n_test, len(fits) - data.n_train)
+    used = fits[: data.n_train + data.n_test]
+    others = set(range(len(rows))) - set(used)
+    texts = tokenizer([" ".join(rows[i][1]) for i in sorted(others)], add_special_tokens=False)["input_ids"]
+    labels = torch.tensor([SUBPACKAGES.index(rows[i][0]) for i in used])
+    generator = torch.Generator().manual_seed(data.seed + 1)
+    labels[: data.n_train] = with_label_noise(labels[: data.n_train], data.label_noise, len(SUBPACKAGES), generator)
+    prompts, answers = [f"{' '.join(rows[i][1])} {END}" for i in used], [SUBPACKAGES[label] for label in labels]
+    recipe = replace(
+        config.training, unit="epoch", epochs=-(-config.training.epochs * config.training.batch_size // data.n_test)
+    )
+    spec = causal_spec(
+        model,
+        tokenizer,
+        prompts[: data.n_train],
+        answers[: data.n_train],
+        prompts[data.n_train :],
+        answers[data.n_train :],
+        n_variables=n,
+        stop_words=tuple(STOP_WORDS),
+        train=recipe,
+        seed=config.masking.seed,
+    )
+    return replace(spec, begin=lambda network, seed: pretrain(network.model, texts, seed))
+
+
 DATASETS: dict[str, Callable[[RunConfig], Spec]] = {
     "digits": load_digits,
     "mnist": load_mnist,
     "fashion": load_fashion,
     "census": load_census,
     "movies": load_movies,
+    "scipy": load_scipy,
 }
 
 

@@ -191,7 +191,7 @@ def _last_layer(network: nn.Module, sample: Tensor, classes: int) -> nn.Module |
     ]
     hooks.append(
         network.register_forward_hook(
-            lambda module, inputs, output: final.append(id(class_outputs(output, len(inputs[0]), classes))),
+            lambda module, inputs, output: final.append(id(class_outputs(output, len(sample), classes))),
             prepend=True,
         )
     )

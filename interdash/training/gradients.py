@@ -229,7 +229,7 @@ def coherence_of(
     of_squares, fourths = np.zeros((len(layers), 2, groups)), np.zeros((2, groups))
     counts, known = np.zeros((3, groups)), np.zeros(groups)
 
-    def in_chunks(x: Tensor, y: Tensor, some: Tensor) -> Iterator[tuple[Tensor, Rows, Tensor]]:
+    def in_chunks(x: Any, y: Tensor, some: Tensor) -> Iterator[tuple[Tensor, Rows, Tensor]]:
         """Yields rows, their gradients and the squares of these, `[layers, rows]`."""
         for few in some.split(chunk):
             each = gradients(x[few].to(device), y[few].to(device))

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from interdash.masking.several import taking_several
+
 LOGITS = ("logits", "logit", "out", "output", "scores", "preds", "prediction")  # keys of dicts, the first that is there
 
 
@@ -20,9 +22,9 @@ def hook_logits(network: nn.Module, classes: int | None = None) -> nn.Module:
     Objects with `.logits`, dicts and tuples are understood, and one logit `[batch]` or `[batch, 1]` z as two, [0, z].
     `classes`: how many there are, by which the logits are told from other tensors, see `class_outputs`.
     """
-    network.register_forward_pre_hook(lambda module, inputs: tuple(map(_copy, inputs)))
-    network.register_forward_hook(_Logits(classes))
-    return network
+    network.register_forward_pre_hook(_copies, with_kwargs=True)
+    network.register_forward_hook(_Logits(classes), with_kwargs=True)
+    return taking_several(network)
 
 
 class _Logits(NamedTuple):
@@ -30,8 +32,16 @@ class _Logits(NamedTuple):
 
     classes: int | None
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        return two_columns(class_outputs(output, len(inputs[0]), self.classes))
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Any) -> Any:
+        return two_columns(class_outputs(output, _rows(inputs, options), self.classes))
+
+
+def _rows(inputs: tuple[Any, ...], options: dict[str, Any]) -> int:
+    return len(inputs[0] if inputs else next(iter(options.values())))
+
+
+def _copies(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return tuple(map(_copy, inputs)), {name: _copy(value) for name, value in options.items()}
 
 
 def _copy(value: Any) -> Any:
@@ -128,7 +138,10 @@ def log_probabilities(network: Callable[[], nn.Module]) -> Callable[[], nn.Modul
 
     def build() -> nn.Module:
         model = network()
-        model.register_forward_hook(lambda module, inputs, output: _log(class_outputs(output, len(inputs[0]))))
+        model.register_forward_hook(
+            lambda module, inputs, options, output: _log(class_outputs(output, _rows(inputs, options))),
+            with_kwargs=True,
+        )
         return model
 
     return build

@@ -6,7 +6,7 @@ machine's CPU the same configuration gives the same checkpoints, bit for bit.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -118,22 +118,31 @@ def train(
     network.to(device)
     inputs, labels = inputs.to(device), labels.to(device)
     optimizer = _optimizer(network, config)
+    batches = _batches(len(inputs), config, generator)
     with one_thread():
         for epoch in range(config.epochs + 1):
             if epoch > 0:
                 network.train()
-                for rows in torch.randperm(len(inputs), generator=generator).to(device).split(config.batch_size):
+                for rows in next(batches):
+                    rows = rows.to(device)
                     optimizer.zero_grad()
                     loss(network, inputs[rows], labels[rows]).backward()
                     optimizer.step()
                 if not all(weight.isfinite().all() for weight in network.parameters()):
                     raise ValueError(
-                        f"training diverged in epoch {epoch}: weights are NaN or infinite; "
+                        f"training diverged in {config.unit} {epoch}: weights are NaN or infinite; "
                         f"lower learning_rate (it is {config.learning_rate})"
                     )
             network.eval()
             if on_epoch(epoch, network):
                 return
+
+
+def _batches(samples: int, config: TrainingConfig, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+    """Yields the rows of each batch of an epoch, or of one step, again and again."""
+    while True:
+        batches = torch.randperm(samples, generator=generator).split(config.batch_size)
+        yield from [batches] if config.unit == "epoch" else [[rows] for rows in batches]
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from interdash.training.own import (
     is_user_run,
     logits_builder,
     matching_weights,
+    new_network,
     record_losses,
     run_spec,
 )
@@ -84,7 +85,7 @@ def train_baseline(
 
     by_epoch = {"on_epoch": on_epoch} if "on_epoch" in inspect.signature(own.train).parameters else {}
     with seeded(seed):
-        network = own.network().to(device)
+        network = new_network(own, seed, device)
         best = own.train(network, own.test_inputs.to(device), own.test_labels.long().to(device), seed, **by_epoch)
     if progress is not None:
         progress(epoch, epoch)

@@ -10,6 +10,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from interdash.masking.several import taking_several
 from interdash.runs.run import Run
 from interdash.training.logits import hook_logits
 from interdash.training.loop import evaluate
@@ -85,6 +86,14 @@ def run_spec(run: Run, spec: str | None = None) -> Spec:
             f"spec file {path} has changed since run {run.name!r} was recorded; if it builds the same network, {ask}"
         )
     return load_spec(f"{path}:{record.function}")
+
+
+def new_network(spec: Spec, seed: int, device: torch.device | str = "cpu") -> nn.Module:
+    """Returns the network that a training by this seed begins with, on a device: a new one, or as `begin` makes it."""
+    network = taking_several(spec.network().to(device))
+    if spec.begin is not None:
+        spec.begin(network, seed)
+    return network
 
 
 def logits_builder(network: Callable[[], nn.Module], classes: int | None = None) -> Callable[[], nn.Module]:

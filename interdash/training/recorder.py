@@ -48,7 +48,8 @@ class RecordOptions:
     """How a training is recorded: the further arguments of `create_user_run`, `Recorder` and the callbacks.
 
     Attributes:
-        epochs: the planned number of epochs.
+        epochs: the planned number of epochs, or of steps.
+        unit: what is counted: "epoch" or "step". The pages then speak of steps.
         checkpoints: "log" (dense early, at least 12 if there are as many epochs), "all", or the epochs.
         samples_per_split: samples explained from the training and from the testing split.
         seed: of their choice, and of baselines.
@@ -71,6 +72,7 @@ class RecordOptions:
     generalization: GeneralizationConfig = field(default_factory=GeneralizationConfig)
     phases: PhaseConfig = field(default_factory=PhaseConfig)
     coherence: bool = False
+    unit: Literal["epoch", "step"] = "epoch"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -99,7 +101,7 @@ def create_user_run(
         model = network or logits_builder(made.network, len(made.names_of_classes()))()
         explained = dry_run(made, record.samples_per_split, record.seed, model, device)
     short = f"{split_text(text)[0].name}:{split_text(text)[1]}" if text else ""
-    recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed)
+    recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed, record.unit)
     config = RunConfig(
         name=name,
         purpose=record.purpose,

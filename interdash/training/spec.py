@@ -24,6 +24,7 @@ from interdash.config import MaskingConfig
 from interdash.formulas.bootstrap import one_of_each_stratum
 from interdash.masking import variables as makers
 from interdash.masking.kinds import check_baseline, kind_of
+from interdash.masking.several import Several, masked_input, together
 from interdash.masking.variables import Explained, Variables
 from interdash.training.loop import sample_losses
 from interdash.training.rows import Rows, read_split, rows_of
@@ -39,7 +40,8 @@ class Spec:
         network: builds the network, untrained; it maps inputs to class logits `[batch, classes]` (an output with a
             `.logits` attribute is fine too).
         train_inputs: `[samples, *input_shape]`, as the network reads them; or a `Dataset` or `DataLoader` of pairs
-            (input, label), of which only the explained samples and a batch are in memory.
+            (input, label), of which only the explained samples and a batch are in memory. Several inputs are a tuple or
+            dict of tensors, the network's arguments.
         train_labels: the classes trained on, `[samples]`; None = those of the dataset.
         test_inputs: the same for the testing split.
         test_labels: the same for the testing split.
@@ -56,6 +58,8 @@ class Spec:
         train_display: what the dashboard shows of each training sample: a list of words, or {column: value}.
         test_display: the same for the testing split.
         maskable: `maskable(inputs)` gives the rows of a split's inputs to draw from; all by default.
+        begin: `begin(network, seed)` makes a new network, in place, what training begins with, such as pretrained.
+        masked: of several inputs, place or name of the one whose variables are masked; the first if left out.
         true_train_labels: the labels without noise where some trained on are wrong and it is known which: the dashboard
             then marks and tells apart samples with a random label, as coherence does.
 
@@ -77,6 +81,8 @@ class Spec:
     train_display: Sequence[Any] = ()
     test_display: Sequence[Any] = ()
     maskable: Callable[[Tensor], Sequence[int] | Tensor] | None = None
+    begin: Callable[[nn.Module, int], None] | None = None
+    masked: int | str | None = None
     true_train_labels: Int[Tensor, " train"] | None = None
 
     def __post_init__(self) -> None:
@@ -88,11 +94,12 @@ class Spec:
             )
         for split in ("train", "test"):
             names = f"{split}_inputs", f"{split}_labels"
-            for name, value in zip(names, read_split(*(getattr(self, name) for name in names)), strict=True):
+            values = read_split(getattr(self, names[0]), getattr(self, names[1]), self.masked, names[0])
+            for name, value in zip(names, values, strict=True):
                 object.__setattr__(self, name, value)
             inputs, labels, display = (getattr(self, f"{split}_{what}") for what in ("inputs", "labels", "display"))
             for what, value in (("inputs", inputs), ("labels", labels)):
-                if not isinstance(value, Tensor | Rows):
+                if not isinstance(value, Tensor | Rows | Several):
                     raise TypeError(
                         f"{split}_{what} is a {type(value).__name__}; pass a torch.Tensor, such as torch.as_tensor(…)"
                     )
@@ -131,12 +138,12 @@ def explained_samples(
     generator = torch.Generator().manual_seed(seed)
     drawn = {split: _draw(spec, split, samples_per_split, generator, network) for split in ("train", "test")}
     rows = {split: of_split for split, (of_split, _) in drawn.items()}
-    inputs = torch.cat([spec.split(split)[0][rows[split]] for split in rows])
-    variables, true = _variables(spec, inputs), spec.true_train_labels
+    inputs = together([spec.split(split)[0][rows[split]] for split in rows])
+    variables, true = _variables(spec, masked_input(inputs)), spec.true_train_labels
     if spec.train_display and spec.test_display:
         display = [spec.split(split)[2][row] for split in rows for row in rows[split]]
     else:
-        display = kind_of(variables.kind).display(inputs, variables)
+        display = kind_of(variables.kind).display(masked_input(inputs), variables)
     return Explained(
         inputs=inputs,
         labels=torch.cat([spec.split(split)[1][rows[split]] for split in rows]).long(),
@@ -163,7 +170,7 @@ def _draw(
             break
         try:
             if callable(spec.variables):
-                spec.variables(inputs[row : row + 1])
+                spec.variables(masked_input(inputs[row : row + 1]))
             rows.append(row)
         except ValueError as error:
             refusal = error
@@ -196,7 +203,8 @@ def masking_config(spec: Spec, explained: Explained, samples_per_split: int, see
     config, variables = spec.variables, explained.variables
     if not isinstance(config, MaskingConfig):
         kind = kind_of(variables.kind)
-        baseline: Any = "user" if kind.variables else kind.baselines[0]  # of a text the mask token
+        embedded = int(variables.baseline.min()) < 0 and len(kind.baselines) > 1  # an id of no token
+        baseline: Any = "user" if kind.variables else kind.baselines[embedded]  # of a text the mask token
         config = MaskingConfig(variables.kind, baseline=baseline, seed=seed)
     n = variables.n_variables
     return replace(config, n_variables=n, at=variables.at, samples_per_split=samples_per_split)

@@ -1,7 +1,5 @@
 """Hugging Face models against loops written by hand, on models built from their configuration."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from interdash.commands.main import main
 from interdash.config import MaskingConfig
 from interdash.formulas.subsets import masks
 from interdash.hf import causal_spec, classifier_spec, image_spec
 from interdash.masking.outputs import log_odds, masked_outputs
-from interdash.runs.plan import plan
-from interdash.runs.run import Run
 from interdash.training.own import logits_builder
 from interdash.training.spec import Spec, explained_samples
 
@@ -212,20 +207,6 @@ def test_the_answers_log_odds_equal_a_loop(embedded: bool) -> None:
             assert v[i, subset] == pytest.approx(expected, abs=1e-5)
 
 
-def classifier() -> Spec:
-    """Returns a spec that the command line names."""
-    reader, sentences = tokenizer(), texts(40)
-    labels = [int("film" in text) for text in sentences]
-    model = bert(len(reader), 2)
-    return classifier_spec(model, reader, sentences[:20], labels[:20], sentences[20:], labels[20:], n_variables=4)
-
-
-def causal() -> Spec:
-    """Returns a spec of a language model, whose input and output weights are one and stand in its files once."""
-    reader, answers = tokenizer("masked"), [" joy"] * 8
-    return causal_spec(gpt(len(reader)), reader, texts(8), answers, texts(9)[1:], answers, n_variables=4)
-
-
 def image() -> Spec:
     """Returns a spec of a vision transformer."""
     config = transformers.ViTConfig(image_size=8, patch_size=4, num_channels=1, num_labels=2, **SIZES)
@@ -233,25 +214,3 @@ def image() -> Spec:
     patches = MaskingConfig("image", n_variables=4, layout="whole")
     model = transformers.ViTForImageClassification(config)
     return image_spec(model, images[:12], labels, images[12:], labels, variables=patches)
-
-
-@pytest.mark.parametrize("spec", [classifier, causal, image])
-def test_folders_of_the_trainer_become_a_run(spec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From checkpoints as the library writes them to interactions: a spec, and commands."""
-    network: Any = spec().network()
-    model = getattr(network, "model", network)
-    for epoch in (1, 2):
-        for weight in model.parameters():
-            weight.data += 0.02 * torch.randn_like(weight)
-        folder = tmp_path / "out" / f"checkpoint-{epoch * 5}"
-        model.save_pretrained(folder)
-        state = {"epoch": float(epoch), "global_step": epoch * 5, "log_history": []}
-        (folder / "trainer_state.json").write_text(json.dumps(state))
-    files = ["--checkpoints", str(tmp_path / "out" / "checkpoint-*"), "--spec", f"{__file__}:{spec.__name__}"]
-    for command in (["import", "mine", *files, "--samples", "4"], ["baseline", "mine"], ["extract", "mine"]):
-        monkeypatch.setattr("sys.argv", ["interdash", *command, "--root", str(tmp_path / "runs")])
-        main()
-    run = Run.open(tmp_path / "runs", "mine")
-    assert run.checkpoint_epochs("target") == [1, 2]
-    assert len(run.explained().inputs) == 8
-    assert plan(run).missing() == []

@@ -24,10 +24,11 @@ def test_labels_are_made_from_own_parts_and_those_of_the_baselines_asked(labelle
     }
 
 
-def test_without_a_baseline_the_target_has_no_labels(fresh_run):
+def test_without_a_baseline_the_target_is_labelled_by_its_own_parts_alone(fresh_run):
     shutil.rmtree(fresh_run.path / "checkpoints" / "baseline-0")
     planned = plan(fresh_run)
-    assert planned.baselines == [] and planned.inputs("target", 1) == [] and planned.folder("target", 1) is None
+    assert planned.baselines == [] and planned.inputs("target", 1) == [planned.pairs["target", 1]]
+    assert planned.folder("target", 1) is not None and planned.folder("target", 2) is None
 
 
 def test_a_plan_stays_but_what_is_missing_is_looked_up(ready_run):

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import os
 import re
 import runpy
@@ -22,7 +23,10 @@ from interdash.figures import catalogue
 from interdash.labelling import noise_floor
 from interdash.runs.run import Run
 from interdash.store.loading import seal
+from interdash.training.dry_run import dry_run
 from interdash.training.network_of_run import network_builder, train_baseline
+from interdash.training.own import logits_builder
+from interdash.training.spec import load_spec
 from interdash.upkeep import retention
 from tests.conftest import PATIENCE
 
@@ -214,6 +218,16 @@ Trainer(max_epochs=2, accelerator="cpu", callbacks=[every], enable_progress_bar=
 """
 
 
+ONE_BY_ONE = """
+import json, runpy, sys
+from interdash.commands.main import main
+
+for words in json.loads(sys.argv[1]):
+    sys.argv = words
+    main() if words[0] == "interdash" else runpy.run_path(words[0], run_name="__main__")
+"""
+
+
 def test_own_run_runs(tmp_path):
     """The files of docs/own-run.md, each named in its first line, one after the other in one folder."""
     files = {}
@@ -221,20 +235,23 @@ def test_own_run_runs(tmp_path):
         file = re.match(r"# (\w+\.py)\n", content)
         assert file, content
         files[file[1]] = content
-    names = "my_run.py train.py callbacks.py my_lightning.py fine_tune.py my_hf.py importing.py"
+    names = "my_run.py train.py callbacks.py my_lightning.py my_several.py fine_tune.py my_hf.py importing.py"
     assert list(files) == names.split()
     for file, content in files.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     imports = ["reviews --checkpoints out/checkpoint-* --spec my_hf.py:spec"]
     imports.append("lit --checkpoints lightning_logs/version_0/checkpoints/*.ckpt --spec my_lightning.py:spec")
-    commands = [["-m", "interdash", "import", *words.split()] for words in imports]
-    scripts = [["train.py"], ["callbacks.py"], ["importing.py"], ["fine_tune.py"], ["-c", LIGHTNING]]
-    for words in scripts + commands:
-        done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )
-        assert done.returncode == 0, done.stderr
+    (tmp_path / "fit.py").write_text(LIGHTNING, encoding="utf-8")
+    scripts = [[f"{name}.py"] for name in ("train", "callbacks", "importing", "fine_tune", "fit")]
+    commands = json.dumps(scripts + [["interdash", "import", *words.split()] for words in imports])
+    done = subprocess.run(  # in one process, for each would import the same libraries
+        [sys.executable, "-c", ONE_BY_ONE, commands], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    several = load_spec(f"{tmp_path / 'my_several.py'}:spec")
+    assert len(dry_run(several, 5, 0, logits_builder(several.network, 10)())) == 10
     run, imported, reviews = (Run.open(tmp_path / "data/runs", name) for name in ("my-run", "imported", "reviews"))
     assert len(run.checkpoint_epochs("target")) >= 12 and run.n_explained() == 100
     assert run.metrics()["test_loss"].iloc[-1] < run.metrics()["test_loss"].iloc[0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from interdash.config import MaskingConfig, TrainingConfig
-from interdash.hf.tokens import PADDING, Words, mask_token, padded, word_variables, words_of
+from interdash.training.hf.tokens import PADDING, Words, mask_token, padded, word_variables, words_of
 from interdash.training.loop import train_to_convergence
 from interdash.training.spec import Spec
 

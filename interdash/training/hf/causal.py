@@ -1,5 +1,6 @@
 """Specs of language models: how much each word of a prompt adds to the log-odds of its answer."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -9,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from interdash.config import TrainingConfig
-from interdash.hf.classifiers import FINE_TUNING, _network
-from interdash.hf.tokens import PADDING, mask_token, padded, word_variables, words_of
 from interdash.masking.outputs import log_odds
+from interdash.training.hf.classifiers import FINE_TUNING, _network
+from interdash.training.hf.tokens import PADDING, mask_token, padded, word_variables, words_of
 from interdash.training.loop import train_to_convergence
 from interdash.training.spec import Spec
 
@@ -29,6 +30,7 @@ class AnswerLogOdds(nn.Module):
     def __init__(self, model: nn.Module, start: int, embedding: Tensor | None = None) -> None:
         super().__init__()
         self.model, self.start, self.embedding = model, start, embedding
+        self._can_keep = "logits_to_keep" in inspect.signature(model.forward).parameters  # the last ones, for speed
 
     def forward(self, ids: Tensor) -> Tensor:
         """Returns [0, v] of each sample, `[batch, 2]`, in nats."""
@@ -45,14 +47,18 @@ class AnswerLogOdds(nn.Module):
     def _answers(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns logits `[batch, answer, vocabulary]` of the answers' tokens, these, and which are there."""
         model: Any = self.model
+        gap = int((ids[:, : self.start] != PADDING).any(0).int().argmax())  # columns that are padding in all prompts
+        ids, start = ids[:, gap:], self.start - gap
         is_token, tokens = ids != PADDING, ids.clamp(min=0)
         read: dict[str, Any] = {"input_ids": tokens}
         if self.embedding is not None:
             embedded = model.get_input_embeddings()(tokens)
             read = {"inputs_embeds": torch.where((ids == EMBEDDED)[..., None], self.embedding.to(embedded), embedded)}
         places = (is_token.long().cumsum(-1) - 1).clamp(min=0)
-        logits = model(**read, attention_mask=is_token.long(), position_ids=places)[:, self.start - 1 : -1]
-        return logits, tokens[:, self.start :], is_token[:, self.start :]
+        kept = ids.shape[1] - start + 1
+        read |= {"logits_to_keep": kept} if self._can_keep else {}
+        logits = model(**read, attention_mask=is_token.long(), position_ids=places)[:, -kept:-1]
+        return logits, tokens[:, start:], is_token[:, start:]
 
 
 def causal_spec(

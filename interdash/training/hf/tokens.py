@@ -103,6 +103,7 @@ def word_variables(
             [tokens.words for tokens in of_inputs],
             n_variables=n_variables,
             mask_id=abs(mask_id),
+            special_ids=(mask_id,),  # a word that is the unknown token already cannot be masked by it
             stop_words=stop_words,
             word_of_token=places,
             seed=seed,
