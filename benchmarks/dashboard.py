@@ -124,6 +124,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "testing samples": click("testing", "split"),
         "fifty interactions": click("50", "top"),
         "section faithfulness": section("Faithfulness"),
+        "section shared": section("Shared"),
     },
     "interactions": {
         "training samples": click("training", "split"),
@@ -131,7 +132,12 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "most samples first": select("samples", "rank"),
         "section network": section("Network"),
     },
-    "theories": {"AND and OR apart": select("apart", "type"), "linear axis": click("linear", "axis")},
+    "theories": {
+        "AND and OR apart": select("apart", "type"),
+        "linear axis": click("linear", "axis"),
+        "section coherence": section("Coherence"),
+        "section sharing": section("Sharing"),
+    },
     "removal": {
         "higher orders": press("ArrowRight", "order"),
         "smaller dose": press("ArrowLeft", "dose"),

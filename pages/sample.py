@@ -257,9 +257,10 @@ def show_shared(page: data.Page, choices: list[Choice]) -> None:
     for choice in choices:
         rows = catalogue.chart("sample_shared").rows(page, choice)["shared"]
         titles = {"both": "Shared", "first": "Only the target", "second": f"Only {links.plain(partner)}"}
-        for column, (where, title) in zip(st.columns(3), titles.items(), strict=True):
+        places = [st.container(), *st.columns(2)]  # the columns of what is shared need the whole width
+        for place, (where, title) in zip(places, titles.items(), strict=True):
             some: Any = rows[rows["where"] == where]
-            with column:
+            with place:
                 st.markdown(f"**{title}, sample {choice.sample}**: {len(some)} interactions")
                 st.dataframe(compare.listed(some, where), hide_index=True, height=260)
 

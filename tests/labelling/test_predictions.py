@@ -59,7 +59,7 @@ def test_predictions_in_words_and_pictures(small_store):
     assert charts.prediction_text(fits, phases) == (
         "σ² is 0.5 at epoch 1, where it is largest, 0.1 at 0 (1|2). From epoch 1 on the predicted profile explains "
         "90.0% of the variance over orders (median), the profile of the last epoch 50.0%. By the opposite tie-break it "
-        "is 0.3 at most, at epoch 0."
+        "is 0.3 at most, at epoch 0, and from there on these shares are 90.0% and 50.0%."
     )
     assert charts.prediction_text(fits.head(2), phases) == charts.prediction_text(fits.head(0), phases) == ""
     names = [trace.name for trace in charts.predictions(fits).data if trace.name]

@@ -109,16 +109,23 @@ def prediction_text(predictions: pd.DataFrame, phases: pd.DataFrame) -> str:
     for row in phases.dropna(subset=["epoch"]).to_dict("records"):
         epoch = min(sigma2.index, key=lambda epoch, at=row["epoch"]: abs(epoch - at))
         places.append(f"{sigma2[epoch]:.2g} at {epoch} ({row['boundary']})")
-    shares = [f"{own.loc[start:, name].iloc[:-1].median():.1%}" for name in ("r2", "r2_last")]
+    shares = _explained(own, start)
     text = (
         f"σ² is {', '.join(places)}. From epoch {start} on the predicted profile explains {shares[0]} of the variance "
         f"over orders (median), the profile of the last epoch {shares[1]}."
     )
     other = predictions.loc[predictions["tie_break"] == "opposite"].dropna(subset="sigma2").set_index("epoch")
-    if other.empty:
+    if len(other) < 2:
         return text
-    peak = other["sigma2"].idxmax()
-    return f"{text} By the opposite tie-break it is {other.loc[peak, 'sigma2']:.2g} at most, at epoch {peak}."
+    peak = other["sigma2"].iloc[:-1].idxmax()
+    shares = " and ".join(_explained(other, peak))
+    most = f"{other.loc[peak, 'sigma2']:.2g} at most, at epoch {peak}"
+    return f"{text} By the opposite tie-break it is {most}, and from there on these shares are {shares}."
+
+
+def _explained(rows: pd.DataFrame, start: Any) -> list[str]:
+    """Returns the median R² of the predicted and of the last epoch's profile, from an epoch on, without the last."""
+    return [f"{rows.loc[start:, name].iloc[:-1].median():.1%}" for name in ("r2", "r2_last")]
 
 
 def _number(sigma2: float) -> str:

@@ -150,7 +150,7 @@ def _map(rows: Any, what: str) -> go.Figure:
             hovertemplate=f"{what} %{{y}}, in {what} %{{x}}<br>{'shared' if column == 1 else 'by chance'} "
             f"%{{z:{SHARE}}}<extra></extra>",
         )  # fmt: skip
-        figure.update_xaxes(title=titles[0], type="category", row=1, col=column)
+        figure.update_xaxes(title=titles[0], type="category", automargin=True, row=1, col=column)
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_yaxes(title=titles[1], row=1, col=1)
     return figure.figure(height=460, margin={"t": 60})
