@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from interdash.importing.inert_pickle import number
 EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "last_epoch")
 STEP_KEYS = ("global_step", "global_steps", "step", "steps", "iteration", "iter", "iter_num", "num_updates")
 INNER = ("meta", "trainer", "train_state", "training_state", "extra_state")  # dicts that hold them
+LARGEST = 1_000_000  # epochs: a larger number is a date or a step
 WHOLE_WITHIN = 0.01  # epochs; the Trainer's last epoch may lack a batch
 
 
@@ -146,6 +147,8 @@ def epochs_of(
     else:
         raw, finished, source, certain = _by_numbers(checkpoints, said=first_epoch is not None)
         doubt = "" if certain else _doubt(checkpoints, finished)
+    if first_epoch is not None and not finished and len(checkpoints) == 1:
+        finished = {checkpoints[0][0].path: 0.0}
     if first_epoch is not None and finished:
         lowest = min(finished.values())
         finished = {path: value - lowest + first_epoch for path, value in finished.items()}
@@ -161,7 +164,8 @@ def _sorted_out(checkpoints: Sequence[tuple[Name, Progress]]) -> list[tuple[Name
     counts = {len(name.numbers) for name in numbered}
     if counts <= {1} or len(counts) > 1:
         return list(checkpoints)
-    columns = [column for column in range(counts.pop()) if len({name.numbers[column] for name in numbered}) > 1]
+    columns = {tuple(name.numbers[column] for name in numbered): column for column in range(counts.pop())}
+    columns = [column for values, column in columns.items() if len({*values}) > 1]
     if not columns:
         return list(checkpoints)
     values = [{name.path: float(name.numbers[column]) for name in numbered} for column in columns]
@@ -188,7 +192,15 @@ def _by_steps(checkpoints: Sequence[tuple[Name, Progress]], steps_per_epoch: flo
     for name, progress in checkpoints:
         known = (progress.step, name.step, bare.get(name.path), name.epoch)
         steps[name.path] = next((step for step in known if step is not None), None)
-    return {path: step / steps_per_epoch for path, step in steps.items() if step is not None}
+    steps = {path: step for path, step in steps.items() if step is not None}
+    ends = last_steps(steps.values(), steps_per_epoch)
+    return {path: (step + ends) / steps_per_epoch for path, step in steps.items()}
+
+
+def last_steps(steps: Collection[float], steps_per_epoch: float) -> bool:
+    """Returns whether steps count from 0, so that the last of the first epoch is N - 1."""
+    whole = any(step > 0 and step % steps_per_epoch == 0 for step in steps)
+    return not whole and any((step + 1) % steps_per_epoch == 0 for step in steps)
 
 
 def _by_numbers(
@@ -213,9 +225,10 @@ def _by_numbers(
             f"{path} is of step {value:g}, not of an epoch; expected epochs: add --steps-per-epoch N (1 if these are "
             "epochs)"
         )
-    if not named and not bare and not own and (stepped := [name for name, _ in checkpoints if name.step is not None]):
+    told = [(name.path, step) for name, each in checkpoints for step in (name.step, each.step) if step is not None]
+    if not named and not bare and not own and told:
         raise ValueError(
-            f"{stepped[0].path} is of step {stepped[0].step}, not of an epoch; expected epochs: add --steps-per-epoch N"
+            f"{told[0][0]} is of step {told[0][1]:g}, not of an epoch; expected epochs: add --steps-per-epoch N"
         )
     raw = named | bare
     apart = {own[path] - value for path, value in raw.items() if path in own}
@@ -310,6 +323,11 @@ def _whole(
             )
         elif epoch < 0:
             raise ValueError(f"{name.path} is of epoch {epoch}; expected 0 or more: --first-epoch 0 or higher")
+        elif epoch > LARGEST:
+            raise ValueError(
+                f"{name.path} is of epoch {epoch}; expected {LARGEST:,} at most: leave the file out of the pattern, "
+                "write {epoch} where the epoch stands, or add --steps-per-epoch N if it is a step"
+            )
         else:
             names[epoch] = name
     if not names and any(name.path in finished for name, _ in numbered):
@@ -320,9 +338,11 @@ def _whole(
     if not names:
         name = numbered[0][0]
         several = f"may mean {' or '.join(map(str, name.numbers))}" if name.numbers else "has no number that may be one"
+        rename = "add --first-epoch N, or " if len(numbered) == 1 else "rename the files and "
         raise ValueError(
-            f"cannot tell the epoch of {name.path}: its name {several}; expected one: write {{epoch}} where it stands, "
-            f"as in --checkpoints '{_example(name) if name.numbers else 'ckpt_{epoch}.pt'}'"
+            f"cannot tell the epoch of {name.path}: its name {several}; expected one: "
+            f"{'' if name.numbers else rename}write {{epoch}} where it stands, as in --checkpoints "
+            f"'{_example(name) if name.numbers else 'ckpt_{epoch}.pt'}'"
         )
     return dict(sorted(names.items())), tuple(dropped)
 

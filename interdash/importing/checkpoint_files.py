@@ -18,6 +18,7 @@ BESIDE = re.compile(
 SHARD = re.compile(r"-\d{4,5}-of-\d{4,5}\.")
 MEASURE = re.compile(r"loss|acc|metric|score|auc|f1|lr|val|version|seed|fold|^v$|_v$")  # what a number may be besides
 EPOCH = re.compile(r"(^|.*[\W_])(epochs?|ep|e)$")
+DATE = re.compile(r"(?<!\d)(19|20)\d\d([-_.]?)(0\d|1[0-2])\2([0-2]\d|3[01])([-_T ]+\d\d([-_:.h]?\d\d){1,2})?(?!\d)")
 STEP = re.compile(r"(^|.*[\W_])(global_?steps?|steps?|iters?|iterations?|it|batch|s)$")
 
 
@@ -97,7 +98,7 @@ def _name(path: Path, text: str, expression: re.Pattern[str]) -> Name:
         return Name(path, wild, epoch, step, ())
     epoch = step = None
     numbers = []
-    for number in re.finditer(r"\d+(?:\.\d+)?", text):
+    for number in re.finditer(r"\d+(?:\.\d+)?", DATE.sub(lambda date: " " * len(date[0]), text)):
         if not any(number.start() < end and start < number.end() for start, end in spans):
             continue
         label = re.search(r"([A-Za-z_]*)[=_\-. ]*$", text[: number.start()].rpartition("/")[2])

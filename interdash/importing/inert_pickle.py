@@ -228,7 +228,9 @@ def _is_script(path: Path) -> bool:
 
 
 def number(value: Any) -> float | None:
-    """Returns a finite number in a checkpoint, also as a tensor or a NumPy scalar; None for anything else."""
+    """Returns a finite number in a checkpoint, also as a text, a tensor or a NumPy scalar; None for anything else."""
+    if isinstance(value, str):
+        return float(value) if value.strip().isdecimal() else None
     tensor = value if isinstance(value, Tensor) else as_tensor(value)
     if tensor is not None:
         value = tensor.item() if tensor.numel() == 1 else None

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from interdash.importing.checkpoint_epochs import Epochs
+from interdash.importing.checkpoint_epochs import Epochs, last_steps
 from interdash.importing.logs import Log, Losses
 from interdash.importing.untrained import Untrained
 
@@ -17,6 +17,7 @@ SAME = 0.01  # mean relative difference of losses that are of the same networks 
 CLEARLY = 10  # times less than that of another shift
 TRAINED = 0.8  # of the untrained network's loss: below, a network is trained
 SHIFTS = (-1, 0, 1)
+LEAP = 10  # times as far as all before, and a row's epoch is something else
 NEAR = 0.01  # epochs that still count as a whole one, where no row is of the whole one
 
 
@@ -103,8 +104,7 @@ def by_epoch(log: Log, checkpoints: Collection[int], steps_per_epoch: float | No
                 "expected losses by epoch: add --steps-per-epoch N (1 if its steps are epochs)"
             )
         per_epoch = steps_per_epoch or 1
-        whole = any(number > 0 and number % per_epoch == 0 for number in known)
-        ends = not whole and any((number + 1) % per_epoch == 0 for number in known)  # the last of the first is N − 1
+        ends = last_steps(known, per_epoch)
         rows = [((number + ends) / per_epoch, values) for number, values in rows]
     losses: Losses = {}
     for near in (0.0, NEAR):
@@ -118,6 +118,15 @@ def by_epoch(log: Log, checkpoints: Collection[int], steps_per_epoch: float | No
             f"{log.path} has no row of a whole epoch; expected losses after whole epochs: log them once an epoch, or "
             "leave --losses out, and they are computed from the spec's data"
         )
+    reach = max(checkpoints, default=0)
+    for number in losses:
+        if number > LEAP * (reach + 1):
+            raise ValueError(
+                f"{log.path} has a row of epoch {number}, and neither a row nor a checkpoint between {reach} and that; "
+                "expected epochs that follow each other: correct that row, name another column with --tag epoch=NAME "
+                "or --tag step=NAME, or leave --losses out, and they are computed from the spec's data"
+            )
+        reach = max(reach, number)
     return losses
 
 

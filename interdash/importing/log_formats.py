@@ -13,8 +13,24 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+LEAVE_OUT = "leave --losses out, and they are computed from the spec's data"
+CONVERTED = {  # what pandas can make of files of other kinds
+    ".parquet": "pandas.read_parquet('{}')",
+    ".feather": "pandas.read_feather('{}')",
+    ".xlsx": "pandas.read_excel('{}')",
+    ".npz": "pandas.DataFrame(dict(__import__('numpy').load('{}')))",
+    ".pt": "pandas.DataFrame(__import__('torch').load('{}'))",
+    ".yaml": "pandas.DataFrame(__import__('yaml').safe_load(open('{}')))",
+    ".toml": "pandas.DataFrame(*__import__('tomllib').load(open('{}', 'rb')).values())",
+}
 
 NUMBER = r"[-+]?(\d[\d.,'’]*|\.\d+)(e[-+]?\d+)?\s*%?"
+PAIR = re.compile(
+    r"([A-Za-z][\w./-]*(?: [A-Za-z][\w./-]*)?)\s*[=:]\s*"
+    r"([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|nan|inf)(?:\s*%)?)(?![\w/]|\.\d)",
+    re.IGNORECASE,
+)
+AT_EPOCH = re.compile(r"\bepoch\b\W{0,3}(\d+)", re.IGNORECASE)
 DATE = r"\d{1,4}([.-])\d{1,2}\1\d{1,4}"
 
 
@@ -27,6 +43,14 @@ def words_of(name: str) -> list[str]:
 def read_rows(path: Path) -> list[Row]:
     """Returns a log's rows, in its order, from a text or from the event files of TensorBoard."""
     return _events(path) if path.is_dir() or "tfevents" in path.name else _text(path)
+
+
+def _way_out(path: Path) -> str:
+    """Returns what goes on where a log cannot be read: a command that writes it as CSV, or no log."""
+    code = CONVERTED.get(path.suffix.lower().replace(".yml", ".yaml"), "").format(path)
+    csv = path.with_suffix(".csv")
+    command = f"""python -c "import pandas; {code}.to_csv('{csv}', index=False)" and --losses {csv}"""
+    return f"export it as CSV{f', with {command}' if code else ''}, or {LEAVE_OUT}"
 
 
 def _text(path: Path) -> list[Row]:
@@ -47,19 +71,22 @@ def _text(path: Path) -> list[Row]:
         raise ValueError(f"{path} is empty; expected losses by epoch: name another file with --losses")
     if re.search(r"[\0-\x08\x0e-\x1f]", text):
         raise ValueError(
-            f"{path} is no text but begins with {content[:8]!r}; expected a table or JSON: export it as CSV, or unpack "
-            "it, and name that with --losses"
+            f"{path} is no text but begins with {content[:8]!r}; expected a table or JSON: unpack it, {_way_out(path)}"
         )
     try:
         return _json(path, text) if text.lstrip()[0] in "[{" else _table(path, text)
     except (csv.Error, RecursionError) as error:
-        raise ValueError(f"{path} is no table that can be read ({error}); expected CSV: save it again") from error
+        raise ValueError(f"{path} is no table that can be read ({error}); expected CSV: {_way_out(path)}") from error
 
 
 def _table(path: Path, text: str) -> list[Row]:
     """Returns the rows of a table: its head is the last line above the first one of numbers, comments left out."""
+    if "\\begin{tabular" in text:
+        text = re.sub(r"\\\\|\\[a-zA-Z]+(\[[^]]*\]|\{[^}]*\})*", "", text).replace("&", "\t").replace("\\", "")
     lines = [re.sub(r"^\s*\|(.*)\|\s*$", r"\1", line) for line in text.splitlines()]
     lines = [line for line in lines if not re.fullmatch(r"[-=+:|\s]*", line)]
+    if rows := _pairs(lines):
+        return rows
     plain = [line for line in lines if not line.lstrip().startswith(("#", "//"))]
     first = next((line for line in plain if _is_data(line)), None)
     above = lines[: lines.index(first)] if first else []
@@ -68,7 +95,8 @@ def _table(path: Path, text: str) -> list[Row]:
         raise ValueError(
             f"{path} has "
             f"{f'no names of columns but {first!r}' if first else f'no rows of numbers but {lines[:2][-1]!r}'}; "
-            "expected a table with a first line such as epoch,train_loss,test_loss and numbers below it: write it so"
+            "expected a table with a first line such as epoch,train_loss,test_loss and numbers below it: "
+            f"{_way_out(path)}"
         )
     head, rows = heads[-1], [line for line in plain[plain.index(first) :] if line != heads[-1]]
     separator = max("\t;,|", key=head.count)
@@ -84,10 +112,27 @@ def _table(path: Path, text: str) -> list[Row]:
     if odd := next((row for row in table if any(row[len(names) :]) or (spaces and len(row) < len(names))), None):
         raise ValueError(
             f"{path} has a row of {len(odd)} cells, {', '.join(odd[:5])}, below {len(names)} names of columns; "
-            "expected as many: write decimal points, quote cells with commas in them, and let no cell be empty where "
-            "spaces separate"
+            "expected as many: write decimal points, quote cells with commas in them, let no cell be empty where "
+            f"spaces separate, or {LEAVE_OUT}"
         )
     return _with_points(path, [dict(zip(names, cells, strict=False)) for cells in table], comma=separator == ";")
+
+
+def _pairs(lines: list[str]) -> list[Row]:
+    """Returns rows of lines such as "Epoch 3: train_loss=0.2, val_loss: 0.4"; none if no more than half are such.
+
+    A line without an epoch is of the last one that was named.
+    """
+    rows: list[Row] = []
+    epoch: Row = {}
+    count = 0
+    for line in lines:
+        row: Row = {match[1]: match[2] for match in PAIR.finditer(line)}
+        if place := AT_EPOCH.search(line):
+            epoch = {"epoch": place[1]}
+        count += bool(row or place)
+        rows += [row | epoch] if row else []
+    return rows if 2 * count > len(lines) else []
 
 
 def _is_data(line: str) -> bool:
@@ -158,7 +203,7 @@ def _json(path: Path, text: str) -> list[Row]:
                 except (ValueError, SyntaxError):
                     raise ValueError(
                         f"{path}, line {number} is no JSON ({error}); expected JSON lines, or a table with a head: "
-                        "delete or correct that line, or export it all as CSV"
+                        f"delete or correct that line, or {_way_out(path)}"
                     ) from error
         return _records(path, rows)
 
@@ -167,8 +212,12 @@ def _records(path: Path, data: Any) -> list[Row]:
     """Returns the rows in JSON: a list of them, columns of values, or rows by epoch."""
     if isinstance(data, dict):
         inner = {str(key): value for key, value in data.items() if isinstance(value, dict)}
-        tables = [value for value in data.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
-        for part in (data.get("log_history"), data.get("history"), *(tables if len(tables) == 1 else ())):
+        tables = {
+            key: part for key, part in data.items() if isinstance(part, list) and part and isinstance(part[0], dict)
+        }
+        if len(tables) == len(data) > 1:  # one of each split
+            return _records(path, [{"split": key, **row} for key, part in tables.items() for row in part])
+        for part in (data.get("log_history"), data.get("history"), *(tables.values() if len(tables) == 1 else ())):
             if isinstance(part, dict | list):
                 return _records(path, part)
         if inner and all(re.fullmatch(r"(epoch)?[-_ ]*\d+", key.lower()) for key in data):
@@ -183,13 +232,19 @@ def _records(path: Path, data: Any) -> list[Row]:
                 for i in range(max(map(len, lists.values())))
             ]
         data = [data]
+    if isinstance(data, list) and data and all(isinstance(row, list) for row in data) and _are_names(data[0]):
+        data = [dict(zip(data[0], row, strict=False)) for row in data[1:]]
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
         flat = [_flat(row) for row in data]
         return [{key: value for key, value in row.items() if not isinstance(value, list)} for row in flat]
     raise ValueError(
         f"{path} holds no rows but a {type(data).__name__}; expected a list of {{epoch, train_loss, test_loss}}: name "
-        "another file with --losses"
+        f"another file with --losses, or {LEAVE_OUT}"
     )
+
+
+def _are_names(row: list[Any]) -> bool:
+    return all(isinstance(name, str) for name in row)
 
 
 def _flat(row: Mapping[str, Any], path: str = "") -> Row:

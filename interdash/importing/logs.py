@@ -4,12 +4,13 @@ NaN and infinity in a log are values, an empty cell is none.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from interdash.importing.log_formats import Row, read_rows, words_of
+from interdash.importing.log_formats import LEAVE_OUT, Row, read_rows, words_of
 from interdash.runs.run import METRICS
 
 TRAIN = {"train", "training", "trn", "tr", "fit"}
@@ -34,7 +35,11 @@ PLAIN = {
 EPOCH = {"epoch", "epochs"}
 STEP = {"step", "steps", "iteration", "iterations", "iter", "iters"}
 OF_TRAINING = {*TRAIN, "trainer", "global", "current", "optimizer", "number", "num", "total"}
-EMPTY = {"", "null", "none", "na", "n/a", "<na>", "-"}
+METRIC = {"metric", "key", "name", "tag", "variable"}  # the column that says what the one of values holds
+COUNTED = re.compile(
+    r"[a-z]+[\s:#=_-]*(\d+)|(?:[a-z]+[\s:#=_-]*)?(\d+)\s*(?:/|of)\s*\d+", re.IGNORECASE
+)  # Epoch 3, 3/10
+EMPTY = {"", "null", "none", "na", "n/a", "<na>", "-", "--"}
 
 Losses = dict[int, dict[str, float]]  # epoch → metric → value in nats, or a share
 
@@ -78,7 +83,7 @@ def read_log(path: Path | str, tags: Mapping[str, str] | None = None) -> Log:
         )
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}; give a CSV or JSON file, or TensorBoard's folder")
-    rows = read_rows(path)
+    rows = _wide(read_rows(path))
     for row in rows:
         if "train_runtime" in row:  # the Trainer's summary: its loss is the mean over the whole training
             row.pop("train_loss", None)
@@ -106,6 +111,28 @@ def read_log(path: Path | str, tags: Mapping[str, str] | None = None) -> Log:
     return Log(path, _as_shares(numbered), counted, columns)
 
 
+def _wide(rows: list[Row]) -> list[Row]:
+    """Returns the same, with a column for each metric and split where one column says of which a row is."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    contents = {name: {value for row in rows if (value := row.get(name)) not in (None, "")} for name in names}
+    lower = {str(name).strip().lower(): name for name in names}
+    metric, value = next((lower[name] for name in METRIC if name in lower), ""), lower.get("value")
+    if value and metric and all(isinstance(each, str) for each in contents[metric]):
+        return [
+            {name: row[name] for name in row if name not in (metric, value)} | {row[metric]: row[value]} for row in rows
+        ]
+    of_splits = [name for name, each in contents.items() if each and all(map(_is_split, each))]
+    if not of_splits:
+        return rows
+    losses = {name for name in names if {*words_of(name)} & (LOSS | ACCURACY)}
+    return [{f"{row[of_splits[0]]}/{name}" if name in losses else name: row[name] for name in row} for row in rows]
+
+
+def _is_split(value: object) -> bool:
+    words = {*words_of(value)} if isinstance(value, str) else set()
+    return bool(words) and words <= TRAIN | TEST
+
+
 def _value(row: Row, column: str | None, path: Path, metric: str = "") -> float | None:
     """Returns the number in a row's cell; None if it is empty."""
     cell = row.get(column or "")
@@ -113,13 +140,15 @@ def _value(row: Row, column: str | None, path: Path, metric: str = "") -> float 
         return None
     text = str(cell).strip()
     share = text.endswith("%") and metric.endswith("accuracy")
+    if metric in ("epoch", "step") and (count := COUNTED.fullmatch(text)):
+        return float(count[1] or count[2])
     try:
         return float(text.rstrip("% ")) / 100 if share else float(text)
     except ValueError as error:
         raise ValueError(
             f"{path} holds a value that is no number: {text!r} in column {column!r}; expected "
-            f"{'a loss in nats' if text.endswith('%') else 'numbers'}: correct it, or name another column, as in --tag "
-            f"{metric or 'epoch'}=NAME"
+            f"{'a loss in nats' if text.endswith('%') else 'numbers'}: correct it, name another column, as in --tag "
+            f"{metric or 'epoch'}=NAME, or {LEAVE_OUT}"
         ) from error
 
 
@@ -163,7 +192,7 @@ def _metric_columns(path: Path, rows: list[Row], names: Sequence[str], tags: Map
     if len(missing) == 2:
         raise ValueError(
             f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}: name them, "
-            "as in --tag train_loss=NAME --tag test_loss=NAME"
+            f"as in --tag train_loss=NAME --tag test_loss=NAME, or {LEAVE_OUT}"
         )
     return columns
 
@@ -224,7 +253,7 @@ def _numbers(
         if any(steps[i] is None for i in without):
             raise ValueError(
                 f"{path}, row {without[0] + 1} has losses but no epoch; expected a number in column {epoch!r}: fill it "
-                "in, or name another column with --tag epoch=NAME or --tag step=NAME"
+                f"in, name another column with --tag epoch=NAME or --tag step=NAME, or {LEAVE_OUT}"
             )
     return (steps, "step") if step else ([*map(float, range(len(rows)))], "row")
 

@@ -235,8 +235,23 @@ def _one_of(
         raise ValueError(
             f"{source} holds several weights that fit {owner}, under "
             f"{' and '.join(labels[place] for place in places)}; name one: --weights {labels[places[0]]}"
+            f"{_split([labels[place] for place in places], source)}"
         )
     return places[0]
+
+
+def _split(labels: Sequence[str], source: str) -> str:
+    """Returns the command that writes a file for each of several weights whose keys differ by a number; "" else."""
+    paths = [re.fullmatch(r"((?:.*\.)?)([^.]*?)\d+", label) for label in labels]
+    if None in paths or len({path.groups() for path in paths if path}) != 1:
+        return ""
+    inner = "".join(f"[{part!r}]" for part in (paths[0] or [""])[1].split(".") if part)
+    return (
+        ', or if these are epochs, write a file for each: python -c "import torch; '
+        f"whole = torch.load('{source}', weights_only=True){inner}; whole = whole if isinstance(whole, dict) else "
+        "dict(enumerate(whole)); [torch.save(each, f'ckpt_{key}.pt') for key, each in whole.items()]\" and name "
+        "them: --checkpoints 'ckpt_*.pt'"
+    )
 
 
 def _check_rest(

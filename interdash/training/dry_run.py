@@ -57,6 +57,7 @@ def check_data(spec: Spec) -> None:
                     raise ValueError(
                         f"{split}_labels hold {ignored}, which losses ignore, for {count} of {len(labels)} samples; "
                         f"expected a class for each: leave these samples out, inputs[labels != {ignored}]"
+                        f"{', or number the classes from 0 if it is one' if ignored == -1 else ''}"
                     )
         if isinstance(config, Variables):
             _check_assignment(config, split, inputs)
@@ -134,7 +135,7 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
     inputs, _, _ = spec.split(split)
     first = inputs[:1].to(device)
     try:
-        network(first)
+        alone = network(first)
         size = min(100, batch_size(inputs))
         batches = (inputs[start : start + size] for start in range(0, min(SAMPLES, len(inputs)), size))
         logits = torch.cat([network(batch.to(device)) for batch in batches])
@@ -148,7 +149,7 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
             f"one: {type(error).__name__}: {_first_line(error)}; expected inputs as the network reads them (its "
             f"weights are {', '.join(sorted(weights)) or 'none'}): change {split}_inputs or the network in the spec"
         ) from error
-    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 2:
+    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 2 or len(alone) != 1:
         kind = f"{logits.dtype} of shape {_shape(logits.shape)}" if isinstance(logits, Tensor) else "no tensor"
         raise ValueError(
             f"the spec's network returns {kind} for {split}_inputs; expected class logits [batch, classes], or one "
@@ -160,6 +161,13 @@ def _logits(network: nn.Module, spec: Spec, split: str, device: torch.device | s
             f"the spec's network is random: two passes of the same {split}_inputs differ by {difference:.3g}; expected "
             "the same each time: write functional.dropout(…, training=self.training), and fix what else is drawn"
         )
+    difference = float((alone - logits[:1]).abs().max())
+    if difference > SAME * (1 + float(alone.abs().max())):
+        raise ValueError(
+            f"the spec's network looks at other samples of a batch: the first of {split}_inputs alone and beside "
+            f"{size - 1} others differs by {difference:.3g}; expected logits of each sample by itself: take statistics "
+            "over the batch out of forward, or keep them in training (track_running_stats=True)"
+        )
     return logits
 
 
@@ -168,7 +176,9 @@ def _check_probabilities(network: nn.Module, outputs: Sequence[Tensor], spec: Sp
     logits = torch.cat(list(outputs)).double()
     sample = spec.train_inputs[: min(50, batch_size(spec.train_inputs))].to(outputs[0].device)
     last = _last_layer(network, sample, len(spec.names_of_classes()))
-    sums_to_one = bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all())
+    total = float(logits.sum(1).mean())  # 1, or 100 where they are per cent
+    constant = bool(((logits.sum(1) - total).abs() < 1e-3 * total).all()) and bool((logits != logits[0]).any())
+    sums_to_one = bool((logits >= 0).all()) and constant and total > 0
     one = logits.shape[1] == 2 and bool((logits[:, 0] == 0).all())  # one logit, as two columns
     within = bool(((logits >= 0) & (logits <= 1)).all())
     if sums_to_one or isinstance(last, SQUASHING) or (within and _is_squashed(network, sample)):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from interdash.masking.several import taking_several
 from interdash.runs.run import Run
@@ -112,6 +113,11 @@ def logits_builder(network: Callable[[], nn.Module], classes: int | None = None)
             ) from error
         if not isinstance(model, nn.Module):
             raise ValueError(f"the spec's network function returned a {type(model).__name__}; return a torch.nn.Module")
+        if empty := [name for name, weight in model.named_parameters() if is_lazy(weight) or weight.is_meta]:
+            raise ValueError(
+                f"the spec's network has no values in {empty[0]}, a lazy layer or one on the meta device; expected "
+                "weights with values: give each layer its sizes, and build the network on the CPU"
+            )
         return hook_logits(model, classes)
 
     return build

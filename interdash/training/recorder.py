@@ -98,7 +98,7 @@ def create_user_run(
     if not isinstance(made, Spec):
         raise ValueError(f"the spec function returned a {type(made).__name__}; it must return an interdash.Spec")
     with naming(text):
-        model = network or logits_builder(made.network, len(made.names_of_classes()))()
+        model = logits_builder(made.network, len(made.names_of_classes()))() if network is None else network
         explained = dry_run(made, record.samples_per_split, record.seed, model, device)
     short = f"{split_text(text)[0].name}:{split_text(text)[1]}" if text else ""
     recipe = TrainingConfig("user", 0.0, 0.0, 0, record.epochs, record.checkpoints, record.seed, record.unit)

@@ -106,7 +106,7 @@ class Spec:
             if labels.ndim != 1 or labels.is_floating_point() or len(labels) != len(inputs) or len(inputs) == 0:
                 raise ValueError(
                     f"{split}_labels is {labels.dtype} of shape {tuple(labels.shape)} for {len(inputs)} inputs; "
-                    "pass one class number (an integer) for each input, and at least one"
+                    "pass one class number (an integer, as of labels.long()) for each input, and at least one"
                 )
             if len(display) not in (0, len(inputs)):
                 raise ValueError(f"{split}_display has {len(display)} entries for {len(inputs)} inputs; pass one each")
@@ -283,7 +283,7 @@ def _loaded(path: Path, function: str, sha256: str) -> Spec:
                 importlib.import_module(".".join(packages))
             source.loader.exec_module(module)
             spec = getattr(module, function)()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         advice = (
             "put an empty __init__.py beside it" if "no known parent package" in str(error) else "run it to see where"

@@ -214,6 +214,20 @@ def test_weights_of_another_network_are_refused_before_a_run_is_made(state: dict
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_file_of_all_epochs_is_refused_with_the_command_that_splits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"all": {f"epoch_{epoch}": network(epoch).state_dict() for epoch in (1, 2)}}, "history.pt")
+    with pytest.raises(
+        ValueError, match=r"under all.epoch_1 and all.epoch_2; name one: .* a file for each: "
+    ) as refusal:
+        import_checkpoints(tmp_path / "runs", "mine", "history.pt", table_spec())
+    exec(str(refusal.value).partition('python -c "')[2].partition('"')[0])
+    run = import_checkpoints(tmp_path / "runs", "mine", "ckpt_*.pt", table_spec())
+    assert torch.equal(run.load_checkpoint("target", 2)["weight"], network(2).weight)
+
+
 def test_layers_left_out_and_averages_chosen_on_request(tmp_path: Path) -> None:
     extra = {"norm.weight": torch.zeros(2), "norm.bias": torch.zeros(2), "loss.weight": torch.zeros(2)}
     content = {"model": network(1).state_dict() | extra, "ema": network(2).state_dict()}
@@ -278,6 +292,8 @@ def epochs(pattern: str, progress: Progress | None = None, **options: float) -> 
         (["epoch=0-step=10.ckpt", "epoch=1-step=20.ckpt"], "*.ckpt", [1, 2]),
         (["net_1_71.pt", "net_2_80.pt", "net_best_80.pt"], "net_{epoch}_*.pt", [1, 2]),
         (["e=1-step=9.ckpt", "e=1-step=9-v1.ckpt"], "e={epoch}-step={step}.ckpt", [1]),
+        (["1/net_1.pt", "2/net_2.pt"], "*/*.pt", [1, 2]),
+        (["2026-01-05_12-30-00_epoch3.pt", "20260106-1830_epoch4.pt"], "*.pt", [3, 4]),
     ],
 )
 def test_epochs_come_from_file_names(names: list[str], pattern: str, expected: list[int], tmp_path: Path) -> None:
@@ -307,6 +323,9 @@ def test_epochs_come_from_file_names(names: list[str], pattern: str, expected: l
             ValueError,
             r"are both of epoch 1; .* narrow .*--checkpoints '.*e\{epoch\}.pt'",
         ),
+        (["2026-01-01.pt", "2026-01-02.pt"], "*.pt", ValueError, r"no number that may be one; .* rename the files and"),
+        (["final.pt"], "*.pt", ValueError, r"cannot tell the epoch of .*final.pt: .* add --first-epoch N, or write"),
+        (["m_1.pt", "m_2.pt", "m_5000000.pt"], "*.pt", ValueError, r"epoch 5000000; .* leave the file out of the pat"),
         (["step_5.pt", "step_9.pt"], "step_*.pt", ValueError, "is of step 5, not of an epoch; .* --steps-per-epoch N"),
     ],
 )
@@ -358,6 +377,14 @@ def test_epochs_by_steps_and_by_what_the_user_says(tmp_path: Path) -> None:
         epochs(pattern, steps_per_epoch=3000)
     for path in tmp_path.iterdir():
         path.unlink()
+    pattern = files_of(tmp_path, "m_9.pt", "m_19.pt")  # the last step of each, counted from 0
+    assert epochs(pattern, steps_per_epoch=10) == {"m_9.pt": 1, "m_19.pt": 2}
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert epochs(files_of(tmp_path, "final.pt"), first_epoch=9) == {"final.pt": 9}
+    with pytest.raises(ValueError, match=r"final.pt is of step 30, not of an epoch; expected epochs: add --steps-per"):
+        epochs(f"{tmp_path}/*", Progress(step=30))
+    (tmp_path / "final.pt").unlink()
     pattern = files_of(tmp_path, "m_0.pt", "m_1.pt")
     assert epochs(pattern, first_epoch=1) == {"m_0.pt": 1, "m_1.pt": 2}
     for path in tmp_path.iterdir():

@@ -199,7 +199,7 @@ def test_stubs_keep_what_they_were_given(tmp_path: Path) -> None:
     read = read_content(tmp_path / "ckpt_1.pt")
     assert isinstance(read["args"], Inert) and read["args"].state == {"lr": 0.1} and number(read["best"]) == 0.93
     assert {stub.name for stub in stubs(read)} >= {"argparse.Namespace", "pathlib.PosixPath"}
-    assert [number(value) for value in (3, 2.5, torch.tensor(4), True, "5", None)] == [3, 2.5, 4, None, None, None]
+    assert [number(value) for value in (3, 2.5, torch.tensor(4), True, "5", "b")] == [3, 2.5, 4, None, 5, None]
 
 
 @pytest.mark.parametrize("order", ["C", "F", "big-endian"])

@@ -53,6 +53,26 @@ def table(separator: str = ",", head: tuple = HEAD, rows: list = ROWS, decimal: 
         table(
             head=("epoch", "run - loss/train", "run - loss/val", "run - loss/val__MIN"), rows=[(*r, r[2]) for r in ROWS]
         ),
+        "\n".join(f"Epoch {e}: train_loss={a}, test_loss: {b}" for e, a, b in ROWS),
+        "\n".join(f"Epoch {e}/3\n10/10 - 0s - loss: {a} - lr: 0.5 - val_loss: {b}" for e, a, b in ROWS),
+        "\n".join(f"2026-01-01 12:00:0{e} INFO epoch {e} - train loss: {a} - val loss: {b}" for e, a, b in ROWS),
+        "\n".join(f"- epoch: {e}\n  train_loss: {a}\n  test_loss: {b}" for e, a, b in ROWS),  # YAML
+        "\\begin{tabular}{lll}\n"
+        + table(" & ").replace("_", "\\_").replace("\n", " \\\\ \\hline\n")
+        + "\\end{tabular}",
+        table(rows=[(f"Epoch {e}", a, b) for e, a, b in ROWS]),
+        table(rows=[(f"{e}/3", a, b) for e, a, b in ROWS]),
+        table(
+            head=("epoch", "split", "loss"), rows=[(e, *x) for e, a, b in ROWS for x in (("train", a), ("valid", b))]
+        ),
+        table(
+            head=("epoch", "key", "value"),
+            rows=[(e, *x) for e, a, b in ROWS for x in (("train/loss", a), ("val_loss", b))],
+        ),
+        json.dumps([HEAD, *ROWS]),
+        json.dumps(
+            {name: [{"epoch": row[0], "loss": row[i]} for row in ROWS] for i, name in enumerate(("train", "val"), 1)}
+        ),
         "# " + table(),
         "# a run, of Monday\n" + table(),
         "# made by hand\n#" + table(),
@@ -165,7 +185,7 @@ def test_rows_without_epochs_are_numbered(tmp_path: Path) -> None:
          r"counts steps \(0, 100, 200, …\) and has no epochs; .* --steps-per-epoch N \(1 if its steps are epochs\)"),
         (table(rows=[("nan", 1, 2)]), "row 1 has losses but no epoch"),
         (table(rows=[("inf", 1, 2)]), "row 1 has losses but no epoch"),
-        (table(rows=[("", 1, 2)]), "row 1 has losses but no epoch; .* fill it in, or name another column with --tag"),
+        (table(rows=[("", 1, 2)]), "row 1 has losses but no epoch; .* fill it in, name another column with --tag"),
         (table(rows=[(0.4, 1, 2)]), "has no row of a whole epoch; .* leave --losses out"),
         ("0,1,2\n1,1,2\n", "has no names of columns but '0,1,2'; expected a table with a first line such as epoch,"),
         (table(rows=[]), "has no rows of numbers but 'epoch,train_loss,test_loss'; expected a table with a first line"),
@@ -174,13 +194,13 @@ def test_rows_without_epochs_are_numbered(tmp_path: Path) -> None:
         (table(";", rows=[(0, "1,5", "2.5")]), "the number '2.5' beside '1,5'; expected one way of writing numbers"),
         (table(rows=[(0, "1,5", "2,5")]), "row of 5 cells, 0, 1, 5, 2, 5, below 3 names of columns; .* decimal points"),
         (table("  ", rows=[(0, 1, "")]), "row of 2 cells, 0, 1, below 3 names of columns; .* no cell be empty"),
-        ("PK\3\4\0\0\0\0", r"is no text but begins with b'PK.*; .* export it as CSV, or unpack it"),
+        ("PK\3\4\0\0\0\0", r"is no text but begins with b'PK.*; .* unpack it, export it as CSV, or leave --losses out"),
         ("\x1f\x8b", "is damaged .*; expected a compressed text: copy it again"),
         (" \n", "is empty; expected losses by epoch: name another file with --losses"),
         ('[{"epoch": 0}\n{"epoch": \n', "line 1 is no JSON .*; expected JSON lines, .* delete or correct"),
         ("[1, 2]", r"holds no rows but a list; expected a list of \{epoch"),
         ("epoch,train_loss,train_loss\n0,1,2\n", "several columns for train_loss: train_loss, train_loss.2; .*--tag"),
-        ("[" * 100_000, "is no table that can be read .*; expected CSV: save it again"),
+        ("[" * 100_000, "is no table that can be read .*; expected CSV: export it as CSV, or leave --l"),
         (json.dumps([{"epoch": 1, "train_loss": None}]), "no rows with losses; .* another file with --losses"),
     ],
 )  # fmt: skip
@@ -188,6 +208,42 @@ def test_refusals(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(text, encoding="latin-1" if text.startswith("\x1f") else "utf-8")
     with pytest.raises(ValueError, match=rf"log\.csv.* {message}"):
         losses(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "log.parquet",
+            b"PAR1\x15\x04",
+            r"begins with b'PAR1.*export it as CSV, with python -c .*read_parquet\('.*log.pa",
+        ),
+        (
+            "log.xlsx",
+            b"PK\3\4",
+            r"read_excel\('.*log.xlsx'\).to_csv\('.*log.csv', index=False\)\" and --losses .*log.csv",
+        ),
+        ("log.yml", b"train_loss: [1, 2]\n", "has no .*safe_load.*, or leave --losses out, and they are computed"),
+        ("log.toml", b"[[row]]\nepoch = 1\n", "is no JSON .*tomllib"),
+        ("log.txt", b"epoch 1 train loss 1.8 val loss 2\n", "has no .*export it as CSV, or leave --losses out"),
+    ],
+)
+def test_files_of_other_kinds(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}.*{message}"):
+        read_log(tmp_path / name)
+
+
+@pytest.mark.parametrize("epoch", [10**18, 4000, 1767225600])
+def test_epochs_that_follow_nothing_are_refused(epoch: int, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(table(rows=[*ROWS, (epoch, 1, 2)]))
+    with pytest.raises(
+        ValueError, match=rf"log.csv has a row of epoch {epoch}, and neither .* between 3 and .* that row"
+    ):
+        losses(path, None, [0, 1, 2, 3])
+    path.write_text(table(rows=[*ROWS, (30, 1, 2)]))
+    assert 30 in losses(path, None, [0, 1, 2])
 
 
 def test_missing_files_and_tags(tmp_path: Path) -> None:
