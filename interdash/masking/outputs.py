@@ -78,7 +78,7 @@ def masked_outputs(
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
     masked, others = masked_input(inputs), heads or tuple
     _check_inputs(masked, labels, variables)
-    with _ready(network, device) as device, torch.inference_mode():
+    with _ready(network, device) as device, _channels_last(network, inputs[:1]), torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
         with torch.inference_mode(False):  # else nobody could change it in place
@@ -253,6 +253,31 @@ def _ready(network: nn.Module, device: torch.device | str | None) -> Iterator[to
         network.to(origin)
         for module, flag in training:
             module.training = flag
+
+
+@contextlib.contextmanager
+def _channels_last(network: nn.Module, x: Tensor | Several) -> Iterator[None]:
+    """Lays the weights of 2-D convolutions on a CPU out with channels last, which is faster; puts them back after.
+
+    A rule and no measurement, so that a rerun gives the same bits. A network that cannot run so, because a `view` of a
+    feature map fails, is left as it is.
+    """
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.weight.device.type == "cpu"]
+    weights = [(m.weight, m.weight.data) for m in convolutions]
+    try:
+        for weight, data in weights:
+            weight.data = data.contiguous(memory_format=torch.channels_last)
+        if weights:
+            try:
+                with torch.inference_mode():
+                    network(x.to(weights[0][1].device))
+            except RuntimeError:
+                for weight, data in weights:
+                    weight.data = data
+        yield
+    finally:
+        for weight, data in weights:
+            weight.data = data
 
 
 @contextlib.contextmanager
