@@ -158,6 +158,6 @@ def _jackknife(values: np.ndarray) -> float:
 
 
 def _quantile(freedom: int) -> float:
-    from scipy import stats  # takes a second to import
+    from scipy.special import stdtrit  # `scipy.stats` takes a second to import
 
-    return float(stats.t.ppf(0.975, max(freedom, 1)))
+    return float(stdtrit(max(freedom, 1), 0.975))
