@@ -114,7 +114,7 @@ def read_log(path: Path | str, tags: Mapping[str, str] | None = None) -> Log:
 def _wide(rows: list[Row]) -> list[Row]:
     """Returns the same, with a column for each metric and split where one column says of which a row is."""
     names = dict.fromkeys(name for row in rows for name in row)
-    contents = {name: {value for row in rows if (value := row.get(name)) not in (None, "")} for name in names}
+    contents = {name: [value for row in rows if (value := row.get(name)) not in (None, "")] for name in names}
     lower = {str(name).strip().lower(): name for name in names}
     metric, value = next((lower[name] for name in METRIC if name in lower), ""), lower.get("value")
     if value and metric and all(isinstance(each, str) for each in contents[metric]):

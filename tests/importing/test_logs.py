@@ -198,6 +198,7 @@ def test_rows_without_epochs_are_numbered(tmp_path: Path) -> None:
         ("\x1f\x8b", "is damaged .*; expected a compressed text: copy it again"),
         (" \n", "is empty; expected losses by epoch: name another file with --losses"),
         ('[{"epoch": 0}\n{"epoch": \n', "line 1 is no JSON .*; expected JSON lines, .* delete or correct"),
+        ('{"train_loss": [[0, 2.3]], "test_loss": [[0, 2]]}', r"no number: '\[0, 2.3\]' in column .*leave"),
         ("[1, 2]", r"holds no rows but a list; expected a list of \{epoch"),
         ("epoch,train_loss,train_loss\n0,1,2\n", "several columns for train_loss: train_loss, train_loss.2; .*--tag"),
         ("[" * 100_000, "is no table that can be read .*; expected CSV: export it as CSV, or leave --l"),
