@@ -8,10 +8,11 @@ import streamlit as st
 from interdash.dashboard import choose, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, count_of, whose
+from interdash.formulas.bootstrap import FEW
 from interdash.queries import baselines, lives
 from interdash.queries import dynamics as queries
-from interdash.queries.phase_words import finding, phase_table
+from interdash.queries.phase_words import finding, gap_text, phase_table
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
@@ -28,17 +29,23 @@ with ui.page("Dynamics") as page:
     if nothing := dynamics.chance_text(epochs):
         st.warning(nothing)
     phases, flows = page.ask(queries.phases), page.ask(queries.flows, split=split, label=label)
-    course = dynamics.finding_text(epochs, page.read(queries.diverged))
+    course, of = dynamics.finding_text(epochs, page.read(queries.diverged)), whose(page, choice)
+    few = epoch is not None and count_of(page, choice) < FEW
     with st.container(key="finding", gap="small"):
-        st.subheader(page.worded(finding(phases, flows) or course), anchor=False)
-        if finding(phases, flows):
-            st.markdown(page.worded(f"{course}."))
+        if few:
+            st.subheader(f"{of}: too few to say what is learned", anchor=False)
+            st.warning(f"Of fewer than {FEW} samples there is no verdict, and no interval is drawn.")
+        else:
+            st.subheader(page.worded(finding(phases, flows) or course), anchor=False)
+            st.markdown(page.worded(f"{f'{course}. ' if finding(phases, flows) else ''}{of}."))
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
-        st.markdown(page.worded(phase_table(phases, epochs, flows)))
+        st.markdown("" if few else page.worded(phase_table(phases, epochs, flows)))
     if epoch is not None:
         choose.phases(page, phases, page.worded(dynamics.phase_text(phases)))
         st.caption(baselines.how_many_text(page.ask(baselines.count)))
+        own = page.ask(lives.explained_losses, split=split, label=label)
+        st.caption(page.worded(gap_text(epochs, own, epoch)))
         ui.facts(epochs, epoch)
     show.chart(page, "dynamics", choice)
     choose.need_labels(page, samples=False)

@@ -11,7 +11,7 @@ import streamlit as st
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart, Drawing
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, whose
 from interdash.queries import dynamics
 
 CONFIG = {
@@ -45,7 +45,8 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
             once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
             alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
         )  # fmt: skip
-        caption = f"{drawing.caption} {page.note}" if chart.says_rule else drawing.caption
+        of = f" {whose(page, one)}." if {"split", "label"}.intersection(chart.says) else ""
+        caption = f"{drawing.caption}{of}{f' {page.note}' if chart.says_rule else ''}"
         below(caption, drawing.how_to_read, drawing.rows, key)
 
 

@@ -223,6 +223,19 @@ IN_FILES = {  # … what the name of a file says of it
 }
 
 
+def count_of(ask: Ask, choice: Choice) -> int:
+    """Returns how many explained samples a choice is of."""
+    return sum(ask(queries_sample.counts, split=choice.split, label=choice.label, noise=choice.noise).values())
+
+
+def whose(ask: Ask, choice: Choice) -> str:
+    """Returns how many samples of which split, class and label: "n = 50 training samples and 50 testing samples"."""
+    counts = ask(queries_sample.counts, split=choice.split, label=choice.label, noise=choice.noise)
+    text = " and ".join(f"{n} {SPLITS[split] if n != 1 else SPLITS[split][:-1]}" for split, n in counts.items())
+    name = "" if choice.label == -1 else f" of class {_class_name(ask, choice.label)}"
+    return f"n = {text}{name}{'' if choice.noise == 'all' else f' with {choice.noise} labels'}"
+
+
 def in_file_name(ask: Ask, choice: Choice, names: Sequence[str]) -> tuple[str, ...]:
     """Returns some of a choice, by their names in `IN_FILES`, as parts of a file's name: ("sample3", "epoch50")."""
     return tuple(filter(None, (IN_FILES[name](ask, choice) for name in names)))

@@ -14,7 +14,7 @@ from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS
 from interdash.formulas.two_phase import gap_start
 from interdash.queries import dynamics as queries
-from interdash.queries import removal
+from interdash.queries import lives, removal
 from interdash.queries.asking import Ask
 
 LOG = {"type": "log", "tickformat": "~g"}  # axis of strengths
@@ -24,17 +24,10 @@ LOSSES = {
     "test_loss": ("testing loss", theme.TESTING, "dash"),
     "gap": ("gap", theme.GAP, "dot"),
 }
-
 FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, unit, meaning
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
-    (
-        "H",
-        "generalization_power",
-        ".0%",
-        "",
-        "Share of the salient strength that transfers, mean over the baseline networks.",
-    ),
+    ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers, mean over baselines."),
     ("By chance", "chance", ".0%", "", "H if the baseline network's interactions of each order were any others."),
     ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
     ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
@@ -60,10 +53,11 @@ def dynamics(
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
     of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals
     over samples. The grey bands are the three phases. The vertical line is the pinned epoch; a click pins another.
-    Losses and their gap are of the whole splits; random training labels make the gap negative at first, as clean
-    testing labels are fitted better. Dashed below H: its chance level, what H would be if the baseline network's
-    interactions of each order were any others. Grey bars at H: its range under other choices of the method, where the
-    noise floor is measured. A loss that is NaN or infinite ends its line; the first such epoch is marked as diverged.
+    Losses and their gap are of the whole splits, dash-dotted the gap of the explained samples; random training labels
+    make the gap negative at first, clean testing ones are fitted better. Dashed below H: its level by chance, if the
+    baseline network's interactions of each order were any others. Grey bars at H: its range under other choices of the
+    method, where the noise floor is measured. A loss that is NaN or infinite ends its line; the first such epoch is
+    marked as diverged.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
@@ -74,6 +68,9 @@ def dynamics(
     for column, (name, colour, dash) in LOSSES.items():
         row, style = 2 if column == "gap" else 1, (colour, dash, "circle")  # the gap's panel is named by its axis
         _line(figure, row, epochs, column, name, *style, NATS, " nats", log=log, small=True, named=row == 1)
+    if "explained_gap" in epochs:
+        name, looks = "gap of the explained samples", (theme.SKY, "dashdot", "circle")
+        _line(figure, 2, epochs, "explained_gap", name, *looks, NATS, " nats", log=log, small=True)
     for kind, rows in strength.groupby("type", sort=False):
         suffix = "" if kind == "all" else f", {theme.TYPE_NAMES[str(kind)]}"
         symbol = theme.SYMBOLS[str(kind)]
@@ -361,8 +358,11 @@ def _floor(figure: Sheet, robustness: pd.DataFrame, *, log: bool) -> None:
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     floor = ask(removal.robustness).query("comparison != 'joint'")  # that one makes the target like its baselines
     whole = (c.split, c.label, c.types) == ("all", -1, ("all",))  # what the floor is measured for
+    own = ask(lives.explained_losses, split=c.split, label=c.label).rename(columns={"gap": "explained_gap"})
     return {
-        "epochs": ask(queries.epochs, split=c.split, label=c.label),
+        "epochs": ask(queries.epochs, split=c.split, label=c.label).merge(
+            own[["epoch", "explained_gap"]], on="epoch", how="left"
+        ),
         "strength": ask(
             queries.strength, split=c.split, label=c.label, types=c.types, normalised=c.scale == "normalised"
         ),

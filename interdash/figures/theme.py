@@ -253,7 +253,9 @@ def rgba(colour: str, opacity: float) -> str:
 
 
 def band(figure: Sheet, x: Sequence[Any], low: list[float], high: list[float], colour: str, row: int, col: int) -> None:
-    """Draws the area between two curves: an interval behind its line."""
+    """Draws the area between two curves: an interval behind its line; nothing where none is known."""
+    if all(value != value for value in (*low, *high)):
+        return
     figure.add_scatter(
         x=[*x, *reversed(x)], y=[*high, *reversed(low)], fill="toself", fillcolor=rgba(colour, 0.18),
         line={"width": 0}, mode="lines", hoverinfo="skip", showlegend=False, row=row, col=col,

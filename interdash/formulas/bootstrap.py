@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 RESAMPLES = 1000
 LEVEL = 0.95  # of the intervals
+FEW = 10  # samples: of fewer, charts draw no interval and words give no verdict (ours)
 Group = int | np.ndarray  # samples drawn independently: how many; one from each stratum: their strata, [samples]
 
 

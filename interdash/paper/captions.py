@@ -8,9 +8,8 @@ import re
 
 from interdash.figures.catalogue import Panels
 from interdash.figures.chart import Drawing
-from interdash.figures.choice import SPLITS, Choice
+from interdash.figures.choice import Choice, whose
 from interdash.masking.kinds import MASKED
-from interdash.queries import sample as queries_sample
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 
@@ -51,7 +50,7 @@ def caption(ask: Ask, drawing: Drawing | Panels, choice: Choice, *, grey: bool =
     of_samples = all("sample" in part.chart.says for part in parts)
     rule = any(part.chart.says_rule for part in parts)
     if terms is None:
-        return text if of_samples else f"{text} Explained: {samples(ask, choice)}."
+        return text if of_samples else f"{text} Explained: {whose(ask, choice)}."
     text = f"{text} {setting(ask, choice, with_samples=not of_samples)} {_definitions(ask.run, text + terms)}"
     return " ".join(f"{text} {_rule(ask.run) if rule else ''}".split())
 
@@ -66,19 +65,9 @@ def setting(ask: Ask, choice: Choice, *, with_samples: bool = True) -> str:
         what = f"Network and data: {network}, trained on {config.data.n_train} samples of "
         what += DATA.get(config.data.dataset, config.data.dataset)
         what += f", {config.data.label_noise:.0%} of their labels random" if config.data.label_noise else ""
-    explained = f"; explained: {samples(ask, choice)}," if with_samples else "; explained"
+    explained = f"; explained: {whose(ask, choice)}," if with_samples else "; explained"
     masked = MASKED[config.masking.baseline]
     return f"{what}{explained} by {config.masking.n_variables} variables each, masked to {masked}."
-
-
-def samples(ask: Ask, choice: Choice) -> str:
-    """Returns how many samples of which split and class stand behind a figure: "n = 50 training samples and …"."""
-    rows = ask(queries_sample.classes)
-    rows = rows if choice.label == -1 else rows[rows["label"] == choice.label]
-    counts = {"train": int(rows["train"].sum()), "test": int(rows["test"].sum())}
-    text = " and ".join(f"{n} {SPLITS[split]}" for split, n in counts.items() if choice.split in (split, "all"))
-    name = "" if choice.label == -1 else f" of class {rows['label_name'].iloc[0]}"
-    return f"n = {text}{name}"
 
 
 def inches(text: str, width: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from interdash.formulas.bootstrap import FEW
 from interdash.formulas.flows import ON_G, QUANTITIES, share, summary, summary_intervals
 from interdash.formulas.prediction import spindle
 from interdash.runs.recorded_measures import first_epochs
@@ -27,12 +28,13 @@ PLACE = "CASE WHEN stratum IS NOT NULL THEN row_number() OVER (ORDER BY split, s
 def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, network: str = "target") -> pd.DataFrame:
     """Returns losses, accuracies, gap, τ, H and its chance level, with intervals, for every epoch, labelled or not.
 
-    `extracted` says which epochs have labels; the others have null τ and H.
+    `extracted` says which epochs have labels; the others have null τ and H. Losses are of the whole splits; `samples`
+    says of how many explained samples the rest is, of fewer than `FEW` without intervals.
     """
-    return store.ask(
+    rows = store.ask(
         """
         SELECT epoch, m.train_loss, m.test_loss, m.test_loss - m.train_loss AS gap, m.train_accuracy, m.test_accuracy,
-            n.tau, n.samples, n.baselines, n.flips, n.epoch IS NOT NULL AS extracted,
+            n.tau, s.samples, n.baselines, n.flips, n.epoch IS NOT NULL AS extracted,
             s.strength, s.generalizable, s.non_generalizable, s.generalization_power, s.generalization_power_low,
             s.generalization_power_high, s.count_power, s.salient, s.chance, s.chance_low, s.chance_high,
             s.above_chance, s.above_chance_low, s.above_chance_high
@@ -44,6 +46,14 @@ def epochs(store: Store, run: str, *, split: str = "all", label: int = -1, netwo
         """,
         {"run": run, "network": network, "split": split, "label": label},
     )
+    return with_enough(rows)
+
+
+def with_enough(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows without the ends of intervals (`_low`, `_high`) where `samples` are fewer than `FEW`."""
+    few = rows["samples"].to_numpy(float, na_value=0) < FEW
+    ends = {name: rows[name].mask(few) for name in rows.columns if name.endswith(("_low", "_high"))}
+    return rows.assign(**ends) if few.any() else rows
 
 
 def diverged(store: Store, run: Run) -> dict[str, int]:
@@ -101,6 +111,7 @@ def strength(
         """,
         {"run": run, "network": network, "split": split, "label": label, "types": list(types)},
     )
+    rows = with_enough(rows)
     if normalised:
         rows["strength"] = rows["strength"] / rows["strength"].replace(0, None)
         for end, other in (("", ""), ("_low", "_high"), ("_high", "_low")):  # the interval of the share, not of nats
@@ -231,7 +242,7 @@ def flows(store: Store, run: str, *, split: str = "all", label: int = -1, type: 
     whole = values["learned"] + values["removed"]
     for name in (f"{flow}{part}" for flow in ("learned", "removed") for part in ("", "_generalizable", "_other")):
         values[f"{name}_share"] = share(values[name], whole)
-    return pairs.assign(**values)
+    return with_enough(pairs.assign(samples=sums.shape[1] if len(pairs) else 0, **values))
 
 
 def phases(store: Store, run: str) -> pd.DataFrame:

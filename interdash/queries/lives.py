@@ -12,7 +12,7 @@ import pandas as pd
 from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.flows import share
 from interdash.formulas.life_cycle import CLASSES, GROUPS, MEANS, class_measures
-from interdash.queries.dynamics import PLACE
+from interdash.queries.dynamics import PLACE, with_enough
 from interdash.store.database import Store
 
 LIFE_LINES = GROUPS[1:]
@@ -180,4 +180,4 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
     drawn = group(rows["place"].head(values.shape[1]) if len(rows) else None, values.shape[1])
     for name, ends in mean_intervals(class_measures, values, drawn).items():
         measures |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
-    return of_class.assign(**measures)
+    return with_enough(of_class.assign(samples=values.shape[1], **measures))

@@ -33,6 +33,13 @@ def phase_table(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame)
     return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows]) if rows else ""
 
 
+def gap_text(epochs: pd.DataFrame, explained_losses: pd.DataFrame, epoch: int) -> str:
+    """Returns the loss gap of the explained samples beside that of the whole splits at an epoch, in words."""
+    gaps = [dict(zip(rows["epoch"], rows["gap"], strict=True)).get(epoch) for rows in (explained_losses, epochs)]
+    own, whole = ("not known" if gap is None or pd.isna(gap) else f"{gap:.3f} nats" for gap in gaps)
+    return f"Loss gap at epoch {epoch}: {own} for the explained samples, {whole} for the whole splits, all classes."
+
+
 def finding(phases: pd.DataFrame, flows: pd.DataFrame) -> str:
     """Returns in words what was removed in the first phase and learned in each; "" where nothing is known.
 

@@ -27,6 +27,16 @@ def classes(store: Store, run: str) -> pd.DataFrame:
     )
 
 
+def counts(store: Store, run: str, *, split: str = "all", label: int = -1, noise: str = "all") -> dict[str, int]:
+    """Returns how many of the explained samples fit, by split: "train" and "test", those that are chosen."""
+    rows = store.ask(
+        f"SELECT split, count(*) AS n FROM samples WHERE run = $run AND {FITS} GROUP BY split",
+        {"run": run, "split": split, "label": label, "noise": noise},
+    )
+    of = dict(zip(rows["split"], rows["n"].tolist(), strict=True))
+    return {name: of.get(name, 0) for name in ("train", "test") if split in (name, "all")}
+
+
 def random_labels(store: Store, run: str) -> int:
     """Returns how many of the explained samples are known to have a random label, another than the true one."""
     return store.fetch("SELECT count(*) FROM samples WHERE run = ? AND true_label <> label", [run])[0][0]

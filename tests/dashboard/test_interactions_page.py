@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from interdash.figures.choice import Choice, pattern_name, resolved, table_of
-from interdash.figures.interactions import strongest
+from interdash.formulas.bootstrap import FEW
 from interdash.queries import sample
 from interdash.queries.asking import Ask
 
@@ -48,7 +48,7 @@ def test_choices(page, ask):
     assert test.subheader[1].value == "OR \\{0, 1\\}"
     count = sample.random_labels(ask.store, "tiny")
     random = page(noise="random")
-    assert 0 < count < strongest.FEW
+    assert 0 < count < FEW
     assert f"of {count} samples. {count} samples are too few to say what generalizes." in random.subheader[0].value
     assert set(random.dataframe[1].value["true label"].str.contains("random")) == {True}
     assert page(where="samples >= 1000").subheader[0].value == "No interaction of these samples fits."

@@ -267,3 +267,31 @@ def test_help_shows_every_text(visit, tmp_path):
         assert page.header[0].value == help.title(name)
         shown = " ".join(text.value for text in page.markdown)
         assert all(content.strip() in shown for alt, content in help.pieces(name) if not alt)
+
+
+def test_of_few_samples_there_is_no_verdict(visit, labelled_run, small_store):
+    """The heading says how many they are; with enough, the finding does."""
+    from interdash.queries import dynamics, sample
+
+    root = labelled_run.path.parent
+    (label,) = sample.classes(small_store, "tiny").query("0 < test < 10")["label"].head(1)
+    few = visit("dynamics", root, run="tiny", split="testing", label=str(label))
+    count = sample.counts(small_store, "tiny", split="test", label=label)["test"]
+    assert few.subheader[0].value.startswith(f"n = {count} testing sample") and "too few" in few.subheader[0].value
+    assert "no verdict, and no interval is drawn" in few.warning[0].value
+    assert any(f"n = {count} testing sample" in caption.value for caption in few.caption)
+    assert not any("as published" in text.value for text in few.markdown)
+    rows = dynamics.strength(small_store, "tiny", split="test", label=label)
+    assert rows["samples"].eq(count).all() and rows["generalizable_low"].isna().all()
+    assert dynamics.flows(small_store, "tiny", split="test", label=label)["power_low"].isna().all()
+    every = visit("dynamics", root, run="tiny")
+    assert not every.warning and any(
+        "n = 30 training samples and 30 testing samples" in text.value for text in every.markdown
+    )
+    assert dynamics.flows(small_store, "tiny")["learned_low"].notna().all()
+    losses = small_store.ask(
+        "SELECT split, avg(loss) AS loss FROM sample_epochs JOIN samples USING (run, sample) "
+        "WHERE network = 'target' AND epoch = 3 GROUP BY split"
+    ).set_index("split")["loss"]
+    gap = losses["test"] - losses["train"]
+    assert any(f"Loss gap at epoch 3: {gap:.3f} nats for the explained" in caption.value for caption in every.caption)

@@ -7,8 +7,8 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import epoch_axis, position
-from interdash.figures.interactions.strongest import FEW
 from interdash.figures.sheet import Sheet
+from interdash.formulas.bootstrap import FEW
 from interdash.queries import removal, sample
 from interdash.queries.asking import Ask
 

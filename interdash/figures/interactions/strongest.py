@@ -12,6 +12,7 @@ from interdash.figures.choice import Choice, lit_pattern, names_of, of_choice, t
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, escaped
+from interdash.formulas.bootstrap import FEW
 from interdash.queries import dynamics, interactions
 from interdash.queries.asking import Ask
 
@@ -20,7 +21,6 @@ PARTS = (
     ("other", "non-generalizable", {"color": NON_GENERALIZABLE, "pattern": theme.HATCH}),
 )
 MOST_ROWS = 24  # variables of the matrix
-FEW = 10  # samples: fewer say too little for a verdict
 LIST = {  # columns of `interactions.joined` and their headings
     **{"samples": "samples", "strength": "nats a sample", "effect": "mean effect", "spread": "± s.d."},
     **{"power": "generalizable (%)", "chance": "by chance (%)", "learned": "learned", "gone": "gone"},

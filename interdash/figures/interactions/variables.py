@@ -10,9 +10,9 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled
 from interdash.figures.choice import Choice, of_choice
 from interdash.figures.inputs import drawable
-from interdash.figures.interactions.strongest import FEW
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, escaped
+from interdash.formulas.bootstrap import FEW
 from interdash.queries import interactions, sample
 from interdash.queries.asking import Ask
 
