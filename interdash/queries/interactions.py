@@ -27,6 +27,7 @@ TARGET = {"network": "target"}
 SEPARATOR = "\x1f"
 WORDS = "array_to_string(list_sort(list_filter(names, lambda name, i: (subset >> (i - 1)) & 1 = 1)), chr(31))"
 KEYS = {"variables": "subset", "words": WORDS, "order": "bit_count(subset)"}  # SQL: what a pattern shares
+EPOCHS = "SELECT epoch FROM life_epochs WHERE run = ?"
 CHOSEN = f"(FROM (SELECT *, {PLACE} AS place FROM samples WHERE run = $run) WHERE {FITS})"
 MOST_VARIABLES = 20  # words of which the strengths are told apart
 SORTS = {  # of patterns: column, and whether its highest values come first
@@ -169,27 +170,26 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
     lives are followed.
     """
     names, by = _names_of(store, run, sample), _kind(store, run).pattern
+    number = pattern_number(by, type, subset, names)
+    chosen = store.ask(f"SELECT sample, place FROM {CHOSEN} ORDER BY sample", _parameters(run, **of))
+    epochs = np.array([epoch for (epoch,) in store.fetch(f"{EPOCHS} ORDER BY epoch", [run])], int)
     rows = store.ask(
         f"""
-        SELECT epoch, sample, place, count(effect) AS salient, sum(effect)::DOUBLE AS effect,
-            sum(abs(effect))::DOUBLE AS strength, sum(abs(effect) * share)::DOUBLE AS generalizable,
-            sum(abs(effect) * chance)::DOUBLE AS by_chance
-        FROM (SELECT epoch FROM life_epochs WHERE run = $run) CROSS JOIN {CHOSEN}
-        LEFT JOIN (SELECT p.* FROM patterns p JOIN (SELECT sample, names FROM samples WHERE run = $run) USING (sample)
-            WHERE p.run = $run AND pattern = $pattern AND type = $type AND {_key(store, run)} = $key)
-            USING (epoch, sample)
-        GROUP BY epoch, sample, place ORDER BY epoch, sample
+        SELECT epoch, sample, count(*) AS salient, sum(effect)::DOUBLE AS effect, sum(abs(effect))::DOUBLE AS strength,
+            sum(abs(effect) * share)::DOUBLE AS generalizable, sum(abs(effect) * chance)::DOUBLE AS by_chance
+        FROM (FROM patterns WHERE run = $run AND pattern = $pattern AND type = $type) JOIN {CHOSEN} USING (sample)
+        WHERE {_key(store, run)} = $key GROUP BY epoch, sample
         """,
-        _parameters(run, **of)
-        | {"pattern": pattern_number(by, type, subset, names), "type": type, "key": _own_key(by, subset, names)},
-        details=(Rows("patterns", run, pattern=pattern_number(by, type, subset, names)),),
-    ).fillna({name: 0.0 for name in ("effect", "strength", "generalizable", "by_chance")})
-    epochs = rows["epoch"].unique()
-    if not rows["salient"].to_numpy().any():
+        _parameters(run, **of) | {"pattern": number, "type": type, "key": _own_key(by, subset, names)},
+        details=(Rows("patterns", run, pattern=number),),
+    )
+    if rows.empty:
         return pd.DataFrame({name: pd.Series(dtype=float) for name in LIFE})
-    sums = rows[["salient", "effect", "strength", "generalizable", "by_chance"]].to_numpy(float)
-    sums = np.concatenate([(sums[:, :1] > 0), sums], axis=1).reshape(len(epochs), -1, 6)
-    drawn = group(rows["place"].head(sums.shape[1]), sums.shape[1])
+    sums = np.zeros((len(epochs), len(chosen), 6))
+    values = rows[["salient", "effect", "strength", "generalizable", "by_chance"]].to_numpy(float)
+    where: Any = np.searchsorted(epochs, rows["epoch"]), np.searchsorted(chosen["sample"], rows["sample"])
+    sums[where] = np.nan_to_num(np.concatenate([values[:, :1] > 0, values], axis=1))
+    drawn = group(chosen["place"], len(chosen))
     effects = np.where(sums[..., 1] > 0, share(sums[..., 2], sums[..., 1]), np.nan)
     tenth, ninetieth = _ends(effects)
     made = {"epoch": epochs, "samples": sums[..., 0].sum(1).astype(int), "of_samples": sums.shape[1]}
