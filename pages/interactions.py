@@ -1,5 +1,6 @@
 """Interactions: which ones samples share, how much of each generalizes, and which variables take part."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import streamlit as st
 from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
-from interdash.figures.choice import Choice, lit_pattern, of_choice, pattern_name, table_of
+from interdash.figures.choice import FIRST_PATTERN, Choice, lit_pattern, of_choice, pattern_name, table_of
 from interdash.figures.interactions import strongest
 from interdash.queries import interactions
 
@@ -36,7 +37,7 @@ TABLE = {
 def show_table(rows: pd.DataFrame, chosen: str) -> None:
     """Draws one line for each interaction; a click on any cell of one, or its tick, chooses it."""
     shown = rows.head(MOST_ROWS)
-    keys = [f"{row['type']}-{row['subset']}-{row['sample']}" for row in shown.to_dict("records")]
+    keys = strongest.keys(shown)
 
     def choose_row() -> None:
         picked = st.session_state["patterns"]["selection"]
@@ -85,10 +86,11 @@ with ui.page("Interactions") as page:
         settings["top"] = choose.one(st.selectbox, "Drawn", [10, 20, 50], key="top", default=20, width=90)
     choice = Choice(epoch=choose.epoch(page), pattern=choose.pattern(page), **settings)
     rows = table_of(page, choice)
+    choice = replace(choice, pattern=choice.pattern or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))
     with st.container(key="finding"):
         st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
     show.chart(page, "strongest_patterns", choice)
-    show_table(rows, "-".join(map(str, lit_pattern(page, choice))))
+    show_table(rows, choice.pattern)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader(links.plain(pattern_name(page, choice)), anchor=False)

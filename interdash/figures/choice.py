@@ -17,6 +17,7 @@ ALIGNMENTS = ("epoch", "phase")
 SCALES = ("normalised", "nats", "log")  # of strengths
 DOSES = range(0, 101, 10)  # percent
 FIRST = ("and", 1)  # the interaction whose life is drawn where none is lit
+FIRST_PATTERN = "and-1-0"
 
 
 @dataclass(frozen=True, kw_only=True)

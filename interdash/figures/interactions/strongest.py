@@ -39,11 +39,11 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     if patterns.empty:
         return theme.nothing("No interaction fits.", "interaction", "strength (nats a sample)")
     figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.5, 0.5])
-    keys = _keys(patterns)
+    names = keys(patterns)
     places = list(range(len(patterns)))
     for column, name, look in PARTS:
         figure.add_bar(
-            x=places, y=patterns[column].to_numpy(), name=name, marker=look, customdata=keys,
+            x=places, y=patterns[column].to_numpy(), name=name, marker=look, customdata=names,
             hovertext=[_hover(row) for row in patterns.to_dict("records")],
             hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
@@ -52,10 +52,10 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
         marker={"symbol": "line-ew-open", "size": 13, "line": {"width": 2.5}}, hoverinfo="skip",
     )  # fmt: skip
     for x, top in zip(places, patterns["strength"], strict=True):
-        if keys[x] == chosen:
+        if names[x] == chosen:
             frame = {"line": {"width": 3, "color": theme.ORANGE}, "layer": "above"}
             figure.add_shape(type="rect", xref="x", yref="y", x0=x - 0.42, x1=x + 0.42, y0=0, y1=top, **frame)
-    members = [names[1:-1].split(", ") if names[:1] == "{" else [names] for names in patterns["names"]]
+    members = [each[1:-1].split(", ") if each[:1] == "{" else [each] for each in patterns["names"]]
     rows = list(dict.fromkeys(sorted((name for each in members for name in each), key=_natural)))[:MOST_ROWS]
     dots = [(x, rows.index(name)) for x, each in zip(places, members, strict=True) for name in each if name in rows]
     lines: list[tuple[float | None, float | None]] = []
@@ -71,7 +71,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
         figure.add_scatter(
             row=2, x=[x for x, _ in some], y=[y for _, y in some], mode="markers", name=theme.TYPE_NAMES[kind],
             marker={"symbol": theme.SYMBOLS[kind], "size": 10, "line": {"width": 2}},
-            customdata=[keys[x] for x, _ in some],
+            customdata=[names[x] for x, _ in some],
             hovertext=[escaped(rows[y]) for _, y in some], hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
     counts = [f"{count:g}" for count in patterns["samples"]]
@@ -184,7 +184,7 @@ def list_of_samples(rows: pd.DataFrame, address: Callable[[int], str]) -> pd.Dat
     return pd.DataFrame(table)
 
 
-def _keys(patterns: pd.DataFrame) -> list[str]:
+def keys(patterns: pd.DataFrame) -> list[str]:
     """Returns what names a pattern in the URL: "and-37-12", as in sample 12."""
     return [f"{row['type']}-{row['subset']}-{row['sample']}" for row in patterns.to_dict("records")]
 
