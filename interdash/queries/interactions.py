@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from interdash.formulas import subsets
-from interdash.formulas.bootstrap import group, mean_intervals
+from interdash.formulas.bootstrap import FEW, group, mean_intervals
 from interdash.formulas.flows import share
 from interdash.formulas.subsets import MAX_VARIABLES, pattern_number
 from interdash.masking.kinds import Kind, kind_of
@@ -166,8 +166,8 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
 
     epoch; samples (how many have it), of_samples; effect (mean, signed, over those that are salient, nats), tenth and
     ninetieth (quantiles of these effects); frequency (share of the samples that have it), power, chance. effect,
-    frequency and power with the ends of their 95 % bootstrap intervals over samples, as _low and _high. No rows before
-    lives are followed.
+    frequency and power with the ends of their 95 % bootstrap intervals over samples, as _low and _high, where `FEW` or
+    more have it. No rows before lives are followed.
     """
     names, by = _names_of(store, run, sample), _kind(store, run).pattern
     number = pattern_number(by, type, subset, names)
@@ -195,7 +195,8 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
     made = {"epoch": epochs, "samples": sums[..., 0].sum(1).astype(int), "of_samples": sums.shape[1]}
     made |= {"tenth": tenth, "ninetieth": ninetieth} | _life(sums.mean(1))
     for name, ends in mean_intervals(_life, sums, drawn).items():
-        made |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
+        enough = (sums.shape[1] if name == "frequency" else made["samples"]) >= np.array(FEW)
+        made |= {f"{name}_{end}": np.where(enough, ends[i], np.nan) for i, end in enumerate(("low", "high"))}
     return pd.DataFrame(made, columns=[*LIFE])
 
 

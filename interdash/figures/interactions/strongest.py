@@ -38,7 +38,11 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     """
     if patterns.empty:
         return theme.nothing("No interaction fits.", "interaction", "strength (nats a sample)")
-    figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.5, 0.5])
+    members = [each[1:-1].split(", ") if each[:1] == "{" else [each] for each in patterns["names"]]
+    rows = list(dict.fromkeys(sorted((name for each in members for name in each), key=_natural)))[:MOST_ROWS]
+    heights = [150, 17 * len(rows)]
+    spacing = 60 / (sum(heights) + 60)
+    figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=spacing, row_heights=heights)
     names = keys(patterns)
     places = list(range(len(patterns)))
     for column, name, look in PARTS:
@@ -55,8 +59,6 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
         if names[x] == chosen:
             frame = {"line": {"width": 3, "color": theme.ORANGE}, "layer": "above"}
             figure.add_shape(type="rect", xref="x", yref="y", x0=x - 0.42, x1=x + 0.42, y0=0, y1=top, **frame)
-    members = [each[1:-1].split(", ") if each[:1] == "{" else [each] for each in patterns["names"]]
-    rows = list(dict.fromkeys(sorted((name for each in members for name in each), key=_natural)))[:MOST_ROWS]
     dots = [(x, rows.index(name)) for x, each in zip(places, members, strict=True) for name in each if name in rows]
     lines: list[tuple[float | None, float | None]] = []
     for x in places:
@@ -85,7 +87,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
         range=[len(rows) - 0.4, -0.6], zeroline=False,
     )  # fmt: skip
     room = {"l": 64 + 6 * max(min(max(map(len, rows), default=0), 18) - 3, 0)}
-    height, legend = 290 + 15 * len(rows), {"traceorder": "normal"}
+    height, legend = sum(heights) + 150, {"traceorder": "normal"}
     return figure.figure(height=height, margin=room, barmode="stack", legend=legend, clickmode="event+select")
 
 
@@ -95,15 +97,14 @@ def pattern_life(
     """One interaction over the epochs: in how many samples it is salient, its effect, and how much of it generalizes.
 
     How to read: above, the share of the samples in which it is salient. In the middle, its mean signed effect over
-    these, with ribbon; between the dotted lines lie the effects of eight in ten samples. Below, the share of its
+    these; between the dotted lines lie the effects of eight in ten samples. Below, the share of its
     strength that transfers to the baseline networks, and thin the level by chance. Ribbons are 95 % bootstrap intervals
-    over samples, grey bands the three phases. Click a point to go to its epoch.
+    over samples where ten or more have it, grey bands the three phases. Click a point to go to its epoch.
     """
     if life.empty:
         return theme.nothing("It is salient in none of these samples, or lives are not followed yet.", "epoch", "share")
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.25, 0.42, 0.33])
     x = [position(epoch, log=log) for epoch in life["epoch"]]
-    few = life["of_samples"].iloc[0] < FEW
     said = [f"{some:g} of {all_:g} samples" for some, all_ in zip(life["samples"], life["of_samples"], strict=True)]
     curves: tuple[tuple[int, str, str, Any, str], ...] = (
         (1, "frequency", "salient", None, theme.SHARE),
@@ -111,11 +112,10 @@ def pattern_life(
         (3, "power", "generalizable", GENERALIZABLE, theme.SHARE),
     )
     for row, column, name, colour, form in curves:
-        if not few:
-            known = life.dropna(subset=[column])
-            places = [position(epoch, log=log) for epoch in known["epoch"]]
-            low, high = (known[f"{column}_{end}"].tolist() for end in ("low", "high"))
-            theme.band(figure, places, low, high, colour or theme.GREY, row, 1)
+        known = life.dropna(subset=[f"{column}_low"])
+        places = [position(epoch, log=log) for epoch in known["epoch"]]
+        low, high = (known[f"{column}_{end}"].tolist() for end in ("low", "high"))
+        theme.band(figure, places, low, high, colour or theme.GREY, row, 1)
         figure.add_scatter(
             row=row, x=x, y=life[column].to_numpy(), mode="lines+markers", name=name, showlegend=row > 1,
             line={"color": colour, "width": 2}, marker={"size": 5}, customdata=life["epoch"].to_numpy(), hovertext=said,
@@ -155,11 +155,10 @@ def finding_text(patterns: pd.DataFrame, epoch: int, top: int) -> str:
     text = f"{name} comes first at epoch {epoch}: salient in {first['samples']:g} of {samples:g} samples"
     if samples < FEW or pd.isna(first["power"]):
         return f"{text}. {samples:g} samples are too few to say what generalizes."
+    if first["samples"] >= FEW:
+        text += f", {first['power']:.0%} of its strength generalizes ({first['chance']:.0%} by chance)"
     more = int((rows["excess"] > 0).sum())
-    return (
-        f"{text}, {first['power']:.0%} of its strength generalizes ({first['chance']:.0%} by chance); of the first "
-        f"{len(rows)}, {more} generalize more than by chance."
-    )
+    return f"{text}; of the first {len(rows)}, {more} generalize more than by chance."
 
 
 def list_of_patterns(patterns: pd.DataFrame) -> pd.DataFrame:
