@@ -197,7 +197,7 @@ def click_in_chart(tab, place, expected):
     raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
 
 
-@pytest.mark.parametrize("stem, charts", [("dynamics", 3), ("sample", 4)])
+@pytest.mark.parametrize("stem, charts", [("dynamics", 3), ("sample", 4), ("interactions", 3)])
 def test_a_chart_is_drawn_once(tab, address, stem, charts):
     """Of the changes that the browser makes in one go inside a chart, one is large: the drawing."""
     tab.add_init_script(
@@ -341,11 +341,12 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     settled(tab)
 
 
-def test_dynamics_on_one_screen(tab, address):
+@pytest.mark.parametrize("stem, chart", [("dynamics", "flows-all"), ("interactions", "strongest_patterns")])
+def test_one_screen(tab, address, stem, chart):
     """The finding, the picture that shows it and its caption."""
     tab.set_viewport_size({"width": 1440, "height": 900})
-    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    for place in (".st-key-finding h3", ".st-key-flows-all .js-plotly-plot", ".st-key-below-flows-all"):
+    opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
+    for place in (".st-key-finding h3", f".st-key-{chart} .js-plotly-plot", f".st-key-below-{chart}"):
         box = tab.locator(place).first.bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 900, place
 
