@@ -106,7 +106,7 @@ def input_series(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figur
     figure.update_layout(annotations=_numbers(centres, yref="paper", yanchor="bottom"))
     figure.update_xaxes(title="step")
     figure.update_yaxes(title="value")
-    return figure.figure(showlegend=len(values) > 1, height=300, margin={"t": 30})
+    return figure.figure(showlegend=len(values) > 1, height=300, margin={"t": 56}, legend={"y": 1.1})
 
 
 def input_points(sample: pd.DataFrame, chosen: Collection[int] = ()) -> go.Figure:
