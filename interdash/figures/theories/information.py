@@ -110,7 +110,7 @@ def information_text(synergy: pd.DataFrame, correlations: pd.DataFrame) -> str:
     top = rows.loc[rows["synergy"].idxmax()]
     words = [
         f"Experimental. Of testing samples synergy is highest at epoch {top['epoch']}: {top['synergy']:.2f} nats "
-        f"({top['synergy_low']:.2f} … {top['synergy_high']:.2f}; {top['floor']:.2f} with permuted labels)."
+        f"({top['synergy_low']:.2f} … {top['synergy_high']:.2f}; {top['floor']:z.2f} with permuted labels)."
     ]
     for row in correlations.to_dict("records"):
         if row["split"] == "test" and not pd.isna(row["rho"]):
