@@ -146,7 +146,7 @@ def show_files(page: data.Page, settings: Settings, count: int) -> None:
 
 def show_figure(page: data.Page, spec: str, settings: Settings) -> None:
     """Draws one figure at true size, with caption and LaTeX to copy, and its files."""
-    drawing = catalogue.drawing(page, spec, settings.choice)
+    drawing = bundle.drawing(page, spec, settings)
     tallest = bundle.room(page, drawing, settings)
     name, figure = catalogue.file_name(spec, drawing), bundle.printed(drawing, settings.size, tallest)
     st.subheader(picker.title(spec), anchor=False)

@@ -124,13 +124,13 @@ def export(
             return
         if not as_bundle and source is None:
             ask = Ask(found, store)
-            for name, content in bundle.figure_files(ask, bundle.chosen(store, found, settings), settings):
+            for name, content in bundle.figure_files(ask, bundle.chosen(store, found, settings), settings, warn):
                 path = out / f"{found.name}-{Path(name).name}"
                 path.write_bytes(content)
                 click.echo(path)
             return
         with progress_bar("drawing", "file") as progress:
-            name, content, said = bundle.bundle(store, found, settings, progress, others=others)
+            name, content, said = bundle.bundle(store, found, settings, progress, warn=warn, others=others)
     finally:
         chromium.close()
         store.close()

@@ -15,6 +15,8 @@ from interdash.paper import bundle, chromium, venues
 FIRST = ["dynamics", "order_strength_row"]  # unless picked
 TOGETHER = {"each by itself": 0, "below each other": 1, "two a row": 2, "three a row": 3}  # panels a row, 0 = none
 PICTURE = 42  # dots per inch of a picture, of a figure 3.5 inches wide
+HIGH = 112  # pixels of a picture: all alike, so that nothing moves as they come
+SHELF = 392  # … of all of them, two rows: what is picked stands below on the first screen or the second
 
 
 def title(spec: str) -> str:
@@ -51,10 +53,11 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
                 st.button(name, key=f"template-{name}", on_click=_take, args=(spec,))
     together = choose.one(st.segmented_control, "Figures picked", list(TOGETHER), key="set")
     places = {}
-    with st.container(horizontal=True, key="picker"):
+    with st.container(horizontal=True, key="picker", height=SHELF):
         for name in known:
             with st.container(width=168, border=True):
                 places[name] = st.empty()
+                places[name].html(f'<div style="height: {HIGH}px"></div>')
                 letter = f"({ascii_lowercase[picked.index(name)]}) " if name in picked and TOGETHER[together] else ""
                 choose.keep_tick(f"tick-{name}", name in picked)
                 st.checkbox(f"{letter}{title(name)}", key=f"tick-{name}", on_change=_tick, args=(name, picked),
@@ -99,7 +102,8 @@ def _draw(page: Page, places: dict[str, Any]) -> None:
     runs = tuple((str(each.run.path), each.version) for each in (page, *page.others))
     for name, place in places.items():
         source = inputs.data_uri(_picture(name, runs, _page=page))
-        place.html(f'<img alt="" style="width: 100%" src="{source}">')  # the tick below has its name
+        look = f"width: 100%; height: {HIGH}px; object-fit: contain"
+        place.html(f'<img alt="" style="{look}" src="{source}">')  # the tick below has its name
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

@@ -46,6 +46,7 @@ TEMPLATES = {  # figures as they were published, by names for people
     "Six epochs and the gap": "order_strength_row/gap",
     "Flows and dynamics": "flows/dynamics",
     "Sparsity and matching": "sorted_over_samples,matching",
+    "All± and Shared±": "shared_orders",
     "A sample and its interactions": "sample_interactions",
 }
 

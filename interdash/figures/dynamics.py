@@ -114,33 +114,34 @@ def gap(
 ) -> go.Figure:
     """Gap between the testing and the training loss of the whole splits at every epoch.
 
-    How to read: dashed lines and large markers are the epochs at which the distribution over orders is shown beside it;
-    where the gap rises, the network overfits. Dotted: where it begins to, which is where the second of the two phases
-    published before the three begins.
+    How to read: dashed lines and markers, numbered above, are the epochs whose distributions over orders are shown
+    beside it; where the gap rises, the network overfits. Dotted: where it begins to, which is where the second of the
+    two phases published before the three begins.
     """
     known = epochs.dropna(subset=["gap"])
     if known.empty:
         return theme.nothing("No epoch has both losses.", "epoch", "gap: testing − training loss (nats)")
     figure = Sheet()
     x = [position(epoch, log=log) for epoch in known["epoch"]]
-    line = {"color": theme.GAP, "width": 2}
-    hover = f"epoch %{{customdata}}<br>gap %{{y:{NATS}}} nats<extra></extra>"
     figure.add_scatter(
-        x=x, y=known["gap"].to_numpy(), mode="lines", line=line, name="gap", customdata=known["epoch"].to_numpy(),
-        hovertemplate=hover, showlegend=False,
+        x=x, y=known["gap"].to_numpy(), mode="lines", line={"color": theme.GAP, "width": 2}, name="gap",
+        customdata=known["epoch"].to_numpy(), showlegend=False,
+        hovertemplate=f"epoch %{{customdata}}<br>gap %{{y:{NATS}}} nats<extra></extra>",
     )  # fmt: skip
     marked: Any = known.loc[known["epoch"].isin(chosen)]
-    figure.add_scatter(
-        x=[position(epoch, log=log) for epoch in marked["epoch"]], y=marked["gap"].to_numpy(), mode="markers+text",
-        marker={"size": 9, "color": theme.GAP}, text=[f"{epoch}" for epoch in marked["epoch"]], hoverinfo="skip",
-        textposition="top center", name="epochs shown", showlegend=False,
-    )  # fmt: skip
-    for epoch in marked["epoch"]:
-        figure.add_vline(position(epoch, log=log), line={"width": 1, "dash": "dash", "color": theme.GREY})
+    about = {"x": [position(epoch, log=log) for epoch in marked["epoch"]], "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(y=marked["gap"].to_numpy(), mode="markers", marker={"size": 9, "color": theme.GAP}, **about)
+    low, high = min(known["gap"]), max(known["gap"])
+    room = 0.06 * max(high - low, 1e-9)
+    words = marked["epoch"].astype(str).tolist()
+    figure.add_scatter(y=[high + 2 * room] * len(marked), mode="text", text=words, cliponaxis=False, **about)
+    dashed = {"type": "line", "line": {"width": 1, "dash": "dash", "color": theme.GREY}}
+    for x in about["x"]:
+        figure.add_shape(xref="x", yref="y", x0=x, x1=x, y0=low - room, y1=high + room, **dashed)
     if gap_start is not None:
-        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "top", log=log)
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "bottom", log=log)
     epoch_axis(figure, known["epoch"].tolist(), log=log)
-    figure.update_yaxes(title="gap: testing − training loss (nats)", zeroline=True)
+    figure.update_yaxes(title="gap: testing − training loss (nats)", range=[low - room, high + 3 * room])
     return figure.figure(height=320)
 
 
@@ -183,13 +184,9 @@ def epoch_axis(
         return
     last = max(epochs, default=1)
     ticks = [epoch for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384) if epoch <= last]
-    figure.update_xaxes(
-        type="log",
-        tickvals=[epoch + 1 for epoch in ticks],
-        ticktext=[str(epoch) for epoch in ticks],
-        row=row,
-        col=col,
-    )
+    ticks += [last] * (last > 1.5 * ticks[-1])
+    places, texts = [epoch + 1 for epoch in ticks], [str(epoch) for epoch in ticks]
+    figure.update_xaxes(type="log", tickvals=places, ticktext=texts, row=row, col=col)
 
 
 def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> None:

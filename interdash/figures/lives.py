@@ -162,8 +162,9 @@ def life_lines(
         for row, column, form, unit in ((1, "strength", NATS, " nats"), (2, "number", NATS, " a sample")):
             figure.add_scatter(
                 x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), mode="lines",
-                stackgroup=str(row), fillcolor=theme.rgba(look[0], 0.5), line={"width": 1, "color": look[0]}, name=name,
-                legendgroup=life, showlegend=row == 1, customdata=rows["epoch"].to_numpy(), row=row,
+                stackgroup=str(row), fillcolor=theme.rgba(look[0], 0.5), name=name, legendgroup=life,
+                line={"width": 1.5, "color": look[0], "dash": look[1]}, showlegend=row == 1, row=row,
+                customdata=rows["epoch"].to_numpy(),
                 hovertemplate=f"epoch %{{customdata}}<br>{life} %{{y:{form}}}{unit}<extra></extra>",
             )  # fmt: skip
         if known:

@@ -17,7 +17,7 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
     """Measures of the network and of its interactions at every epoch, one panel a unit.
 
     How to read: one line a measure, those of the same unit in one panel; a measure without a unit has a panel of its
-    own. Ribbons are 95% intervals: from the bootstrap over samples, or those that you gave with a measure of your own.
+    own. Ribbons are 95% intervals: from the bootstrap over samples, or recorded with a measure.
 
     Args:
         measures: rows of `dynamics.measures`.

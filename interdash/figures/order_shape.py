@@ -54,8 +54,8 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
     """How alike training and testing samples are.
 
     How to read: their mean interactions are compared order by order, at one epoch; 1 is the same, 0 nothing in
-    common. Few samples never reach 1: the grey band, 95% of random groups of the same sizes, shows what samples of one
-    distribution give. A marker below the band is a difference of the splits.
+    common. Few samples never reach 1: the grey bars, 95% of random groups of the same sizes, show what samples of one
+    distribution give. A marker below its bar is a difference of the splits; a long bar, an order of few interactions.
     """
     titles = ("order (variables in an interaction)", "weighted Jaccard index (share)")
     if order_similarities.empty:
@@ -67,10 +67,9 @@ def order_similarities(order_similarities: pd.DataFrame, *, pinned: int | None =
     rows: Any = order_similarities[order_similarities["epoch"] == epoch]
     x = rows["size"].tolist()
     figure = Sheet()
-    figure.add_scatter(
-        x=[*x, *reversed(x)], y=[*rows["reference_high"], *reversed(rows["reference_low"].tolist())], fill="toself",
-        fillcolor=theme.rgba(theme.GREY, 0.25), line={"width": 0}, mode="lines", name="random groups, 95%",
-        hoverinfo="skip",
+    figure.add_bar(
+        x=x, y=(rows["reference_high"] - rows["reference_low"]).to_numpy(), base=rows["reference_low"].to_numpy(),
+        width=0.5, marker={"color": theme.rgba(theme.GREY, 0.35)}, name="random groups, 95%", hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
         x=x, y=rows["similarity"].to_numpy(), name=f"training and testing, epoch {epoch}", mode="lines+markers",

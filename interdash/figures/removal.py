@@ -117,7 +117,8 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
             hovertemplate=f"{words} %{{customdata}}<br>nothing removed %{{y:{NATS}}} nats<extra></extra>",
             row=1, col=column,
         )  # fmt: skip
-        figure.update_yaxes(title="loss (nats)" if split != "gap" else "gap (nats)", row=1, col=column)
+        title, mode = ("gap (nats)", "normal") if split == "gap" else ("loss (nats)", "tozero")
+        figure.update_yaxes(title=title, rangemode=mode, row=1, col=column)
     for title in figure.layout["annotations"]:
         title |= {"font": {"size": 14}, "yshift": 4}
     return figure.update_layout(legend={"y": 1.12}, margin={"t": 76})
@@ -192,9 +193,9 @@ def list_of_changes(sample_removals: pd.DataFrame, address: Callable[[int], str]
 def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go.Figure:
     """Share of non-generalizable strength against the loss gap of the whole splits, one point an epoch.
 
-    How to read: numbers are epochs, and the line joins them in order. ρ is Spearman's rank correlation with its 95%
-    bootstrap interval (BCa) over the points. The interval takes the epochs as independent, which they are not, so it is
-    too narrow.
+    How to read: arrowheads are epochs, some numbered; each points away from the epoch before. ρ is Spearman's rank
+    correlation with its 95% bootstrap interval (BCa) over the points. The interval takes the epochs as independent,
+    which they are not, so it is too narrow.
     """
     titles = ("share of non-generalizable strength, 1 − H", "gap: testing − training loss (nats)")
     if share_and_gap.empty:
@@ -209,12 +210,16 @@ def share_and_gap(share_and_gap: pd.DataFrame, correlations: pd.DataFrame) -> go
             textposition=_free_sides(share_and_gap, rows), name=f"{run}: {correlation_text(of_run[str(run)])}",
             mode="lines+markers+text" if i == 0 else "lines+markers",
             line={"color": theme.rgba(colour, 0.45), "width": 1, "dash": theme.DASHES[i % len(theme.DASHES)]},
-            marker={"size": 8, "color": colour},
+            marker={"size": 9, "color": colour, "symbol": _arrows(len(rows)), "angleref": "previous"},
             hovertemplate=f"{run}, epoch %{{customdata}}<br>share %{{x:.1%}}<br>gap %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title=titles[0], tickformat=theme.SHARE)
     figure.update_yaxes(title=titles[1])
     return figure.figure(height=430, showlegend=True)
+
+
+def _arrows(count: int) -> list[str]:
+    return ["circle", *["arrow"] * (count - 1)]  # nothing is before the first
 
 
 def _free_sides(every: pd.DataFrame, rows: pd.DataFrame) -> list[str]:

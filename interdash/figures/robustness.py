@@ -181,7 +181,7 @@ def baselines(
     figure.update_yaxes(title="learned, above chance", tickformat=theme.SHARE, row=2, col=1)
     labels = [_words(name, len(names)) for name in shown]
     figure.update_yaxes(title="baseline", type="category", categoryorder="array", categoryarray=labels[::-1],
-                        range=[-0.6, len(labels) - 0.4], row=3, col=1)  # fmt: skip
+                        tickvals=labels, ticktext=labels, range=[-0.6, len(labels) - 0.4], row=3, col=1)  # fmt: skip
     return figure.figure(height=560 + 22 * len(shown), margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -209,8 +209,9 @@ def sorted_over_samples(strengths: pd.DataFrame) -> go.Figure:
         hovertemplate=f"rank %{{x}}: %{{y:{NATS}}} nats<extra></extra>", showlegend=False,
     )  # fmt: skip
     figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5})
-    text = f"τ = {tau:.3g} nats, {row['salient']:.0f} salient a sample"
-    figure.add_annotation(xref="paper", x=1, xanchor="right", y=math.log10(tau), yanchor="bottom", text=text)
+    text = f"τ = {tau:.3g} nats,<br>{row['salient']:.0f} salient a sample"
+    at = {"xref": "paper", "x": 0.01, "xanchor": "left", "y": math.log10(tau), "yanchor": "top"}
+    figure.add_annotation(text=text, align="left", **at)
     highest = max(inside["high"].tolist(), default=tau)
     figure.update_xaxes(title="rank", type="log", dtick=1)
     figure.update_yaxes(

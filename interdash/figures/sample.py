@@ -125,7 +125,7 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
     than all other classes together). Grey bars hold what is not shown one by one.
     """
     if waterfall.empty:
-        return theme.nothing("No interactions at this epoch.", "v (nats)", "step")
+        return theme.nothing("No interactions at this epoch.", "v (nats)", "interaction")
     keys = [str(i) for i in range(len(waterfall))]
     figure = Sheet()
     ends = waterfall["end"].tolist()
@@ -145,16 +145,15 @@ def waterfall(waterfall: pd.DataFrame, *, chosen: str | None = None) -> go.Figur
         _steps(figure, others, "taken together", {"marker": {"color": theme.rgba(GREY, 0.55)}})
     ends = waterfall.loc[total]
     figure.add_scatter(
-        x=ends["end"].to_numpy(), y=[str(i) for i in ends.index], mode="markers+text", name="v",
+        x=ends["end"].to_numpy(), y=[str(i) for i in ends.index], mode="markers+text", name="v(x<sub>∅</sub>) and v(x)",
         marker={"symbol": "line-ns-open", "size": 18, "line": {"width": 4}}, cliponaxis=False,
         text=[f"<b> {end:.3f} </b>" for end in ends["end"]], textposition=_inward(waterfall), hoverinfo="skip",
     )  # fmt: skip
     low, high = min(waterfall["end"]), max(waterfall["end"])
     margin = 0.06 * max(high - low, 1e-9)
     figure.update_xaxes(title="v (nats)", zeroline=True, range=[low - margin, high + margin])
-    figure.update_yaxes(
-        title="step", **_names_axis(keys, [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]])
-    )
+    names = [_short(step).replace("x_∅", "x<sub>∅</sub>") for step in waterfall["step"]]
+    figure.update_yaxes(title="interaction", **_names_axis(keys, names))
     return figure.figure(height=110 + _ROW * len(keys), clickmode="event+select", bargap=0.2)
 
 
@@ -168,8 +167,8 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     if all_interactions.empty:
         return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
     figure = Sheet()
-    rest, (lowest, highest) = all_interactions.loc[~all_interactions["salient"]], _decades(all_interactions)
-    drawn = rest.loc[rest["strength"] >= 10**lowest]
+    rest, decades = all_interactions.loc[~all_interactions["salient"]], _decades(all_interactions)
+    drawn = rest.loc[rest["strength"] >= 10 ** decades[0]]
     hidden = f", {len(rest) - len(drawn)} of them too weak to be drawn" if len(drawn) < len(rest) else ""
     figure.add_scatter(
         x=drawn["rank"].to_numpy(), y=drawn["strength"].to_numpy(), mode="lines", line={"color": GREY, "width": 3},
@@ -197,8 +196,7 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     text, at = f"τ = {tau:.3g} nats", {"x": 1, "y": math.log10(tau)}  # on a log axis, places are logarithms
     figure.add_annotation(xref="paper", xanchor="right", yanchor="bottom", text=text, **at)
     figure.update_xaxes(title="rank", type="log", dtick=1)
-    powers = {"type": "log", "dtick": 1, "exponentformat": "power", "range": [lowest, highest]}
-    figure.update_yaxes(title="strength |I| (nats)", **powers)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power", title="strength |I| (nats)", range=decades)
     return figure.figure(height=380, clickmode="event+select")
 
 
@@ -207,8 +205,8 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
 
     How to read: with the k strongest interactions alone the network's output on every masked version of the sample is
     rebuilt; the green line says which share of the variance of these 2ⁿ outputs that explains (0 or less: no better
-    than their mean). The vertical line is the number of salient interactions: the higher the lines are there, the more
-    faithful is an explanation by salient interactions alone.
+    than their mean; a triangle: below −25%). The vertical line is the number of salient interactions: the higher the
+    lines are there, the more faithful is an explanation by salient interactions alone.
     """
     if rebuilt.empty:
         return theme.nothing("No interactions at this epoch.", "k strongest interactions", "share explained")
@@ -218,10 +216,12 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
         ("strength", "of the strength Σ|I|", theme.GAP, "dash"),
     )
     for column, name, colour, dash in lines:
+        symbols = ["triangle-down" if below else "circle" for below in rebuilt[column] < -0.25]
         figure.add_scatter(
-            x=rebuilt["count"].to_numpy(), y=rebuilt[column].to_numpy(), name=name, mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2}, marker={"size": 5},
-            hovertemplate=f"%{{x}} strongest: %{{y:.1%}} {name}<extra></extra>",
+            x=rebuilt["count"].to_numpy(), y=rebuilt[column].clip(lower=-0.25).to_numpy(), name=name,
+            mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, cliponaxis=False,
+            marker={"size": 6, "symbol": symbols}, customdata=rebuilt[column].to_numpy(),
+            hovertemplate=f"%{{x}} strongest: %{{customdata:.1%}} {name}<extra></extra>",
         )  # fmt: skip
     if salient:
         figure.add_vline(x=salient, line={"width": 1.5, "dash": "dot"})
@@ -229,7 +229,7 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
             x=math.log10(salient), xanchor="left", yref="paper", y=0.02, yanchor="bottom", text=f" {salient} salient"
         )  # fmt: skip
     figure.update_xaxes(title="k strongest interactions", type="log", dtick=1)
-    figure.update_yaxes(title="share explained", range=[-0.25, 1.05], tickformat=theme.SHARE)
+    figure.update_yaxes(title="share explained", range=[-0.3, 1.05], tickformat=theme.SHARE)
     return figure.figure(height=380)
 
 
@@ -313,7 +313,7 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    votes = [f" · {of:g}/{count:g}" if count > 1 else "" for of, count in rows[["votes", "baselines"]].to_numpy()]
+    votes = [f"\xa0·\xa0{of:g}/{count:g}" if count > 1 else "" for of, count in rows[["votes", "baselines"]].to_numpy()]
     return [_short(name) + said for name, said in zip(names_of(rows), votes, strict=True)]
 
 

@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,7 @@ from interdash.figures.chart import Drawing
 from interdash.paper import captions, chromium, latex, layout, panels, tables, venues
 from interdash.paper.provenance import provenance
 from interdash.paper.settings import Settings, resolved
+from interdash.queries import drilldown, sample
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 from interdash.store.database import Store
@@ -34,8 +36,27 @@ def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Pa
     """
     ask = Ask(run, store)
     settings = resolved(ask, settings)
-    drawn = {name: catalogue.drawing(ask, name, settings.choice) for name in settings.figures}
+    drawn = {name: drawing(ask, name, settings) for name in settings.figures}
     return {catalogue.file_name(name, drawing): drawing for name, drawing in drawn.items()}
+
+
+def drawing(ask: Ask, name: str, settings: Settings) -> Drawing | Panels:
+    """Returns a figure of a run; in a column, interactions of words go by numbers, which the caption explains."""
+    drawn = catalogue.drawing(ask, name, settings.choice)
+    if settings.size.width >= venues.COLUMN or ask.kind.numbered or name == "sample_interactions":
+        return drawn
+    if isinstance(drawn, Drawing):
+        return _by_numbers(ask, drawn, settings)
+    return replace(drawn, parts=tuple(tuple(_by_numbers(ask, part, settings) for part in row) for row in drawn.parts))
+
+
+def _by_numbers(ask: Ask, drawing: Drawing, settings: Settings) -> Drawing:
+    if drawing.chart.name not in ("interactions", "waterfall"):
+        return drawing
+    words = ask(sample.sample, sample=settings.choice.sample)["names"].iloc[0]
+    key = f"Variables: {', '.join(f'{i} {word}' for i, word in enumerate(words))}."
+    rows = {part: drilldown.numbered(frame) for part, frame in drawing.rows.items()}
+    return replace(drawing, rows=rows, about=f"{drawing.about} {key}")
 
 
 def printed(drawing: Drawing | Panels, venue: venues.Venue, tallest: float = venues.TALLEST) -> Any:
@@ -61,12 +82,20 @@ def room(ask: Ask, drawing: Drawing | Panels, settings: Settings) -> float:
     return min(venues.TALLEST, max(venues.PAGE - of_caption, 2.0))
 
 
-def figure_files(ask: Ask, drawn: Mapping[str, Drawing | Panels], settings: Settings) -> Iterator[tuple[str, bytes]]:
-    """Yields the figures' files: name and content."""
+def figure_files(
+    ask: Ask,
+    drawn: Mapping[str, Drawing | Panels],
+    settings: Settings,
+    warn: Callable[[list[str]], None] = lambda words: None,
+) -> Iterator[tuple[str, bytes]]:
+    """Yields the figures' files: name and content; `warn` is told which ones no page has room for."""
     with ThreadPoolExecutor(1) as pool:  # while Chromium draws a figure, the next one is made
         before: dict[str, Future[bytes]] = {}
         for name, drawing in drawn.items():
-            figure = printed(drawing, settings.size, room(ask, drawing, settings))
+            tallest = room(ask, drawing, settings)
+            figure = printed(drawing, settings.size, tallest)
+            if words := layout.too_tall(figure, tallest):
+                warn([f"{name}: {words}"])
             title = f"{ask.run.name} {name}"
             files = {
                 f"figures/{name}.{form}": pool.submit(chromium.render, figure, form, dpi=settings.dpi, title=title)
@@ -83,18 +112,19 @@ def bundle(
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
     *,
+    warn: Callable[[list[str]], None] = lambda words: None,
     others: Sequence[Run] = (),
 ) -> tuple[str, bytes, dict[str, Any]]:
     """Returns name and bytes of the zip, and what its `provenance.json` says.
 
-    `others` are the runs compared with, as in the settings.
+    `others` are the runs compared with, as in the settings; `warn` as of `figure_files`.
     """
     ask = Ask(run, store)
     settings = resolved(ask, settings)
     folder = settings.folder(run)
     drawn = chosen(store, run, settings)
     files: dict[str, bytes] = {}
-    for name, content in figure_files(ask, drawn, settings):
+    for name, content in figure_files(ask, drawn, settings, warn):
         files[name] = content
         if progress is not None:
             progress(len(files), len(drawn) * len(settings.formats))
@@ -152,7 +182,10 @@ def _label(name: str) -> str:
 
 def caption(ask: Ask, drawing: Drawing | Panels, settings: Settings, terms: str | None = "") -> str:
     """Returns the caption of a figure in print, its numbers as the venue's language writes them; `terms` as there."""
-    text = captions.caption(ask, drawing, settings.choice, grey=settings.size.colours == "grey", terms=terms)
+    size = settings.size
+    text = captions.caption(
+        ask, drawing, settings.choice, grey=size.colours == "grey", terms=terms, is_short=size.width < venues.COLUMN
+    )
     return venues.spelled(text, settings.size.numbers)
 
 

@@ -14,7 +14,9 @@ from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 
 SCREEN = re.compile(  # words of sentences that are true on the screen only
-    r"\b(click\w*|pinned|cursor|hover\w*|slider|play button|browser|(this|the) page)\b", re.IGNORECASE
+    r"\b(click\w*|pinned|cursor|mouse|hover\w*|slider|play button|browser|(this|the) page|the lists below"
+    r"|on a log axis|NaN|noise floor is measured|with an interaction chosen)\b",
+    re.IGNORECASE,
 )
 NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "mlp": "a perceptron of one hidden layer",
             "mlp-5x100": "a five-layer perceptron", "word-convolution": "a convolution over words",
@@ -22,14 +24,27 @@ NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "ml
 DATA = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "census": "Census Income", "movies": "movie reviews",
         "scipy": "questions about SciPy's documentation",
         "digits": "8 × 8 digits"}  # fmt: skip
-_LEGEND = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?)\b", re.IGNORECASE)
+_BANDS = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?)\b", re.IGNORECASE)
+_LEGEND = re.compile(
+    r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|framed|thin|thick|diamonds?|circles?|squares?|triangle|cross\w*|ring"
+    r"|arrow\w*|filled|open|bars?|tick|markers?|points?|axis|above|below|left|right|row|bright|cell|numbered|pale)\b",
+    re.IGNORECASE,
+)
 _GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "grey"}
 
 
 EVERY_TERM = "salient, generalizable, H"
 
 
-def caption(ask: Ask, drawing: Drawing | Panels, choice: Choice, *, grey: bool = False, terms: str | None = "") -> str:
+def caption(
+    ask: Ask,
+    drawing: Drawing | Panels,
+    choice: Choice,
+    *,
+    grey: bool = False,
+    terms: str | None = "",
+    is_short: bool = False,
+) -> str:
     """Returns the caption of a figure in a paper: its words, in short those of each panel, and the setting once.
 
     Args:
@@ -38,13 +53,16 @@ def caption(ask: Ask, drawing: Drawing | Panels, choice: Choice, *, grey: bool =
         choice: what it is about.
         grey: whether it is printed without colour.
         terms: those that are defined beside the ones it names; None = an earlier caption has setting and terms.
+        is_short: whether it says what is drawn and not how to judge it: for a column; those of panels say even less.
     """
     if isinstance(drawing, Panels):
         parts = [part for _, part in drawing.each]
-        text = " ".join(f"({letter}) {words(part, legend_only=True)}" for letter, part in drawing.each)
+        text = " ".join(f"({letter}) {words(part, _BANDS)}" for letter, part in drawing.each)
     else:
-        parts, text = [drawing], words(drawing)
-    text = text.replace("hatched", "framed").replace("*", "")  # see `ink.pale_bars`; emphasis of the screen
+        parts, text = [drawing], words(drawing, _LEGEND if is_short else None)
+    text = (
+        re.sub(r"(?<=\d) %", "%", text).replace("hatched", "framed").replace("*", "")
+    )  # see `ink.pale_bars`; emphasis of the screen
     if grey:
         text = re.sub(rf"\b({'|'.join(_GREYS)})\b", lambda colour: _GREYS[colour[1]], text)
     of_samples = all("sample" in part.chart.says for part in parts)
@@ -75,15 +93,16 @@ def inches(text: str, width: float) -> float:
     return math.ceil(4.7 * len(text) / (72 * width)) * 12 / 72 + 0.4
 
 
-def words(drawing: Drawing, *, legend_only: bool = False) -> str:
+def words(drawing: Drawing, kept: re.Pattern[str] | None = None) -> str:
     """Returns caption, choice and "how to read" of a chart, less the sentences about the screen.
 
-    `legend_only`: of "how to read" only what says what bands, ribbons and lines are.
+    `kept`: of "how to read" only the sentences in which this is found: `_LEGEND` says what is drawn, `_BANDS` less.
     """
     how = drawing.how_to_read
-    sentences = re.split(r"(?<=[.?!]) +(?=[A-ZΣρτ|\d])", f"{how[:1].upper()}{how[1:]}")
-    kept = [each for each in sentences if each and not SCREEN.search(each)]
-    return " ".join([drawing.caption, *(each for each in kept if _LEGEND.search(each) or not legend_only)])
+    how = re.sub("^[a-z](?=[a-z ])", lambda letter: letter[0].upper(), how)
+    sentences = re.split(r"(?<=[.?!]) +(?=[A-ZΣρστ|\d])", how)
+    in_print = [each for each in sentences if each and not SCREEN.search(each)]
+    return " ".join([drawing.caption, *(each for each in in_print if kept is None or kept.search(each))])
 
 
 def _definitions(run: Run, words: str) -> str:

@@ -37,11 +37,11 @@ def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
     links = (f'<a href="#{name}">{name.replace("_", " ").capitalize()}</a>' for name in names)
     parts.append(f"<nav>{''.join(links)}</nav>")
     for name, (table, caption) in tables.captioned(ask, choice.runs).items():
-        parts.append(f"<h2>{html.escape(name).capitalize()}</h2><p>{html.escape(caption)}</p>")
+        parts.append(f"<h2>{name.replace('-', ' ').capitalize()}</h2><p>{html.escape(caption)}</p>")
         parts.append(table.to_html(index=False, border=0))
     for drawing in drawings:
         drawn = chromium.page(theme.themed(drawing.figure()), plotly_js=False).decode()
-        words = html.escape(captions.words(drawing))
+        words = html.escape(captions.words(drawing).replace("*", ""))
         parts.append(f'<figure id="{drawing.chart.name}">{drawn}<figcaption>{words}</figcaption></figure>')
     settings = html.escape(json.dumps(run.manifest["config"], indent=1, ensure_ascii=False))
     parts.append(f"<h2>Configuration</h2><pre>{settings}</pre></body></html>")

@@ -45,16 +45,16 @@ def vector_maps(figure: Any, size: float) -> None:
         tones = sample_colorscale([tone for _, tone in trace.colorscale], shares.ravel().tolist())
         for row, values in enumerate(z):
             for column, value in enumerate(values):
-                if not math.isfinite(value):
+                place = {"x0": x[column], "x1": x[column + 1], "y0": y[row], "y1": y[row + 1]}
+                place |= {"xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below"}
+                if not math.isfinite(value):  # struck through: in grey, the brightest cells are nearly white too
+                    middle = (y[row] + y[row + 1]) / 2
+                    line = {"width": 0.4, "color": theme.GREY}
+                    cells.append(place | {"type": "line", "y0": middle, "y1": middle, "line": line})
                     continue
                 colour = tones[row * z.shape[1] + column]
-                cells.append(
-                    {
-                        "type": "rect", "xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below",
-                        "x0": x[column], "x1": x[column + 1], "y0": y[row], "y1": y[row + 1], "fillcolor": colour,
-                        "line": {"width": 0.4, "color": colour},  # else viewers show white seams
-                    }
-                )  # fmt: skip
+                line = {"width": 0.4, "color": colour}  # else viewers show white seams
+                cells.append(place | {"type": "rect", "fillcolor": colour, "line": line})
         bar = trace.colorbar.to_plotly_json() | {
             "thickness": 7,
             "xpad": 4,
@@ -81,7 +81,11 @@ def vector_maps(figure: Any, size: float) -> None:
                 "opacity": 0,
             },
         )
-        y_axis = figure.layout[f"yaxis{(trace.yaxis or 'y')[1:]}"]
+        x_axis, y_axis = (
+            figure.layout[f"{axis[0]}axis{axis[1:]}"] for axis in (trace.xaxis or "x", trace.yaxis or "y")
+        )
+        for axis in (x_axis, y_axis):
+            axis.update(showgrid=False, zeroline=False)  # they would lie over the cells
         y_axis.range, y_axis.autorange = (y[::-1] if y_axis.autorange == "reversed" else y)[:: len(y) - 1], None
     if maps:  # at once: plotly checks all shapes anew at each change
         figure.data = [trace for trace in figure.data if trace.type != "heatmap"]

@@ -22,14 +22,14 @@ def escaped(text: str) -> str:
     r"""Returns a text as LaTeX writes it; a letter that pdfLaTeX does not know as its plain one, or "?".
 
     >>> escaped("95 % of Σ|I|, from v(x_∅) on")
-    '95\\,\\% of $\\Sigma|I|$, from $v(x_\\emptyset)$ on'
+    '95\\% of $\\Sigma|I|$, from $v(x_\\emptyset)$ on'
     """
     pieces, end = [], 0
     for part in _MATHS.finditer(text):
         pieces += [*map(_letter, text[end : part.start()]), _SET.get(part[0], part[0])]
         end = part.end()
     pieces += map(_letter, text[end:])
-    return re.sub(r"(?<=\d) ?\\%", r"\\,\\%", "".join(pieces)).replace("$$", "")
+    return re.sub(r"(?<=\d) \\%", r"\\%", "".join(pieces)).replace("$$", "")
 
 
 def _letter(letter: str) -> str:

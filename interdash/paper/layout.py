@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import inputs, theme
 from interdash.paper import ink, lettering
-from interdash.paper.venues import NUMBERS, POINT, SMALLEST, TALLEST, Venue
+from interdash.paper.venues import COLUMN, NUMBERS, POINT, SMALLEST, TALLEST, Venue
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
@@ -34,6 +34,7 @@ class _Panel:
     top: float
     column_title: str = ""
     row_title: str = ""
+    is_first: bool = True  # under that title of a column
 
 
 def fitted(drawn: Callable[[float], Any], venue: Venue, tallest: float = TALLEST) -> Any:
@@ -73,11 +74,20 @@ def too_tall(figure: Any, tallest: float = TALLEST) -> str:
     )
 
 
-def printed(figure: go.Figure, venue: Venue, *, legend: bool = True, stretch: float = 1.0) -> go.Figure:
+def printed(figure: go.Figure, venue: Venue, *, stretch: float = 1.0) -> go.Figure:
     """Returns the figure as it is printed: `venue.width` inches wide, 96 pixels an inch, as high as it needs.
 
-    `legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
     Plots whose height is free are `stretch` times as high as by themselves; `layout.meta` says how high they are.
+    """
+    drawn = in_margins(figure, venue, with_legend=True, stretch=stretch)
+    _without_sides(drawn)
+    return ink.grey(drawn) if venue.colours == "grey" else drawn
+
+
+def in_margins(figure: go.Figure, venue: Venue, *, with_legend: bool, stretch: float) -> Any:
+    """Returns the figure as `printed` does, with what stands beside its plots in the margins, and in colour.
+
+    `with_legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
     """
     drawn: Any = go.Figure(figure)
     if drawn.layout.sliders:
@@ -92,8 +102,25 @@ def printed(figure: go.Figure, venue: Venue, *, legend: bool = True, stretch: fl
     ink.pale_bars(drawn)
     lettering.spell(drawn, venue)
     ink.large_powers(drawn, max(venue.tick, SMALLEST / 0.86) * POINT)
-    _set_panels(drawn, venue, with_legend=legend, stretch=stretch)
-    return ink.grey(drawn) if venue.colours == "grey" else drawn
+    _set_panels(drawn, venue, with_legend=with_legend, stretch=stretch)
+    return drawn
+
+
+def _without_sides(figure: Any) -> None:
+    """Moves what stands in the margins at the sides into the plot area: Plotly makes a legend no wider than that."""
+    layout = figure.layout
+    left, width = layout.margin.l, layout.width
+    inside = width - left - layout.margin.r
+    for axis in figure.select_xaxes():
+        axis.domain = [(left + share * inside) / width for share in axis.domain or (0, 1)]
+    for trace in figure.select_traces({"type": "scatter"}):
+        if trace.marker.showscale:
+            trace.marker.colorbar.x = (left + trace.marker.colorbar.x * inside) / width
+    for item in (*layout.annotations, *layout.shapes):
+        if item.xref == "paper":
+            keys = ("x",) if isinstance(item, go.layout.Annotation) else ("x0", "x1")
+            item.update({key: (left + item[key] * inside) / width for key in keys})
+    layout.margin.update(l=0, r=0)
 
 
 def template(venue: Venue) -> go.layout.Template:
@@ -146,7 +173,8 @@ def _scale(figure: Any, venue: Venue) -> None:
         if trace.type == "scatter" and trace.mode and "text" in trace.mode:
             trace.textfont.size = venue.tick * POINT
             trace.cliponaxis = False
-            trace.text = lettering.apart(trace, venue)
+            log = figure.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"].type == "log"
+            trace.text = lettering.apart(trace, venue, log=log)
     for shape in figure.layout.shapes:
         if shape.line.width:
             shape.line.width *= factor
@@ -169,25 +197,24 @@ def _panels(figure: Any) -> list[_Panel]:
         x_domain, y_domain = figure.layout[x].domain or (0, 1), figure.layout[y].domain or (0, 1)
         found.setdefault((x, y), _Panel(x, y, x_domain[0], x_domain[1], y_domain[0], y_domain[1]))
     panels = sorted(found.values(), key=lambda panel: (-panel.bottom, panel.left))
-    kept = []
-    for note in figure.layout.annotations:
-        of = [panel for panel in panels if note.xref == note.yref == "paper" and _title(note, panel, panels)]
-        for panel in of:
-            name = "row_title" if note.textangle == 90 else "column_title"
-            setattr(panel, name, note.text)
-        if not of:
-            kept.append(note)
-    figure.layout.annotations = kept
+    titles = [note for note in figure.layout.annotations if note.xref == note.yref == "paper" and note.x is not None]
+    used: list[Any] = []
+    for panel in panels:
+        beside = [note for note in titles if note.textangle == 90 and _same(note.y, (panel.bottom + panel.top) / 2)]
+        middle = (panel.left + panel.right) / 2
+        above = [note for note in titles if note.yanchor == "bottom" and _same(note.x, middle)]
+        above = sorted((note for note in above if note.y > panel.top - 1e-6), key=lambda note: note.y)[:1]
+        for note in beside:
+            panel.row_title = note.text
+        for note in above:
+            panel.column_title, panel.is_first = note.text, _same(note.y, panel.top)
+        used += [*beside, *above]
+    figure.layout.annotations = [note for note in figure.layout.annotations if not any(note is each for each in used)]
     return panels
 
 
-def _title(note: Any, panel: _Panel, panels: list[_Panel]) -> bool:
-    if note.textangle == 90:
-        return abs(note.y - (panel.bottom + panel.top) / 2) < 1e-6
-    above = {other.top for other in panels if other.top >= note.y - 1e-6}
-    top = min(other.top for other in panels if other.top == max(above)) if above else note.y
-    in_column = abs(note.x - (panel.left + panel.right) / 2) < 1e-6
-    return in_column and note.yanchor == "bottom" and (panel.top <= note.y + 1e-6) and abs(note.y - top) < 1e-6
+def _same(one: float, other: float) -> bool:
+    return abs(one - other) < 1e-6
 
 
 def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float) -> None:
@@ -211,38 +238,42 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     )
     bars = _colour_bars(figure, panels)
     lettering.shorten(figure, int(0.44 * width / (0.47 * tick)))
-    left = _y_room(figure, [panel.y for panel in panels], label, tick)
-    right = 8.0 + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
-    columns = _columns(venue.width - (left + right + ink.BAR * len(bars)) / 96, old_columns, shared=shared)
-    beside = [ink.BAR if any(i % columns == column for i in bars) else 0 for column in range(columns)]
-    moved = columns != old_columns
-    sideways = not moved and any(panel.row_title for panel in panels)
-    titles = [_panel_title(panel, moved=moved) if len(panels) > 1 else "" for panel in panels]
-    for axis in figure.select_yaxes(lambda axis: axis.scaleanchor):  # an image, which needs no words at its sides
-        axis.title.text = layout[f"xaxis{(axis.anchor or 'x')[1:]}"].title.text = ""
-    rows = math.ceil(len(panels) / columns)
-    across = 7.0 if shared else left + 4
-    right += beside[-1] + (1.4 * label if sideways else 0)
-    plot_width = width - left - right
-    panel_width = (plot_width - across * (columns - 1) - sum(beside[:-1])) / columns
-    titles = [lettering.wrapped(title, 1.1 * panel_width, label) for title in titles]
+    for axis in figure.select_yaxes(lambda axis: axis.scaleanchor and axis.showticklabels is False):
+        axis.title.text = layout[f"xaxis{(axis.anchor or 'x')[1:]}"].title.text = ""  # an image: no words beside it
+    lengths: list[float] = []
+    while True:  # twice: how high the panels are depends on the room beside them, and the lines of titles on that
+        left = _y_room(figure, panels, lengths or [120.0] * len(panels), label, tick)
+        right = 8.0 + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
+        columns = _columns(venue.width - (left + right + ink.BAR * len(bars)) / 96, old_columns, shared=shared)
+        beside = [ink.BAR if any(i % columns == column for i in bars) else 0 for column in range(columns)]
+        moved, rows = columns != old_columns, math.ceil(len(panels) / columns)
+        sideways = not moved and any(panel.row_title for panel in panels)
+        across = 7.0 if shared else left + 4
+        right += beside[-1] + (1.4 * label if sideways else 0)
+        plot_width = width - left - right
+        panel_width = (plot_width - across * (columns - 1) - sum(beside[:-1])) / columns
+        heights = _heights(figure, panels, rows, panel_width, tick, moved=moved)
+        if is_free := layout[panels[0].y].type != "category":
+            heights = [stretch * height for height in heights]
+        if lengths:
+            break
+        lengths = [heights[i // columns] for i in range(len(panels))]
+    names = [(panel.row_title if moved else "", panel.column_title) if len(panels) > 1 else () for panel in panels]
+    titles = [lettering.wrapped(", ".join(filter(None, words)), 1.1 * panel_width, label) for words in names]
     title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
     each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-old_columns])
     x_titles = {layout[panel.x].title.text or "" for panel in panels} - {""}
     one_title = x_titles.pop() if columns > 1 and len(x_titles) == 1 and not each_x else ""
     room = plot_width if one_title else panel_width
     title_lines = max((lettering.lines(text, room, label) for text in (*x_titles, one_title) if text), default=0)
-    below = 10 + 1.3 * tick + 1.3 * label * title_lines
-    numbers = 3 + 1.4 * tick + 6  # under each panel; the title of the axis only under the last
-    down = (numbers if moved else below + 6 if each_x else 6.0) + (title_room if moved else 0.0) + 4
-    heights = _heights(figure, panels, rows, panel_width, tick, moved=moved)
-    if is_free := layout[panels[0].y].type != "category":
-        heights = [stretch * height for height in heights]
-    legend_rows = legend(figure, venue, plot_width)
-    if not with_legend:
-        legend_rows = 0
-    above = any(note.yref == "paper" and note.y == 1 for note in layout.annotations)
-    top = 4 + legend_rows * 1.8 * label + title_room + (1.5 * tick if above else 0) + 4
+    under_axis = max(lettering.turned(layout[panel.x], panel_width, tick) for panel in panels)
+    below = 10 + under_axis + 1.3 * label * title_lines
+    numbers = 3 + under_axis + 6  # under each panel; the title of the axis only under the last
+    each_title = moved or any(panel.is_first and panel.column_title for panel in panels[columns:])
+    down = (numbers if moved else below + 6 if each_x else 6.0) + (title_room if each_title else 0.0) + 4
+    notes = [note.text for note in layout.annotations if note.yref == "paper" and note.y == 1]
+    above = max((1.4 * tick * (1 + text.count("<br>")) for text in notes), default=0.0)
+    top = 4 + legend(figure, venue) * with_legend + title_room + above + 4
     lettering.shorten_phases(figure, panel_width, tick)
     plot_height = sum(heights) + down * (rows - 1)
     layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below))
@@ -251,7 +282,7 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     notes, first_title = list(layout.annotations), layout[panels[0].y].title.text
     if one_title:
         text = lettering.wrapped(one_title, plot_width, label)
-        notes.append(_note(text, 0.5, 0, "center", "top", yshift=-(7 + 1.3 * tick), font={"size": label}))
+        notes.append(_note(text, 0.5, 0, "center", "top", yshift=-(7 + under_axis), font={"size": label}))
     under = 1.0
     for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         row, column = divmod(i, columns)
@@ -272,11 +303,13 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
         has_title = not one_title and (last or not moved)
         x_axis.title.text = lettering.wrapped(x_axis.title.text or "", panel_width, label) if has_title else ""
         y_axis.title.text = lettering.wrapped(y_axis.title.text or "", heights[row], label)
-        lettering.thin_ticks(x_axis, panel_width, tick)
+        lettering.thin_ticks(figure, x_axis, panel_width, tick)
+        if y_axis.tickvals is None and y_axis.dtick is None:
+            y_axis.nticks = max(3, min(6, int(heights[row] / (1.9 * tick))))
         if y_axis.ticktext and y_axis.type != "category":
             step = math.ceil(1.2 * tick * len(y_axis.ticktext) / heights[row])
             y_axis.ticktext = [text if i % step == 0 else "" for i, text in enumerate(y_axis.ticktext)]
-        if title and (moved or row == 0 or panel.column_title):
+        if title and (moved or panel.is_first):
             notes.append(_note(title, (x0 + x1) / 2, y1, "center", "bottom", yshift=2, font={"size": label}))
         if panel.row_title and not moved and column == columns - 1:
             middle = (y0 + y1) / 2
@@ -297,12 +330,6 @@ def _colour_bars(figure: Any, panels: list[_Panel]) -> dict[int, Any]:
     return {number[f"xaxis{(trace.xaxis or 'x')[1:]}"]: trace.marker.colorbar for trace in traces}
 
 
-def _panel_title(panel: _Panel, *, moved: bool) -> str:
-    if not moved:
-        return panel.column_title
-    return ", ".join(filter(None, (panel.row_title, panel.column_title)))
-
-
 def _columns(inches: float, old: int, *, shared: bool) -> int:
     """Returns how many panels stand side by side: as many as were, or fewer, so that all rows are full."""
     narrowest = NARROWEST_SHARED if shared else NARROWEST
@@ -318,7 +345,7 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: f
         lines = max(text.count("<br>") + 1 for text in y_axis.ticktext)
         return [(0.2 + 1.25 * lines) * tick * len(y_axis.tickvals)] * rows
     if y_axis.scaleanchor:
-        return [min(width, 330.0)] * rows
+        return [min(width, 210.0 if y_axis.showticklabels is False else 330.0)] * rows  # an image is the lower
     one = min(max(0.66 * width, 96.0), 190.0)
     if any(trace.mode == "text" for trace in figure.select_traces({"type": "scatter"})):  # cells with two lines each
         one = max(one, 2.7 * tick * len(y_axis.tickvals or ()))
@@ -331,19 +358,19 @@ def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: f
     return [max(least, whole * span / sum(spans)) for span in spans]
 
 
-def _y_room(figure: Any, axes: list[str], label: float, tick: float) -> float:
-    """Returns the pixels that numbers and title of a y axis take."""
-    names = [text for axis in axes for text in figure.layout[axis].ticktext or ()]
-    lines = [lettering.plain(line) for text in names for line in text.split("<br>")]
-    layouts = [figure.layout[axis] for axis in axes]
-    least = 4 if any("%" in (each.tickformat or "") for each in layouts) else 3
+def _y_room(figure: Any, panels: list[_Panel], lengths: list[float], label: float, tick: float) -> float:
+    """Returns the pixels that numbers and title of a y axis take, beside panels of these heights in pixels."""
+    layouts = [figure.layout[panel.y] for panel in panels]
+    lines = [lettering.plain(line) for axis in layouts for text in axis.ticktext or () for line in text.split("<br>")]
+    least = max(6 if each.exponentformat == "power" else 4 if "%" in (each.tickformat or "") else 3 for each in layouts)
     numbers = max((len(line) * 0.47 for line in lines), default=least * 0.5) * tick
-    titles = max((lettering.lines(each.title.text or "", 120, label) for each in layouts), default=1)
+    each = zip(layouts, lengths, strict=True)
+    titles = max(lettering.lines(axis.title.text or "", length, label) for axis, length in each)
     return 7 + numbers + 1.3 * label * titles + 7
 
 
-def legend(figure: Any, venue: Venue, width: float) -> int:
-    """Makes a legend for over the panels, of entries of one width; returns how many lines it takes."""
+def legend(figure: Any, venue: Venue) -> float:
+    """Makes a legend for over the panels, of entries of one width; returns how many pixels high it is."""
     names = []
     for trace in figure.data:
         if trace.type == "image" or (trace.y is not None and not len(trace.y)):  # Plotly names neither
@@ -354,17 +381,16 @@ def legend(figure: Any, venue: Venue, width: float) -> int:
     shown = figure.layout.showlegend if figure.layout.showlegend is not None else len(figure.data) > 1
     if not names or not shown:
         figure.update_layout(showlegend=False)
-        return 0
+        return 0.0
     figure.update_layout(showlegend=True)
-    size = venue.label * POINT
-    entry = max(lettering.width(name, size) for name in names) * (0.92 if "Serif" in venue.font else 1.0)
-    per_row = max(1, int(width // (entry + 45)))  # Plotly allots it the width of the panels
-    rows = math.ceil(len(names) / per_row)
+    size = (venue.tick if venue.width < COLUMN else venue.label) * POINT
+    entry = max(lettering.width(name, size) for name in names) * (0.88 if "Serif" in venue.font else 1.0)
+    rows = math.ceil(len(names) / max(1, int((venue.width * 96 + 4) // (entry + 45))))
     figure.update_layout(
         legend={
             "orientation": "h", "x": 0.0, "xref": "container", "xanchor": "left", "y": 1.0, "yref": "container",
             "yanchor": "top", "entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30,
-            "font": {"size": size},
+            "font": {"size": size}, "traceorder": "normal",
         }
     )  # fmt: skip
-    return rows
+    return rows * (max(16.0, 1.3 * size) + 3)  # as Plotly has it

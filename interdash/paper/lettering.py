@@ -11,7 +11,7 @@ import numpy as np
 from interdash.figures import inputs
 from interdash.paper.venues import POINT, SMALLEST, Venue, spelled
 
-LINES = 2  # of a name beside a bar
+LINES = 3  # of a name beside a bar
 
 
 def spell(figure: Any, venue: Venue) -> None:
@@ -38,11 +38,12 @@ def large_enough(text: str) -> str:
     return re.sub(r"<(su[bp])>(.*?)</su[bp]>", rf"<\1>{span}\2</span></\1>", text)
 
 
-def apart(trace: Any, venue: Venue) -> Any:
-    """Returns the texts of points, without those that would touch another one's, latest kept first."""
+def apart(trace: Any, venue: Venue, *, log: bool = False) -> Any:
+    """Returns the texts of points, without those that would touch another one's, latest kept first; `log`: x axis."""
     if isinstance(trace.text, str) or trace.text is None or len(trace.text) < 3:
         return trace.text
     x, y = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
+    x = np.log(x) if log else x
     wide, high = venue.width * 72 - 50, 90.0  # points, roughly the panel
     x, y = x / (np.ptp(x) or 1.0) * wide, y / (np.ptp(y) or 1.0) * high
     kept: list[int] = []
@@ -67,14 +68,13 @@ def shorten_phases(figure: Any, length: float, tick: float) -> None:
 
 def shorten(figure: Any, most: int) -> None:
     """Sets long names beside bars in lines, and cuts what `LINES` of them do not hold; the rows have all of it."""
-    whole = {str(place): words.partition("<br>")[0] for trace in figure.data if trace.type == "bar" and trace.hovertext
-             for place, words in zip(trace.y, trace.hovertext, strict=True)}  # fmt: skip
+    whole = {str(place): re.split("<br>|(?<=}),", words)[0] for trace in figure.data if trace.type == "bar"
+             for place, words in zip(trace.y, trace.hovertext or (), strict=False)}  # fmt: skip
     for axis in figure.select_yaxes():
         if axis.type == "category" and axis.ticktext:
             names = zip(axis.tickvals, axis.ticktext, strict=True)
-            axis.ticktext = [
-                _in_lines(whole.get(str(place), text) if "…" in text else text, most) for place, text in names
-            ]
+            uncut = [re.sub(".*…}?", lambda _, key=str(place): whole.get(key, ""), text) for place, text in names]
+            axis.ticktext = [_in_lines(text, most) for text in uncut]
 
 
 def _in_lines(text: str, most: int) -> str:
@@ -90,10 +90,25 @@ def cut(text: str, most: int) -> str:
     return text if len(plain(text)) <= most else html.escape(f"{plain(text)[: most - 1]}…", quote=False)
 
 
-def thin_ticks(axis: Any, length: float, tick: float) -> None:
-    """Leaves out every second number, or more, where they would touch; ticks stay."""
-    axis.tickangle = 0
-    if axis.ticktext is None or axis.type == "category":
+def turned(axis: Any, length: float, tick: float) -> float:
+    """Returns the pixels that the ticks of an x axis take below it; names that would touch are turned upright."""
+    names = [plain(text) for text in axis.ticktext or () if any(letter.isalpha() for letter in text)]
+    longest = max((width(name, tick) for name in names), default=0.0)
+    if not names or len(names) * (longest + 0.7 * tick) <= length:
+        return 1.3 * tick
+    axis.tickangle = -90
+    return longest + 0.3 * tick
+
+
+def thin_ticks(figure: Any, axis: Any, length: float, tick: float) -> None:
+    """Leaves out every second number of an x axis, or more, where they would touch; ticks stay."""
+    axis.tickangle = axis.tickangle or 0
+    if axis.ticktext is None and axis.dtick and axis.type != "log":  # whole numbers from 1 on
+        numbers = (trace.x for trace in figure.data if figure.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"] is axis)
+        last = max((float(x) for of_trace in numbers for x in of_trace if x is not None), default=1.0)
+        room = width(f"{last:.0f}", tick) + 0.5 * tick
+        axis.update(tick0=1, dtick=max(axis.dtick, math.ceil(last * room / length)))
+    if axis.ticktext is None or axis.type == "category" or axis.tickangle:
         return
     texts = list(axis.ticktext)
     longest = max((width(text, tick) for text in texts), default=0)
@@ -117,10 +132,19 @@ def wrapped(text: str, length: float, size: float) -> str:
     'epoch (log scale<br>of epoch + 1)'
     """
     most = max(8, int(length / (0.5 * size)))
-    rows = textwrap.wrap(text, most, break_long_words=False)
-    while most > 8 and len(shorter := textwrap.wrap(text, most - 1, break_long_words=False)) == len(rows):
+    rows = _wrapped(text, most)
+    while most > 8 and len(shorter := _wrapped(text, most - 1)) == len(rows):
         rows, most = shorter, most - 1
     return "<br>".join(rows)
+
+
+def _wrapped(text: str, most: int) -> list[str]:
+    whole = text.replace("<span ", "<span\0")  # no place to break a line
+    return [
+        row.replace("\0", " ")
+        for line in whole.split("<br>")
+        for row in textwrap.wrap(line, most, break_long_words=False, break_on_hyphens="<" not in line)
+    ]
 
 
 def lines(text: str, length: float, size: float) -> int:

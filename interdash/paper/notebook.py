@@ -53,9 +53,10 @@ class OpenRun:
         Raises:
             ValueError: there is no such figure, venue, epoch or sample.
         """
-        drawing, size = self._drawing(name, choice), Settings(venue=venue or "neurips", looks=looks or {}).size
+        settings = Settings(venue=venue or "neurips", looks=looks or {}, choice=Choice(**choice))
+        drawing = bundle.drawing(self.ask, name, settings)
         if venue or isinstance(drawing, catalogue.Panels):
-            return bundle.printed(drawing, size)
+            return bundle.printed(drawing, settings.size)
         return theme.themed(drawing.figure())
 
     def rows(self, name: str, **choice: Any) -> dict[str, pd.DataFrame]:

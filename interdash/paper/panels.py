@@ -9,11 +9,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from interdash.paper import ink
-from interdash.paper import layout as paper
-from interdash.paper.venues import POINT, Venue
+from interdash.paper.layout import in_margins, legend, template
+from interdash.paper.venues import COLUMN, POINT, Venue
 
 NARROWEST = 1.6  # inches of a chart; narrower ones are set below each other
-COLUMN = 4.5  # inches: on a narrower page, charts stand below each other
 
 
 def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: float = 1.0) -> go.Figure:
@@ -25,11 +24,13 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: floa
     """
     rows = [line for row in rows for line in _fitting(row, venue)]
     colours = venue.colours
-    printed = [[_part(figure, venue, len(row), legend=True, stretch=stretch) for figure in row] for row in rows]
+    printed = [[_part(figure, venue, len(row), with_legend=True, stretch=stretch) for figure in row] for row in rows]
     names = [_names(part, colours) for row in printed for part in row]
     shared = len(names) > 1 and any(one.keys() >= {key for other in names for key in other} for one in names)
     if shared:
-        printed = [[_part(figure, venue, len(row), legend=False, stretch=stretch) for figure in row] for row in rows]
+        printed = [
+            [_part(figure, venue, len(row), with_legend=False, stretch=stretch) for figure in row] for row in rows
+        ]
     tops = [part["layout"]["margin"]["t"] for row in printed for part in row]
     _align(printed)
     size, top = venue.label * POINT, 0.0
@@ -37,9 +38,9 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: floa
     heights = [row[0]["layout"]["height"] for row in printed]
     if shared:
         entries = max(names, key=len)
-        legend: Any = go.Figure([*entries.values()], {"showlegend": True})
-        top = 4 + paper.legend(legend, venue, venue.width * 96 - 20) * 1.8 * size
-        whole["layout"] |= {"legend": legend.layout.legend, "showlegend": True}
+        over: Any = go.Figure([*entries.values()], {"showlegend": True})
+        top = 4 + legend(over, venue)
+        whole["layout"] |= {"legend": over.layout.legend, "showlegend": True}
     number, start, height = 0, 0.0, sum(heights)
     known: set[tuple[str, str]] = set()
     for row, high in zip(printed, heights, strict=True):
@@ -55,7 +56,7 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: floa
         start += high
     _match(whole["layout"])
     layout = whole["layout"] | {"width": venue.width * 96, "height": math.ceil(top + height), "barmode": "relative"}
-    layout |= {"bargap": 0.2, "hovermode": False, "template": paper.template(venue)}
+    layout |= {"bargap": 0.2, "hovermode": False, "template": template(venue)}
     layout["margin"] = {"l": 0, "r": 0, "t": top, "b": 0, "pad": 0, "autoexpand": False}
     layout["meta"] = {"plots": sum(max(part["layout"]["meta"]["plots"] for part in row) for row in printed)}
     layout.setdefault("showlegend", not shared)
@@ -88,12 +89,12 @@ def _fitting(row: Sequence[go.Figure], venue: Venue) -> list[Sequence[go.Figure]
     return [row[i : i + most] for i in range(0, len(row), most)]
 
 
-def _part(figure: go.Figure, venue: Venue, count: int, *, legend: bool, stretch: float) -> dict[str, Any]:
+def _part(figure: go.Figure, venue: Venue, count: int, *, with_legend: bool, stretch: float) -> dict[str, Any]:
     """Returns a chart printed in its share of the width, as plain lists and dicts."""
     venue_of_part = replace(venue, width=venue.width / count, colours="colour")
-    part: Any = ink.plain(paper.printed(figure, venue_of_part, legend=legend, stretch=stretch))
+    part: Any = ink.plain(in_margins(figure, venue_of_part, with_legend=with_legend, stretch=stretch))
     layout, size = part["layout"], venue.label * POINT
-    under_legend = legend and layout.get("showlegend")
+    under_legend = with_legend and layout.get("showlegend")
     room = 1.3 * size if under_legend else max(0.0, 4 + 1.5 * size - layout["margin"]["t"])
     layout["margin"]["t"] += room  # for the letter
     layout["height"] += room
@@ -112,9 +113,14 @@ def _align(rows: list[list[dict[str, Any]]]) -> None:
     for count in {len(row) for row in rows}:
         for column in zip(*(row for row in rows if len(row) == count), strict=True):
             for side in ("l", "r"):
-                margins = [part["layout"]["margin"] for part in column if part["data"]]  # words have no axis to align
+                margins = [part["layout"]["margin"] for part in column if _has_axis(part)]
                 for margin in margins:
                     margin[side] = max(each[side] for each in margins)
+
+
+def _has_axis(part: dict[str, Any]) -> bool:
+    """Returns whether a chart has an axis to align: neither words nor an image."""
+    return bool(part["data"]) and part["layout"].get("yaxis", {}).get("showticklabels") is not False
 
 
 def _key(trace: dict[str, Any], colours: str) -> tuple[str, str]:

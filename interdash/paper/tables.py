@@ -1,4 +1,4 @@
-"""Tables of runs for a paper: phases, losses, H, removal, with 95 % intervals; as booktabs LaTeX and Markdown."""
+"""Tables of runs for a paper: phases, losses, H, removal, with 95% intervals; as booktabs LaTeX and Markdown."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,15 +23,15 @@ REMOVED = {
 SPLITS = {"train": "training", "test": "testing", "gap": "gap"}
 RESAMPLES = 2000
 CAPTIONS = {
-    "phases": "Epochs at which the phases meet, with 95 % bootstrap intervals over samples.",
-    "gaps": "Losses in nats at the last epoch, over the whole splits. The last column is the gap between the explained "
-    "samples of the testing and of the training split, with its 95 % bootstrap interval over samples.",
-    "power": "H, the generalizable share of the salient strength, at the last epoch with labels and at its peak. In "
-    "parentheses: 95 % bootstrap intervals over samples.",
+    "phases": "Epochs at which the phases meet, with 95% bootstrap intervals over samples.",
+    "losses": "Losses in nats at the last epoch, over the whole splits. The last column is the gap between the "
+    "explained samples of the testing and of the training split, with its 95% bootstrap interval over samples.",
+    "generalizable-share": "H, the generalizable share of the salient strength, at the last epoch with labels and at "
+    "its peak. In parentheses: 95% bootstrap intervals over samples.",
     "removal": "Loss of the explained samples in nats at the last epoch with labels, and its change by removing "
     "interactions. The controls lose as much strength as the non-generalizable ones have, as far as that much is "
-    "there. In parentheses: 95 % intervals of the change, before and after paired by sample.",
-    "turns": "Epochs at which theories of learning put their turns, with 95 % intervals, and how many recorded epochs "
+    "there. In parentheses: 95% intervals of the change, before and after paired by sample.",
+    "turns": "Epochs at which theories of learning put their turns, with 95% intervals, and how many recorded epochs "
     "they lie from where the testing loss is lowest; in brackets how often two random recorded epochs lie as near.",
 }
 _SIZES = {"small": 9.0, "footnotesize": 8.0, "scriptsize": 7.0}  # of LaTeX where text has 10 points
@@ -54,8 +54,8 @@ def tables(store: Store, runs: Sequence[str], numbers: str = "point") -> dict[st
     endings = _records(compare.endings(store, list(runs)))
     found = {
         "phases": pd.DataFrame([_phases(store, run) for run in runs]),
-        "gaps": pd.DataFrame([_losses(store, row) for row in endings]),
-        "power": pd.DataFrame([row for run in runs for row in _power(store, run)]),
+        "losses": pd.DataFrame([_losses(store, row) for row in endings]),
+        "generalizable-share": pd.DataFrame([row for run in runs for row in _share(store, run)]),
         "removal": pd.DataFrame([row for run in runs for row in _removal(store, run)]),
         "turns": pd.DataFrame([row for run in runs for row in _turns(store, run)]),
     }
@@ -103,7 +103,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def gap_interval(training: np.ndarray, testing: np.ndarray, groups: Sequence[Group] = ()) -> tuple[float, float]:
-    """Returns the 95 % bootstrap interval of mean testing − mean training loss, arrays `[samples]` of nats; seeded.
+    """Returns the 95% bootstrap interval of mean testing − mean training loss, arrays `[samples]` of nats; seeded.
 
     Samples are drawn anew within each split, by `groups` as of `bootstrap.distribution`; percentile method. NaN where a
     split has fewer than two samples.
@@ -157,7 +157,7 @@ def _explained_gap(store: Store, row: dict[str, Any]) -> str:
     return _between({"gap": testing.mean() - training.mean(), "gap_low": low, "gap_high": high}, "gap", ".3f")
 
 
-def _power(store: Store, run: str) -> list[dict[str, str]]:
+def _share(store: Store, run: str) -> list[dict[str, str]]:
     strength = dynamics.strength(store, run).dropna(subset=["generalization_power"])
     if strength.empty:
         return []

@@ -11,6 +11,7 @@ FONTS = (SERIF, SANS, "CMU Serif", "DejaVu Serif", "DejaVu Sans", "Open Sans")  
 SMALLEST = 6.0  # points, of any text
 PAGE = 8.9  # inches that a figure and its caption have, on a page of 9
 TALLEST = 7.5  # … and of a figure whose caption is not known
+COLUMN = 4.5  # inches; what is narrower is a column
 COLOURS = ("colour", "grey")
 NUMBERS = {  # decimal mark, mark of thousands: 1 234.5 and so on
     "point": ".\u2009",

@@ -178,5 +178,11 @@ def story_text(facts: dict[str, float | int | bool | None]) -> str:
 
 def numbered(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns rows with `names` as "{0, 3}", by the variables' numbers in `members`, as they are drawn on an image."""
-    numbers = tuple(map(str, range(1 + max(map(max, filter(None, rows["members"])), default=-1))))
-    return rows.assign(names=[subsets.label(subset, numbers) for subset in rows["subset"]])
+    numbers = [*map(str, range(64))]
+    if "step" not in rows:
+        return rows.assign(names=[subsets.label(subset, numbers) for subset in rows["subset"]])
+    steps = zip(rows["kind"], rows["type"], rows["subset"], rows["step"], strict=True)
+    return rows.assign(
+        step=[f"{type.upper()} {subsets.label(int(subset), numbers)}" if kind == "interaction" else step
+              for kind, type, subset, step in steps]
+    )  # fmt: skip

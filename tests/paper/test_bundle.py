@@ -15,7 +15,7 @@ from interdash.commands.main import commands
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.paper import bundle, provenance, venues
+from interdash.paper import bundle, chromium, provenance, venues
 from interdash.paper.settings import Settings, resolved
 from interdash.queries.asking import Ask
 from interdash.runs import parts
@@ -71,6 +71,18 @@ def test_command_writes_a_figure(labelled_run, tmp_path, chromium):
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.{form}" for form in ("pdf", "png", "svg")]
     assert 'width="3.25in"' in (tmp_path / f"{stem}.svg").read_text()
     assert int.from_bytes((tmp_path / f"{stem}.png").read_bytes()[16:20], "big") == 624
+
+
+def test_the_command_says_which_figures_no_page_has_room_for(labelled_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(chromium, "render", lambda *figure, **how: b"%PDF")
+    spec = "removals/removal_doses/dynamics/order_map"
+    for extra in ([], ["--bundle"]):
+        said = export_command(labelled_run.path.parent, "tiny", "--panels", spec, "--venue", "icml-column", *extra,
+                              "--out", tmp_path)  # fmt: skip
+        assert said.exit_code == 0
+        assert re.search(
+            r"Warning: removals\+.*: 3.25 × \d+\.\d in is more than a page holds with its caption", said.output
+        )
 
 
 def contents(path):
@@ -177,18 +189,23 @@ def test_handout_holds_all_it_needs(labelled_run, figures, tmp_path):
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
 
 
-def test_two_bundles_in_one_folder_overwrite_nothing(labelled_run, small_store, tmp_path):
-    names: list[str] = []
-    labels: list[str] = []
+def test_two_bundles_in_one_folder_overwrite_nothing(labelled_run, small_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(chromium, "render", lambda *figure, **how: b"%PDF")
     choices = (Choice(), Choice(epoch=1), Choice(sample=2), Choice(scale="nats"))
-    others = (Settings(venue="icml", formats=("html", "png")), Settings(looks={"colours": "grey"}))
-    for settings in (*(Settings(("waterfall", "dynamics"), choice=choice) for choice in choices), *others):
-        settings = resolved(Ask(labelled_run, small_store), replace(settings, figures=("waterfall", "dynamics")))
-        drawn = bundle.chosen(small_store, labelled_run, settings)
-        names += [f"{settings.folder(labelled_run)}/{name}" for name in drawn]
-        labels += re.findall(r"\\label\{(.*?)\}", bundle.figures_tex(Ask(labelled_run, small_store), drawn, settings))
-    assert len(names) == len(set(names)) == len(labels) == len(set(labels)) == 12
-    assert any(name.endswith("/waterfall-sample0-epoch1") for name in names)
+    every = [Settings(choice=choice) for choice in choices]
+    every += [Settings(venue="icml", formats=("pdf", "png")), Settings(looks={"colours": "grey"})]
+    count = 0
+    for settings in every:
+        settings = replace(settings, figures=("waterfall", "dynamics"))
+        with zipfile.ZipFile(io.BytesIO(bundle.bundle(small_store, labelled_run, settings)[1])) as archive:
+            archive.extractall(tmp_path)
+            count += len(archive.namelist())
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == count and len(list(tmp_path.iterdir())) == len(every)
+    text = "".join(path.read_text() for path in files if path.suffix == ".tex")
+    labels = re.findall(r"\\label\{(.*?)\}", text)
+    assert len(labels) == len(set(labels)) == 7 * len(every)  # two figures, five tables
+    assert any(path.name == "waterfall-sample0-epoch1.pdf" for path in files)
     assert any(re.fullmatch(r"fig:tiny-\w{6}-waterfall-sample2-epoch3", label) for label in labels)
 
 

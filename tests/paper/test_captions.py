@@ -84,7 +84,7 @@ def test_a_run_of_ones_own_is_captioned_by_its_purpose(ask, monkeypatch):
     ("text", "source"),
     [
         ("v(x_∅) of Σ|I|", r"$v(x_\emptyset)$ of $\Sigma|I|$"),
-        ("95 % and 5%", r"95\,\% and 5\,\%"),
+        ("95 % and 5%", r"95\% and 5\%"),
         ("a_b & {c}", r"a\_b \& \{c\}"),
         ("naïve Ωmega 中", "naïve ?mega ?"),
         ("2ⁿ", "2$^n$"),
@@ -92,3 +92,12 @@ def test_a_run_of_ones_own_is_captioned_by_its_purpose(ask, monkeypatch):
 )
 def test_words_in_latex(text, source):
     assert latex.escaped(text) == source
+
+
+def test_a_caption_in_a_column_says_what_is_drawn_and_not_how_to_judge_it(ask):
+    choice = resolved(ask, Choice())
+    drawing = catalogue.drawing(ask, "removals", choice)
+    whole, short = (captions.caption(ask, drawing, choice, is_short=is_short) for is_short in (False, True))
+    judgement = "If the non-generalizable interactions make the gap"
+    assert judgement in whole and judgement not in short and "95% bootstrap" in short and "n = 30" in short
+    assert "Σ² is" not in captions.caption(ask, catalogue.drawing(ask, "predictions", choice), choice)

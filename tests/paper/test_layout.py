@@ -13,12 +13,12 @@ from PIL import Image
 
 from benchmarks.figures import page_problems, svg_problems
 from interdash.figures import catalogue, inputs, theme
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, resolved
 from interdash.paper import bundle, ink, layout, venues
 from interdash.paper import chromium as export
+from interdash.paper.settings import Settings
 from interdash.queries import sample
 from interdash.queries.asking import Ask
-from interdash.runs.run import Run
 from tests.conftest import store_of
 from tests.paper.conftest import poppler
 
@@ -104,13 +104,13 @@ def test_grey_has_no_colour(figures):
 
 def test_long_names_beside_bars_are_set_in_lines():
     words = "AND {" + "a &lt; b, " * 5 + "c}"
-    bars = go.Bar(x=[1, 2, 3], y=["0", "1", "2"], hovertext=["short", words, f"{words} and {words}"], orientation="h")
+    bars = go.Bar(x=[1, 2, 3], y=["0", "1", "2"], hovertext=["short", words, f"{words} " * 4], orientation="h")
     figure = go.Figure(bars)
     figure.update_yaxes(type="category", tickvals=["0", "1", "2"], ticktext=["short", words[:20] + "…}", words + "…"])
     made = layout.printed(figure, venues.venue("icml-column"))
     short, long, longest = made.layout.yaxis.ticktext
     assert short == "short" and long.replace("<br>", " ") == words and long.count("<br>") == 1  # whole, from the hover
-    assert longest.count("<br>") == 1 and longest.endswith("…")
+    assert longest.count("<br>") == 2 and longest.endswith("…")
     assert made.layout.margin.l < 170
 
 
@@ -215,6 +215,14 @@ def test_interactions_of_a_text_or_a_row_as_a_figure(worded, kind, tmp_path, chr
     with store_of(run) as store:
         drawn = catalogue.drawing(Ask(run, store), "sample_interactions", Choice(sample=1, top=5))
         names = sample.sample(store, run.name, 1)["names"].iloc[0]
+        column = Settings(venue="icml-column", choice=resolved(Ask(run, store), Choice(sample=1)))
+        for chart in ("interactions", "waterfall"):
+            alone = bundle.drawing(Ask(run, store), chart, column)
+            texts = bundle.printed(alone, column.size).layout.yaxis.ticktext
+            assert any(re.search(r"(AND|OR) \{\d", text) for text in texts) and not any("…" in text for text in texts)
+            assert f"Variables: 0 {names[0]}, 1 {names[1]}" in bundle.caption(Ask(run, store), alone, column)
+            wide = bundle.drawing(Ask(run, store), chart, Settings(choice=column.choice))
+            assert f"{{{names[0]}" in str(bundle.printed(wide, venues.venue("neurips")).layout.yaxis.ticktext)
     for name in ("neurips", "icml-column"):
         path.write_bytes(export.render(bundle.printed(drawn, venues.venue(name)), "pdf"))
         assert page_problems(path, venues.venue(name).width * 72) == []
@@ -226,15 +234,6 @@ def test_interactions_of_a_text_or_a_row_as_a_figure(worded, kind, tmp_path, chr
             re.search(r"(AND|OR) \{\d", words) and "…" not in words
         )  # by numbers, which stand beside the words in (a)
         assert b"/Subtype /Image" not in path.read_bytes()
-
-
-def test_compared_runs(two_runs, two_store):
-    ask, choice = Ask(Run(two_runs / "tiny"), two_store), Choice(runs=("twin",))
-    found = catalogue.names(ask, choice)
-    assert found[-3:] == ["curves", "difference", "difference_by_order"]
-    for name in found[-3:]:
-        made = bundle.printed(catalogue.drawing(ask, name, choice), venues.venue("cvpr-column"))
-        assert made.data and made.layout.width == 312
 
 
 @pytest.mark.parametrize("font, last", [("Liberation Sans", "Helvetica, sans-serif"), ("CMU Serif", "Times, serif")])
@@ -275,3 +274,37 @@ def test_each_colour_bar_stands_at_its_panels(figures, venue):
     else:
         assert nats.y + nats.len / 2 == pytest.approx(first[1]) and nats.y - nats.len / 2 > last[1]
         assert share.len == pytest.approx(last[1] - last[0])
+
+
+def test_titles_of_panels_stand_once_and_axes_of_a_scatter_have_theirs(figures):
+    for venue in ("icml-column", "neurips"):
+        made = layout.printed(figures["order_map"].figure(), venues.venue(venue))
+        titles = [note.text.replace("<br>", " ") for note in made.layout.annotations if "AND + OR" in note.text]
+        assert sorted(titles) == sorted({*titles}) and len(titles) == 4
+        assert not any(axis.showgrid or axis.zeroline for axis in (*made.select_xaxes(), *made.select_yaxes()))
+    made = layout.printed(figures["sample_shared"].figure(), venues.venue("icml-column"))
+    assert "effect in target" in made.layout.xaxis.title.text and "effect in" in made.layout.yaxis.title.text
+    assert layout.printed(figures["input_image"].figure(), venues.venue("icml-column")).layout.xaxis.title.text == ""
+
+
+def test_a_legend_has_the_width_of_the_page(figures):
+    made = layout.printed(figures["flows"].figure(), venues.venue("icml-column"))
+    assert made.layout.margin.l == made.layout.margin.r == 0 and made.layout.xaxis.domain[0] > 0.1
+    entry = made.layout.legend.entrywidth + 45
+    assert 2 * entry <= 3.25 * 96 + 5 and made.layout.legend.font.size == pytest.approx(7 * 96 / 72)
+
+
+def test_empty_cells_of_a_map_are_struck_through():
+    figure = go.Figure(go.Heatmap(x=[0, 1, 2], y=[1], z=[[0.0, None]], zmin=0, zmax=1, colorscale=theme.SEQUENTIAL))
+    shapes = layout.printed(figure, venues.venue("neurips", colours="grey")).layout.shapes
+    assert [shape.type for shape in shapes] == ["rect", "line"]
+
+
+def test_names_and_numbers_of_an_axis_do_not_touch():
+    names = [f"baseline-{i}" for i in range(6)]
+    figure = go.Figure(go.Heatmap(x=names, y=[1], z=[[0.5] * 6], zmin=0, zmax=1, colorscale=theme.SEQUENTIAL))
+    narrow, wide = (layout.printed(figure, venues.venue(name)) for name in ("acl-column", "icml"))
+    assert (narrow.layout.xaxis.tickangle, wide.layout.xaxis.tickangle) == (-90, 0)
+    assert narrow.layout.margin.b > wide.layout.margin.b
+    bars = go.Figure(go.Bar(x=[*range(1, 41)], y=[1] * 40), {"xaxis": {"dtick": 1}})
+    assert layout.printed(bars, venues.venue("icml-column")).layout.xaxis.dtick > 1

@@ -42,7 +42,7 @@ def agreement(
     chance (1|2) and less than half as well (2|3), where the testing loss is lowest, the loss gap begins to rise, σ² of
     the theory of noise begins to fall, a small gradient step first raises the testing loss (transfer below 0), and
     hidden layers have most of the network's interactions (complete, of the epochs at which layers are measured).
-    Coloured bands are the three phases. Rows share data: both boundaries come from the first, and the testing loss is
+    Bands are the three phases. Rows share data: both boundaries come from the first, and the testing loss is
     in gap and transfer. Intervals of both losses are those of other splits as large. Scales, turns and intervals are
     ours.
     """

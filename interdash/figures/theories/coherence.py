@@ -29,7 +29,7 @@ PANELS = {
     "m_coherence": "m-coherence (samples)",
     "cosine": "mean cosine",
     "squares": "mean ‖g‖² (nats²)",
-    "contributing": "contributing",
+    "contributing": "contributing samples",
 }
 KINDS = {  # kind of explained sample: colour, symbol
     "training, clean label": (theme.GENERALIZABLE, "circle"),
@@ -50,8 +50,8 @@ def coherence(
     and the noisy labels alone, where the run has noise. Few samples of large gradient can rule it; the mean cosine of
     two samples' gradients, below, weighs all alike. Fitted samples have no gradient, so that coherence falls at the
     end without memorising: hence the mean of ‖g‖² and, lowest, how many samples of equal gradient would weigh as much.
-    Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. Coloured bands
-    are the three phases. Sources: arXiv 2008.01217 (its definition) and 1901.09491 (cosine), both through third-party
+    Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. Bands are the
+    three phases. Sources: arXiv 2008.01217 (its definition) and 1901.09491 (cosine), both through third-party
     notes; contributing samples are ours.
     """
     if coherence.empty:

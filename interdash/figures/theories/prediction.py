@@ -1,5 +1,6 @@
 """Charts of the theory of noise: the distribution over orders that it predicts, its σ² and how well it fits."""
 
+import re
 from itertools import product
 from typing import Any
 
@@ -42,7 +43,7 @@ def predicted_orders(predicted_orders: pd.DataFrame) -> go.Figure:
     epochs = list(dict.fromkeys(zip(predicted_orders["epoch"], predicted_orders["sigma2"], strict=True)))
     figure = Sheet(
         rows=len(kinds), cols=len(epochs), shared_yaxes=True, shared_xaxes=True, horizontal_spacing=0.012,
-        vertical_spacing=0.08, column_titles=[f"epoch {epoch}<br>σ² {_number(sigma2)}" for epoch, sigma2 in epochs],
+        vertical_spacing=0.08, column_titles=[f"epoch {epoch}<br>{_number(sigma2)}" for epoch, sigma2 in epochs],
         row_titles=[theme.TYPE_NAMES[kind] for kind in kinds] if len(kinds) > 1 else None,
     )  # fmt: skip
     for (row, kind), (column, (epoch, _)) in product(enumerate(kinds, 1), enumerate(epochs, 1)):
@@ -130,7 +131,8 @@ def _explained(rows: pd.DataFrame, start: Any) -> list[str]:
 
 def _number(sigma2: float) -> str:
     """Returns σ² in words: of the least that is tried, only that it is no more is known."""
-    return f"≤ {sigma2:.1g}" if sigma2 < 2 * SIGMA2[0] else f"= {sigma2:.2g}"
+    number = f"σ²\u00a0≤\u00a0{sigma2:.1g}" if sigma2 < 2 * SIGMA2[0] else f"σ²\u00a0=\u00a0{sigma2:.2g}"
+    return re.sub(r"e([-+]\d+)", lambda power: f"\u00a0×\u00a010<sup>{int(power[1])}</sup>".replace("-", "−"), number)
 
 
 def _line(

@@ -73,7 +73,7 @@ def sharing_by_epoch(
 
     How to read: left, how many of the target's own interactions the other one has too, with the same sign; right, how
     many of the other's the target has by then. Thick: of every order, with its 95 % bootstrap interval over samples;
-    thin: low and high orders apart. Grey dashed: the level by chance. Coloured bands are the three phases. Beside a
+    thin: low and high orders apart. Grey dashed: the level by chance. Bands are the three phases. Beside a
     baseline network the left side is H by number. Source: arXiv 2401.16318 (s); sign and chance are ours.
     """
     if sharing_by_epoch.empty:
@@ -159,8 +159,9 @@ def _map(rows: Any, what: str) -> go.Figure:
 def runs_share(runs_share: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
     """Strength of each order that two runs share at their epochs: the same interaction with the same sign.
 
-    How to read: as `shared_orders` on the page Theories, for run A (left) and run B (right). The dark part of a bar is
-    salient in the other run too, with the same sign; the tick is how much would be by chance. Means over samples.
+    How to read: run A is on the left, run B on the right. The whole bar is the salient strength of that order, positive
+    effects above the axis, negative ones below it; the dark part is salient in the other run too, with the same sign;
+    the tick is how much would be by chance. Means over samples.
     Source: arXiv 2401.16318, Figure 4; sign and chance are ours.
     """
     return shared_orders(runs_share, first=first, second=second)
@@ -169,8 +170,9 @@ def runs_share(runs_share: pd.DataFrame, *, first: str = "first", second: str = 
 def runs_map(runs_map: pd.DataFrame) -> go.Figure:
     """Map of the networks of two runs: the share of the interactions of one that another has too, and by chance.
 
-    How to read: as `network_map` on the page Theories, with the target of the other run beside the networks of run A,
-    each at its last epoch. Source: ours, with s of arXiv 2401.16318.
+    How to read: a row is the network whose interactions are counted, a column the one that they are looked for in, with
+    the same sign: those of run A and the target of the other run, each at its last epoch. Source: ours, with s of
+    arXiv 2401.16318.
     """
     return _map(runs_map, "network")
 
