@@ -42,7 +42,7 @@ def blank(figure, form, **how):
     """Returns an empty PDF of a figure's size."""
     size = f"[0 0 {figure.layout.width * 0.75} {figure.layout.height * 0.75}]"
     parts = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-             f"<</Type/Page/Parent 2 0 R/MediaBox{size}>>"]  # fmt: skip
+             f"<</Type/Page/Parent 2 0 R/Resources<<>>/MediaBox{size}>>"]  # fmt: skip
     text, places = "%PDF-1.4\n", []
     for number, part in enumerate(parts, 1):
         places.append(f"{len(text):010} 00000 n \n")
