@@ -82,7 +82,7 @@ def _in_lines(text: str, most: int) -> str:
     lines = text.split("<br>")
     if len(lines) == 1 and len(plain(text)) > most:
         lines = [html.escape(line, quote=False) for line in textwrap.wrap(plain(text), most, break_on_hyphens=False)]
-        lines = [*lines[: LINES - 1], " ".join(lines[LINES - 1 :])]
+        lines = [*lines[: LINES - 1], *filter(None, [" ".join(lines[LINES - 1 :])])]
     return "<br>".join(cut(line, most) for line in lines)
 
 
