@@ -246,10 +246,10 @@ def test_a_figure_is_as_high_as_the_venue_says_and_no_higher_than_a_page(figures
     for height in (4.2, 6.0):
         made = bundle.printed(figures["dynamics"], venues.venue("icml-column", height=height))
         assert made.layout.height / 96 == pytest.approx(height, abs=0.02)
-    spec = "dynamics/order_strength_row/order_map"
+    spec = "gap/order_strength_row/order_map"
     drawing = catalogue.drawing(Ask(labelled_run, small_store), spec, Choice())
     made = bundle.printed(drawing, venues.venue("icml-column"))
-    assert 7 < made.layout.height / 96 <= venues.TALLEST + 0.02 and not layout.too_tall(made)
+    assert 5 < made.layout.height / 96 <= venues.TALLEST + 0.02 and not layout.too_tall(made)
     made = bundle.printed(catalogue.drawing(Ask(labelled_run, small_store), f"{spec}/removals/{spec}", Choice()),
                           venues.venue("icml-column"))  # fmt: skip
     assert "in is more than a page holds with its caption (7.5 in): choose fewer panels" in layout.too_tall(made)
