@@ -101,7 +101,7 @@ def _solved(x: Tensor, truth: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(best.x[:classes]), torch.from_numpy(best.x[classes:]).view(-1, classes)
 
 
-def layers_of(network: nn.Module, x: Tensor, variables: Variables, names: Sequence[str] = ()) -> tuple[str, ...]:
+def layers_of(network: nn.Module, x: Any, variables: Variables, names: Sequence[str] = ()) -> tuple[str, ...]:
     """Returns the names of the layers that are read, in the order in which they run.
 
     By default activations, or, of a network that has none as modules, what has no parts of its own, but for the last;

@@ -90,16 +90,19 @@ def several(inputs: Any, of_masked: Argument | None, what: str) -> Any:
     if not isinstance(inputs, tuple | Mapping):
         return inputs
     tensors: dict[Any, Any] = dict(inputs) if isinstance(inputs, Mapping) else dict(enumerate(inputs))
-    if wrong := [name for name, tensor in tensors.items() if not isinstance(tensor, Tensor)] or not tensors:
-        names = f"{wrong[0]!r} is a {type(tensors[wrong[0]]).__name__}" if tensors else "there is none"
+    wrong = [
+        f"{name!r} is a {type(tensor).__name__}" for name, tensor in tensors.items() if not torch.is_tensor(tensor)
+    ]
+    if wrong or not tensors:
+        names = wrong[0] if wrong else "there is none"
         raise ValueError(f"of the {what}, {names}; expected a tensor for each argument of the network")
-    of_masked = next(iter(tensors)) if of_masked is None else of_masked
-    if of_masked not in tensors:
-        raise ValueError(f"no input of the {what} is called {of_masked!r}; choose one of {[*tensors]} as masked=…")
+    masked: Argument = next(iter(tensors)) if of_masked is None else of_masked
+    if masked not in tensors:
+        raise ValueError(f"no input of the {what} is called {masked!r}; choose one of {[*tensors]} as masked=…")
     if len({len(tensor) for tensor in tensors.values()}) > 1:
         counts = ", ".join(f"{name!r}: {len(tensor)}" for name, tensor in tensors.items())
         raise ValueError(f"the {what} are not of as many samples ({counts}); pass one of each for every sample")
-    return Several(tensors, of_masked)
+    return Several(tensors, masked)
 
 
 def masked_input(inputs: Any) -> Any:
