@@ -166,12 +166,13 @@ def test_bars_lie_above_and_below_between_their_epochs(small_store, log):
     bars = [trace for trace in made.data if trace.type == "bar"]
     ends = np.array([0, 1, 3]) + log
     for bar in bars:
-        low, high = np.array(bar.x) - np.array(bar.width) / 2, np.array(bar.x) + np.array(bar.width) / 2
+        low = np.array(bar.x) + np.array(bar.offset)
+        high = low + np.array(bar.width)
         assert (ends[:-1] < low).all() and (high < ends[1:]).all()
         assert (np.sign(bar.y) == (1 if bar.name.startswith("learned") else -1)).all()
         assert bool(bar.marker.pattern.shape) == ("non-" in bar.name)
     assert np.abs([bar.y for bar in bars]).sum(0) == pytest.approx([1, 1])
-    assert bars[0].hovertext[0].startswith("epoch 0 to 1<br>learned, generalizable ")
+    assert bars[0].hovertext[0].startswith("learned, generalizable ") and list(bars[0].customdata) == [1, 3]
     assert [note.text for note in made.layout.annotations] == ["phase 1", "phase 2–3"]
     in_nats = [trace.y for trace in charts.flows(table, scale="nats").data if trace.type == "bar"]
     assert np.sum(in_nats[:2], 0) == pytest.approx(table["learned"].to_numpy())
