@@ -55,10 +55,8 @@ def flows(
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
     known = flows["learned_generalizable"].notna().to_numpy().any()
     heights = [0.42, 0.25, 0.17, 0.16] if known else [0.6, 0.2, 0.2]
-    figure, last = (
-        Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights),
-        len(heights),
-    )
+    last = len(heights)
+    figure = Sheet(rows=last, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     ends = [[position(epoch, log=log) for epoch in flows[name]] for name in ("epoch_from", "epoch_to")]
     spans = [_inner(low, high, log=log) for low, high in zip(*ends, strict=True)]
     end = ends[1]
