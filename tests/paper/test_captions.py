@@ -41,7 +41,14 @@ def test_a_caption_is_of_paper_and_says_its_intervals(chart, ask):
 
 
 # drawn without them, although their rows have them
-WITHOUT_INTERVALS = ("order_strength", "order_strength_row", "variable_map", "variable_network")
+WITHOUT_INTERVALS = (
+    "order_strength",
+    "order_strength_row",
+    "variable_map",
+    "variable_network",
+    "layer_information",
+    "layer_maps",
+)
 
 
 def test_a_caption_says_which_samples(ask):

@@ -35,6 +35,7 @@ def rows_of(run):
     labels = {
         f"{path.parent.name}/{path.stem}": read_table(path).drop_columns(["seconds"] if path.stem == "units" else [])
         for path in run.labels_dir.rglob("*.parquet")
+        if not path.stem.startswith(("layer", "information"))  # measured only where somebody asks for it
     }
     return parts, labels
 
