@@ -12,7 +12,7 @@ from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import FIRST_PATTERN, Choice, lit_pattern, of_choice, pattern_name, table_of
 from interdash.figures.interactions import strongest
-from interdash.queries import interactions
+from interdash.queries import baselines, interactions
 
 MOST_ROWS = 1000  # of the table in the browser
 TABLE = {
@@ -77,6 +77,10 @@ def show_view(page: data.Page, view: str, choice: Choice) -> None:
 
 with ui.page("Interactions") as page:
     choose.need_labels(page)
+    if not page.ask(baselines.count):
+        command = f"`interdash baseline {page.run.name}` trains one"
+        st.info(links.message(f"Which interactions generalize is not known: {command}."))
+        st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         settings: dict[str, Any] = {"split": choose.split(), "types": choose.types(), "noise": choose.noise(page)}
         with st.container(width=130):

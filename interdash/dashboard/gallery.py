@@ -40,7 +40,7 @@ export default function({data, parentElement, setTriggerValue}) {
         button.title = sample.words;
         button.setAttribute('aria-label', sample.words);
         button.setAttribute('aria-pressed', sample.sample === data.chosen);
-        button.className = (sample.correct ? '' : 'wrong ') + (sample.random ? 'random' : '');
+        button.className = [!sample.correct && 'wrong', sample.random && 'random'].filter(Boolean).join(' ');
         button.onclick = () => setTriggerValue('sample', sample.sample);
     });
     while (wall.children.length > data.samples.length) wall.lastChild.remove();

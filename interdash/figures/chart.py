@@ -22,7 +22,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures.choice import Choice, in_file_name, in_words
-from interdash.queries import dynamics
+from interdash.queries import baselines, dynamics
 from interdash.queries.asking import Ask, in_unit
 
 Settings = Callable[[Ask, Choice], dict[str, Any]]
@@ -31,6 +31,11 @@ Settings = Callable[[Ask, Choice], dict[str, Any]]
 def is_labelled(ask: Ask, choice: Choice) -> bool:
     """Returns whether any epoch of the run has interactions."""
     return bool(ask(dynamics.labelled_epochs))
+
+
+def has_baselines(ask: Ask, choice: Choice) -> bool:
+    """Returns whether any epoch has interactions of which it is known whether they generalize."""
+    return is_labelled(ask, choice) and ask(baselines.count) > 0
 
 
 def log_axis(ask: Ask, choice: Choice) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_pictures_show_what_there_is():
         page, _, heading = place.partition("#")
         stem, _, query = page.partition("?")
         source = read(f"pages/{stem}.py")
-        headings = re.findall(r'subheader\(f?"([^"{]*)', source)
+        headings = re.findall(r'subheader\((?:page\.worded\()?f?"([^"{]*)', source)
         known = [*headings, *catalogue.views(stem)]
         assert not heading or any(each.startswith(heading) for each in known), f"{name}: no {heading!r}"
         assert all(f'key="{part.partition("=")[0]}"' in source for part in query.split("&") if part), f"{name}: {query}"

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
 from interdash.figures.choice import Choice, lit_pattern, names_of, of_choice, table_of
 from interdash.figures.dynamics import bands, epoch_axis, position
 from interdash.figures.sheet import Sheet
@@ -223,6 +223,7 @@ CHARTS = (
         strongest_patterns,
         _strongest,
         page="interactions",
+        when=has_baselines,
         marks=lambda ask, c: {"chosen": "-".join(map(str, lit_pattern(ask, c)))},
         says=("epoch", "split", "label", "noise", "types", "where"),
         click="pattern",
@@ -232,6 +233,7 @@ CHARTS = (
         pattern_life,
         _life,
         page="interactions",
+        when=has_baselines,
         options=log_axis,
         marks=pinned,
         says=("pattern", "split", "label", "noise"),

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, is_labelled
+from interdash.figures.chart import Chart, has_baselines
 from interdash.figures.choice import Choice, of_choice
 from interdash.figures.inputs import drawable
 from interdash.figures.sheet import Sheet
@@ -162,7 +162,7 @@ def _map(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
 
 
 def _has_variables(ask: Ask, c: Choice) -> bool:
-    return ask.kind.pattern != "order" and is_labelled(ask, c)
+    return ask.kind.pattern != "order" and has_baselines(ask, c)
 
 
 SAYS = ("epoch", "split", "label", "noise", "types")
@@ -173,7 +173,7 @@ CHARTS = (
     ),
     Chart(
         variable_map, _map, page="interactions", view="Map",
-        when=lambda ask, c: ask.kind.rank == 2 and ask.kind.same_variables and is_labelled(ask, c), says=SAYS,
+        when=lambda ask, c: ask.kind.rank == 2 and ask.kind.same_variables and has_baselines(ask, c), says=SAYS,
     ),
     Chart(variable_network, _pairs, page="interactions", view="Network", when=_has_variables, says=SAYS),
 )  # fmt: skip
