@@ -210,7 +210,8 @@ def where() -> tuple[str, ...]:
             interactions.condition(each)
             conditions.append(each)
         except ValueError as error:
-            st.warning(links.message(f"{error}. It is left out."))
+            words = str(error).replace(repr(each), "", 1)
+            st.warning(f"{links.shown(each)}: {links.message(words)}. It is left out.")
     return tuple(conditions)
 
 
