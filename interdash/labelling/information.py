@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from interdash.formulas.theories.information import Synergy, synergy
-from interdash.labelling.layers import store, stored
+from interdash.labelling.on_demand import measured, stored
 from interdash.masking.outputs import masked_logits
 from interdash.masking.variables import Explained
 from interdash.runs.parts import LABELLING, digest
@@ -124,9 +124,4 @@ def measure_information(work: Work, *, progress: Callable[[int, int], None] | No
     Raises:
         ValueError: an epoch is not there, or see `spec_of_run`.
     """
-    left = work.left()
-    for done, epoch in enumerate(left, start=1):
-        store(work, TABLES, epoch, {"information": measure_epoch(work, epoch)})
-        if progress is not None:
-            progress(done, len(left))
-    return len(left)
+    return measured(work, TABLES, lambda epoch: {"information": measure_epoch(work, epoch)}, progress)

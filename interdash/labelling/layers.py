@@ -4,16 +4,14 @@ Measured on demand at some epochs, a row of layers from the same masked passes, 
 extraction of these samples. Each epoch is stored as soon as it is done.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,14 +21,12 @@ from interdash.formulas import generalization
 from interdash.formulas.bootstrap import percentile, sample_weights
 from interdash.formulas.chance import chance
 from interdash.formulas.theories.layers import LABELS, PARTS, shared_parts
-from interdash.labelling.label import write_folder
+from interdash.labelling.on_demand import measured, stored
 from interdash.labelling.predictions import TYPES, first_samples
 from interdash.masking.variables import Explained
-from interdash.runs.files import DamagedFileError
 from interdash.runs.parts import LABELLING, digest, is_there, read_part
 from interdash.runs.plan import Plan, plan
 from interdash.runs.run import Run
-from interdash.runs.tables import read_notes, read_table
 from interdash.solver.sparsify import sparse_split
 from interdash.training.loop import one_thread
 from interdash.training.network_of_run import network_builder, spec_of_run
@@ -152,58 +148,7 @@ def measure_layers(work: Work, *, progress: Callable[[int, int], None] | None = 
     Raises:
         ValueError: a layer or epoch is not there, or the run is not extracted.
     """
-    left = work.left()
-    for done, epoch in enumerate(left, start=1):
-        store(work, TABLES, epoch, measure_epoch(work, epoch))
-        if progress is not None:
-            progress(done, len(left))
-    return len(left)
-
-
-class OnDemand(Protocol):
-    """What is measured at some epochs of a run's target."""
-
-    @property
-    def run(self) -> Run:
-        """The run."""
-        ...
-
-    def key(self, epoch: int) -> str:
-        """Returns a hash of all that decides the numbers of an epoch."""
-        ...
-
-
-def stored(run: Run, names: Sequence[str]) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    """Returns tables by name, and the keys of the epochs that they have; neither where one is damaged or gone."""
-    try:
-        paths = {name: next(run.labels_dir.glob(f"{name}-*")) / f"{name}.parquet" for name in names}
-        tables = {name: read_table(path) for name, path in paths.items()}
-        first, *others = (read_notes(path)["keys"] for path in paths.values())
-        return (tables, first) if all(keys == first for keys in others) else ({}, {})
-    except (DamagedFileError, FileNotFoundError, StopIteration):
-        return {}, {}
-
-
-def store(work: OnDemand, names: Sequence[str], epoch: int, tables: dict[str, pa.Table]) -> None:
-    """Adds the rows of an epoch to what is stored; what was made from other networks or by other rules is dropped."""
-    run, (before, keys) = work.run, stored(work.run, names)
-    there = run.checkpoint_epochs("target")
-    valid = {each: key for each, key in keys.items() if int(each) in there and work.key(int(each)) == key}
-    valid.pop(str(epoch), None)
-    epochs = pa.array([int(each) for each in valid], pa.int32())
-    kept = {name: table.filter(pc.is_in(table["epoch"], epochs)) for name, table in before.items()}  # pyright: ignore
-    rows = {name: pa.concat_tables([*filter(None, [kept.get(name)]), tables[name]]) for name in names}
-    write(run, rows, valid | {str(epoch): work.key(epoch)})
-
-
-def write(run: Run, tables: dict[str, pa.Table], keys: dict[str, str]) -> None:
-    """Writes tables with the keys of their epochs in place of older ones."""
-    for name, table in tables.items():
-        folder = run.labels_dir / f"{name}-{digest(keys)}"
-        if not folder.exists():
-            write_folder(folder, {name: table.sort_by("epoch")}, {"network": "target", "epoch": -1, "keys": keys})
-        for other in set(run.labels_dir.glob(f"{name}-*")) - {folder}:
-            shutil.rmtree(other, ignore_errors=True)
+    return measured(work, TABLES, lambda epoch: measure_epoch(work, epoch), progress)
 
 
 Heads = list[tuple[str, bool, Callable[[Tensor], Tensor]]]  # layer, whether a control, its class logits

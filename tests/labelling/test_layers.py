@@ -9,7 +9,7 @@ from torch import nn
 
 from interdash.commands.main import commands
 from interdash.figures.theories import layers as charts
-from interdash.labelling import layers
+from interdash.labelling import layers, on_demand
 from interdash.queries import dynamics
 from interdash.queries import theories as queries
 from interdash.store.loading import refresh
@@ -18,7 +18,7 @@ from tests.conftest import store_of
 
 def shown(run, layer_tables):
     """Returns what the page would show of some tables."""
-    layers.write(run, layer_tables, {"3": "of a test"})
+    on_demand.write(run, layer_tables, {"3": "of a test"})
     with store_of(run) as store:
         return queries.layers(store, "tiny")
 
