@@ -84,6 +84,15 @@ def product(matrix: np.ndarray, x: np.ndarray, out: np.ndarray, run: int) -> Non
 
 
 @compiled
+def turned(x: np.ndarray, out: np.ndarray, first: int, second: int) -> None:
+    """Writes row (i, j) of x `[first · second, samples]` to row (j, i) of out."""
+    for i in range(first):
+        for j in range(second):
+            for b in range(x.shape[1]):
+                out[j * first + i, b] = x[i * second + j, b]
+
+
+@compiled
 def rearranged(x: np.ndarray, out: np.ndarray, order: np.ndarray) -> None:
     """Writes row order[i] of x `[rows, samples]` to row i of out."""
     for i in range(order.size):
@@ -112,10 +121,7 @@ def solve(r: np.ndarray, other: np.ndarray, shift: np.ndarray, tables: Any) -> N
     n_high, n_low, samples = high.shape[0], low.shape[0], r.shape[1]
     x, y = r.reshape(-1), other.reshape(-1)
     product(high, x, y, n_low * samples)
-    for h in range(n_high):
-        for l in range(n_low):
-            for b in range(samples):
-                r[l * n_high + h, b] = other[h * n_low + l, b]
+    turned(other, r, n_high, n_low)
     product(low, x, y, n_high * samples)
     rearranged(other, r, order)
     blockwise(r, other, blocks, into)
@@ -125,10 +131,7 @@ def solve(r: np.ndarray, other: np.ndarray, shift: np.ndarray, tables: Any) -> N
     blockwise(other, r, blocks, back)
     rearranged(r, other, undo)
     product(low_back, y, x, n_high * samples)
-    for h in range(n_high):
-        for l in range(n_low):
-            for b in range(samples):
-                other[h * n_low + l, b] = r[l * n_high + h, b]
+    turned(r, other, n_low, n_high)
     product(high_back, y, x, n_low * samples)
 
 
