@@ -94,13 +94,8 @@ def dynamics(
     if diverged:
         first = min(diverged.values())
         names = " and ".join(LOSSES[column][0] for column, epoch in diverged.items() if epoch == first)
-        _mark(figure, first, f"diverged: {names} not finite", theme.TESTING, "bottom", log=log)
-    bands(figure, phases, epochs["epoch"].tolist(), log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs["epoch"].tolist(), log=log)
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=_epoch_title(log=log), row=len(heights), col=1)
+        _mark(figure, first, f"diverged: {names} not finite", theme.TESTING, log=log)
+    over_epochs(figure, phases, epochs["epoch"].tolist(), pinned, log=log)
     figure.update_yaxes(title="loss (nats)", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="gap (nats)", zeroline=True, row=2, col=1)
     figure.update_yaxes(**strength_axis(scale), row=3, col=1)
@@ -139,28 +134,21 @@ def gap(
     for x in about["x"]:
         figure.add_shape(xref="x", yref="y", x0=x, x1=x, y0=low - room, y1=high + room, **dashed)
     if gap_start is not None:
-        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, "bottom", log=log)
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, log=log)
     epoch_axis(figure, known["epoch"].tolist(), log=log)
     figure.update_yaxes(title="gap: testing − training loss (nats)", range=[low - room, high + 3 * room])
     return figure.figure(height=320)
 
 
-def _mark(figure: Sheet, epoch: int, text: str, colour: str, end: str, *, log: bool) -> None:
-    """Draws a dotted line in the first panel at an epoch, with words to its left at its top or bottom end."""
+def _mark(figure: Sheet, epoch: int, text: str, colour: str, *, log: bool) -> None:
+    """Draws a dotted line in the first panel at an epoch, with words to the left of its foot."""
     x = position(epoch, log=log)
     line = {"width": 2, "dash": "dot", "color": colour}
     figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
     figure.add_annotation(
-        x=math.log10(epoch + 1) if log else epoch,
-        y=int(end == "top"),
-        xref="x",
-        yref="y domain",
-        yanchor=end,
-        xanchor="right",
-        text=text,
-        showarrow=False,
-        font={"size": 11, "color": colour},
-    )
+        x=math.log10(epoch + 1) if log else epoch, y=0, xref="x", yref="y domain", xanchor="right", yanchor="bottom",
+        text=text, showarrow=False, font={"size": 11, "color": colour},
+    )  # fmt: skip
 
 
 def strength_axis(scale: str) -> dict[str, Any]:
@@ -178,8 +166,14 @@ def position(epoch: float, *, log: bool) -> float:
 def epoch_axis(
     figure: Sheet, epochs: Sequence[int], row: int | None = None, col: int | None = None, *, log: bool
 ) -> None:
-    """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log."""
+    """Gives the x axes of the figure, or the one at `row`, `col`, the title and ticks of epochs, linear or log.
+
+    Of panels that share an axis, the one with numbers has the title.
+    """
     figure.update_xaxes(title=_epoch_title(log=log), row=row, col=col)
+    for axis in (axis for key, axis in figure.layout.items() if key.startswith("xaxis")):
+        if axis.get("showticklabels") is False:
+            axis["title"] = {"text": ""}
     if not log:
         return
     last = max(epochs, default=1)
@@ -187,6 +181,16 @@ def epoch_axis(
     ticks += [last] * (last > 1.5 * ticks[-1])
     places, texts = [epoch + 1 for epoch in ticks], [str(epoch) for epoch in ticks]
     figure.update_xaxes(type="log", tickvals=places, ticktext=texts, row=row, col=col)
+
+
+def over_epochs(
+    figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], pinned: int | None, *, log: bool
+) -> None:
+    """Gives a figure the phases, a line at the pinned epoch, and the axis of epochs."""
+    bands(figure, phases, epochs, log=log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
+    epoch_axis(figure, epochs, log=log)
 
 
 def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> None:
@@ -336,20 +340,14 @@ def _ribbon(
 def _floor(figure: Sheet, robustness: pd.DataFrame, *, log: bool) -> None:
     """Draws the range of H under other choices at each epoch where the noise floor is measured."""
     ranges = robustness.groupby("epoch")[["power", "other_power"]].agg(["min", "max"])
-    ends = [
-        (position(int(str(epoch)), log=log), min(row), max(row))
-        for epoch, row in zip(ranges.index, ranges.to_numpy(), strict=True)
-    ]
+    epochs = [int(str(epoch)) for epoch in ranges.index]
+    places = [position(epoch, log=log) for epoch in epochs]
     figure.add_scatter(
-        x=[value for x, _, _ in ends for value in (x, x, None)],
-        y=[value for _, low, high in ends for value in (low, high, None)],
-        name="H, other choices (noise floor)",
-        mode="lines",
-        line={"width": 7, "color": "rgba(138,143,152,0.55)"},
+        x=[value for x in places for value in (x, x, None)], customdata=[v for e in epochs for v in (e, e, None)],
+        y=[value for row in ranges.to_numpy() for value in (min(row), max(row), None)], mode="lines", row=4,
+        name="H, other choices (noise floor)", line={"width": 7, "color": "rgba(138,143,152,0.55)"},
         hovertemplate="H by another choice %{y:.0%}<extra></extra>",
-        row=4,
-        col=1,
-    )
+    )  # fmt: skip
 
 
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import LOG, bands, epoch_axis, position
+from interdash.figures.dynamics import LOG, over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, TYPE_NAMES
 from interdash.queries import dynamics
@@ -89,13 +89,7 @@ def flows(
     for column, name, colour, dash, symbol in ORDERS:
         _line(figure, last, end, flows, column, f"mean {name}", colour, dash, symbol)
     recorded = sorted({*flows["epoch_from"].tolist(), *flows["epoch_to"].tolist()})
-    bands(figure, phases, recorded, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, recorded, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=last, col=1)
+    over_epochs(figure, phases, recorded, pinned, log=log)
     suffix = "" if type == "all" else f", {TYPE_NAMES[type]}"
     of_bars = f"removed | learned{suffix}" + (" (share)" if normalised else " (nats)")
     form = {"tickformat": theme.SHARE} if normalised else LOG if scale == "log" else {}

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE
 from interdash.queries import dynamics, lives
@@ -207,16 +207,9 @@ def _curve(
 
 
 def _finish(figure: Sheet, rows: pd.DataFrame, phases: pd.DataFrame | None, pinned: int | None, *, log: bool) -> None:
-    """Gives a figure phases, pinned epoch and the axis of epochs, its title below the last panel."""
+    """Gives a figure phases, pinned epoch and the axis of epochs."""
     epochs = sorted(set(rows["epoch"].tolist()))
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None and pinned >= epochs[0]:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    last = max(int(name[5:] or 1) for name in figure.layout if name.startswith("xaxis"))
-    figure.update_xaxes(title=title, row=last, col=1)
+    over_epochs(figure, phases, epochs, pinned if pinned is not None and pinned >= epochs[0] else None, log=log)
 
 
 def _classes(ask: Ask, c: Choice) -> pd.DataFrame:

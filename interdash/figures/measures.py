@@ -48,9 +48,6 @@ def measures(measures: pd.DataFrame, *, log: bool = True) -> go.Figure:
         title = f"{name} ({unit})" if alone and name != unit else str(unit)
         figure.update_yaxes(title=theme.escaped(title.replace("_", " ")), row=row, col=1)
     epoch_axis(figure, measures["epoch"].tolist(), log=log)
-    title = figure.layout["xaxis"]["title"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title["text"], row=len(panels), col=1)
     return figure.figure(height=PANEL * len(panels) + 90, margin={"t": 60}, clickmode="event+select")
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis
 from interdash.figures.chart import pinned as pinned_epoch
-from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS
 from interdash.queries import baselines as of_baselines
@@ -171,12 +171,7 @@ def baselines(
             hovertemplate="%{y}: %{hovertext}<extra></extra>",
         )  # fmt: skip
     epochs = strengths["epoch"].tolist()
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=3, col=1)
+    over_epochs(figure, None, epochs, pinned, log=log)
     figure.update_yaxes(title="H above chance", tickformat=theme.SHARE, row=1, col=1)
     figure.update_yaxes(title="learned, above chance", tickformat=theme.SHARE, row=2, col=1)
     labels = [_words(name, len(names)) for name in shown]

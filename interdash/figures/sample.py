@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import FIRST, Choice, lit_interaction, names_of
-from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.inputs import CHOSEN
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, GREY, NATS, NON_GENERALIZABLE, escaped
@@ -110,9 +110,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
             line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING},
             hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    epoch_axis(figure, target["epoch"].tolist(), log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
+    over_epochs(figure, None, target["epoch"].tolist(), pinned, log=log)
     figure.update_yaxes(title="effect on v (nats)")
     return figure.figure(height=300, clickmode="event+select")
 
@@ -253,9 +251,7 @@ def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bo
             yaxis=axis, marker={"size": 5}, customdata=sample_life["epoch"].to_numpy(),
             hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
-    epoch_axis(figure, sample_life["epoch"].tolist(), log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
+    over_epochs(figure, None, sample_life["epoch"].tolist(), pinned, log=log)
     figure.update_yaxes(title="strength (nats)", rangemode="tozero")
     right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
     right |= {"title": {"text": "loss (nats)"}, "rangemode": "tozero"}

@@ -5,6 +5,7 @@ differ in dash, bars in hatching. What has no colour of its own is drawn in ink:
 """
 
 import html
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -155,8 +156,9 @@ def through_panels(drawn: Drawn) -> Drawn:
     for trace in data:
         trace["xaxis"] = "x"
         for i, epoch in enumerate(trace.get("customdata", ())):
-            places[epoch] = trace["x"][i]
-            words.setdefault(epoch, []).append(_hover(trace, i))
+            if epoch is not None and trace["y"][i] is not None and not math.isnan(trace["y"][i]):
+                places[epoch] = trace["x"][i]
+                words.setdefault(epoch, []).append(_hover(trace, i))
         trace |= {"hoverinfo": "skip", "hovertemplate": None, "hovertext": None}
     if not places:  # words in place of a chart
         return drawn

@@ -140,6 +140,9 @@ def test_dynamics_marks_the_gap_and_the_noise_floor(ask):
     drawn = dynamics.dynamics(*rows, floor, log=False)
     bars = next(trace for trace in drawn.data if "noise floor" in (trace.name or ""))
     assert list(bars.x) == [1, 1, None, 3, 3, None] and list(bars.y) == [0.3, 0.6, None, 0.4, 0.4, None]
+    columns = theme.on_page(drawn, dark=False, selectable=True, panels=True).to_dict()["data"][-1]
+    said = dict(zip(columns["customdata"], columns["hovertext"], strict=True))[1].split("<br>")
+    assert [text for text in said if "another choice" in text] == [f"H by another choice {h}%" for h in (30, 60)]
     of_gap = dynamics.gap(rows[0], gap_start=1, log=False).layout
     line = of_gap.shapes[0]
     assert (line.x0, line.x1, line.yref) == (1, 1, "y domain")

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.formulas.bootstrap import FEW
 from interdash.queries import removal, sample
@@ -56,12 +56,7 @@ def removals_by_label(labels: pd.DataFrame, *, log: bool = True, pinned: int | N
             )  # fmt: skip
         figure.update_yaxes(row=row, title=title, rangemode="tozero")
     epochs = sorted(set(labels["epoch"].tolist()))
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(row=len(PANELS), title=title)
+    over_epochs(figure, None, epochs, pinned, log=log)
     figure.update_yaxes(row=2, tickformat=theme.SHARE, range=[0, 1.05])
     return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
 from interdash.figures.choice import Choice, lit_pattern, names_of, of_choice, table_of
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, escaped
 from interdash.formulas.bootstrap import FEW
@@ -132,13 +132,7 @@ def pattern_life(
             line={"color": theme.GREY, "dash": dash, "width": 1.5},
         )  # fmt: skip
     epochs = life["epoch"].tolist()
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(row=3, title=title)
+    over_epochs(figure, phases, epochs, pinned, log=log)
     figure.update_yaxes(row=1, title="samples", tickformat=theme.SHARE, range=[0, 1.05])
     figure.update_yaxes(row=2, title="effect (nats)")
     figure.update_yaxes(row=3, title="share", tickformat=theme.SHARE, range=[0, 1.05])

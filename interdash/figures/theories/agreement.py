@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.queries import agreement as queries
 from interdash.queries import dynamics
@@ -75,13 +75,7 @@ def agreement(
             )  # fmt: skip
         figure.update_yaxes(title=title, range=[-0.12, 1.12], tickvals=[0, 1], row=row, col=1)
     epochs = sorted(set(curves["epoch"].astype(int)))
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=len(names), col=1)
+    over_epochs(figure, phases, epochs, pinned, log=log)
     return figure.figure(height=100 + ROW * len(names), margin={"l": 84, "t": 36}, clickmode="event+select")
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.queries import coherence as queries
 from interdash.queries import dynamics
@@ -219,13 +219,7 @@ def _finished(
     *,
     log: bool,
 ) -> go.Figure:
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=rows, col=1)
+    over_epochs(figure, phases, epochs, pinned, log=log)
     return figure.figure(height=height, margin={"t": 60}, legend={"y": 1.05}, clickmode="event+select")
 
 

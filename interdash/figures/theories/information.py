@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theories.layers import named
 from interdash.queries import dynamics
@@ -55,13 +55,7 @@ def synergy(
     _line(figure, 3, power, "generalization_power", "H", None, "solid", theme.SHARE, log=log)
     _line(figure, 3, power, "chance", "H by chance", theme.GREY, "dash", theme.SHARE, log=log)
     epochs = sorted(set(rows["epoch"].tolist()))
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="")
-    figure.update_xaxes(title=title, row=3, col=1)
+    over_epochs(figure, phases, epochs, pinned, log=log)
     for row, text in enumerate(titles, start=1):
         figure.update_yaxes(title=text, row=row, col=1)
     figure.update_yaxes(tickformat=theme.SHARE, range=[0, 1.02], row=3, col=1)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.formulas.prediction import SIGMA2
 from interdash.queries import dynamics, theories
@@ -89,11 +89,7 @@ def predictions(predictions: pd.DataFrame, phases: pd.DataFrame | None = None, *
     for column, (name, colour, dash, symbol) in FITS.items():
         _line(figure, 2, x, own, column, f"R², {name}", colour, dash, symbol, ".2f")
     epochs = own["epoch"].tolist()
-    bands(figure, phases, epochs, log=log)
-    epoch_axis(figure, epochs, log=log)
-    title = figure.layout["xaxis"]["title"]["text"]
-    figure.update_xaxes(title="", row=1, col=1)
-    figure.update_xaxes(title=title, row=2, col=1)
+    over_epochs(figure, phases, epochs, None, log=log)
     figure.update_yaxes(title="σ² (log)", type="log", exponentformat="power", row=1, col=1)
     figure.update_yaxes(title="R² (share)", range=[-0.55, 1.05], row=2, col=1)
     return figure.figure(height=520, margin={"t": 76}, legend={"y": 1.06})

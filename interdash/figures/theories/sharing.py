@@ -10,7 +10,7 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.compare import are_alike, difference
-from interdash.figures.dynamics import bands, epoch_axis, position
+from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS, SHARE, escaped
 from interdash.queries import drilldown, dynamics
@@ -98,10 +98,7 @@ def sharing_by_epoch(
                 unselected={"marker": {"opacity": 1}}, text=[f"{value:.0%}" for value in rows["chance_share"]],
                 hovertemplate=f"epoch %{{customdata}}, {group}<br>%{{y:{SHARE}}}, by chance %{{text}}<extra></extra>",
             )  # fmt: skip
-    bands(figure, phases, epochs, log=log)
-    if pinned is not None:
-        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "dash": "solid"}, opacity=0.8)
-    epoch_axis(figure, epochs, log=log)
+    over_epochs(figure, phases, epochs, pinned, log=log)
     figure.update_yaxes(tickformat=SHARE, range=[0, 1.02])
     for column, title in enumerate(("of the target's own (share)", f"of {escaped(second)}'s (share)"), start=1):
         figure.update_yaxes(title=title, row=1, col=column)
