@@ -110,6 +110,10 @@ def test_create_again_opens_the_same_run_only_and_a_missing_one_names_the_others
     assert Run.create(tmp_path, config(), ["zero", "one"]).manifest["notes"] == "kept"
     with pytest.raises(FileExistsError, match=r"with another configuration; choose another name \(--name\) or delete"):
         Run.create(tmp_path, config(n_train=11), ["zero", "one"])
+    written = run.manifest["config"]
+    del written["training"]["unit"]  # by a version that knew epochs alone
+    run.update(config=written)
+    assert Run.create(tmp_path, config(), ["zero", "one"]) == run
     with pytest.raises(
         FileNotFoundError, match=r"no run 'mnist' in .*; choose one of digits, or another folder with --root DIR$"
     ):
