@@ -86,12 +86,18 @@ def nothing_unforeseen(caplog):
 
 @pytest.fixture
 def visit(monkeypatch):
-    """Returns a function that runs a page on folders of runs at an address and returns it, never with a stack trace."""
+    """Returns a function that runs a page on folders of runs at an address and returns it, never with a stack trace.
+
+    The page Figures comes without the pictures of all charts, most of its time, unless `pictures` asks for them.
+    """
     from streamlit.testing.v1 import AppTest
 
     from interdash.dashboard import page as ui
+    from interdash.dashboard import picker
 
-    def visited(stem, /, *roots, through_app=False, **query):
+    def visited(stem, /, *roots, through_app=False, pictures=False, **query):
+        if not pictures:
+            monkeypatch.setattr(picker, "_draw", lambda page, places: None)
         monkeypatch.setenv("INTERDASH_ROOT", os.pathsep.join(map(str, roots)))
         script = ui.FOLDER.parent / "app.py" if through_app else ui.FOLDER / f"{stem}.py"
         page = AppTest.from_file(script, default_timeout=PATIENCE)

@@ -18,7 +18,10 @@ def opened(visit):
 
 
 def test_page_shows_figures_at_true_size(opened, labelled_run):
-    page = opened(labelled_run.path.parent, run="tiny", venue="icml-column", figure=["waterfall", "pie"])
+    figure = ["waterfall", "pie"]
+    page = opened(labelled_run.path.parent, pictures=True, run="tiny", venue="icml-column", figure=figure)
+    drawn = [html for html in page.get("html") if "<img" in html.proto.body]
+    assert len(drawn) == sum(tick.key.startswith("tick-") for tick in page.checkbox) > 30
     assert "asks for 1 figures that are not there" in page.warning[0].value
     (chart,) = page.get("plotly_chart")
     assert json.loads(chart.proto.spec)["layout"]["width"] == 312
