@@ -66,7 +66,7 @@ class MaskingConfig(_Checked):
     n_variables: int = 10
     layout: Literal["central", "whole"] = "central"  # images: n patches of the central grid, or the whole image cut up
     patch: int = 4  # images: side of a patch in pixels
-    baseline: Literal["mean", "zero", "token", "embedding", "user"] = "mean"  # mean: over training samples
+    baseline: Literal["mean", "zero", "token", "embedding", "learned", "user"] = "mean"  # mean: over training samples
     at: Literal["input", "first_activation"] = "input"
     samples_per_split: int = 50
     seed: int = 0

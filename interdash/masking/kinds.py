@@ -22,7 +22,8 @@ MASKED = {  # what a masked variable becomes, by `MaskingConfig.baseline`
     "mean": "their mean over the training samples",
     "zero": "zero",
     "token": "the mask token",
-    "embedding": "an embedding that is no token's",
+    "embedding": "a given embedding, no token's",
+    "learned": "an embedding that was learned for it, so that words interact little",
     "user": "the values that come with the data",
 }
 
@@ -178,7 +179,7 @@ KINDS = {
         display=lambda inputs, variables: [None] * len(inputs),
         picture=png,
     ),
-    "text": Kind(rank=1, same_variables=False, baselines=("token", "embedding")),
+    "text": Kind(rank=1, same_variables=False, baselines=("token", "embedding", "learned")),
     "table": Kind(rank=1, channels=False, baselines=("mean", "zero"), variables=_columns, display=_values),
     "series": Kind(
         rank=1,

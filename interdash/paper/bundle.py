@@ -90,20 +90,22 @@ def figure_files(
 ) -> Iterator[tuple[str, bytes]]:
     """Yields the figures' files: name and content; `warn` is told which ones no page has room for."""
     with ThreadPoolExecutor(1) as pool:  # while Chromium draws a figure, the next one is made
-        before: dict[str, Future[bytes]] = {}
+        before: tuple[str, Future[dict[str, bytes]]] | None = None
         for name, drawing in drawn.items():
             tallest = room(ask, drawing, settings)
             figure = printed(drawing, settings.size, tallest)
             if words := layout.too_tall(figure, tallest):
                 warn([f"{name}: {words}"])
             title = f"{ask.run.name} {name}"
-            files = {
-                f"figures/{name}.{form}": pool.submit(chromium.render, figure, form, dpi=settings.dpi, title=title)
-                for form in settings.formats
-            }
-            yield from ((path, file.result()) for path, file in before.items())
-            before = files
-        yield from ((path, file.result()) for path, file in before.items())
+            files = pool.submit(chromium.drawn, figure, settings.formats, dpi=settings.dpi, title=title)
+            yield from _files(before)
+            before = name, files
+        yield from _files(before)
+
+
+def _files(drawn: tuple[str, Future[dict[str, bytes]]] | None) -> Iterator[tuple[str, bytes]]:
+    if drawn is not None:
+        yield from ((f"figures/{drawn[0]}.{form}", content) for form, content in drawn[1].result().items())
 
 
 def bundle(

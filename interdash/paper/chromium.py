@@ -2,12 +2,15 @@
 
 import asyncio
 import atexit
+import base64
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +25,26 @@ OFFLINE = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTF
 SECONDS = 60.0  # until a figure is given up
 PATIENCE = 600.0  # … that waits for others to be drawn
 RENEWED = 20  # figures that one page draws
+PRINTED = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": "1"}
+TAG = re.compile(r'<([\w:]+)((?: [\w:-]+="[^"]*")+)(/?)>')
+ATTRIBUTE = re.compile(r'[\w:-]+="[^"]*"')
+DRAW = """async (figure, width, height, scale, forms) => {
+    const url = await Plotly.toImage(figure, {format: "svg", width, height, scale: 1})
+    const drawn = {svg: decodeURIComponent(url.slice(url.indexOf(",") + 1))}
+    if (forms.includes("pdf") || forms.includes("png")) {
+        const image = document.getElementById("kaleido-image")
+        document.getElementById("head-style").innerHTML = `@page { size: ${width}px ${height}px }`
+        image.src = url
+        await image.decode()
+        if (forms.includes("png")) {
+            const canvas = document.createElement("canvas")
+            Object.assign(canvas, {width: scale * width, height: scale * height})
+            canvas.getContext("2d").drawImage(image, 0, 0, scale * width, scale * height)
+            drawn.png = canvas.toDataURL("image/png").split(",")[1]
+        }
+    }
+    return drawn
+}"""
 
 
 class NoBrowserError(RuntimeError):
@@ -44,23 +67,26 @@ def render(figure: go.Figure, form: str = "pdf", *, dpi: int = 300, title: str =
         NoBrowserError: there is no Chromium; HTML needs none.
         RuntimeError: Chromium failed twice.
     """
-    if form not in FORMATS:
-        raise ValueError(f"a figure cannot be written as {form!r}; choose one of {', '.join(FORMATS)}")
-    if form == "html":
-        return page(go.Figure(figure).update_layout(hovermode="closest"))  # which paper has no use for
-    layout: Any = figure.layout
-    options = {
-        "format": form,
-        "width": layout.width or 528,
-        "height": layout.height or 340,
-        "scale": dpi / 96 if form == "png" else 1,
-    }
-    drawn = figure.to_dict()
-    drawn["data"] = [trace | {"uid": f"{i}"} for i, trace in enumerate(drawn["data"])]  # else a random one
-    content = _browser.ask(drawn, options)
-    if form == "svg":
-        return _in_inches(content.decode())
-    return _dated(content, title) if form == "pdf" else content
+    return drawn(figure, (form,), dpi=dpi, title=title)[form]
+
+
+def drawn(figure: go.Figure, forms: Sequence[str], *, dpi: int = 300, title: str = "figure") -> dict[str, bytes]:
+    """Returns a figure as the bytes of a file in each of some formats, which show one drawing; see `render`."""
+    if wrong := [form for form in forms if form not in FORMATS]:
+        raise ValueError(f"a figure cannot be written as {wrong[0]!r}; choose one of {', '.join(FORMATS)}")
+    files: dict[str, bytes] = {}
+    if "html" in forms:
+        files["html"] = page(go.Figure(figure).update_layout(hovermode="closest"))  # which paper has no use for
+    if of_browser := [form for form in forms if form != "html"]:
+        layout: Any = figure.layout
+        parts = figure.to_dict()
+        parts["data"] = [trace | {"uid": f"{i}"} for i, trace in enumerate(parts["data"])]  # else a random one
+        files |= _browser.ask(parts, (layout.width or 528, layout.height or 340, dpi / 96), of_browser)
+    if "svg" in files:
+        files["svg"] = _in_inches(files["svg"].decode())
+    if "pdf" in files:
+        files["pdf"] = _dated(files["pdf"], title)
+    return files
 
 
 def now() -> datetime:
@@ -78,8 +104,12 @@ def now() -> datetime:
 
 
 def _in_inches(svg: str) -> bytes:
-    """Returns an SVG that says its size in inches, with names of its parts that follow from what it shows."""
-    if random := re.search(r'id="defs-(\w+)"', svg):  # Plotly's name of the figure, new at each drawing
+    """Returns an SVG that says its size in inches; attributes are sorted, and names of parts follow from what it shows.
+
+    A page draws its first figure with another order of attributes, and Plotly's names are new at each drawing.
+    """
+    svg = TAG.sub(lambda tag: f"<{tag[1]} {' '.join(sorted(ATTRIBUTE.findall(tag[2])))}{tag[3]}>", svg)
+    if random := re.search(r'id="defs-(\w+)"', svg):
         svg = svg.replace(random[1], hashlib.sha256(svg.replace(random[1], "").encode()).hexdigest()[:6])
     head, end, rest = svg.partition(">")
     head = re.sub(r'\b(width|height)="([\d.]+)"', lambda size: f'{size[1]}="{float(size[2]) / 96:.6g}in"', head)
@@ -161,27 +191,28 @@ class _Browser:
         self._turn = asyncio.Lock()
         self._closed = False  # for good: the process ends
 
-    def ask(self, figure: dict[str, Any], options: dict[str, Any]) -> bytes:
+    def ask(self, figure: dict[str, Any], size: tuple[float, float, float], forms: Sequence[str]) -> dict[str, bytes]:
+        """Returns a figure in some formats; its size is width and height in pixels, and pixels of a PNG for each."""
         path = chromium()
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True).start()
-        asked = asyncio.run_coroutine_threadsafe(self._draw(figure, options, path), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._draw(figure, size, forms, path), self._loop)
         try:
             return asked.result(PATIENCE)
         except TimeoutError as error:
             asked.cancel()
             raise RuntimeError(f"the figure was not drawn within {PATIENCE:g} s; draw fewer at once") from error
 
-    async def _draw(self, figure: dict[str, Any], options: dict[str, Any], path: str) -> bytes:
+    async def _draw(self, figure: Any, size: Any, forms: Sequence[str], path: str) -> dict[str, bytes]:
         async with self._turn:
             for last in (False, True):
                 if self._closed:
                     raise RuntimeError("no figure is drawn any more: the program ends")
                 try:
                     self._kaleido = self._kaleido or await _started(path)
-                    return await asyncio.wait_for(self._kaleido.calc_fig(figure, options), SECONDS)
+                    return await asyncio.wait_for(self._kaleido.draw(figure, size, forms), SECONDS)
                 except (Exception, asyncio.CancelledError) as error:  # whatever broke: Chromium was killed, or hangs
                     if (task := asyncio.current_task()) and task.cancelling():
                         raise  # nobody waits for the figure any more
@@ -222,26 +253,51 @@ async def _started(path: str) -> Any:
     from choreographer.browsers.chromium import Chromium
 
     class Kept(kaleido.Kaleido):
-        """Loads its page anew after every `RENEWED` figures; after each, as Kaleido does, takes as long as a figure."""
+        """Draws a figure once for all formats, and loads its page anew after every `RENEWED` figures."""
 
         drawn = 0
 
-        async def _return_kaleido_tab(self, tab: Any) -> None:
-            self.drawn += 1
-            if self.drawn % RENEWED:
-                await self.tabs_ready.put(tab)
-            else:
-                await super()._return_kaleido_tab(tab)
+        async def draw(
+            self, figure: dict[str, Any], size: tuple[float, float, float], forms: Sequence[str]
+        ) -> dict[str, bytes]:
+            page = await self.tabs_ready.get()
+            try:
+                if self.drawn and self.drawn % RENEWED == 0:  # after each, as Kaleido does, takes as long as a figure
+                    await page.reload()
+                self.drawn += 1
+                shown = str(plotly.io.to_json(figure, validate=False, remove_uids=False))
+                call = f"({DRAW})({', '.join([shown, *map(json.dumps, (*size, forms))])})"
+                made = await _sent(page.tab, "Runtime.evaluate", expression=call, awaitPromise=True, returnByValue=True)
+                texts: dict[str, str] = made["result"]["value"]
+                files = {"svg": texts["svg"].encode()}
+                if "png" in texts:
+                    files["png"] = base64.b64decode(texts["png"])
+                if "pdf" in forms:
+                    printed = await _sent(page.tab, "Page.printToPDF", **PRINTED)
+                    files["pdf"] = base64.b64decode(printed["data"])
+                return {form: files[form] for form in forms}
+            finally:
+                self.tabs_ready.put_nowait(page)
 
     class Offline(Chromium):
         def get_cli(self) -> list[str]:
             return [*super().get_cli(), *OFFLINE]
 
     page = kaleido.PageGenerator(mathjax=False)  # else it would be fetched from the network
-    page.header += "<style>@page { margin: 0 } img { display: block }</style>"  # else a PDF is shrunk into margins
+    # else a PDF is shrunk into margins
+    page.header += "<style>@page { margin: 0 } body { margin: 0 } img { display: block }</style>"
     browser = Kept(n=1, timeout=SECONDS, page_generator=page, path=path, browser_cls=Offline)
     await asyncio.wait_for(browser.open(), SECONDS)
     return browser
+
+
+async def _sent(tab: Any, command: str, **parameters: Any) -> dict[str, Any]:
+    """Returns what Chromium's page answers to a command; raises RuntimeError if it cannot do it."""
+    answer = await tab.send_command(command, params=parameters)
+    result = answer.get("result", {})
+    if problem := answer.get("error") or result.get("exceptionDetails"):
+        raise RuntimeError(str(problem.get("exception", problem).get("description", problem)))
+    return result
 
 
 _browser = _Browser()

@@ -203,8 +203,8 @@ def masking_config(spec: Spec, explained: Explained, samples_per_split: int, see
     config, variables = spec.variables, explained.variables
     if not isinstance(config, MaskingConfig):
         kind = kind_of(variables.kind)
-        embedded = int(variables.baseline.min()) < 0 and len(kind.baselines) > 1  # an id of no token
-        baseline: Any = "user" if kind.variables else kind.baselines[embedded]  # of a text the mask token
+        id_of_mask = int(variables.baseline.min()) if len(kind.baselines) > 1 else 0  # below −1: an embedding
+        baseline: Any = "user" if kind.variables else kind.baselines[max(0, -1 - id_of_mask)]
         config = MaskingConfig(variables.kind, baseline=baseline, seed=seed)
     n = variables.n_variables
     return replace(config, n_variables=n, at=variables.at, samples_per_split=samples_per_split)

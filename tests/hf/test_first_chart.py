@@ -11,6 +11,8 @@ from torch import nn
 from interdash.commands.main import main
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
+from interdash.masking.kinds import MASKED
+from interdash.paper import captions
 from interdash.queries.asking import Ask
 from interdash.runs.plan import plan
 from interdash.runs.run import Run
@@ -69,6 +71,19 @@ def spec():
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return interdash.hf.causal_spec(model, tokenizer, texts[:20], answers, texts[20:], answers, n_variables=4)
 """),
+    "learned": (17, "out/checkpoint-*", """from transformers import AutoModelForCausalLM, AutoTokenizer
+import interdash.hf
+from mine import texts
+answers = [" joy"] * 20
+def spec():
+    folder = "out/checkpoint-10"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    mask = interdash.hf.learned_mask_embedding(
+        "mask.json", model, tokenizer, texts[:20], answers, checkpoint=folder, n_variables=4, epochs=2)
+    return interdash.hf.causal_spec(
+        model, tokenizer, texts[:20], answers, texts[20:], answers, n_variables=4, mask_embedding=mask)
+"""),
     "lightning": (12, "out/*.ckpt", """import interdash
 from mine import Classifier, Data
 def spec():
@@ -96,8 +111,8 @@ def trained(kind: str) -> Any:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), None
     if kind == "vit":
         return own.image().network(), None
-    reader = own.tokenizer("masked" if kind == "causal" else "bert")
-    return (own.gpt(len(reader)) if kind == "causal" else own.bert(len(reader), 2)), reader
+    reader = own.tokenizer("bert" if kind == "hf" else "masked")
+    return (own.bert(len(reader), 2) if kind == "hf" else own.gpt(len(reader))), reader
 
 
 def save(kind: str, folder: Path) -> None:
@@ -149,7 +164,10 @@ def test_a_few_lines_and_two_commands(kind: str, tmp_path: Path, monkeypatch: py
     with store_of(run) as store:
         names = catalogue.names(Ask(run, store), Choice())
         assert {"flows", "dynamics", "order_strength", "life_classes", "interactions"} <= set(names)
-        assert catalogue.drawing(Ask(run, store), "order_strength", Choice()).figure().data
+        drawing = catalogue.drawing(Ask(run, store), "order_strength", Choice())
+        assert drawing.figure().data
+        masked = MASKED["learned" if kind == "learned" else "token" if kind in ("hf", "causal") else "mean"]
+        assert f"masked to {masked}." in captions.caption(Ask(run, store), drawing, Choice())
     if pattern.startswith("out/checkpoint"):  # their specs have a recipe
         typed("baseline", "mine", "--count", "1")
         assert run.is_finished("baseline-0") and plan(run).missing() != []

@@ -1,5 +1,6 @@
 """Hugging Face models against loops written by hand, on models built from their configuration."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from torch import nn
 
 from interdash.config import MaskingConfig
 from interdash.formulas.subsets import masks
-from interdash.hf import causal_spec, classifier_spec, image_spec
+from interdash.hf import causal_spec, classifier_spec, image_spec, learned_mask_embedding
 from interdash.masking.outputs import log_odds, masked_outputs
+from interdash.training.hf import learned_mask
+from interdash.training.hf.causal import AnswerLogOdds
 from interdash.training.own import logits_builder
-from interdash.training.spec import Spec, explained_samples
+from interdash.training.spec import Spec, explained_samples, masking_config
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -205,6 +208,54 @@ def test_the_answers_log_odds_equal_a_loop(embedded: bool) -> None:
             at = range(len(prompt), len(ids))
             expected = sum(log_odds(logits[t - 1 : t], ids[t : t + 1]).item() for t in at)
             assert v[i, subset] == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_embedding_for_masked_words_is_learned_once(tmp_path: Path) -> None:
+    reader, model = tokenizer("masked"), gpt(300)
+    answers = [" joy"] * 8
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+    def learned(file: str, **options: Any) -> Any:
+        options = {"epochs": 3, "learning_rate": 0.05, "checkpoint": "step 5", "n_variables": N} | options
+        return learned_mask_embedding(tmp_path / file, model.train(), reader, texts(8), answers, **options)
+
+    mask = learned("a.json")
+    assert 0 < mask.after < 0.8 * mask.before
+    assert model.training and all(torch.equal(weights[name], weight) for name, weight in model.state_dict().items())
+    assert all(weight.grad is None for weight in model.parameters())
+    assert torch.equal(mask.embedding, learned("b.json").embedding)
+    assert not torch.equal(mask.embedding, learned("c.json", seed=1).embedding)
+    kept = learned("a.json", seed=1)  # from the file
+    assert torch.equal(mask.embedding, kept.embedding) and (mask.before, mask.after) == (kept.before, kept.after)
+    with pytest.raises(ValueError, match=r"a.json was learned on step 5, not on step 9; name that checkpoint, or"):
+        learned("a.json", checkpoint="step 9")
+    with pytest.raises(ValueError, match=r"went from .* to .* nats, with learning_rate 1e-09 and 0 epochs; try a low"):
+        learned("d.json", epochs=0, learning_rate=1e-9)
+    assert not (tmp_path / "d.json").exists()
+    v = {}
+    for given, name in ((None, "token"), (mask.embedding, "embedding"), (mask, "learned")):
+        spec = causal_spec(model, reader, texts(8), answers, texts(8), answers, n_variables=N, mask_embedding=given)
+        explained, v[name] = outputs(spec, model)
+        assert masking_config(spec, explained, 3, 0).baseline == name
+    assert np.array_equal(v["learned"], v["embedding"]) and not np.allclose(v["learned"], v["token"])
+
+
+def test_what_is_learned_is_the_interaction_of_two_sets_of_words() -> None:
+    reader, model = tokenizer("masked"), gpt(300).eval()
+    mask = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    spec = causal_spec(
+        model, reader, texts(8), [" joy"] * 8, texts(8), [" joy"] * 8, n_variables=7, mask_embedding=mask
+    )
+    explained, v = outputs(spec, model, 2)
+    sets = learned_mask.three_sets(7, torch.Generator().manual_seed(5))
+    first, second, third = (each.long() @ 2 ** torch.arange(7) for each in sets)
+    assert not (first & second).any() and not ((first | second) & third).any()
+    assert {int(each.sum()) for each in (*sets[0], *sets[1])} == {1, 2, 3} and sets[2].sum(1).unique().numel() > 2
+    expected = np.abs(v[0][first | second | third] - v[0][first | third] - v[0][second | third] + v[0][third]).mean()
+    built: Any = spec.network
+    network = AnswerLogOdds(model, built.keywords["start"], mask)
+    strength = learned_mask._strength(network, explained, 0, torch.Generator().manual_seed(5))
+    assert strength.item() == pytest.approx(expected, rel=1e-4)
 
 
 def image() -> Spec:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,31 @@ from interdash.training.hf.tokens import PADDING, mask_token, padded, word_varia
 from interdash.training.loop import train_to_convergence
 from interdash.training.spec import Spec
 
-EMBEDDED = -2  # a masked token whose embedding is given
+EMBEDDED, LEARNED = -2, -3  # a masked token whose embedding is given, or was learned
+
+
+@dataclass(frozen=True)
+class LearnedEmbedding:
+    """An embedding that was learned to stand for masked words, see `learned_mask_embedding`.
+
+    Attributes:
+        embedding: `[width]`.
+        checkpoint: of what weights.
+        before: what was made small, in nats, with a token's embedding.
+        after: the same with the learned one.
+    """
+
+    embedding: Tensor
+    checkpoint: str
+    before: float
+    after: float
 
 
 class AnswerLogOdds(nn.Module):
     """A causal language model as a two-class network: it returns [0, v], v the summed log-odds of the answer's tokens.
 
     Its inputs are int64 `[batch, length]`: a prompt, padded on the left, then from `start` on an answer, padded on the
-    right; below 0: `PADDING`, or `EMBEDDED` for a masked token whose embedding is given.
+    right; below 0: `PADDING`, or less for a masked token that becomes the embedding.
     Source: arXiv 2605.17967 (v of a language model), known to us through notes of others.
     """
 
@@ -53,12 +71,12 @@ class AnswerLogOdds(nn.Module):
         read: dict[str, Any] = {"input_ids": tokens}
         if self.embedding is not None:
             embedded = model.get_input_embeddings()(tokens)
-            read = {"inputs_embeds": torch.where((ids == EMBEDDED)[..., None], self.embedding.to(embedded), embedded)}
+            read = {"inputs_embeds": torch.where((ids < PADDING)[..., None], self.embedding.to(embedded), embedded)}
         places = (is_token.long().cumsum(-1) - 1).clamp(min=0)
         kept = ids.shape[1] - start + 1
         read |= {"logits_to_keep": kept} if self._can_keep else {}
-        logits = model(**read, attention_mask=is_token.long(), position_ids=places)[:, -kept:-1]
-        return logits, tokens[:, start:], is_token[:, start:]
+        output = model(**read, attention_mask=is_token.long(), position_ids=places)
+        return getattr(output, "logits", output)[:, -kept:-1], tokens[:, start:], is_token[:, start:]
 
 
 def causal_spec(
@@ -71,7 +89,7 @@ def causal_spec(
     *,
     n_variables: int = 10,
     mask_id: int | None = None,
-    mask_embedding: Tensor | None = None,
+    mask_embedding: Tensor | LearnedEmbedding | None = None,
     stop_words: Sequence[str] = (),
     train: TrainingConfig | Callable[..., object] = FINE_TUNING,
     from_weights: bool = False,
@@ -91,8 +109,8 @@ def causal_spec(
         test_answers: the same of the testing split.
         n_variables: words that are masked in each explained prompt; shorter ones are not explained.
         mask_id: the token that stands for a masked word, if not the tokenizer's mask or unknown token.
-        mask_embedding: the embedding `[width]` that stands for a masked token instead, such as a learned one, or the
-            mean of all.
+        mask_embedding: the embedding `[width]` that stands for a masked token instead, such as the mean of all, or one
+            that `learned_mask_embedding` learned.
         stop_words: words that are never masked, in lower case.
         train: the recipe of baseline networks, Adam to convergence on the tokens of the answers, or a function.
         from_weights: see `interdash.hf.classifier_spec`.
@@ -105,7 +123,10 @@ def causal_spec(
     otherwise = (
         "name a token's id as mask_id=…, or pass mask_embedding=…, such as model.get_input_embeddings().weight.mean(0)"
     )
-    mask = EMBEDDED if mask_embedding is not None else mask_token(tokenizer, mask_id, otherwise)
+    if isinstance(mask_embedding, LearnedEmbedding):
+        mask, mask_embedding = LEARNED, mask_embedding.embedding
+    else:
+        mask = EMBEDDED if mask_embedding is not None else mask_token(tokenizer, mask_id, otherwise)
     for name, (of_prompts, of_answers) in {
         "prompts": (prompts, answers),
         "test_prompts": (test_prompts, test_answers),
@@ -130,7 +151,7 @@ def causal_spec(
     count = len(prompts)
     given = torch.ones(len(ids), dtype=torch.int64)
     return Spec(
-        network=partial(_answering, model, from_weights, start, mask_embedding),
+        network=partial(_answering, model, from_weights, start=start, embedding=mask_embedding),
         train_inputs=ids[:count],
         train_labels=given[:count],
         test_inputs=ids[count:],
