@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from interdash.masking.batches import first_layer_batches, input_batches, split_off_linear
+from interdash.masking.convolutions import faster
 from interdash.masking.several import Several, masked_input
 from interdash.masking.variables import Variables, check_every_variable_owns
 
@@ -78,7 +79,7 @@ def masked_outputs(
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
     masked, others = masked_input(inputs), heads or tuple
     _check_inputs(masked, labels, variables)
-    with _ready(network, device) as device, _channels_last(network, inputs[:1]), torch.inference_mode():
+    with _ready(network, device) as device, faster(network, inputs[:1]) as channels_last, torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
         with torch.inference_mode(False):  # else nobody could change it in place
@@ -86,7 +87,7 @@ def masked_outputs(
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
         first_layer = None
         if masked is inputs:
-            first_layer, network = split_off_linear(network, masked, variables)
+            first_layer, network = split_off_linear(network, masked, variables, channels_last=channels_last)
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
             while position < v.shape[1]:
                 try:
@@ -253,31 +254,6 @@ def _ready(network: nn.Module, device: torch.device | str | None) -> Iterator[to
         network.to(origin)
         for module, flag in training:
             module.training = flag
-
-
-@contextlib.contextmanager
-def _channels_last(network: nn.Module, x: Tensor | Several) -> Iterator[None]:
-    """Lays the weights of 2-D convolutions on a CPU out with channels last, which is faster; puts them back after.
-
-    A rule and no measurement, so that a rerun gives the same bits. A network that cannot run so, because a `view` of a
-    feature map fails, is left as it is.
-    """
-    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.weight.device.type == "cpu"]
-    weights = [(m.weight, m.weight.data) for m in convolutions]
-    try:
-        for weight, data in weights:
-            weight.data = data.contiguous(memory_format=torch.channels_last)
-        if weights:
-            try:
-                with torch.inference_mode():
-                    network(x.to(weights[0][1].device))
-            except RuntimeError:
-                for weight, data in weights:
-                    weight.data = data
-        yield
-    finally:
-        for weight, data in weights:
-            weight.data = data
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from interdash.masking import outputs
+from interdash.masking import convolutions, outputs
 from interdash.masking.outputs import log_odds, masked_outputs
 from interdash.masking.variables import Variables, image_variables, table_variables, text_variables
 
@@ -122,7 +122,7 @@ def test_convolutions_have_channels_last_where_the_network_takes_it_and_are_put_
     )
     v = masked_outputs(network.train(), inputs, labels, variables)
     assert (v - expected).abs().max() <= 1e-5 * expected.abs().max()
-    assert seen[-1] is last and [p.stride() for p in network.parameters()] == before
+    assert network[0].training and seen[-1] is last and [p.stride() for p in network.parameters()] == before
     network(inputs).sum().backward()
 
 
@@ -335,16 +335,53 @@ def test_full_float32_is_asked_for_and_put_back():
     assert before == (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)
 
 
+def perceptron():
+    return nn.Sequential(nn.Flatten(), nn.Linear(2 * 6 * 6, 9), nn.ReLU(), nn.Linear(9, 3))
+
+
+def pooling():
+    convolution = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")
+    return nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 3, 3), nn.Flatten())
+
+
+@pytest.mark.parametrize(("make", "linear", "relu"), [(perceptron, 1, 2), (pooling, 0, 1)])
 @pytest.mark.parametrize("byte_budget", [1, 20_000, 2**28])
-def test_first_linear_layer_of_a_perceptron_is_computed_from_its_parts(byte_budget):
+def test_first_linear_layer_is_computed_from_its_parts(make, linear, relu, byte_budget):
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(2 * 6 * 6, 9), nn.ReLU(), nn.Linear(9, 3))
+    network = make()
     inputs, labels = torch.randn(5, 2, 6, 6), torch.tensor([0, 1, 2, 2, 1])
     variables = image_variables(6, 6, n_variables=4, patch=1, baseline_image=torch.randn(2, 6, 6))
+    expected, before = by_hand(network, inputs, labels, variables), list(network)
     v = masked_outputs(network, inputs, labels, variables, byte_budget=byte_budget)
-    assert torch.allclose(v, by_hand(network, inputs, labels, variables), atol=1e-5)
-    seen = []
-    hook = network[1].register_forward_hook(lambda _, args, __: seen.append(args[0].shape[1]))  # now the plain way
-    assert torch.allclose(v, masked_outputs(network, inputs, labels, variables), atol=1e-5)
-    hook.remove()
-    assert len(seen) > 1
+    assert torch.allclose(v, expected, atol=1e-5) and list(network) == before
+    for hooked in (relu, linear):  # a hooked layer sees what it always saw: all maps, then all inputs
+        seen = []
+        hook = network[hooked].register_forward_hook(lambda module, args, y, seen=seen: seen.append(args[0].shape[1:]))
+        assert torch.allclose(v, masked_outputs(network, inputs, labels, variables), atol=1e-5)
+        hook.remove()
+        assert len(seen) > 1 and len(set(seen)) == 1
+
+
+@pytest.mark.parametrize(("size", "shape"), [(2, (3, 2, 7, 8)), (3, (2, 1, 9, 10)), (1, (1, 1, 2, 2))])
+def test_pooling_by_slices_has_the_same_bits(size, shape):
+    torch.manual_seed(0)
+    maps = torch.randn(shape)
+    maps[0, 0, 0, 0] = torch.nan
+    for layout in (torch.contiguous_format, torch.channels_last):
+        maps = maps.contiguous(memory_format=layout)
+        expected = nn.functional.max_pool2d(maps, size)
+        torch.testing.assert_close(convolutions.highest(maps, size), expected, rtol=0, atol=0, equal_nan=True)
+
+
+OTHER_POOLS = (
+    *({"kernel_size": 3, "stride": 2}, {"kernel_size": 2, "padding": 1}, {"kernel_size": 2, "ceil_mode": True}),
+    *({"kernel_size": (2, 2)}, {"kernel_size": 2, "dilation": 2}, {"kernel_size": 2, "return_indices": True}),
+)
+
+
+@pytest.mark.parametrize(("options", "by_slices"), [({"kernel_size": 2}, True), *((o, False) for o in OTHER_POOLS)])
+def test_only_pools_of_whole_tiles_are_replaced_and_put_back(options, by_slices):
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.MaxPool2d(**options))
+    with convolutions.faster(network, torch.zeros(1, 1, 6, 6)):
+        assert ("forward" in vars(network[1])) is by_slices
+    assert "forward" not in vars(network[1])
