@@ -4,10 +4,9 @@ Experimental, after GIB; see `formulas.theories.information`. Measured on demand
 as it is done: 2n + 1 passes of each sample.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import pyarrow as pa
 import torch
@@ -19,13 +18,12 @@ from interdash.masking.variables import Explained
 from interdash.runs.parts import LABELLING, digest
 from interdash.runs.plan import unit_key
 from interdash.runs.run import Run
-from interdash.training.loop import one_thread
+from interdash.training.loop import one_thread, seconds_by_samples
 from interdash.training.network_of_run import network_builder, spec_of_run
 from interdash.training.spec import explained_samples
 
 SAMPLES = 2000  # of each split, where there are so many
 TABLES = ("information",)
-PROBE = 100  # samples of an estimate
 SCHEMA = pa.schema(
     {"epoch": pa.int32(), "split": pa.string(), "samples": pa.int32()}
     | dict.fromkeys(("joint", "single", "rest", "synergy", "synergy_low", "synergy_high"), pa.float64())
@@ -83,17 +81,12 @@ class Estimate:
 
 
 def estimate(work: Work) -> Estimate:
-    """Returns what the missing epochs will cost, from one of them with a few samples."""
+    """Returns what the missing epochs will cost, from probes of the last of them."""
     left, count, seconds = work.left(), 0, 0.0
     if left:
         count = len(work.drawn)
-        few = min(PROBE, work.samples)
-        some = replace(work, samples=few)
-        for _ in range(2):  # the first time, libraries are loaded
-            start = time.perf_counter()
-            measure_epoch(some, left[-1])
-            seconds = time.perf_counter() - start
-        seconds *= count / len(some.drawn)
+        some = cache(lambda samples: replace(work, samples=samples))
+        seconds = seconds_by_samples(lambda samples: measure_epoch(some(samples), left[-1]), count // 2)
     passes = len(left) * count * (2 * work.run.config.masking.n_variables + 1)
     return Estimate(len(left), count, passes, len(left) * seconds)
 

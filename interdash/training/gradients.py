@@ -6,7 +6,6 @@ samples are kept: memory does not grow with the number of samples, see `BUDGET`.
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from torch.nn import functional
 from interdash.formulas.coherence import Sums, measures
 from interdash.masking.variables import Explained
 from interdash.runs.run import Run
-from interdash.training.loop import one_thread
+from interdash.training.loop import one_thread, seconds_by_samples
 from interdash.training.network_of_run import network_builder, spec_of_run
 from interdash.training.spec import Spec
 
@@ -33,7 +32,6 @@ GROUPS = (3, 10)  # at least and at most, for the intervals
 BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 32 or 44 bytes a weight
 CHUNK = 100  # samples at a time, at most
 SEED = 0  # of the samples
-PROBE = 100  # samples of an estimate
 SAME = 1e-3  # relative difference of two ways to a gradient that is rounding
 
 # The gradients of some samples for each trained weight: [samples, elements]; or, of a dense layer whose weight is
@@ -327,21 +325,16 @@ class Estimate:
 
 
 def estimate(work: Work) -> Estimate:
-    """Returns what the missing epochs will cost, from a probe on the last of them."""
+    """Returns what the missing epochs will cost, from probes of the last of them."""
     left = work.left()
     spec = spec_of_run(work.run, work.spec)
     samples = min(work.samples, max(len(spec.train_inputs), len(spec.test_inputs)))
-    seconds, few = 0.0, min(PROBE, samples)
-    for epoch in [left[-1]] * 2 if left else []:  # the first time, torch.func is loaded
-        start = time.perf_counter()
-        list(work.epochs([epoch], few))
-        seconds = time.perf_counter() - start
-    shown = min(EXPLAINED, work.run.n_explained())
+    seconds = seconds_by_samples(lambda few: list(work.epochs(left[-1:], few)), samples) if left else 0.0
     weights = [weight for weight in network_builder(work.run, work.spec)().parameters() if weight.requires_grad]
     kinds = 1 if spec.true_train_labels is None else 2
     groups, chunk = _sizes(weights, kinds, samples, BUDGET)
     most = ((kinds + 1) * groups + 2 * chunk) * sum(4 * weight.numel() for weight in weights)
-    return Estimate(len(left), samples, most, len(left) * seconds * (2 * samples + shown) / (2 * few + shown))
+    return Estimate(len(left), samples, most, len(left) * seconds)
 
 
 def measure_coherence(work: Work, *, progress: Callable[[int, int], None] | None = None) -> int:

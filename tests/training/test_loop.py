@@ -127,3 +127,14 @@ def test_train_to_convergence_stops_when_converged(monkeypatch, losses, stops_at
     epoch = loop.train_to_convergence(network, data.test_inputs, data.test_labels, 0, on_epoch, config=SHORT.training)
     assert (len(weights) - 1, epoch) == (stops_at, kept)
     assert torch.equal(list(network.parameters())[-1], weights[kept])
+
+
+@pytest.mark.parametrize("samples", [3, 150, 1000])
+def test_seconds_of_many_samples_come_from_two_smaller_numbers(samples, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+
+    def measure(count):
+        clock[0] += (5 if not clock[0] else 0) + 0.1 + 0.01 * count  # s; the first time all is loaded
+
+    assert loop.seconds_by_samples(measure, samples) == pytest.approx(0.1 + 0.01 * samples if samples > 20 else 0.13)
