@@ -4,6 +4,7 @@ What is written is right or is not written: which epoch a checkpoint is of (`che
 (`weights`), its losses (`logs`, `log_epochs`) and the network itself (`dry_run`) are settled before, or refused.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -187,7 +188,7 @@ def import_checkpoints(
     if say is not None:
         output = choice_of_output(model, data.train_inputs[:1].to(device), len(data.names_of_classes()))
         for line in _lines(epochs, files, log, aligned_log, first, [doubt, output]):
-            say(line)
+            say(line if unit == "epoch" else re.sub(r"\bepoch", "step", line))
     return run
 
 

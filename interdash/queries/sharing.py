@@ -47,6 +47,11 @@ def columns(store: Store, run: str) -> list[Column]:
     return others + [Column(f"epoch {epoch}", run, "target", epoch) for epoch in labelled_epochs(store, run)]
 
 
+def exact_sum(values: str, condition: str = "true") -> str:
+    """Returns SQL of a sum, to 2⁻⁴⁰, that is the same in whatever order DuckDB's threads add up."""
+    return f"sum(({values} * {2**40})::HUGEINT) FILTER ({condition}) / {2.0**40}"
+
+
 def _overlaps(
     store: Store, first: Sequence[Column], second: Sequence[Column], by: Sequence[str] = (), *, every: int = 1
 ) -> pd.DataFrame:
@@ -69,12 +74,12 @@ def _overlaps(
                 FROM i GROUP BY ALL),
             a AS (SELECT i.*, p.second FROM i, (SELECT unnest($second) AS second) p WHERE list_contains($first, name))
         SELECT a.name AS first, a.second{groups}, count(*) AS salient, count(b.subset) AS shared,
-            coalesce(sum(c.share), 0) AS chance,
-            sum(a.effect) FILTER (a.up) AS positive, sum(a.effect) FILTER (NOT a.up) AS negative,
-            sum(a.effect) FILTER (a.up AND b.subset IS NOT NULL) AS shared_positive,
-            sum(a.effect) FILTER (NOT a.up AND b.subset IS NOT NULL) AS shared_negative,
-            sum(a.effect * c.share) FILTER (a.up) AS chance_positive,
-            sum(a.effect * c.share) FILTER (NOT a.up) AS chance_negative
+            coalesce({exact_sum("c.share")}, 0) AS chance,
+            {exact_sum("a.effect", "a.up")} AS positive, {exact_sum("a.effect", "NOT a.up")} AS negative,
+            {exact_sum("a.effect", "a.up AND b.subset IS NOT NULL")} AS shared_positive,
+            {exact_sum("a.effect", "NOT a.up AND b.subset IS NOT NULL")} AS shared_negative,
+            {exact_sum("a.effect * c.share", "a.up")} AS chance_positive,
+            {exact_sum("a.effect * c.share", "NOT a.up")} AS chance_negative
         FROM a
         LEFT JOIN i b ON b.name = a.second AND b.sample = a.sample AND b.type = a.type AND b.subset = a.subset
             AND b.up = a.up

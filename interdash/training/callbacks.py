@@ -40,7 +40,8 @@ def lightning_callback(
             if it is the whole module, or its only part with weights, called `model`.
         train_loss: name of the logged metric; computed from the spec's data if None, not logged yet, or at epoch 0.
         test_loss: the same for the testing split.
-        options: root, and those of `RecordOptions`; `epochs` is the Trainer's `max_epochs` unless given.
+        options: root, and those of `RecordOptions`; `epochs` is the Trainer's `max_epochs` unless given, or, with
+            `unit="step"`, the number of its steps. Of steps the chosen ones are recorded, with losses computed.
 
     Raises:
         ImportError: lightning is not installed.
@@ -50,8 +51,11 @@ def lightning_callback(
     except ImportError as error:
         raise ImportError("the Lightning callback needs lightning: `pip install 'interdash[lightning]'`") from error
 
+    by_step = options.get("unit") == "step"
+
     class InterdashCallback(Callback):
         recorder: Recorder | None = None
+        step = 0  # the last one recorded
         validated = False  # since the last epoch; else the Trainer still has the metrics of an earlier one
 
         def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -60,15 +64,27 @@ def lightning_callback(
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             if not trainer.is_global_zero:
                 return
-            epochs = options.get("epochs", trainer.max_epochs)
-            if epochs is None or epochs < 1:
-                raise ValueError(f"max_epochs is {epochs}; give the planned number of epochs as epochs=…")
+            planned = trainer.estimated_stepping_batches if by_step else trainer.max_epochs
+            epochs = options.get("epochs", planned)
+            if epochs is None or not 1 <= epochs < math.inf:
+                unit = "steps" if by_step else "epochs"
+                raise ValueError(f"the Trainer plans {epochs} {unit}; give the planned number of {unit} as epochs=…")
             self.recorder = Recorder(name, spec, **{**options, "epochs": epochs})
-            if trainer.current_epoch == 0:  # else resumed
+            if trainer.global_step == 0:  # else resumed
                 self.recorder.record(0, network(pl_module))
 
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any, **kwargs: Any) -> None:
+            if by_step and self.recorder is not None and trainer.global_step in self.recorder.chosen:
+                self._record(trainer.global_step, pl_module)
+
+        def _record(self, step: int, pl_module: Any) -> None:
+            if self.recorder is not None and step > self.step:  # several batches may be one step
+                self.step = step
+                with _ending_no_training(f"step {step}"):
+                    self.recorder.record(step, network(pl_module))
+
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-            if self.recorder is not None:
+            if self.recorder is not None and not by_step:
                 logged = trainer.callback_metrics
                 stale = bool(trainer.val_dataloaders) and not self.validated
                 losses = [_logged(logged, train_loss), None if stale else _logged(logged, test_loss)]
@@ -78,6 +94,8 @@ def lightning_callback(
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             if self.recorder is not None:
+                if by_step:
+                    self._record(trainer.global_step, pl_module)
                 with _ending_no_training("the end"):
                     self.recorder.close()
 

@@ -156,16 +156,20 @@ def test_a_few_lines_and_two_commands(kind: str, tmp_path: Path, monkeypatch: py
         monkeypatch.setattr("sys.argv", ["interdash", *command, "--root", "runs"])
         main()
 
-    typed("import", "mine", *files)
+    by_step = kind == "causal"
+    typed("import", "mine", *files, *["--steps"] * by_step)
     typed("extract", "mine")
     run = Run.open(tmp_path / "runs", "mine")
     assert state(run).text.startswith("ready: without G")
-    assert run.checkpoint_epochs("target") == [1, 2]
+    assert run.checkpoint_epochs("target") == ([5, 10] if by_step else [1, 2])
     with store_of(run) as store:
         names = catalogue.names(Ask(run, store), Choice())
         assert {"flows", "dynamics", "order_strength", "life_classes", "interactions"} <= set(names)
         drawing = catalogue.drawing(Ask(run, store), "order_strength", Choice())
         assert drawing.figure().data
+        flows = catalogue.drawing(Ask(run, store), "flows", Choice()).figure()
+        unit = "step" if by_step else "epoch"
+        assert f"{unit} (log scale of {unit} + 1)" in [axis.title.text for axis in flows.select_xaxes()]
         masked = MASKED["learned" if kind == "learned" else "token" if kind in ("hf", "causal") else "mean"]
         assert f"masked to {masked}." in captions.caption(Ask(run, store), drawing, Choice())
     if pattern.startswith("out/checkpoint"):  # their specs have a recipe

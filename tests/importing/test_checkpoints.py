@@ -668,6 +668,11 @@ def test_folders_shards_and_other_tools(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"checkpoint-10 is of step 10, not of an epoch; .*add --steps-per-epoch N"):
         imported("single", "t/checkpoint-*")
     assert imported("single", "t/checkpoint-*", steps_per_epoch=5).checkpoint_epochs("target") == [2]
+    lines: list[str] = []
+    assert imported("steps", "t/checkpoint-*", unit="step", say=lines.append).checkpoint_epochs("target") == [10]
+    assert "chosen: steps 10 from steps / 1;" in lines[2]
+    with pytest.raises(ValueError, match="5 steps are an epoch, and the run shall count steps; say one of both"):
+        imported("both", "t/checkpoint-*", unit="step", steps_per_epoch=5)
     (sharded / shards["bias"]).unlink()
     with pytest.raises(ValueError, match=r"index.json names model-.* not beside it; copy the whole folder"):
         imported("gone", "s/checkpoint-*")

@@ -90,6 +90,14 @@ def test_lightning_callback(tmp_path: Path, caplog: pytest.LogCaptureFixture, mo
     assert run.is_finished("target") and run.metrics()["test_loss"].notna().all()
     assert "no metric 'val' was logged yet, so that it is computed" in caplog.text
 
+    module = Module()
+    run = fit(module, name="steps", unit="step", checkpoints=(0, 1, 4))  # 2 steps an epoch
+    assert run.checkpoint_epochs("target") == [0, 1, 4, 6] and run.config.training.unit == "step"
+    assert run.metrics()["epoch"].tolist() == [0, 1, 4, 6] and run.config.training.epochs == 6
+    assert torch.equal(run.load_checkpoint("target", 6)["weight"], module.model.weight)
+    run = fit(Module(), name="ended", unit="step", epochs=100, checkpoints=(0, 5, 100))
+    assert run.checkpoint_epochs("target") == [0, 5, 6] and run.is_finished("target")
+
     record = Recorder.record
 
     def fail_once(self: Recorder, epoch: int, *rest: Any) -> None:
@@ -130,7 +138,7 @@ def test_trainer_callback(tmp_path: Path) -> None:
             ),
         )
 
-    def train(name: str, **arguments: Any) -> tuple[Run, Any]:
+    def train(name: str, *, unit: str = "epoch", **arguments: Any) -> tuple[Run, Any]:
         model = spec().network()
         trainer = transformers.Trainer(
             model=model,
@@ -145,7 +153,7 @@ def test_trainer_callback(tmp_path: Path) -> None:
                 **arguments,
             ),
             train_dataset=[{"input_ids": row, "labels": label} for row, label in zip(ids[:8], labels[:8], strict=True)],
-            callbacks=[trainer_callback(name, spec, root=tmp_path, samples_per_split=3)],
+            callbacks=[trainer_callback(name, spec, root=tmp_path, samples_per_split=3, unit=unit)],
         )
         trainer.train()
         return Run.open(tmp_path, name), model
@@ -160,7 +168,14 @@ def test_trainer_callback(tmp_path: Path) -> None:
     assert masked_outputs(network, explained.inputs, explained.labels, explained.variables).shape == (6, 8)
 
     run, _ = train("partial", max_steps=3)  # ends in the middle of the second epoch
-    assert run.checkpoint_epochs("target") == [0, 1, 2]
+    assert run.checkpoint_epochs("target") == [0, 1, 2] and run.config.training.unit == "epoch"
+
+    run, model = train("steps", unit="step", num_train_epochs=2)  # 2 steps an epoch
+    assert run.checkpoint_epochs("target") == [0, 1, 2, 3, 4] and run.config.training.unit == "step"
+    assert run.metrics()["epoch"].tolist() == [0, 1, 2, 3, 4] and run.is_finished("target")
+    weights = run.load_checkpoint("target", 4)
+    assert all(torch.equal(weights[name], weight) for name, weight in model.state_dict().items())
+    assert not torch.equal(weights["classifier.weight"], run.load_checkpoint("target", 3)["classifier.weight"])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import interdash
+from interdash.commands.info import run_report
 from interdash.config import MaskingConfig
 from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Variables, text_variables
@@ -129,6 +130,21 @@ def test_training_that_ends_early_keeps_its_last_epoch(tmp_path: Path) -> None:
         Recorder("again", spec, epochs=4, root=tmp_path)
     with pytest.raises(ValueError, match="epochs is 0; give the planned number"):
         Recorder("other", spec, epochs=0, root=tmp_path)
+
+
+def test_steps_are_counted(tmp_path: Path) -> None:
+    spec = table_spec()
+    model = spec.network()
+    with Recorder("mine", spec, epochs=1000, unit="step", root=tmp_path) as recorder:
+        for step in range(1001):
+            if step in recorder.chosen:
+                recorder.record(step, model, 1.0, 1.0)
+    run = recorder.run
+    steps = run.checkpoint_epochs("target")
+    assert steps == run.metrics()["epoch"].tolist() and {0, 1, 2, 4, 1000} <= set(steps) and 12 <= len(steps) < 30
+    assert run.config.training.unit == run_report(run)["unit"] == "step"
+    with pytest.raises(ValueError, match="unit is 'batch'; choose one of epoch, step"):
+        Recorder("other", spec, epochs=3, unit="batch", root=tmp_path)
 
 
 def test_wrapped_models_fit_and_other_models_are_refused(tmp_path: Path) -> None:
