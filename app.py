@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from interdash.dashboard.preload import expect_charts
+from interdash.dashboard.preload import prepare_browser
 
-expect_charts()  # first of all: the browser reads it while the imports below go on
+prepare_browser()  # first of all: the browser reads it while the imports below go on
 st.session_state["through_app"] = True
 
 # Here and not in the pages: a page interrupted in the middle of an import leaves half a module to later sessions.

@@ -1,6 +1,7 @@
 """The configuration of a run: one frozen dataclass, stored as JSON with the run. No torch, no files."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -107,6 +108,19 @@ class PhaseConfig:
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise ValueError(f"the share is {self.share}; it must be between 0 and 1 (0.5 is usual)")
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns a configuration as JSON, or a part of it, in one level: {"training.seed": 0, …}."""
+    settings: dict[str, Any] = {}
+    for key, value in values.items():
+        settings |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return settings
+
+
+def setting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what runs share that only the seed of their training, name and purpose tell apart, in one level."""
+    return {key: value for key, value in flat(values).items() if key not in ("name", "purpose", "training.seed")}
 
 
 @dataclass(frozen=True)

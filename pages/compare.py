@@ -6,6 +6,7 @@ import streamlit as st
 
 from interdash.dashboard import choose, data, first_steps, links, show
 from interdash.dashboard import page as ui
+from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, compare, inputs
 from interdash.figures.choice import ALIGNMENTS, MOST_OTHERS, Choice
 from interdash.queries import compare as queries_compare
@@ -17,13 +18,7 @@ MOST = 1 + MOST_OTHERS
 def choose_runs() -> list[str]:
     """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
     names = list(data.run_names())
-    texts = st.query_params.get_all("runs")
-    runs = names[:2]
-    try:
-        if texts:
-            runs = links.runs([] if texts == [""] else texts, names, MOST)  # "": all were taken out
-    except ValueError as error:
-        st.warning(str(error))
+    runs = choose.known_ones("runs", names, "runs", MOST) if "runs" in st.query_params else names[:2]
     choose.keep("runs", runs)
     st.multiselect(
         "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=choose.write,
@@ -38,14 +33,25 @@ def compare_curves(pages: list[data.Page]) -> None:
     ends = page.about(queries_compare.endings, names)
     st.subheader(links.plain(page.worded(compare.finding_text(ends))), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        about = "By phase: every run is stretched so that its boundaries 1|2 and 2|3 lie over those of the others."
+        about = (
+            "Phase: every run is stretched so that its phases 2 and 3 begin where those of the others do. Seeds: "
+            "by epoch; runs that differ in the seed alone are one line, their mean ± one standard deviation."
+        )
         by = choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
         split = choose.split()
-        log = choose.log(page) if by == "epoch" else False
+        log = choose.log(page) if by != "phase" else False
     choice = Choice(runs=tuple(names[1:]), split=split, by=by, log=log)
     with st.container():  # always there: what moves down on a page is drawn anew
         for name in compare.without_phases(page, choice):
             st.info(f"{links.plain(name)} has no boundary between phases, so that it cannot be aligned.")
+        if by == "seeds" and max(map(len, page.about(queries_compare.seed_groups, names))) < 2:
+            st.info("No two of these runs differ in the seed alone, so that each is drawn by itself.")
+        if compare.is_unlike(page, choice):
+            each = "; ".join(f"{run}: {words}" for run, words in page.about(queries_compare.data_of, names).items())
+            st.info(
+                f"These runs are on different data ({links.plain(each)}), of which a nat is not the same. Strengths "
+                "are drawn as shares of the largest total of their own run; losses depend on the number of classes."
+            )
     show.chart(page, "curves", choice)
     st.subheader("What they end with", anchor=False)
     st.dataframe(compare.ends_listed(ends).rename(columns=page.worded), hide_index=True)
@@ -70,6 +76,15 @@ def choose_sides(pages: list[data.Page]) -> tuple[data.Page, int, data.Page, int
     return first, epoch, second, other_epoch
 
 
+def choose_picture(page: data.Page, epoch: int, numbers: list[int], number: int) -> None:
+    """Draws the samples of run A to choose one from, in a popover."""
+    popover = st.popover("Choose by its picture", icon=":material/grid_view:", on_change="rerun", key="pictures")
+    if popover.open:
+        with popover:
+            rows = page.ask(sample.samples, epoch=epoch, numbers=numbers)
+            gallery(rows, lambda picked: st.session_state.update(number=picked), chosen=number)
+
+
 def compare_interactions(pages: list[data.Page]) -> None:
     """Draws the interactions of one run that another does not have."""
     st.subheader("Who learned what", anchor=False)
@@ -85,6 +100,8 @@ def compare_interactions(pages: list[data.Page]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width=400):
             number = choose.one(st.select_slider, "Sample", numbers, key="number")
+            if page.kind.picture:
+                choose_picture(page, epoch, numbers, number)
         row = page.ask(sample.sample, sample=number)
         if page.kind.picture:
             st.image(bytes(row["image"].iloc[0]), width=72, alt=f"Input of sample {number}.")

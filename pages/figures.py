@@ -25,7 +25,7 @@ def choose_others(page: data.Page) -> data.Page:
     names = [name for name in data.run_names() if name != page.run.name]
     if not names:
         return page
-    others = picker.known_ones("with", names, "runs", MOST_OTHERS)
+    others = choose.known_ones("with", names, "runs", MOST_OTHERS)
     with st.popover("Compare with other runs", icon=":material/compare_arrows:"):
         st.multiselect("Compared with", names, others, key="with", bind="query-params", max_selections=MOST_OTHERS)
     return page.beside([ui.opened(data.open_run(name)) for name in others])
@@ -43,9 +43,11 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
         with st.popover("Letters and lines", icon=":material/format_size:"):
             font = choose.one(st.selectbox, "Font", FONTS, key="font")
             label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
-            tick = st.number_input("Numbers (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}")
+            tick = st.number_input(
+                "Numbers at axes (pt)", venues.SMALLEST, 14.0, size.tick, 0.5, key=f"numbers-{venue}"
+            )
             shown = NUMBERS.__getitem__
-            numbers = choose.one(st.selectbox, "Numbers written as", list(NUMBERS), key="numbers", format_func=shown)
+            numbers = choose.one(st.selectbox, "Format of numbers", list(NUMBERS), key="numbers", format_func=shown)
             lines = st.number_input("Width of lines (times)", 0.25, 4.0, 1.0, 0.25, key="lines")
             transparent = st.toggle("Transparent", key="transparent", bind="query-params")
     looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers, "lines": lines}
@@ -108,7 +110,9 @@ def choose_interaction(page: data.Page, epoch: int | None, sample: int) -> str:
         given = ""
     choose.keep("interaction", given)
     settings: dict[str, Any] = {"on_change": choose.write, "args": ("interaction",), "width": 240}
-    return st.selectbox("Interaction lit", list(names), key="interaction", format_func=names.__getitem__, **settings)
+    return st.selectbox(
+        "Interaction highlighted", list(names), key="interaction", format_func=names.__getitem__, **settings
+    )
 
 
 def choose_formats() -> tuple[list[str], int]:

@@ -19,10 +19,9 @@ with ui.frame("Runs"):
                 links.message(f"{text}named first ({roots[0]} before others). To see both, rename one's folder.")
             )
         listed = runs.choose_matching(rows)
-        name = runs.show_table(listed)
-        st.caption(f"{len(listed)} of {len(rows)} runs. Losses in nats, at the last epoch. Click a row to open a run.")
+        name = runs.show_list(listed, f"{len(listed)} of {len(rows)} runs.")
         if name is not None:
-            runs.show_card(listing.opened(rows, name, data.run_names()))
+            runs.show_card(listing.opened(rows, name, data.run_names()), runs.ticked_runs(data.run_names()))
         ui.expect(name)
     runs.show_new_run(roots[0])
     runs.show_jobs(roots)

@@ -162,11 +162,12 @@ def choose_next(page: data.Page, numbers: list[int], number: int, epoch: int, li
             there = {"sample": (target or [0])[0], "page": None}  # the list follows
             st.button(text, shortcut=key, disabled=not target, on_click=go, kwargs=there, key=text)
         if pinned is None:
-            st.button("Pin", on_click=go, kwargs={"pin": f"{number}-{epoch}"}, icon=":material/keep:", key="pin-it")
+            pin = {"pin": f"{number}-{epoch}"}
+            st.button("Compare with another", on_click=go, kwargs=pin, icon=":material/keep:", key="pin-it")
         else:
-            st.button("Unpin", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
+            st.button("Stop comparing", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
         light = "none" if lit != ("", 0) else None
-        st.button("Light nothing" if light else "Light the strongest", on_click=go, kwargs={"interaction": light})
+        st.button("Highlight none" if light else "Highlight the strongest", on_click=go, kwargs={"interaction": light})
         top = choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
         return top, choose.life_line(page, epoch, number)
 

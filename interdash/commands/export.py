@@ -64,7 +64,11 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--with", "others", multiple=True, metavar="RUN", help="Compared with; several times, at most 5.")
 @click.option("--other-epoch", type=int, help="Of the one run compared with. Default: its last.")
 @click.option(
-    "--by", type=click.Choice(["epoch", "phase"]), default="epoch", show_default=True, help="What runs are aligned by."
+    "--by",
+    type=click.Choice(["epoch", "phase", "seeds"]),
+    default="epoch",
+    show_default=True,
+    help="What runs are aligned by; seeds: by epoch, runs that only the seed tells apart as their mean.",
 )
 @click.option("--partner", default="", metavar="baseline-0", help="Of sharing: a baseline network, or 'epoch 5'.")
 @click.option("--font", help="A TrueType font. Default: the venue's.")

@@ -148,7 +148,7 @@ def run_text(run: Run, *, as_json: bool = False) -> str:
 
 def list_text(root: Path, *, as_json: bool = False) -> str:
     """Returns the list of runs in a folder, for people or as JSON."""
-    rows = overview([root]).drop(columns=["curves"])
+    rows = overview([root]).drop(columns=["curves", "config"])
     if as_json:
         return rows.to_json(orient="records", force_ascii=False) or "[]"
     if rows.empty:

@@ -158,6 +158,21 @@ def several(label: str, options: Sequence[str], *, key: str, **settings: Any) ->
     return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)
 
 
+def known_ones(key: str, known: Sequence[str], what: str, most: int | None = None) -> list[str]:
+    """Returns which of some names the address has, in its order; what is not there, or too much, is named."""
+    texts = st.query_params.get_all(key)
+    names = list(dict.fromkeys(name for name in texts if name in known))
+    if wrong := [name for name in texts if name not in known and name]:
+        of = f" {links.shown(wrong[0])}{f' and {len(wrong) - 1} others' if wrong[1:] else ''}, not there"
+        st.warning(f"The link asks for {what}{of}: left out.")
+    if most is not None and len(names) > most:
+        st.warning(f"The link asks for {len(names)} {what}; these are the first {most}.")
+        names = names[:most]
+    if names != texts and texts != [""]:
+        st.query_params[key] = names
+    return names
+
+
 def log(page: Page) -> bool:
     """Returns whether the epoch axis is logarithmic."""
     title = page.worded("Epoch axis")

@@ -1,28 +1,24 @@
-"""The texts of docs/, for the page Help: what there is, and a text in pieces that a page can show."""
+"""The texts of docs/, for the page Help: what there is, a text in pieces that a page can show, and a search."""
 
 import re
+from functools import cache
 
 from interdash.home import HOME
 
 FOLDER = HOME / "docs"
 FIRST = (
-    "tour",
-    "charts",
-    "method",
-    "study",
-    "published-code",
-    "own-run",
-    "commands",
-    "environment",
-    "run-folder",
-    "scaling",
+    *("tour", "glossary", "charts", "method", "study", "published-code", "own-run", "figures", "commands"),
+    *("environment", "run-folder", "scaling"),
 )
 FOUND = sorted(path.stem for path in FOLDER.glob("*.md")) or ["tour"]  # which then is said to be missing
 TEXTS = (*(name for name in FIRST if name in FOUND), *(name for name in FOUND if name not in FIRST))
 IMAGE = re.compile(r"^!\[([^\]]*)\]\(([\w/.-]+)\)$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^):\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|#]")
 
 
+@cache
 def title(name: str) -> str:
     """Returns the first heading of a text."""
     return text(name).partition("\n")[0].removeprefix("# ")
@@ -38,6 +34,31 @@ def text(name: str) -> str:
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, which comes with interdash; install it again")
     return path.read_text(encoding="utf-8")
+
+
+def search(query: str) -> list[tuple[str, str, str]]:
+    """Returns where all words of a query stand: text, heading of the section, and the first line with one of them.
+
+    Sections whose heading has one of the words come first, then those of the first texts.
+    """
+    words = query.lower().split()
+    places = []
+    for name in TEXTS:
+        titles = HEADING.split(text(name))  # "", heading, section, heading, section, …
+        for heading, section in zip(titles[1::2], titles[2::2], strict=True):
+            if words and all(word in f"{heading}\n{section}".lower() for word in words):
+                lines = [line for line in section.splitlines() if any(word in line.lower() for word in words)]
+                line = MARKS.sub(lambda match: match[1] or " ", (lines or [""])[0])
+                places.append((name, heading, " ".join(line.split())))
+    return sorted(places, key=lambda place: not any(word in place[1].lower() for word in words))
+
+
+def glossary() -> dict[str, str]:
+    """Returns what the words of the pages mean, as Markdown; none if the installation lacks the text."""
+    if "glossary" not in FOUND:
+        return {}
+    rows = [re.split(r"(?<!\\)\|", line) for line in text("glossary").splitlines() if line.startswith("| ")]
+    return {row[1].strip(): row[2].strip() for row in rows[1:]}
 
 
 def pieces(name: str) -> list[tuple[str, str]]:

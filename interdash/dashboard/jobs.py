@@ -59,6 +59,15 @@ class Progress:
     share: float
     remaining: str  # "01:23", or "?"
     last: str  # last line of the log
+    step: int = 0  # number of the command, from 1; 0 before the first
+
+    def text(self, job: Job) -> str:
+        """Returns how far the job is: "step 2 of 3, baseline: training 40 %, about 00:12 left"."""
+        if not self.step:
+            return "starting …"
+        step = f"step {self.step} of {len(job.commands)}, {job.commands[self.step - 1][0]}: "
+        left = "" if "?" in self.remaining else f", about {self.remaining} left"
+        return f"{step}{self.what} {self.share:.0%}{left}" if self.what else f"{step}starting …"
 
 
 def start(root: Path, title: str, run: str, commands: Sequence[Sequence[str]]) -> Job:
@@ -156,12 +165,29 @@ def log(job: Job, last: int = 6000) -> str:
 def progress(job: Job) -> Progress:
     """Returns how far a job is, from the last progress bar in its log."""
     lines = [line for line in log(job).splitlines() if line.strip()]
+    commands = [" ".join(command) for command in job.commands]
+    what, share, remaining, step = "", 0.0, "?", 0
     for line in reversed(lines):
-        if line.startswith(_PROMPT):
-            break  # the command has no bar yet
-        if bar := _PERCENT.match(line):
-            return Progress(bar[1], int(bar[2]) / 100, bar[3], lines[-1])
-    return Progress("", 0.0, "?", lines[-1] if lines else "")
+        if line.startswith(_PROMPT):  # a bar above is of the command before
+            text = line.removeprefix(_PROMPT)
+            step = commands.index(text) + 1 if text in commands else 0
+            break
+        if not what and (bar := _PERCENT.match(line)):
+            what, share, remaining = bar[1], int(bar[2]) / 100, bar[3]
+    return Progress(what, share, remaining, lines[-1] if lines else "", step)
+
+
+def can_go_on(job: Job, later: Sequence[Job], *, is_ready: bool) -> bool:
+    """Returns whether starting a job's commands once more can do anything.
+
+    Args:
+        job: one that may have ended.
+        later: the jobs started after it.
+        is_ready: whether nothing is missing in its run.
+    """
+    done = any(other.run == job.run and other.commands == job.commands for other in later)
+    makes_ready = job.commands[-1][0] == "extract" and "--count" not in job.commands[0]
+    return job.state not in ("running", "done") and not done and not (is_ready and makes_ready)
 
 
 def _state(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 from interdash.formulas import subsets
@@ -78,24 +78,6 @@ def pin(text: str, samples: Collection[int], epochs: Collection[int]) -> tuple[i
     """
     sample, _, epoch = text.partition("-")
     return number(sample, samples, "the pinned sample"), number(epoch, epochs, "the pinned epoch")
-
-
-def runs(names: Sequence[str], known: Collection[str], most: int = 6) -> list[str]:
-    """Returns the runs that a link asks for, each once.
-
-    >>> runs(["b", "a", "b"], ["a", "b", "c"])
-    ['b', 'a']
-
-    Raises:
-        ValueError: one is not there, or there are too many.
-    """
-    for name in names:
-        if name not in known:
-            raise ValueError(f"The link asks for run {shown(name)}, which is not there.")
-    each_once = list(dict.fromkeys(names))
-    if len(each_once) > most:
-        raise ValueError(f"The link asks for {len(each_once)} runs; at most {most} can be compared.")
-    return each_once
 
 
 def sample(run: str, epoch: int, number: int, *, base: str | None = None) -> str:

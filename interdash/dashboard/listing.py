@@ -1,11 +1,13 @@
-"""Which of the runs are shown, in which order, and what a job is asked to do. No torch."""
+"""Which of the runs are shown, in which order and groups, and what a job is asked to do. No torch."""
 
-from collections.abc import Hashable, Mapping, Sequence
+import json
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from interdash.config import flat, setting
 from interdash.presets import PRESETS
 from interdash.runs.files import check_name
 
@@ -62,6 +64,16 @@ def state_of(row: Mapping[Hashable, Any]) -> str:
     return row["state"] if isinstance(row["state"], str) else "broken"
 
 
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Returns a name that no run has: this one, or with the first number that makes it so.
+
+    >>> free_name("digits", ["digits", "digits-2"])
+    'digits-3'
+    """
+    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
 def whole_run(preset: str, name: str, *, epochs: int, label_noise: float, seed: int) -> list[list[str]]:
     """Returns the commands that make a built-in run from training to labels.
 
@@ -108,21 +120,23 @@ def tags(text: str) -> list[str]:
 TABLE = {  # columns of the list of runs: heading
     "run": "run",
     "shown_state": "state",
+    "date": "date",
+    "dataset": "data",
+    "architecture": "network",
+    "epochs": "epochs",
+    "seed": "seed",
+    "label_noise": "random labels",
     "power_curve": "H by epoch",
     "peak_generalization_power": "peak H",
-    "peak_epoch": "at epoch",
     "chance": "by chance",
-    "above_chance": "above chance",
-    "loss_curve": "testing loss by epoch",
+    "gap_curve": "gap by epoch",
     "train_loss": "training loss",
     "test_loss": "testing loss",
     "gap": "gap",
     "boundary_12": "phase 2 from",
     "boundary_23": "phase 3 from",
-    "dataset": "data",
-    "architecture": "network",
-    "label_noise": "label noise",
-    "epochs": "epochs",
+    "above_chance": "above chance",
+    "peak_epoch": "at epoch",
     "samples": "samples",
     "tags": "tags",
     "root": "folder",
@@ -136,15 +150,90 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of `state.overview` as the list shows them: `TABLE`'s columns, shares in per cent."""
     records = rows.to_dict("records")
     curves = [row["curves"] if isinstance(row["curves"], dict) else {} for row in records]
+    losses = [(curve.get("train_loss", []), curve.get("test_loss", [])) for curve in curves]
     columns = rows.assign(
-        shown_state=[row["text"] if isinstance(row["text"], str) else row["problem"] for row in records],
-        power_curve=[_points(curve, "generalization_power") for curve in curves],
+        shown_state=[state_of(row) for row in records],
+        date=[str(row["created"] or "")[:10] if isinstance(row["created"], str) else "" for row in records],
+        power_curve=[
+            [value for value in curve.get("generalization_power", []) if value is not None] for curve in curves
+        ],
+        gap_curve=[
+            [test - train for train, test in zip(*both, strict=True) if train is not None and test is not None]
+            for both in losses
+        ],
         **{name: rows[name].astype(float) * 100 for name in SHARES},
-        loss_curve=[_points(curve, "test_loss") for curve in curves],
     )
     one_root = len({row["root"] for row in records}) <= 1
     return columns.loc[:, [column for column in TABLE if not (one_root and column == "root")]]
 
 
-def _points(curve: dict, name: str) -> list[float]:
-    return [value for value in curve.get(name, []) if value is not None]
+def settings_table(config: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns a run's configuration as the card shows it, but for its name and purpose: setting, value."""
+    rows = {key: value for key, value in flat(config).items() if key not in ("name", "purpose")}
+    return pd.DataFrame({"setting": [*rows], "value": [str(value) for value in rows.values()]})
+
+
+def settings_text(config: Mapping[str, Any]) -> str:
+    """Returns the settings of a run that one looks for first, in a sentence."""
+    data, training, masking = config["data"], config["training"], config["masking"]
+    labels = f"{data['label_noise']:.0%} random labels" if data["label_noise"] else "clean labels"
+    return (
+        f"{config['network']['architecture']} on {data['dataset']}: {data['n_train']:,} training and "
+        f"{data['n_test']:,} testing samples, {labels}; {training['optimizer']}, learning rate "
+        f"{training['learning_rate']:g}, batches of {training['batch_size']}, {training['epochs']} "
+        f"{training.get('unit', 'epoch')}s, seed {training['seed']}; {masking['n_variables']} variables of each "
+        f"{masking['kind']}, masked to {masking['baseline']}, {masking['samples_per_split']} samples explained a split."
+    )
+
+
+STATISTICS = {  # of `groups`: heading, format
+    "test_loss": ("testing loss (nats)", ".3f"),
+    "gap": ("gap (nats)", ".3f"),
+    "peak_generalization_power": ("peak H", ".1%"),
+    "chance": ("by chance", ".1%"),
+    "boundary_12": ("phase 2 from", ".1f"),
+    "boundary_23": ("phase 3 from", ".1f"),
+}
+
+
+def groups(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns one row for the runs that only the seed of their training tells apart: mean ± standard deviation.
+
+    Columns: setting (in words: data, network, and what differs from other groups on the same), runs (their names), and
+    those of `STATISTICS` as text; where not all runs have a value, with how many do.
+    """
+    of: dict[str, list[dict[Hashable, Any]]] = {}
+    for row in rows.to_dict("records"):
+        if isinstance(row["config"], dict):
+            of.setdefault(json.dumps(setting(row["config"]), sort_keys=True), []).append(row)
+    keys: dict[tuple[str, str], list[str]] = {}
+    for key, runs in of.items():
+        keys.setdefault((runs[0]["dataset"], runs[0]["architecture"]), []).append(key)
+    table = []
+    for key, runs in of.items():
+        kind = runs[0]["dataset"], runs[0]["architecture"]
+        others = [json.loads(other) for other in keys[kind]]
+        differing = [
+            f"{name.rpartition('.')[2].replace('_', ' ')} {value}"
+            for name, value in json.loads(key).items()
+            if any(other.get(name) != value for other in others)
+        ]
+        cells = {
+            heading: mean_and_spread([row[column] for row in runs], form)
+            for column, (heading, form) in STATISTICS.items()
+        }
+        table.append({"setting": ", ".join([*kind, *differing]), "runs": [row["run"] for row in runs], **cells})
+    return pd.DataFrame(table, columns=["setting", "runs", *(heading for heading, _ in STATISTICS.values())])
+
+
+def mean_and_spread(values: Sequence[float | None], form: str) -> str:
+    """Returns mean ± standard deviation in words; of one value that value.
+
+    >>> mean_and_spread([1.0, 3.0, None], ".1f")
+    '2.0 ± 1.4 (2 of 3)'
+    """
+    known = pd.Series(values, dtype=float).dropna()
+    if known.empty:
+        return "–"
+    spread = f" ± {known.std():{form}}" if len(known) > 1 else ""
+    return f"{known.mean():{form}}{spread}{f' ({len(known)} of {len(values)})' if len(known) < len(values) else ''}"

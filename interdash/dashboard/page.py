@@ -15,17 +15,17 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from interdash.dashboard import choose, data, links
+from interdash.dashboard import choose, data, help, links
 from interdash.dashboard.data import Page
 from interdash.dashboard.first_steps import show_first_steps
-from interdash.dashboard.preload import expect_charts
+from interdash.dashboard.preload import prepare_browser
 from interdash.dashboard.show import is_dark
 from interdash.dashboard.style import style
 from interdash.figures.dynamics import FACTS
@@ -48,6 +48,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
 }
 FOLDER = HOME / "pages"
 CARRIED = ("run", "epoch", "split", "label", "noise", "type")  # go along when another page is opened
+COMPARED = ("runs", "compare")  # pages that know which runs are chosen together
 OF_A_TAB = ("view", "epochs", "start")
 # … and these to the page Figures
 DRAWN = (
@@ -64,8 +65,8 @@ def page(title: str) -> Iterator[Page]:
     """Yields the page about the run that is chosen in the sidebar; the first call of a page that needs one run."""
     with frame(title):
         about = opened(_choose_run())
-        if st.session_state.pop("run_changed", False):
-            _leave_behind(about)
+        if before := st.session_state.pop("run_before", ""):
+            _leave_behind(about, before)
         yield about
 
 
@@ -109,11 +110,13 @@ def _say_news(run: Run, version: tuple[int, ...]) -> None:
                 st.rerun()
 
 
-def _leave_behind(page: Page) -> None:
-    """Takes epochs of the run that was looked at before out of the address, where this run does not have them."""
+def _leave_behind(page: Page, before: str) -> None:
+    """Takes epochs of the run looked at before out of the address: its last one, and those that this run lacks."""
     known = set(map(str, page.ask(dynamics.labelled_epochs)))
+    last = [str(epoch) for epoch in page.about(dynamics.labelled_epochs, before)[-1:]]
     for key in ("epoch", "epochs"):
-        if key in st.query_params and not known.issuperset(st.query_params.get_all(key)):
+        epochs = st.query_params.get_all(key)
+        if epochs and (not known.issuperset(epochs) or epochs == last):
             del st.query_params[key]
 
 
@@ -121,7 +124,7 @@ def _leave_behind(page: Page) -> None:
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
-        expect_charts()
+        prepare_browser()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
     st.html(style(dark=is_dark()))
     if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
@@ -131,8 +134,12 @@ def frame(title: str) -> Iterator[None]:
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
         for stem in pages():
-            keys = CARRIED + DRAWN * (stem == "figures")
-            link(stem, {key: st.query_params[key] for key in keys if key in st.query_params}, width="stretch")
+            keys = CARRIED + DRAWN * (stem == "figures") + ("runs",) * (stem in COMPARED)
+            query = {key: st.query_params.get_all(key) for key in keys if key in st.query_params}
+            link(stem, query, width="stretch")
+        if words := help.glossary():
+            with st.popover("What the words mean", type="tertiary", icon=":material/dictionary:"):
+                st.markdown("  \n".join(f"**{word}**: {meaning}" for word, meaning in words.items()), width=560)
         if st.user.get("is_logged_in"):
             st.button("Log out", on_click=st.logout, help=str(st.user.get("email", "")) or None)
     st.title(title, anchor=False)
@@ -204,17 +211,21 @@ def pages() -> dict[str, str]:
     return {stem: title for stem, (title, _) in PAGES.items() if (FOLDER / f"{stem}.py").exists()}
 
 
-def link(stem: str, query: dict[str, str], *, width: Literal["stretch", "content"] = "content") -> None:
-    """Draws a link to a page that keeps a query; nothing if the page is not there."""
+def link(
+    stem: str, query: Mapping[str, Any], *, label: str = "", width: Literal["stretch", "content"] = "content"
+) -> None:
+    """Draws a link to a page that keeps a query, by its title unless labelled; nothing if the page is not there."""
     if stem not in pages():
         return
     title, icon = PAGES[stem]
     try:
-        st.page_link(f"pages/{stem}.py", label=title, icon=icon, query_params=query, width=width)
+        st.page_link(
+            f"pages/{stem}.py", label=links.plain(label) if label else title, icon=icon, query_params=query, width=width
+        )
     except StreamlitAPIException:  # the page runs alone: a first deep link on a fresh server, or a test
         base = str(st.get_option("server.baseUrlPath")).strip("/")  # behind a proxy
-        address = f"{base and f'/{base}'}/{stem}?{urlencode(query)}"
-        st.html(f'<a href="{html.escape(address)}" target="_self">{title}</a>')
+        address = f"{base and f'/{base}'}/{stem}?{urlencode(query, doseq=True)}"
+        st.html(f'<a href="{html.escape(address)}" target="_self">{html.escape(label or title)}</a>')
 
 
 def facts(epochs: pd.DataFrame, epoch: int) -> None:
@@ -234,9 +245,11 @@ def _choose_run() -> Run:
         st.stop()
     in_link = st.query_params.get("run", "")
     name = in_link if in_link in names else _first(names)
+    if in_link and in_link not in names:
+        st.warning(
+            f"There is no run {links.shown(in_link)}. This is {links.plain(name)}; another is chosen on the left."
+        )
     with st.sidebar:
-        if in_link and in_link not in names:
-            choose.refuse("run", in_link, name, str)
         if st.session_state.get("chosen_run") != name:
             st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
@@ -255,8 +268,8 @@ def _first(names: dict[str, Path]) -> str:
 
 
 def _write_run() -> None:
+    st.session_state["run_before"] = st.query_params.get("run", "")
     st.query_params["run"] = st.session_state["chosen_run"]
-    st.session_state["run_changed"] = True
 
 
 def _words(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """The picker of figures: a picture and a tick for each, templates, and panels (a), (b), (c) by click."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from string import ascii_lowercase
 from typing import Any
 
@@ -25,23 +25,9 @@ def title(spec: str) -> str:
     return ", ".join(name.replace("_", " ").capitalize() for name in names)
 
 
-def known_ones(key: str, known: Sequence[str], what: str, most: int | None = None) -> list[str]:
-    """Returns which of some names the address has, in its order; what is not there, or too much, is named."""
-    given = st.query_params.get_all(key)
-    names = list(dict.fromkeys(name for name in given if name in known))
-    if wrong := [name for name in given if name not in known and name]:
-        st.warning(f"The link asks for {len(wrong)} {what} that are not there; they are left out.")
-    if most is not None and len(names) > most:
-        st.warning(f"The link asks for {len(names)} {what}; these are the first {most}.")
-        names = names[:most]
-    if names != given and given != [""]:
-        st.query_params[key] = names
-    return names
-
-
 def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[], None]]:
     """Returns the figures picked, as `catalogue.drawing` takes them, and what draws their pictures, slowly."""
-    picked = known_ones("figure", known, "figures")
+    picked = choose.known_ones("figure", known, "figures")
     text = st.query_params.get("panels", "")
     if "figure" not in st.query_params and not text:
         picked = [name for name in FIRST if name in known]

@@ -13,7 +13,7 @@ from interdash.queries.lives import LIFE_LINES
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
 NOISES = ("all", "clean", "random")  # labels
-ALIGNMENTS = ("epoch", "phase")
+ALIGNMENTS = ("epoch", "phase", "seeds")
 SCALES = ("normalised", "nats", "log")  # of strengths
 DOSES = range(0, 101, 10)  # percent
 FIRST = ("and", 1)  # the interaction whose life is drawn where none is lit
@@ -38,7 +38,7 @@ class Choice:
     interaction: str = ""  # lit, such as "and-37"; "" = the strongest, "none" = none
     min_order: int = 1  # only interactions of this order or above are removed
     dose: int = 100  # percent of the strength removed, in tens
-    by: str = "epoch"  # what runs compared are aligned by
+    by: str = "epoch"  # what runs compared are aligned by; "seeds": by epoch, those of one setting as their mean
     start: int | None = None  # epoch since which lives are told; None = boundary 1|2, or the first epoch
     life_line: str = "all"  # of the interactions listed
     noise: str = "all"  # samples with a clean or a random label, where it is known which

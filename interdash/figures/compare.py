@@ -20,7 +20,14 @@ PANELS = {  # curve: title with unit, number format
     "gap": ("gap (nats)", theme.NATS),
     "generalizable": ("generalizable (nats)", theme.NATS),
     "non_generalizable": ("non-generalizable (nats)", theme.NATS),
-    "generalization_power": ("H (share)", theme.SHARE),
+    "generalization_power": ("generalizable share (H)", theme.SHARE),
+}
+UNLIKE = {  # … of runs on different data, of which a nat is not the same
+    "train_loss": ("training loss (nats, other data)", theme.NATS),
+    "test_loss": ("testing loss (nats, other data)", theme.NATS),
+    "gap": ("gap (nats, other data)", theme.NATS),
+    "generalizable": ("generalizable (of the run's most)", theme.SHARE),
+    "non_generalizable": ("non-generalizable (of the run's most)", theme.SHARE),
 }
 WHERE = {  # of `difference`: symbol, colour
     "first": ("triangle-right", theme.OTHERS[0]),
@@ -36,27 +43,30 @@ BOUNDARIES = {"1|2": ("circle", theme.WHITE, theme.GAP), "2|3": ("diamond", them
 _YES_NO = {True: "yes", False: "no"}
 
 
-def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.Figure:
+def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True, unlike: bool = False) -> go.Figure:
     """Losses, strengths and H of several runs, overlaid.
 
     How to read: one colour and dash a run, the same in all six panels; ribbons are 95% bootstrap intervals over
     samples; thin below H: its chance level. Aligned by phase, every run starts at the untrained network, and the
-    boundaries 1|2 and 2|3 and the last epoch lie over each other, so that fast and slow runs compare; phases that meet
-    at a boundary which was not found have no place, and no curve.
+    beginnings of phases 2 and 3 and the last epoch lie over each other, so that fast and slow runs compare; phases that
+    meet at a boundary which was not found have no place, and no curve. By seeds, runs that only the seed tells apart
+    are one line, their mean, with ± one standard deviation over them. Of runs on different data a nat is not the same:
+    their strengths are shares of the largest total strength of their own run.
 
     Args:
         curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
-        by: "epoch" or "phase".
+        by: "epoch", "phase" or "seeds".
         log: whether the axis of epochs is logarithmic.
+        unlike: whether the runs are on different data; then the rows are those of `compare.relative`.
     """
-    titles = {"epoch": "epoch", "phase": "boundary of phases"}
+    titles = {"epoch": "epoch", "seeds": "epoch", "phase": "phases"}
     if by == "phase" and "position" in curves:
         curves = curves.loc[curves["position"].notna()]
     if curves.empty:
         return theme.nothing("There is nothing to compare yet.", titles[by], "nats")
     figure = Sheet(rows=2, cols=3, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
     runs = curves["run"].drop_duplicates().tolist()
-    for panel, (curve, (title, number)) in enumerate(PANELS.items()):
+    for panel, (curve, (title, number)) in enumerate((PANELS | (UNLIKE if unlike else {})).items()):
         place: dict[str, Any] = {"row": panel // 3 + 1, "col": panel % 3 + 1}
         for i, run in enumerate(runs):
             rows = curves.loc[(curves["run"] == run) & (curves["curve"] == curve)]
@@ -86,9 +96,11 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True) -> go.F
                 )  # fmt: skip
         figure.update_yaxes(title=title, rangemode="tozero", **place)
         if number == theme.SHARE:
-            figure.update_yaxes(tickformat=number, range=[0, 1.02], **place)
+            figure.update_yaxes(
+                tickformat=number, range=[0, 1.02] if curve == "generalization_power" else None, **place
+            )
     if by == "phase":
-        figure.update_xaxes(tickvals=[0, 1, 2, 3], ticktext=["start", "1|2", "2|3", "end"], range=[-0.05, 3.05])
+        figure.update_xaxes(tickvals=[0, 1, 2, 3], ticktext=["start", "phase 2", "phase 3", "end"], range=[-0.05, 3.05])
     else:
         epoch_axis(figure, curves["epoch"].tolist(), log=log)
     figure.update_xaxes(title="")
@@ -163,19 +175,22 @@ def difference_by_order(
 
 
 def finding_text(endings: pd.DataFrame) -> str:
-    """Returns where H peaks in each run as a title: "H peaks in a at epoch 10, at 60%; in b at epoch 16, at 50%"."""
+    """Returns where H peaks as a title: "The generalizable share (H) peaks in a at 60% (25% by chance), epoch 10"."""
     known = endings.dropna(subset=["peak_power"])
+    chances = ["" if pd.isna(chance) else f" ({chance:.0%} by chance)" for chance in known["chance"]]
+    columns = (known[name] for name in ("run", "peak_power", "peak_epoch"))
     peaks = [
-        f"{row['run']} at epoch {int(row['peak_epoch'])}, at {row['peak_power']:.0%}"
-        for row in known.to_dict("records")
+        f"{run} at {peak:.0%}{chance}, epoch {epoch:.0f}"
+        for run, peak, epoch, chance in zip(*columns, chances, strict=True)
     ]
-    return f"H peaks in {'; in '.join(peaks)}" if peaks else "Losses by epoch"
+    return f"The generalizable share (H) peaks in {'; in '.join(peaks)}" if peaks else "Losses by epoch"
 
 
 def ends_listed(endings: pd.DataFrame) -> pd.DataFrame:
     """Returns rows of `compare.endings` as a table for people; a boundary that was not found is named so."""
-    numbers = {"train_loss": "training loss", "test_loss": "testing loss", "gap": "gap", "peak_power": "peak of H"}
-    boundaries = {"boundary_12": "boundary 1|2", "boundary_23": "boundary 2|3"}
+    numbers = {"train_loss": "training loss (nats)", "test_loss": "testing loss (nats)", "gap": "gap (nats)"}
+    numbers |= {"peak_power": "peak of H (share)"}
+    boundaries = {"boundary_12": "phase 2 from", "boundary_23": "phase 3 from"}
     return pd.DataFrame(
         {"run": endings["run"], "last epoch": endings["last_epoch"]}
         | {name: endings[column].round(3) for column, name in numbers.items()}
@@ -304,9 +319,18 @@ def first_phase(curves: pd.DataFrame) -> go.Figure:
 def _curves(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     runs = [ask.run.name, *c.runs]
     rows = ask.about(compare.curves, runs, split=c.split)
+    if is_unlike(ask, c):
+        rows = compare.relative(rows)
+    if c.by == "seeds":
+        rows = compare.over_seeds(rows, ask.about(compare.seed_groups, runs))
     if c.by == "phase":
         rows = compare.aligned(rows, ask.about(compare.phases_of, runs))
     return {"curves": rows}
+
+
+def is_unlike(ask: Ask, c: Choice) -> bool:
+    """Returns whether the runs are on different data, so that their nats do not compare."""
+    return len({*ask.about(compare.data_of, [ask.run.name, *c.runs]).values()}) > 1
 
 
 def without_phases(ask: Ask, c: Choice) -> list[str]:
@@ -337,7 +361,7 @@ CHARTS = (
         curves,
         _curves,
         page="compare",
-        options=lambda ask, c: {"by": c.by, "log": c.log and c.by == "epoch"},
+        options=lambda ask, c: {"by": c.by, "log": c.log and c.by != "phase", "unlike": is_unlike(ask, c)},
         when=lambda ask, c: bool(c.runs) and is_labelled(ask, c),
         says=("split",),
     ),

@@ -27,11 +27,17 @@ LOSSES = {
 FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, unit, meaning
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
-    ("H", "generalization_power", ".0%", "", "Share of the salient strength that transfers, mean over baselines."),
+    (
+        "Generalizable share (H)",
+        "generalization_power",
+        ".0%",
+        "",
+        "Share of the salient strength that transfers, mean over baselines.",
+    ),
     ("By chance", "chance", ".0%", "", "H if the baseline network's interactions of each order were any others."),
     ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
     ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),
-    ("Salient a sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
+    ("Salient per sample", "salient", ".0f", "", "How many interactions are at least as strong as τ."),
     ("Threshold τ", "tau", ".2g", " nats", "Weaker interactions are not salient. τ is tiny in an untrained network."),
     ("G flips", "flips", ".0%", "", "Noise floor: salient interactions on which the first two baselines disagree."),
 )
@@ -100,7 +106,7 @@ def dynamics(
     figure.update_yaxes(title="gap (nats)", zeroline=True, row=2, col=1)
     figure.update_yaxes(**strength_axis(scale), row=3, col=1)
     if len(heights) == 4:
-        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=4, col=1)
+        figure.update_yaxes(title="generalizable share (H)", range=[0, 1.02], tickformat=theme.SHARE, row=4, col=1)
     return figure.figure(height=720, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -253,15 +259,15 @@ def finding_text(epochs: pd.DataFrame, diverged: Mapping[str, int] | None = None
 def _course(epochs: pd.DataFrame) -> str:
     rows = epochs.dropna(subset=["generalization_power"])
     if len(rows) < 2:
-        return "Losses, strengths and H"
+        return "Losses, strengths and the generalizable share (H)"
     peak: Any = rows.loc[rows["generalization_power"].idxmax()]
     last: Any = rows.iloc[-1]
     high, end = f"{peak['generalization_power']:.0%}", f"{last['generalization_power']:.0%}"
     if not pd.isna(peak["chance"]):
         high = f"{high} ({peak['chance']:.0%} by chance)"
     if peak["epoch"] == last["epoch"]:
-        return f"H is highest at the last epoch, {int(last['epoch'])}: {high}"
-    return f"H peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
+        return f"The generalizable share (H) is highest at the last epoch, {int(last['epoch'])}: {high}"
+    return f"The generalizable share (H) peaks at epoch {int(peak['epoch'])}, at {high}, and ends at {end}"
 
 
 def _lowest(epochs: pd.DataFrame) -> list[str]:

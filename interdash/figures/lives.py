@@ -95,7 +95,7 @@ def life_classes(
     figure.update_yaxes(title=f"strength ({unit})", row=1, col=1)
     figure.update_yaxes(title="number (share)" if normalised else "number a sample", row=2, col=1)
     if known:
-        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
+        figure.update_yaxes(title="generalizable share (H)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     figure.update_yaxes(title="mean order", row=last, col=1)
     for row in (1, 2) if normalised else ():
         figure.update_yaxes(tickformat=theme.SHARE, range=[-1.02, 1.02], row=row, col=1)
@@ -173,7 +173,7 @@ def life_lines(
     figure.update_yaxes(title="strength (nats)", row=1, col=1)
     figure.update_yaxes(title="number a sample", row=2, col=1)
     if known:
-        figure.update_yaxes(title="H (share)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
+        figure.update_yaxes(title="generalizable share (H)", range=[0, 1.02], tickformat=theme.SHARE, row=3, col=1)
     return figure.figure(height=680, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 

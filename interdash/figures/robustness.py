@@ -29,7 +29,7 @@ def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, 
     by the run's own choices, the dashed line its chance level there. A difference in H below this says nothing about
     the network.
     """
-    titles = ("labels G that flip (share)", "H (share)")
+    titles = ("labels G that flip (share)", "generalizable share (H)")
     if robustness.empty:
         return theme.nothing("The noise floor is not measured yet.", titles[0], "choice")
     epoch = shown_epoch(robustness, pinned)
@@ -204,7 +204,7 @@ def sorted_over_samples(strengths: pd.DataFrame) -> go.Figure:
         hovertemplate=f"rank %{{x}}: %{{y:{NATS}}} nats<extra></extra>", showlegend=False,
     )  # fmt: skip
     figure.add_hline(y=tau, line={"dash": "dash", "width": 1.5})
-    text = f"τ = {tau:.3g} nats,<br>{row['salient']:.0f} salient a sample"
+    text = f"τ = {tau:.3g} nats,<br>{row['salient']:.0f} salient per sample"
     at = {"xref": "paper", "x": 0.01, "xanchor": "left", "y": math.log10(tau), "yanchor": "top"}
     figure.add_annotation(text=text, align="left", **at)
     highest = max(inside["high"].tolist(), default=tau)

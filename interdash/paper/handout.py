@@ -37,7 +37,7 @@ def handout(store: Store, run: Run, choice: Choice | None = None) -> bytes:
     links = (f'<a href="#{name}">{name.replace("_", " ").capitalize()}</a>' for name in names)
     parts.append(f"<nav>{''.join(links)}</nav>")
     for name, (table, caption) in tables.captioned(ask, choice.runs).items():
-        parts.append(f"<h2>{name.replace('-', ' ').capitalize()}</h2><p>{html.escape(caption)}</p>")
+        parts.append(f"<h2>{tables.TITLES[name]}</h2><p>{html.escape(caption)}</p>")
         parts.append(table.to_html(index=False, border=0))
     for drawing in drawings:
         drawn = chromium.page(theme.themed(drawing.figure()), plotly_js=False).decode()

@@ -22,6 +22,13 @@ REMOVED = {
 }
 SPLITS = {"train": "training", "test": "testing", "gap": "gap"}
 RESAMPLES = 2000
+TITLES = {  # in words
+    "phases": "Where the phases meet",
+    "losses": "Losses and gap",
+    "generalizable-share": "Generalizable share (H)",
+    "removal": "Without some interactions",
+    "turns": "Turns of the theories",
+}
 CAPTIONS = {
     "phases": "Epochs at which the phases meet, with 95% bootstrap intervals over samples.",
     "losses": "Losses in nats at the last epoch, over the whole splits. The last column is the gap between the "

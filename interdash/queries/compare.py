@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from interdash.config import RunConfig, flat, setting
 from interdash.formulas.phase_axis import phase_position
 from interdash.queries.sample import named
 from interdash.store.database import Store
@@ -79,19 +79,12 @@ def endings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
 def configuration(store: Store, runs: Sequence[str]) -> pd.DataFrame:
     """Returns the settings in which some runs differ: one row a setting (`setting`), one column a run."""
     configs = store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)])
-    columns = {run: _flat(json.loads(config)) for run, config in configs}
+    columns = {run: flat(json.loads(config)) for run, config in configs}
     table = pd.DataFrame({run: columns[run] for run in runs if run in columns}, dtype=object)
     if table.empty:
         return table.rename_axis("setting").reset_index()
     differs = table.astype(str).nunique(axis=1) > 1
     return table[differs].rename_axis("setting").reset_index()
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def settings(store: Store, runs: Sequence[str]) -> pd.DataFrame:
@@ -183,6 +176,52 @@ def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
         first, second = (None if value is None or pd.isna(value) else float(value) for value in (first, second))
         position[epochs.index] = phase_position(epochs.to_numpy(), first, second, max(epochs.tolist()))
     return curves.assign(position=position)
+
+
+def seed_groups(store: Store, runs: Sequence[str]) -> list[list[str]]:
+    """Returns the runs in groups, each of those that only the seed of their training tells apart, in their order."""
+    configs = dict(store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)]))
+    groups: dict[str, list[str]] = {}
+    for run in runs:
+        config = RunConfig.from_json(json.loads(configs[run])).to_json()  # with what an older run does not name
+        groups.setdefault(json.dumps(setting(config), sort_keys=True), []).append(run)
+    return list(groups.values())
+
+
+def over_seeds(curves: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Returns the rows of `curves` with each group of runs as one: mean, low and high = mean ∓ standard deviation.
+
+    Epochs that not all runs of a group have are left out. A run that is alone in its group stays as it is.
+    """
+    tables = []
+    for runs in groups:
+        rows = curves[curves["run"].isin(runs)]
+        if len(runs) > 1:
+            rows = rows.groupby(["curve", "epoch"], as_index=False)["value"].agg(["mean", "std", "count"])
+            rows = rows[rows["count"] == len(runs)]
+            rows = rows.assign(
+                run=f"{runs[0]} (mean of {len(runs)})", value=rows["mean"], low=rows["mean"] - rows["std"],
+                high=rows["mean"] + rows["std"],
+            )[[*curves.columns]]  # fmt: skip
+        tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
+
+
+def data_of(store: Store, runs: Sequence[str]) -> dict[str, str]:
+    """Returns what each run explains, in words; nats of strength are the same only where these are."""
+    rows = store.fetch(
+        "SELECT run, dataset, kind, n_variables, len(class_names) FROM runs WHERE list_contains(?, run)", [list(runs)]
+    )
+    words = {run: f"{data} ({n} variables of each {kind}, {classes} classes)" for run, data, kind, n, classes in rows}
+    return {run: words[run] for run in runs if run in words}
+
+
+def relative(curves: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of `curves` with strengths as shares of the largest total strength of their run."""
+    strengths = curves["curve"].isin(["generalizable", "non_generalizable"])
+    totals = curves[strengths].groupby(["run", "epoch"])["value"].sum().groupby("run").max()
+    scale = curves["run"].map(totals).where(strengths, 1.0).replace(0.0, np.nan)
+    return curves.assign(**{name: curves[name] / scale for name in ("value", "low", "high")})
 
 
 def without_phases(curves: pd.DataFrame) -> list[str]:

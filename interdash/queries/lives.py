@@ -99,7 +99,7 @@ TABLE = (  # rows of `life_table`: words, measure, format, its level by chance
     ("strength (nats)", "strength", ".3~g", None),
     ("mean order", "order", ".2f", None),
     ("γ, generalizable by number", "count_power", ".0%", "count_chance"),
-    ("H, generalizable by strength", "power", ".0%", "chance"),
+    ("generalizable share (H), by strength", "power", ".0%", "chance"),
     ("H above chance", "above_chance", ".0%", None),
     ("ρ, what does not cancel", "net_share", ".0%", None),
     ("training loss alone (nats)", "train_loss", ".3f", None),

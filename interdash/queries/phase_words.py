@@ -10,7 +10,15 @@ EXPECTED = {  # what three-phase says of each phase
     2: "increasingly complex interactions are learned",
     3: "mostly non-generalizable interactions are learned, and the loss gap grows",
 }
-COLUMNS = ("phase", "epochs", "removed, a sample", "learned, a sample", "H", "loss gap", "as published")
+COLUMNS = (
+    "phase",
+    "epochs",
+    "removed per sample",
+    "learned per sample",
+    "generalizable share (H)",
+    "loss gap",
+    "as published",
+)
 
 
 def phase_table(phases: pd.DataFrame, epochs: pd.DataFrame, flows: pd.DataFrame) -> str:

@@ -174,10 +174,10 @@ def _losses(run: Run, changed: int) -> dict[str, Any]:
 
 
 COLUMNS = (
-    *("run", "root", "purpose", "dataset", "architecture", "kind", "n_variables", "label_noise", "epochs", "samples"),
-    *("state", "text", "missing", "done", "total", "train_loss", "test_loss", "gap", "peak_generalization_power"),
-    *("peak_epoch", "boundary_12", "boundary_23", "curves", "tags", "notes", "created", "problem"),
-    *("chance", "above_chance"),
+    *("run", "root", "purpose", "dataset", "architecture", "kind", "n_variables", "label_noise", "epochs", "seed"),
+    *("samples", "state", "text", "missing", "done", "total", "train_loss", "test_loss", "gap"),
+    *("peak_generalization_power", "peak_epoch", "boundary_12", "boundary_23", "curves", "tags", "notes", "created"),
+    *("problem", "chance", "above_chance", "config"),
 )
 SUMMED_UP = (  # of these, what the summary says
     *("text", "done", "total", "train_loss", "test_loss", "curves"),
@@ -203,6 +203,8 @@ def _row(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
         "n_variables": config.masking.n_variables,
         "label_noise": config.data.label_noise,
         "epochs": config.training.epochs,
+        "seed": config.training.seed,
+        "config": config.to_json(),
         "samples": summary.get("samples") or (run.n_explained() if run.has_explained() else 0),
         "state": summary["word"],
         "missing": list(summary["missing"]),

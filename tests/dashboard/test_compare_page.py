@@ -1,10 +1,12 @@
 """The page Compare, its questions and its figures."""
 
+import json
 from functools import partial
 
 import pandas as pd
 import pytest
 
+from interdash.dashboard import links
 from interdash.figures import compare as charts
 from interdash.queries import compare, dynamics
 from interdash.store.database import open_store
@@ -60,12 +62,12 @@ def test_endings_in_rows_and_words_and_settings(two_store):
     assert rows["gap"].tolist() == pytest.approx([epochs["gap"].iloc[-1]] * 2)
     assert rows["peak_power"].tolist() == pytest.approx([epochs["generalization_power"].max()] * 2)
     listed = charts.ends_listed(rows)
-    assert set(listed["boundary 1|2"]) == {"not found"}
+    assert set(listed["phase 2 from"]) == {"not found"} and "gap (nats)" in listed
     found = charts.ends_listed(rows.assign(boundary_12=12.0))
-    assert set(found["boundary 1|2"]) == {"epoch 12"}
+    assert set(found["phase 2 from"]) == {"epoch 12"}
     ends = compare.endings(two_store, ["twin", "tiny"])
-    assert charts.finding_text(ends.assign(peak_power=0.5, peak_epoch=3, run=["a", "b"])) == (
-        "H peaks in a at epoch 3, at 50%; in b at epoch 3, at 50%"
+    assert charts.finding_text(ends.assign(peak_power=0.5, peak_epoch=3, chance=[0.25, None], run=["a", "b"])) == (
+        "The generalizable share (H) peaks in a at 50% (25% by chance), epoch 3; in b at 50%, epoch 3"
     )
     assert charts.finding_text(ends.assign(peak_power=None)) == "Losses by epoch"
     assert compare.settings(two_store, ["tiny", "tiny"]).empty
@@ -96,7 +98,7 @@ def test_curves_by_phase(answers):
     rows = compare.aligned(answers["curves"], phases)
     drawn = charts.curves(rows, by="phase")
     assert {trace.name for trace in drawn.data if trace.name} == {"tiny"}
-    assert drawn.layout.xaxis.ticktext == ("start", "1|2", "2|3", "end")
+    assert drawn.layout.xaxis.ticktext == ("start", "phase 2", "phase 3", "end")
     nothing = charts.curves(rows.assign(position=float("nan")), by="phase")
     assert not nothing.data
 
@@ -112,7 +114,7 @@ def test_page(page, two_store):
     assert not test.error
     assert not test.warning
     assert [heading.value for heading in test.subheader] == [
-        charts.finding_text(compare.endings(two_store, test.multiselect(key="runs").value)),
+        links.plain(charts.finding_text(compare.endings(two_store, test.multiselect(key="runs").value))),
         "What they end with",
         "Settings that differ",
         "Who learned what",
@@ -141,7 +143,53 @@ def test_one_run_is_not_enough_and_unknown_ones_are_named(page):
     test = page(runs=["tiny"])
     assert test.info[0].value.startswith("Choose at least two runs")
     assert not test.get("plotly_chart")
-    test = page(runs=["tiny", "../../etc"])
-    assert "The link asks for run `../../etc`, which is not there." in test.warning[0].value
+    test = page(runs=["../../etc", "twin", "tiny"])  # what is right in it is kept
+    assert "The link asks for runs `../../etc`, not there: left out." in test.warning[0].value
+    assert test.multiselect(key="runs").value == test.query_params["runs"] == ["twin", "tiny"]
+    assert test.get("plotly_chart")
     test = page(number="99999999999999")
     assert "which is not there" in test.warning[0].value
+
+
+def test_seeds_are_one_line(two_store, page):
+    """Mean and standard deviation by hand; an epoch that one run lacks is left out; a run alone stays as it is."""
+    rows = [("a", 1, 1.0), ("a", 2, 3.0), ("b", 1, 2.0), ("c", 1, 5.0)]
+    curves = pd.DataFrame(rows, columns=["run", "epoch", "value"]).assign(curve="gap", low=0.0, high=9.0)
+    pooled = compare.over_seeds(curves, [["a", "b"], ["c"]])
+    assert pooled["run"].tolist() == ["a (mean of 2)", "c"] and pooled["epoch"].tolist() == [1, 1]
+    assert pooled["value"].tolist() == [1.5, 5.0]
+    assert pooled["high"].tolist() == pytest.approx([1.5 + 0.5**0.5, 9.0])
+    assert pooled["low"].tolist() == pytest.approx([1.5 - 0.5**0.5, 0.0])
+    assert compare.seed_groups(two_store, ["twin", "tiny"]) == [["twin", "tiny"]]
+    test = page(runs=["twin", "tiny"], by="seeds")
+    names = {trace.get("name") for trace in json.loads(test.get("plotly_chart")[0].proto.spec)["data"]}
+    assert "twin (mean of 2)" in names and "tiny" not in names
+
+
+def test_different_data_share_no_axis_of_nats(visit, two_runs, worded, two_store):
+    rows = [
+        ("a", "generalizable", 1.0),
+        ("a", "non_generalizable", 3.0),
+        ("a", "gap", 7.0),
+        ("b", "generalizable", 0.0),
+    ]
+    curves = pd.DataFrame(rows, columns=["run", "curve", "value"]).assign(epoch=1, low=0.5, high=4.0)
+    shares = compare.relative(curves)
+    assert shares["value"].tolist()[:3] == [0.25, 0.75, 7.0] and shares["value"].isna().tolist()[3]
+    assert shares["high"].tolist()[:3] == [1.0, 1.0, 4.0]
+    assert compare.data_of(two_store, ["tiny"]) == {"tiny": "digits (4 variables of each image, 10 classes)"}
+    test = visit("compare", two_runs, worded["census"].path.parent, runs=["tiny", "census"])
+    assert any(
+        "are on different data" in info.value and "12 variables of each table" in info.value for info in test.info
+    )
+    layout = json.loads(test.get("plotly_chart")[0].proto.spec)["layout"]
+    titles = {axis["title"]["text"] for name, axis in layout.items() if name.startswith("yaxis")}
+    assert "generalizable (of the run's most)" in titles and "generalizable (nats)" not in titles
+
+
+def test_a_sample_is_chosen_by_its_picture(page):
+    test = page(runs=["twin", "tiny"])
+    assert not test.get("bidi_component")  # no picture is read before it is asked for
+    test.session_state["pictures"] = True
+    test.run()
+    assert not test.exception and test.get("bidi_component")

@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -75,9 +76,36 @@ def test_a_killed_job_is_lost(tmp_path):
     assert job.state == "lost"
     found = jobs.progress(job)
     assert (found.what, found.share, found.remaining) == ("extracting", 0.37, "00:17")
+    assert found.text(job) == "starting …"
     with open(folder / "log", "a") as log:
         log.write("\n$ interdash info\n")
     assert jobs.progress(job).what == ""  # a bar of the command before does not count
+    assert jobs.progress(job).text(job) == "step 1 of 1, info: starting …"
+    with open(folder / "log", "a") as log:
+        log.write("counting:  50%|#####     | 5/10 [00:10<?, ? run/s]\r")
+    assert jobs.progress(job).text(job) == "step 1 of 1, info: counting 50%"
+    with open(folder / "log", "a") as log:
+        log.write("counting:  60%|######    | 6/10 [00:10<00:07, 1.8 run/s]\r")
+    assert jobs.progress(job).text(job) == "step 1 of 1, info: counting 60%, about 00:07 left"
+
+
+@pytest.mark.parametrize(
+    "state, later, is_ready, commands, goes_on",
+    [
+        ("cancelled", "", False, listing.extraction("a"), True),
+        ("failed", "other", False, listing.extraction("a"), True),
+        ("lost", "same", False, listing.extraction("a"), False),  # it was started again
+        ("cancelled", "", True, listing.extraction("a"), False),  # nothing is missing
+        ("cancelled", "", True, listing.baselines("a", 5), True),  # more than the run asks for
+        ("cancelled", "", True, listing.measurements("a"), True),
+        ("done", "", False, listing.extraction("a"), False),
+        ("running", "", False, listing.extraction("a"), False),
+    ],
+)
+def test_going_on_is_offered_where_it_helps(tmp_path, state, later, is_ready, commands, goes_on):
+    job = jobs.Job("1", "old", "a", tuple(map(tuple, commands)), tmp_path, state)
+    others = {"": [], "same": [replace(job, id="2")], "other": [replace(job, id="2", commands=(("info",),))]}[later]
+    assert jobs.can_go_on(job, others, is_ready=is_ready) == goes_on
 
 
 def test_whole_run():

@@ -24,17 +24,12 @@ def test_interaction():
             links.interaction(text, 8)
 
 
-def test_pin_and_runs():
+def test_pin():
     assert links.pin("7-40", range(10), [0, 40]) == (7, 40)
     with pytest.raises(ValueError, match="the pinned epoch `41`, which is not there"):
         links.pin("7-41", range(10), [0, 40])
     with pytest.raises(ValueError, match=r"the pinned sample `` ?, which is not there"):
         links.pin("", range(10), [0])
-    assert links.runs([], ["a"]) == []
-    with pytest.raises(ValueError, match=r"The link asks for run `\.\./a`, which is not there"):
-        links.runs(["a", "../a"], ["a"])
-    with pytest.raises(ValueError, match="asks for 7 runs; at most 6 can be compared"):
-        links.runs(list("abcdefg"), list("abcdefg"))
 
 
 @pytest.mark.parametrize("text", ["101", "-1", "9" * 400, "inf", "nan", "1e3", "", "٣"])

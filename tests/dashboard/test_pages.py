@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from interdash.dashboard import data, help
 from interdash.dashboard import page as ui
+from interdash.presets import PRESETS
 from tests.conftest import PATIENCE
 
 PAGES = sorted(ui.pages())
@@ -186,7 +187,7 @@ def test_runs_keeps_tags_and_notes(visit, ready_run):
     page = visit("runs", ready_run.path.parent, run="tiny")
     page.text_input(key="tags-tiny").set_value("paper, noise")
     page.text_area(key="notes-tiny").set_value("<b>mine</b>")
-    next(button for button in page.button if button.label == "Keep").click().run()
+    next(button for button in page.button if button.label == "Save").click().run()
     assert not page.exception
     assert ready_run.manifest["tags"] == ["paper", "noise"] and ready_run.manifest["notes"] == "<b>mine</b>"
 
@@ -201,14 +202,49 @@ def test_runs_starts_a_job(visit, monkeypatch, labelled_run, tmp_path):
     monkeypatch.setattr("interdash.dashboard.jobs.start", start)
     page = visit("runs", labelled_run.path.parent)
     assert not asked  # nothing starts by itself
-    page.text_input(key="new-name").set_value("../x")
+    assert page.text_input(key="new-name").placeholder == "mnist"
+    page.selectbox(key="new-preset").select("digits").run()
+    training = PRESETS["digits"].config.training  # the preset's values, none that stands for another
+    assert (page.number_input(key="new-epochs-digits").value, page.number_input(key="new-noise-digits").value) == (
+        training.epochs, 10,
+    )  # fmt: skip
+    page.selectbox(key="new-preset").select("mnist").run()
+    page.text_input(key="new-name").set_value("tiny").run()
+    assert "There is a run tiny already; tiny\\-2 is free." in words(page)
+    assert next(button for button in page.button if button.label == "Start").disabled
+    page.text_input(key="new-name").set_value("../x").run()
     next(button for button in page.button if button.label == "Start").click().run()
     assert "cannot name a run" in words(page) and not asked
     page.text_input(key="new-name").set_value("mine")
     next(button for button in page.button if button.label == "Start").click().run()
     ((root, title, run, commands),) = asked
     assert (root, run) == (labelled_run.path.parent, "mine") and "mine" in title
-    assert commands[0][:4] == ["train", "mnist", "--name", "mine"]
+    assert commands[0][:6] == ["train", "mnist", "--name", "mine", "--epochs", "64"]
+
+
+def test_runs_offers_an_extraction_where_something_is_missing(visit, labelled_run, fresh_run):
+    for run, missing in ((labelled_run, False), (fresh_run, True)):
+        page = visit("runs", run.path.parent, run="tiny")
+        (extract,) = [button for button in page.button if button.label == "Extract what is missing"]
+        assert extract.disabled != missing
+
+
+def test_runs_says_that_nothing_matches_and_clears(visit, labelled_run):
+    page = visit("runs", labelled_run.path.parent, q="zzzz")
+    assert "No run matches zzzz." in words(page) and not page.dataframe
+    next(button for button in page.button if button.label == "Clear search and filters").click().run()
+    assert page.dataframe and not page.text_input(key="q").value
+
+
+def test_ticked_runs_go_to_compare_and_figures(visit, two_runs):
+    page = visit("runs", two_runs, run="tiny", runs=["twin", "gone", "tiny"])
+    links = [html.proto.body for html in page.get("html") if html.proto.body.startswith("<a")]
+    assert any("compare?runs=tiny&amp;runs=twin" in link for link in links)  # on the card: this one first
+    assert any("figures?run=tiny&amp;with=twin" in link for link in links)
+    (ticked,) = [link for link in links if "Compare twin, tiny" in link]
+    assert "compare?runs=twin&amp;runs=tiny" in ticked
+    (group,) = visit("runs", two_runs, list="settings, over seeds").dataframe[0].value["runs"]
+    assert sorted(group) == ["tiny", "twin"]
 
 
 def test_two_roots(visit, labelled_run, ready_run):
@@ -259,6 +295,44 @@ def test_runs_loads_what_will_be_opened_next(visit, labelled_run):
     shared.ahead.join()
     assert not page.exception and str(labelled_run.path) in shared.versions
     assert shared.store.fetch("SELECT DISTINCT run FROM strengths") == [("tiny",)]
+
+
+def test_another_run_opens_at_its_own_last_epoch(visit, ready_run):
+    """Unless another epoch than the last of the run before is pinned, and it has that."""
+    twin = shutil.copytree(ready_run.path, ready_run.path.with_name("twin"))
+    shutil.rmtree(next((twin / "labels").glob("target-00003-*")))
+    for epoch, then in (("1", "3"), ("0", "0")):  # of twin 1 is the last
+        page = visit("dynamics", ready_run.path.parent, run="twin", epoch=epoch)
+        page.selectbox(key="chosen_run").select("tiny").run()
+        assert page.query_params["epoch"] == then
+
+
+def test_an_unknown_run_is_named_beside_the_charts_of_another(visit, labelled_run):
+    page = visit("dynamics", labelled_run.path.parent, run="nope")
+    assert "There is no run `nope`. This is tiny; another is chosen on the left." in [
+        box.value for box in page.main.warning
+    ]
+
+
+def test_help_is_searched(visit, tmp_path):
+    page = visit("help", tmp_path, search="salient THRESHOLD")
+    assert not page.header and "sections have all words" in page.caption[0].value
+    assert any("(help?text=glossary)" in text.value for text in page.markdown)
+    assert visit("help", tmp_path, search="zzzz").caption[0].value.startswith("0 sections have")
+    page = visit("help", tmp_path, text="nope")
+    assert "The link asks for text `nope`" in words(page) and page.header[0].value == help.title("tour")
+    places = help.search("ablauf")
+    assert places == [] and help.search("") == []
+    name, heading, line = help.search("glossary words letters")[0]
+    assert (name, heading) == ("glossary", "Glossary") and line.startswith("The words and letters of the pages")
+
+
+def test_every_page_says_what_its_words_mean(visit, tmp_path):
+    terms = help.glossary()
+    assert {"nats", "δ", "κ", "τ, salient", "baseline network", "generalizable share (H)"} <= terms.keys()
+    page = visit("help", tmp_path)
+    (shown,) = [text.value for text in page.sidebar.markdown if "**nats**" in text.value]
+    assert all(f"**{term}**: {meaning}" in shown for term, meaning in terms.items())
 
 
 def test_help_shows_every_text(visit, tmp_path):

@@ -152,7 +152,7 @@ def test_choices_that_cannot_be_are_named(ask):
             resolved(ask, choice)
     for wrong, message in (
         ({"runs": tuple("abcdef")}, "6 other runs cannot be told apart in one figure; compare with 5 at most"),
-        ({"by": "time"}, "cannot be aligned by 'time'; choose one of epoch, phase"),
+        ({"by": "time"}, "cannot be aligned by 'time'; choose one of epoch, phase, seeds"),
         ({"dose": 55}, "a dose of 55 % is not computed; choose 0, 10, … 100"),
         ({"life_line": "loyal"}, "there is no life line 'loyal'; choose one of all, reliable, forgotten"),
         ({"noise": "loud"}, "labels are not 'loud'; choose one of all, clean, random"),

@@ -43,9 +43,9 @@ def test_phases_are_bands_and_words():
 @pytest.mark.parametrize(
     "power, title",
     [
-        ([0.1, 0.62, 0.28], "H peaks at epoch 4, at 62% (20% by chance), and ends at 28%"),
-        ([0.1, 0.2, 0.3], "H is highest at the last epoch, 8: 30%"),
-        ([None, None, 0.3], "Losses, strengths and H"),
+        ([0.1, 0.62, 0.28], "The generalizable share (H) peaks at epoch 4, at 62% (20% by chance), and ends at 28%"),
+        ([0.1, 0.2, 0.3], "The generalizable share (H) is highest at the last epoch, 8: 30%"),
+        ([None, None, 0.3], "Losses, strengths and the generalizable share (H)"),
     ],
 )
 def test_finding(power, title):
@@ -122,7 +122,10 @@ def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():
     assert [(shape.x0, shape.x1, shape.yref) for shape in drawn.layout.shapes] == [(4, 4, "y domain")]
     assert [note.text for note in drawn.layout.annotations] == ["diverged: training loss not finite"]
     words = dynamics.finding_text(epochs.assign(generalization_power=[0.1, 0.2, 0.3], chance=None), {"train_loss": 4})
-    assert words.startswith("H is highest at the last epoch, 8: 30%; testing loss is lowest at epoch 0; training loss")
+    assert words.startswith(
+        "The generalizable share (H) is highest at the last epoch, 8: 30%; testing loss is "
+        "lowest at epoch 0; training loss"
+    )
     assert words.endswith("training loss diverged at epoch 4")
     assert dynamics.dynamics(epochs, strength, diverged={}) == dynamics.dynamics(epochs, strength)
 

@@ -245,7 +245,7 @@ def test_deep_link(fresh_tab, address):
 def test_unknown_broken_and_damaged_runs_are_named(tab, address):
     opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
     body = tab.inner_text("body")
-    assert "The link asks for run" in body and "The link asks for Pinned epoch" in body
+    assert "There is no run" in body and "The link asks for Pinned epoch" in body
     for stem in ("runs", "dynamics"):
         opened(tab, f"{address}/{stem}?run=broken", ui.PAGES[stem][0])
         assert "run.json is damaged" in tab.inner_text("body")
@@ -275,7 +275,10 @@ def test_a_link_fetches_nothing(tab, address, root, stem):
     "link, shown",
     [
         ("sample?run=twin&epoch=1&sample=7&interaction=or-3&view=Faithfulness", "Sample 7 at epoch 1"),
-        ("compare?runs=twin&runs=tiny&a=tiny&b=twin&epoch_a=1&number=5&by=phase", "H peaks in twin"),
+        (
+            "compare?runs=twin&runs=tiny&a=tiny&b=twin&epoch_a=1&number=5&by=phase",
+            "The generalizable share (H) peaks in twin",
+        ),
         ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
     ],
 )
@@ -291,16 +294,46 @@ def test_deep_links_keep_what_they_say(fresh_tab, address, link, shown):
 def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
     opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
     rows = tab.locator(".st-key-list-of-runs .dvn-scroller").first
-    rows.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
+    rows.click(position={"x": 300, "y": 35 + 2 * 35 + 17})  # any cell of the row
     wait_for_address(tab, "run=tiny")
     tab.wait_for_selector("h3:has-text('tiny')")
     settled(tab)
-    tab.locator(".st-key-q input").fill("twin")
+    tab.keyboard.press("ArrowDown")
+    wait_for_address(tab, "run=twin")
+    settled(tab)
+    for row in (2, 3):  # ticks are for comparing
+        rows.click(position={"x": 16, "y": 35 + row * 35 + 17})
+        wait_for_address(tab, f"runs={('tiny', 'twin')[row - 2]}")
+        settled(tab)
+    tab.get_by_role("link", name="Compare tiny, twin").wait_for()
+    tab.locator(".st-key-q input").fill("tiny")
     tab.locator(".st-key-q input").press("Enter")
     tab.wait_for_selector("text=The run that the link asks for is not in this list.")
-    rows.click(position={"x": 16, "y": 35 + 17})
-    wait_for_address(tab, "run=twin")
-    tab.wait_for_selector("h3:has-text('twin')")
+    rows.click(position={"x": 300, "y": 35 + 17})
+    tab.wait_for_selector("h3:has-text('tiny')")
+
+
+def test_back_leaves_a_page_with_one_press(tab, address):
+    """Each page is one entry of the history, its last address, with nothing of the page before."""
+    opened(tab, f"{address}/dynamics?run=tiny&view=Six+epochs", "Dynamics")
+    entries, addresses = tab.evaluate("history.length"), []
+    for title in ("Sample", "Removal", "Compare"):
+        addresses.append(tab.url)
+        tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).click()
+        tab.wait_for_selector(f"h1:has-text('{title}')")
+        settled(tab)
+        if title == "Removal":
+            tab.get_by_role("tab", name="Samples").click()
+            wait_for_address(tab, "view=Samples")
+            settled(tab)
+    assert tab.evaluate("history.length") == entries + 3
+    assert "view" not in addresses[1] and "runs=" not in addresses[2] and "epoch=3" in addresses[2]
+    for before in (addresses[2], addresses[1], addresses[0]):
+        tab.go_back(wait_until="commit")
+        title = before.removeprefix(f"{address}/").partition("?")[0].capitalize()
+        tab.wait_for_selector(f"h1:has-text('{title}')")
+        settled(tab)
+        wait_for_address(tab, before.removeprefix(address))
 
 
 def test_play_goes_through_the_epochs(tab, address):
@@ -374,7 +407,7 @@ def test_job_survives_a_reload(tab, address, root):
     tab.keyboard.type("digits:")
     tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
     tab.keyboard.press("Enter")
-    tab.get_by_label("Epochs (0 = the preset's)").fill("2")
+    tab.locator(".st-key-new-epochs-digits input").fill("2")
     tab.get_by_role("button", name="Start", exact=True).click()
     wait_for_address(tab, "job=")
     tab.reload()
@@ -386,7 +419,9 @@ def test_job_survives_a_reload(tab, address, root):
     shutil.rmtree(run.path)
 
 
-def test_cancel_and_go_on(tab, address):
+def test_cancel_and_go_on(tab, address, root):
+    shutil.rmtree(next((root / "twin" / "labels").glob("target-00001-*")))
+    Run.open(root, "twin").update(summary=None)  # else it is ready, and there is nothing to extract
     opened(tab, f"{address}/runs?run=twin", "Runs")
     tab.get_by_role("button", name="Extract what is missing").click()
     wait_for_address(tab, "job=")
@@ -395,6 +430,8 @@ def test_cancel_and_go_on(tab, address):
     settled(tab)
     tab.get_by_role("button", name="Go on").click()
     tab.wait_for_function("() => document.body.innerText.includes('· done')")
+    settled(tab)
+    assert not tab.get_by_role("button", name="Go on").count()  # it has been gone on with
 
 
 def test_click_in_the_gallery(tab, address):

@@ -36,7 +36,7 @@ def synergy(
     second hand; this formula, of discrete outputs with Miller and Madow's correction, is ours.
     """
     rows: Any = synergy
-    titles = "synergy (nats)", "information (nats)", "H (share)"
+    titles = "synergy (nats)", "information (nats)", "generalizable share (H)"
     if rows.empty:
         return theme.nothing(NOT_MEASURED, "epoch", titles[0])
     figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.42, 0.33, 0.25])
