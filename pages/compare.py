@@ -31,7 +31,8 @@ def compare_curves(pages: list[data.Page]) -> None:
     """Draws the curves and what the runs end with."""
     page, names = pages[0].beside(pages[1:]), [page.run.name for page in pages]
     ends = page.about(queries_compare.endings, names)
-    st.subheader(links.plain(page.worded(compare.finding_text(ends))), anchor=False)
+    with st.container(key="finding"):
+        st.subheader(links.plain(page.worded(compare.finding_text(ends))), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = (
             "Phase: every run is stretched so that its phases 2 and 3 begin where those of the others do. Seeds: "
@@ -50,7 +51,7 @@ def compare_curves(pages: list[data.Page]) -> None:
             each = "; ".join(f"{run}: {words}" for run, words in page.about(queries_compare.data_of, names).items())
             st.info(
                 f"These runs are on different data ({links.plain(each)}), of which a nat is not the same. Strengths "
-                "are drawn as shares of the largest total of their own run; losses depend on the number of classes."
+                "are drawn as shares of the peak of their own run's total; losses depend on the number of classes."
             )
     show.chart(page, "curves", choice)
     st.subheader("What they end with", anchor=False)

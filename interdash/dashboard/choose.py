@@ -120,7 +120,7 @@ def start(page: Page) -> int | None:
     starts = page.ask(lives.life_epochs).query("is_start")["epoch"].tolist()
     if not starts:
         return None
-    about = "What is there at this epoch is preserved until it goes. 0: as published; else boundary 1|2 to begin with."
+    about = "What is there at this epoch is preserved until it goes. 0: as published; else the start of phase 2 to begin with."
     first = page.ask(lives.first_start)
     title, about = page.worded("Start epoch"), page.worded(about)
     return one(st.selectbox, title, starts, key="start", default=first, help=about, width=160)
@@ -266,7 +266,7 @@ def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
         if phases.empty or not is_writable(page.run.path):
             return
         with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
-            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"phases {pair}")
+            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"start of phase {pair[-1]}")
             epoch = st.selectbox(
                 page.worded("Epoch"),
                 ["as found", "none", *page.ask(dynamics.labelled_epochs)],

@@ -1,6 +1,7 @@
 """The texts of docs/, for the page Help: what there is, a text in pieces that a page can show, and a search."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from interdash.home import HOME
@@ -15,7 +16,7 @@ TEXTS = (*(name for name in FIRST if name in FOUND), *(name for name in FOUND if
 IMAGE = re.compile(r"^!\[([^\]]*)\]\(([\w/.-]+)\)$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^):\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|#]")
+MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`#]")
 
 
 @cache
@@ -39,7 +40,7 @@ def text(name: str) -> str:
 def search(query: str) -> list[tuple[str, str, str]]:
     """Returns where all words of a query stand: text, heading of the section, and the first line with one of them.
 
-    Sections whose heading has one of the words come first, then those of the first texts.
+    The glossary comes first, then sections whose heading has one of the words, then those of the first texts.
     """
     words = query.lower().split()
     places = []
@@ -47,10 +48,14 @@ def search(query: str) -> list[tuple[str, str, str]]:
         titles = HEADING.split(text(name))  # "", heading, section, heading, section, …
         for heading, section in zip(titles[1::2], titles[2::2], strict=True):
             if words and all(word in f"{heading}\n{section}".lower() for word in words):
-                lines = [line for line in section.splitlines() if any(word in line.lower() for word in words)]
-                line = MARKS.sub(lambda match: match[1] or " ", (lines or [""])[0])
-                places.append((name, heading, " ".join(line.split())))
-    return sorted(places, key=lambda place: not any(word in place[1].lower() for word in words))
+                lines = [line for line in section.splitlines() if _any(words, line)]
+                line = MARKS.sub(lambda match: match[1] or "", (lines or [""])[0].strip("| ").replace(" | ", ": "))
+                places.append((name, heading.replace("_", " "), " ".join(line.split())))
+    return sorted(places, key=lambda place: (place[0] != "glossary", not _any(words, place[1])))
+
+
+def _any(words: Sequence[str], text: str) -> bool:
+    return any(word in text.lower() for word in words)
 
 
 def glossary() -> dict[str, str]:

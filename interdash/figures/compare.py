@@ -26,8 +26,8 @@ UNLIKE = {  # … of runs on different data, of which a nat is not the same
     "train_loss": ("training loss (nats, other data)", theme.NATS),
     "test_loss": ("testing loss (nats, other data)", theme.NATS),
     "gap": ("gap (nats, other data)", theme.NATS),
-    "generalizable": ("generalizable (of the run's most)", theme.SHARE),
-    "non_generalizable": ("non-generalizable (of the run's most)", theme.SHARE),
+    "generalizable": ("generalizable (of peak)", theme.SHARE),
+    "non_generalizable": ("non-generalizable (of peak)", theme.SHARE),
 }
 WHERE = {  # of `difference`: symbol, colour
     "first": ("triangle-right", theme.OTHERS[0]),
@@ -51,7 +51,7 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True, unlike:
     beginnings of phases 2 and 3 and the last epoch lie over each other, so that fast and slow runs compare; phases that
     meet at a boundary which was not found have no place, and no curve. By seeds, runs that only the seed tells apart
     are one line, their mean, with ± one standard deviation over them. Of runs on different data a nat is not the same:
-    their strengths are shares of the largest total strength of their own run.
+    their strengths are shares of the peak of their own run's total strength.
 
     Args:
         curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.

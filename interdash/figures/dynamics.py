@@ -285,7 +285,7 @@ def phase_text(phases: pd.DataFrame) -> str:
     """Returns in words where the phases meet, or why not."""
     if phases.empty:
         return "Phases are looked for when every epoch is extracted and a baseline network tells what generalizes."
-    return "  \n".join(f"Phases {row['boundary']}: {row['reason']}." for row in phases.to_dict("records"))
+    return "  \n".join(f"Start of phase {row['boundary'][-1]}: {row['reason']}." for row in phases.to_dict("records"))
 
 
 def _boundaries(phases: pd.DataFrame | None) -> dict[str, float]:

@@ -139,7 +139,9 @@ def _phases(store: Store, run: str) -> dict[str, str]:
     for boundary in ("1|2", "2|3"):
         row = found.get(boundary)
         known = row is not None and not pd.isna(row["epoch"])
-        cells[f"phases {boundary} (epoch)"] = _between(row, "epoch", ".0f", "low", "high") if known else "not found"
+        cells[f"phase {boundary[-1]} from (epoch)"] = (
+            _between(row, "epoch", ".0f", "low", "high") if known else "not found"
+        )
     return cells
 
 

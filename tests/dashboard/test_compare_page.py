@@ -184,7 +184,7 @@ def test_different_data_share_no_axis_of_nats(visit, two_runs, worded, two_store
     )
     layout = json.loads(test.get("plotly_chart")[0].proto.spec)["layout"]
     titles = {axis["title"]["text"] for name, axis in layout.items() if name.startswith("yaxis")}
-    assert "generalizable (of the run's most)" in titles and "generalizable (nats)" not in titles
+    assert "generalizable (of peak)" in titles and "generalizable (nats)" not in titles
 
 
 def test_a_sample_is_chosen_by_its_picture(page):

@@ -323,8 +323,9 @@ def test_help_is_searched(visit, tmp_path):
     assert "The link asks for text `nope`" in words(page) and page.header[0].value == help.title("tour")
     places = help.search("ablauf")
     assert places == [] and help.search("") == []
-    name, heading, line = help.search("glossary words letters")[0]
-    assert (name, heading) == ("glossary", "Glossary") and line.startswith("The words and letters of the pages")
+    name, heading, line = help.search("salient threshold")[0]
+    assert (name, heading) == ("glossary", "Glossary") and line.startswith("τ, salient: The threshold, in nats")
+    assert help.search("life lines")[1][:2] == ("charts", "life lines")  # a chart's name, in words
 
 
 def test_every_page_says_what_its_words_mean(visit, tmp_path):

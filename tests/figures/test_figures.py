@@ -36,7 +36,7 @@ def test_phases_are_bands_and_words():
     drawn = dynamics.dynamics(epochs, strength, phases, log=False)
     assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(0, 4.0)] * 2 + [(4.0, 8)] * 2  # losses, gap
     assert [text.text for text in drawn.layout.annotations] == ["phase 1", "phase 2–3"]
-    assert "Phases 2|3: no third phase found." in dynamics.phase_text(phases)
+    assert "Start of phase 3: no third phase found." in dynamics.phase_text(phases)
     assert "looked for" in dynamics.phase_text(phases.iloc[:0])
 
 

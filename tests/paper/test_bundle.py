@@ -15,7 +15,7 @@ from interdash.commands.main import commands
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import Choice
-from interdash.paper import bundle, chromium, provenance, venues
+from interdash.paper import bundle, chromium, provenance, tables, venues
 from interdash.paper.settings import Settings, resolved
 from interdash.queries.asking import Ask
 from interdash.runs import parts
@@ -186,6 +186,8 @@ def test_handout_holds_all_it_needs(labelled_run, figures, tmp_path):
     assert said.exit_code == 0
     text = (tmp_path / "tiny.html").read_text()
     assert text.count("Plotly.newPlot") >= len(figures) and "peak of H" in text
+    headings = {*re.findall("<h2>(.*?)</h2>", text)}
+    assert "Generalizable share (H)" in headings <= {*tables.TITLES.values(), "Configuration"}
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
 
 
