@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from interdash.dashboard import choose, data, first_steps, links, show
+from interdash.dashboard import choose, data, first_steps, help, links, show
 from interdash.dashboard import page as ui
 from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, compare, inputs
@@ -13,6 +13,14 @@ from interdash.queries import compare as queries_compare
 from interdash.queries import sample
 
 MOST = 1 + MOST_OTHERS
+TERMS = {  # of the glossary, by the columns that they explain
+    "gap (nats)": "loss gap",
+    "peak of H (share)": "generalizable share (H)",
+    "by chance": "by chance",
+    "above chance": "above chance",
+    "phase 2 from": "phase 1, 2, 3",
+    "phase 3 from": "phase 1, 2, 3",
+}
 
 
 def choose_runs() -> list[str]:
@@ -55,7 +63,9 @@ def compare_curves(pages: list[data.Page]) -> None:
             )
     show.chart(page, "curves", choice)
     st.subheader("What they end with", anchor=False)
-    st.dataframe(compare.ends_listed(ends).rename(columns=page.worded), hide_index=True)
+    terms = help.glossary()
+    columns = {name: st.column_config.Column(help=terms.get(term)) for name, term in TERMS.items()}
+    st.dataframe(compare.ends_listed(ends).rename(columns=page.worded), hide_index=True, column_config=columns)
     st.subheader("Settings that differ", anchor=False)
     settings = page.about(queries_compare.settings, names)
     if settings.empty:

@@ -39,8 +39,8 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
             venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", bind="query-params")
         size = venues.venue(venue)
         height = st.number_input("Height (in)", 0.8, 12.0, None, 0.25, key="height", placeholder="as needed", width=150)
-        colours = choose.one(st.segmented_control, "Print", list(venues.COLOURS), key="print")
-        with st.popover("Letters and lines", icon=":material/format_size:"):
+        colours = choose.one(st.segmented_control, "Colours", list(venues.COLOURS), key="print")
+        with st.popover("Fonts and lines", icon=":material/format_size:"):
             font = choose.one(st.selectbox, "Font", FONTS, key="font")
             label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
             tick = st.number_input(
@@ -139,7 +139,7 @@ def show_files(page: data.Page, settings: Settings, count: int) -> None:
                 f"{text} as a bundle", lambda what=what: bundle.bundle(page.store, page.run, what, others=others)[1],
                 f"{what.folder(page.run)}.zip", TYPES["zip"], key=f"bundle-{text.split()[0]}",
                 disabled=not settings.formats or not what.figures,
-                help="With rows (CSV, Parquet), LaTeX and provenance.json.",
+                help="With rows, LaTeX and provenance.json." if settings.formats else "Choose a format first.",
             )  # fmt: skip
         st.download_button(
             "Run as one HTML file", lambda: handout.handout(page.store, page.run, settings.choice),

@@ -87,7 +87,7 @@ with ui.page("Interactions") as page:
             settings["label"] = choose.label(page)
         settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)
         settings["where"] = choose.where()
-        settings["top"] = choose.one(st.selectbox, "Drawn", [10, 20, 50], key="top", default=20, width=90)
+        settings["top"] = choose.one(st.selectbox, "Bars drawn", [10, 20, 50], key="top", default=20, width=90)
     choice = Choice(epoch=choose.epoch(page), pattern=choose.pattern(page), **settings)
     rows = table_of(page, choice)
     choice = replace(choice, pattern=choice.pattern or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))

@@ -120,7 +120,7 @@ def start(page: Page) -> int | None:
     starts = page.ask(lives.life_epochs).query("is_start")["epoch"].tolist()
     if not starts:
         return None
-    about = "What is there at this epoch is preserved until it goes. 0: as published; else the start of phase 2 to begin with."
+    about = "What is there at it is preserved until it goes. 0: as published; else at first the start of phase 2."
     first = page.ask(lives.first_start)
     title, about = page.worded("Start epoch"), page.worded(about)
     return one(st.selectbox, title, starts, key="start", default=first, help=about, width=160)
@@ -217,7 +217,11 @@ def where() -> tuple[str, ...]:
         "`with` is a variable, `above` the generalizable share above chance."
     )
     text = st.text_input(
-        "Only", key="where", bind="query-params", help=about, placeholder="samples >= 5, share <= 20%, with = 3"
+        "Only those with",
+        key="where",
+        bind="query-params",
+        help=about,
+        placeholder="samples >= 5, share <= 20%, with = 3",
     )
     conditions = []
     for each in filter(None, map(str.strip, (text or "").split(","))):

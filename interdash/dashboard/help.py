@@ -58,6 +58,7 @@ def _any(words: Sequence[str], text: str) -> bool:
     return any(word in text.lower() for word in words)
 
 
+@cache
 def glossary() -> dict[str, str]:
     """Returns what the words of the pages mean, as Markdown; none if the installation lacks the text."""
     if "glossary" not in FOUND:

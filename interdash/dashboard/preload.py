@@ -5,13 +5,20 @@ from pathlib import Path
 import streamlit as st
 
 # Streamlit adds an entry to the history for each change of the address, of which Back then undoes none (its issues
-# 11305 and 13853): with this a page has one entry, its last address, and Back leaves it.
+# 11305 and 13853), the first of the next page while the page before is still there. With this a page has one entry, its
+# last address, and Back leaves it.
 HISTORY = """<script>{
-    const push = history.pushState;
-    if (!window.interdashHistory) history.pushState = (state, title, url) => {
-        const same = new URL(url, location).pathname === location.pathname;
-        (same ? history.replaceState : push).call(history, state, title, url);
-    };
+    const push = history.pushState, replace = history.replaceState;
+    let left;
+    if (!window.interdashHistory) {
+        addEventListener('click', event => {left = event.target.closest?.('a') && location.href}, true);
+        history.pushState = (state, title, url) => {
+            const same = new URL(url, location).pathname === location.pathname;
+            if (!same && left) replace.call(history, {}, '', left);
+            if (!same) left = null;
+            (same ? replace : push).call(history, state, title, url);
+        };
+    }
     window.interdashHistory = true;
 }</script>"""
 

@@ -287,7 +287,7 @@ _WORDS = {
     "done": ":green[done]",
     "failed": ":red[failed]",
     "cancelled": ":orange[cancelled]",
-    "lost": ":red[ended without a word]",
+    "lost": ":red[ended without saying why]",
 }
 
 
@@ -333,7 +333,7 @@ def _work_forms(root: Path, run: str, *, is_ready: bool) -> None:
             st.form(f"baseline-{run}", border=False, width="content"),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
-            count = st.number_input("Baselines in all", 1, 20, 3, width=130, help=BASELINE_COST)
+            count = st.number_input("Baseline networks in all", 1, 20, 3, width=190, help=BASELINE_COST)
             if st.form_submit_button("Train baselines", icon=":material/play_arrow:"):
                 _start(root, f"{count} baselines of {run}", run, listing.baselines(run, int(count)))
 

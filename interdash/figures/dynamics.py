@@ -27,13 +27,7 @@ LOSSES = {
 FACTS = (  # numbers of one epoch: name, column of `dynamics.epochs`, format, unit, meaning
     ("Training loss", "train_loss", ".3f", " nats", "Mean cross-entropy over the whole training split."),
     ("Testing loss", "test_loss", ".3f", " nats", "Mean cross-entropy over the whole testing split."),
-    (
-        "Generalizable share (H)",
-        "generalization_power",
-        ".0%",
-        "",
-        "Share of the salient strength that transfers, mean over baselines.",
-    ),
+    ("Generalizable share (H)", "generalization_power", ".0%", "", "Of the salient strength, what transfers; mean."),
     ("By chance", "chance", ".0%", "", "H if the baseline network's interactions of each order were any others."),
     ("Generalizable", "generalizable", ".2f", " nats", "Strength that transfers, a sample: Σ|I| over salient, G = 1."),
     ("Non-generalizable", "non_generalizable", ".2f", " nats", "Strength that does not: Σ|I| over salient, G = 0."),

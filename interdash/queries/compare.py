@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -195,7 +196,7 @@ def over_seeds(curves: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Data
     """
     tables = []
     for runs in groups:
-        rows = curves[curves["run"].isin(runs)]
+        rows: Any = curves[curves["run"].isin(runs)]
         if len(runs) > 1:
             rows = rows.groupby(["curve", "epoch"], as_index=False)["value"].agg(["mean", "std", "count"])
             rows = rows[rows["count"] == len(runs)]
@@ -219,8 +220,8 @@ def data_of(store: Store, runs: Sequence[str]) -> dict[str, str]:
 def relative(curves: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of `curves` with strengths as shares of the largest total strength of their run."""
     strengths = curves["curve"].isin(["generalizable", "non_generalizable"])
-    totals = curves[strengths].groupby(["run", "epoch"])["value"].sum().groupby("run").max()
-    scale = curves["run"].map(totals).where(strengths, 1.0).replace(0.0, np.nan)
+    totals: Any = curves[strengths].groupby(["run", "epoch"])["value"].sum()
+    scale = curves["run"].map(totals.groupby("run").max()).where(strengths, 1.0).replace(0.0, np.nan)
     return curves.assign(**{name: curves[name] / scale for name in ("value", "low", "high")})
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from interdash.dashboard import links
+from interdash.dashboard import help, links
 from interdash.figures import compare as charts
 from interdash.queries import compare, dynamics
 from interdash.store.database import open_store
@@ -62,6 +62,8 @@ def test_endings_in_rows_and_words_and_settings(two_store):
     assert rows["gap"].tolist() == pytest.approx([epochs["gap"].iloc[-1]] * 2)
     assert rows["peak_power"].tolist() == pytest.approx([epochs["generalization_power"].max()] * 2)
     listed = charts.ends_listed(rows)
+    terms = {"loss gap", "generalizable share (H)", "by chance", "above chance", "phase 1, 2, 3"}
+    assert terms <= help.glossary().keys()  # which the page shows at its columns
     assert set(listed["phase 2 from"]) == {"not found"} and "gap (nats)" in listed
     found = charts.ends_listed(rows.assign(boundary_12=12.0))
     assert set(found["phase 2 from"]) == {"epoch 12"}

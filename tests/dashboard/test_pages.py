@@ -325,7 +325,7 @@ def test_help_is_searched(visit, tmp_path):
     assert places == [] and help.search("") == []
     name, heading, line = help.search("salient threshold")[0]
     assert (name, heading) == ("glossary", "Glossary") and line.startswith("τ, salient: The threshold, in nats")
-    assert help.search("life lines")[1][:2] == ("charts", "life lines")  # a chart's name, in words
+    assert ("charts", "life lines") in [place[:2] for place in help.search("life lines")]  # a chart's name, in words
 
 
 def test_every_page_says_what_its_words_mean(visit, tmp_path):

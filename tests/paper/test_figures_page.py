@@ -22,7 +22,7 @@ def test_page_shows_figures_at_true_size(opened, labelled_run):
     page = opened(labelled_run.path.parent, pictures=True, run="tiny", venue="icml-column", figure=figure)
     drawn = [html for html in page.get("html") if "<img" in html.proto.body]
     assert len(drawn) == sum(tick.key.startswith("tick-") for tick in page.checkbox) > 30
-    assert "asks for 1 figures that are not there" in page.warning[0].value
+    assert "asks for figures `pie`, not there: left out." in page.warning[0].value
     (chart,) = page.get("plotly_chart")
     assert json.loads(chart.proto.spec)["layout"]["width"] == 312
     page.selectbox(key="venue").set_value("custom").run()
@@ -35,7 +35,7 @@ def test_page_compares_runs_and_sets_panels(opened, two_runs):
         two_runs, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
         **{"with": ["twin", "gone"]},
     )  # fmt: skip
-    assert "asks for 1 runs that are not there" in page.warning[0].value
+    assert "asks for runs `gone`, not there: left out." in page.warning[0].value
     specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
     assert len(specs) == 2 and all(spec["template"]["layout"]["separators"] == ",\u2009" for spec in specs)
     assert [heading.value for heading in page.subheader] == ["Curves", "Dynamics, Interactions"]

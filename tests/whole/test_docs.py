@@ -113,7 +113,7 @@ def test_every_file_of_a_run_is_there(ready_run):
 def test_every_page_is_on_the_tour_and_every_text_in_the_help(monkeypatch, tmp_path):
     headings = re.findall(r"^## (\w+)$", read("docs/tour.md"), re.MULTILINE)
     assert headings == list(ui.pages().values())
-    assert help.TEXTS[:2] == ("tour", "charts") and len(set(help.TEXTS)) == len(help.TEXTS)
+    assert help.TEXTS[:2] == ("tour", "glossary") and len(set(help.TEXTS)) == len(help.TEXTS)
     assert set(help.TEXTS) == {path.stem for path in (ROOT / "docs").glob("*.md")}
     source = "see [it](store.md#tables), [that](decisions/0001-x.md) and [web](https://a.b)"
     expected = "see [it](help?text=store), that and [web](https://a.b)"
