@@ -401,12 +401,12 @@ def test_download(tab, address, tmp_path):
 def test_job_survives_a_reload(tab, address, root):
     opened(tab, f"{address}/runs", "Runs")
     tab.get_by_text("Start a built-in run").click()
-    tab.locator(".st-key-new-name input").fill("fromform")
     tab.locator(".st-key-new-preset input").click()
     tab.keyboard.type("digits:")
     tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
     tab.keyboard.press("Enter")
     tab.locator(".st-key-new-epochs-digits input").fill("2")
+    tab.locator(".st-key-new-name input").fill("fromform")
     tab.get_by_role("button", name="Start", exact=True).click()
     wait_for_address(tab, "job=")
     tab.reload()
