@@ -13,11 +13,12 @@ def show_places(query: str) -> None:
     places = help.search(query)
     count = f"{len(places)} sections have" if len(places) != 1 else "1 section has"
     more = f"; the first {MOST_PLACES} are listed" if len(places) > MOST_PLACES else ""
-    st.caption(f"{count} all words of “{links.plain(query)}”{more}.")
+    st.caption(f"{count} all words of {links.shown(query)}{more}.")
     for name, heading, line in places[:MOST_PLACES]:
         where = links.plain(help.title(name))
         section = "" if heading == help.title(name) else f" · {links.plain(heading)}"
-        st.markdown(f"[**{where}**{section}](help?text={name})  \n{links.plain(line[:240])}")
+        excerpt = line if len(line) <= 240 else f"{line[:240]} …"
+        st.markdown(f"[**{where}**{section}](help?text={name})  \n{links.plain(excerpt)}")
 
 
 def choose_text() -> str:

@@ -41,7 +41,7 @@ def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
     if matching.empty:
         with st.container(horizontal=True, vertical_alignment="center"):
             sought = ", ".join(filter(None, [text, *datasets, *states]))
-            st.info(f"No run matches {links.plain(sought)}.", width="stretch")
+            st.info(f"No run matches {links.shown(sought)}.", width="stretch")
             st.button("Clear search and filters", on_click=_clear, icon=":material/close:")
     return matching
 

@@ -231,7 +231,7 @@ def test_runs_offers_an_extraction_where_something_is_missing(visit, labelled_ru
 
 def test_runs_says_that_nothing_matches_and_clears(visit, labelled_run):
     page = visit("runs", labelled_run.path.parent, q="zzzz")
-    assert "No run matches zzzz." in words(page) and not page.dataframe
+    assert "No run matches `zzzz`." in words(page) and not page.dataframe
     next(button for button in page.button if button.label == "Clear search and filters").click().run()
     assert page.dataframe and not page.text_input(key="q").value
 
