@@ -142,7 +142,8 @@ def steps(
     zeta: np.ndarray,
     threshold: np.ndarray,
     shift: np.ndarray,
-    heavy: np.ndarray,
+    weights: np.ndarray,
+    head: np.ndarray,
     inside: np.ndarray,
     room: np.ndarray,
     count: int,
@@ -150,22 +151,25 @@ def steps(
 ) -> None:
     """Takes `count` steps as `steps.iterate` does; room[2] keeps the multiplier.
 
-    `heavy` and `inside` are the weights and the share of δ's bound before the first steps, the last ones go on.
+    `head` and `inside`, see `steps._schedule`, are those before the first steps; the last ones go on.
     """
     subsets, samples = u.shape
-    relaxation, two = moved.dtype.type(1.7), moved.dtype.type(2)
+    relaxation, two, one = moved.dtype.type(1.7), moved.dtype.type(2), moved.dtype.type(1)
+    least, infinite = moved.dtype.type(0.1), moved.dtype.type(np.inf)
     limits = np.empty_like(moved)
     s, w, limit = moved.reshape(-1), room.reshape(-1), limits.reshape(-1)
     size = subsets * samples
-    a, o, r = room[0], room[1], room[2]
+    a, o, r, of_or, of_delta = room[0], room[1], room[2], moved[1], moved[2]
     limits[2, 0] = 0
     limits[2, subsets - 1] = 0
     for step in range(count):
-        if step < len(inside):
-            for i in range(subsets):
-                for b in range(samples):
-                    limits[0, i, b] = heavy[step, 0, i, 0] * threshold[b]
-                    limits[1, i, b] = heavy[step, 1, i, 0] * threshold[b]
+        if step < len(head):
+            for k in range(2):
+                for i in range(subsets):
+                    weight = weights[k, i, 0]
+                    heavy = max(one + head[step] * (weight - one), least) if weight > 0 else infinite
+                    for b in range(samples):
+                        limits[k, i, b] = heavy * threshold[b]
             for i in range(1, subsets - 1):
                 for b in range(samples):
                     limits[2, i, b] = inside[step] * zeta[b]
@@ -185,13 +189,15 @@ def steps(
             for b in range(samples):
                 r[i, b] = u[i, b] - r[i, b] - a[i, b] + o[i, b] - o[0, b]
         solve(r, a, shift, tables)
-        w[:size] = w[2 * size : 3 * size]
-        w[size : 2 * size] = w[2 * size : 3 * size]
+        for j in range(size):
+            w[j] = w[2 * size + j]
+            w[size + j] = w[2 * size + j]
         sums(w[:size], samples, 3)
         sums(w[size : 2 * size], samples, 0)
         for j in range(size):
             s[j] += relaxation * w[j]
         for i in range(subsets):
             for b in range(samples):
-                moved[1, i, b] += relaxation * (o[subsets - 1, b] - o[i, b])
-                moved[2, i, b] += relaxation * r[i, b] * shift[b]
+                of_or[i, b] += relaxation * (o[subsets - 1, b] - o[i, b])
+            for b in range(samples):  # a loop of its own: it would not be vectorised with the other
+                of_delta[i, b] += relaxation * r[i, b] * shift[b]

@@ -80,30 +80,32 @@ def start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
     }
 
 
-def _schedule(steps: range, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the weights `[steps, 2, 2^n, 1]` and the share of δ's bound `[steps]` after each step.
+def _schedule(steps: range) -> tuple[list[float], list[float]]:
+    """Returns how strong the tie-break is and the share of δ's bound after each step.
 
     The tie-break comes from the side that it prefers, δ to its bound from inside, as fast as the iterate settles.
     """
     head = [1 + HEAD_START * max(0.0, 1 - step / HEAD_STEPS) for step in steps]
-    inside = [1 - min(0.02, 2 / max(step, 1)) for step in steps]
-    heavy = 1 + weights.new_tensor(head)[:, None, None, None] * (weights - 1)
-    # the empty set has no interaction
-    return heavy.clamp_min(0.1).where(weights > 0, torch.inf), weights.new_tensor(inside)
+    return head, [1 - min(0.02, 2 / max(step, 1)) for step in steps]
 
 
 def _limits(s: State, step: int, weights: Tensor) -> Tensor:
     """Returns where `moved` is clipped after a step, `[3, 2^n, batch]`."""
-    heavy, inside = _schedule(range(step, step + 1), weights)
-    bound = (s["zeta"] * inside).repeat(1, len(s["u"]), 1)
-    bound[0, [0, -1]] = 0
-    return torch.cat([heavy[0] * s["threshold"], bound])
+    (head,), (inside,) = _schedule(range(step, step + 1))
+    heavy = (1 + head * (weights - 1)).clamp_min_(0.1)
+    heavy[weights <= 0] = torch.inf  # the empty set has no interaction
+    limits = torch.empty_like(s["moved"])
+    torch.mul(heavy, s["threshold"], out=limits[:2])
+    limits[2] = s["zeta"] * inside
+    limits[2, [0, -1]] = 0
+    return limits
 
 
 def _settled(moved: Tensor, limits: Tensor) -> Tensor:
     """Returns z = [a, o, δ] of `moved`: a and o after the soft threshold, δ within its bound."""
     clipped = torch.clamp(moved, -limits, limits)
-    return torch.cat([moved[:2] - clipped[:2], clipped[2:]])
+    torch.sub(moved[:2], clipped[:2], out=clipped[:2])
+    return clipped
 
 
 def iterate(s: State, steps: range, weights: Tensor, shift: Tensor, solver: Projector) -> Tensor:
@@ -117,8 +119,9 @@ def iterate(s: State, steps: range, weights: Tensor, shift: Tensor, solver: Proj
     if moved.device.type == COMPILED:
         from interdash.solver import fused  # numba is slow to import
 
-        (heavy, inside), room = _schedule(varying, weights), torch.empty_like(moved)
-        arrays = (moved, s["u"], s["zeta"], s["threshold"], shift, heavy, inside, room)
+        head, inside = (weights.new_tensor(values) for values in _schedule(varying))
+        room = torch.empty_like(moved)
+        arrays = (moved, s["u"], s["zeta"], s["threshold"], shift, weights, head, inside, room)
         fused.steps(*(array.numpy() for array in arrays), len(steps), fused.tables(solver))
         return room[2]
     for i in range(len(steps)):
