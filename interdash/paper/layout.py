@@ -255,6 +255,8 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
         heights = _heights(figure, panels, rows, panel_width, tick, moved=moved)
         if is_free := layout[panels[0].y].type != "category":
             heights = [stretch * height for height in heights]
+        for i, panel in enumerate(panels):
+            heights[i // columns] = max(heights[i // columns], lettering.room_of_names(layout[panel.y], tick))
         if lengths:
             break
         lengths = [heights[i // columns] for i in range(len(panels))]
@@ -307,7 +309,7 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
         if y_axis.tickvals is None and y_axis.dtick is None:
             y_axis.nticks = max(3, min(6, int(heights[row] / (1.9 * tick))))
         if y_axis.ticktext and y_axis.type != "category":
-            step = math.ceil(1.2 * tick * len(y_axis.ticktext) / heights[row])
+            step = math.ceil(lettering.LINE * tick * len(y_axis.ticktext) / heights[row])
             y_axis.ticktext = [text if i % step == 0 else "" for i, text in enumerate(y_axis.ticktext)]
         if title and (moved or panel.is_first):
             notes.append(_note(title, (x0 + x1) / 2, y1, "center", "bottom", yshift=2, font={"size": label}))

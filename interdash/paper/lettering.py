@@ -12,6 +12,7 @@ from interdash.figures import inputs
 from interdash.paper.venues import POINT, SMALLEST, Venue, spelled
 
 LINES = 3  # of a name beside a bar
+LINE = 1.2  # of the size of ticks, from one name to the next
 
 
 def spell(figure: Any, venue: Venue) -> None:
@@ -39,8 +40,17 @@ def large_enough(text: str) -> str:
 
 
 def apart(trace: Any, venue: Venue, *, log: bool = False) -> Any:
-    """Returns the texts of points, without those that would touch another one's, latest kept first; `log`: x axis."""
-    if isinstance(trace.text, str) or trace.text is None or len(trace.text) < 3:
+    """Returns the texts of points, without those that would touch another one's, latest kept first; `log`: x axis.
+
+    Names of points that no line joins, each on a side of its own, are clear of each other already.
+    """
+    on_sides = trace.textposition is not None and not isinstance(trace.textposition, str)
+    if (
+        (on_sides and trace.mode == "markers+text")
+        or isinstance(trace.text, str)
+        or trace.text is None
+        or len(trace.text) < 3
+    ):
         return trace.text
     x, y = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
     x = np.log(x) if log else x
@@ -98,6 +108,12 @@ def turned(axis: Any, length: float, tick: float) -> float:
         return 1.3 * tick
     axis.tickangle = -90
     return longest + 0.3 * tick
+
+
+def room_of_names(axis: Any, tick: float) -> float:
+    """Returns how high an axis must be for each of its names, in pixels; numbers may be left out."""
+    texts = [] if axis.type == "category" else axis.ticktext or []
+    return LINE * tick * len(texts) if any(text.strip() and not text.strip()[0].isdigit() for text in texts) else 0.0
 
 
 def thin_ticks(figure: Any, axis: Any, length: float, tick: float) -> None:

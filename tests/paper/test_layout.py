@@ -7,6 +7,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from PIL import Image
 from benchmarks.figures import page_problems, svg_problems
 from interdash.figures import catalogue, inputs, theme
 from interdash.figures.choice import Choice, resolved
+from interdash.figures.interactions.variables import variable_network
 from interdash.paper import bundle, ink, layout, venues
 from interdash.paper import chromium as export
 from interdash.paper.settings import Settings
@@ -188,6 +190,25 @@ def test_runs_compared_are_apart_in_grey_and_by_dash():
     lightness = sorted(lab(ink.GREYS[colour], np.eye(3))[0] for colour in theme.OTHERS)
     assert min(np.diff(lightness)) > 8
     assert len(set(theme.DASHES)) == len(theme.OTHERS)
+
+
+@pytest.mark.parametrize("venue", ["nature-column", "icml-column"])
+def test_a_circle_of_variables_has_all_their_names_side_by_side(venue, tmp_path, chromium):
+    names = [f"{word}{i}" for i, word in enumerate(5 * ["touching", "isn't", "comedian", "tv"])]
+    nodes = pd.DataFrame({"name": names, "strength": np.linspace(1, 0.1, 20), "x": np.nan, "y": np.nan})
+    pairs = pd.DataFrame({"first": [], "second": [], "strength": [], "excess": []})
+    figure = layout.printed(variable_network(nodes, pairs), venues.venue(venue))
+    assert [*figure.data[-1].text] == [f"<b>{name}</b>" for name in names]
+    (tmp_path / "circle.pdf").write_bytes(export.render(figure, "pdf"))
+    assert page_problems(tmp_path / "circle.pdf", venues.venue(venue).width * 72) == []
+
+
+def test_rows_have_room_for_each_name_and_numbers_may_be_left_out():
+    for names, high in ((["age", "gender", "capital-gain"] * 10, True), ([*map(str, range(30))], False)):
+        figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 29]), layout={"width": 600, "height": 120})
+        figure.update_yaxes(tickvals=list(range(30)), ticktext=names)
+        made = layout.printed(figure, venues.venue("icml-column"))
+        assert ("" in made.layout.yaxis.ticktext) is not high
 
 
 @pytest.mark.parametrize("name", venues.VENUES)

@@ -127,16 +127,20 @@ def variable_network(variables: pd.DataFrame, pairs: pd.DataFrame) -> go.Figure:
         )  # fmt: skip
         seen.add(general)
     largest = max(variables["strength"].tolist())
+    place = "pixels" if variables["x"].notna().to_numpy().all() else "a circle"
+    sides = "top center" if place == "pixels" else [_outwards(x, y) for x, y in of.values()]
     figure.add_scatter(
         x=[x for x, _ in of.values()], y=[y for _, y in of.values()], mode="markers+text", name="variables",
-        text=[f"<b>{escaped(name)}</b>" for name in of], textposition="top center", showlegend=False,
+        text=[f"<b>{escaped(name)}</b>" for name in of], textposition=sides, showlegend=False,
         marker={"size": [10 + 24 * value / largest for value in variables["strength"]], "color": theme.GREY},
         hovertext=[f"{value:.3f} nats a sample" for value in variables["strength"]],
         hovertemplate="%{text}: %{hovertext}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
-    place = "pixels" if variables["x"].notna().to_numpy().all() else "a circle"
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": "", "showline": False}
     figure.update_xaxes(title=place, **bare)
+    if place == "a circle":  # room for names beside it
+        end = 1.2 + 0.08 * max(map(len, of))
+        figure.update_xaxes(range=[-end, end])
     figure.update_yaxes(title=place, scaleanchor="x", autorange="reversed" if place == "pixels" else None, **bare)
     return figure.figure(height=440, margin={"l": 30, "r": 30, "t": 50, "b": 30})
 
@@ -147,6 +151,13 @@ def _places(variables: pd.DataFrame) -> list[tuple[float, float]]:
         return list(zip(variables["x"], variables["y"], strict=True))
     turns = [2 * math.pi * i / len(variables) for i in range(len(variables))]
     return [(math.sin(turn), math.cos(turn)) for turn in turns]
+
+
+def _outwards(x: float, y: float) -> str:
+    """Returns on which side of a node of a circle its name stands clear of the others."""
+    if abs(x) < 0.1:
+        return "top center" if y > 0 else "bottom center"
+    return f"middle {'right' if x > 0 else 'left'}"
 
 
 def _variables(ask: Ask, c: Choice) -> pd.DataFrame:
