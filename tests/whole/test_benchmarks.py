@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import linear_program, many_rows, scale, solver, strata
+from benchmarks import against, gpu, inference, linear_program, many_rows, scale, solver, strata
 from interdash.formulas.interactions import and_interactions, matched_outputs, or_interactions
 from interdash.solver import published
 from interdash.solver.sparsify import Split
@@ -90,6 +90,29 @@ def test_published_procedure_lowers_the_objective_and_matches(kappa):
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[a-z]*.py")))
 def test_every_benchmark_can_be_imported(name):
     assert importlib.import_module(f"benchmarks.{name}").__doc__
+
+
+def test_two_trees_are_timed_in_turn_and_give_the_same(monkeypatch):
+    monkeypatch.setattr(against, "ROUNDS", 1)
+    games = {3: np.random.default_rng(0).normal(size=(4, 8))}
+    network, split = against.compare(Path(benchmarks.__file__).parents[1], networks=("lenet",), games=games)
+    assert network["what"] == "lenet" and network["difference of v over its highest"] == 0
+    assert split["median and highest gap"]["there"] == split["median and highest gap"]["here"]
+    assert network["faster"] > 0 and split["faster"] > 0
+
+
+def test_floating_point_operations_of_lenet():
+    by_hand = 6 * 25 * 28 * 28 + 16 * 6 * 25 * 10 * 10 + 400 * 120 + 120 * 84 + 84 * 10
+    network, inputs, *_ = inference.game("lenet", 2, 1)
+    assert inference.flops(network, inputs) == 2 * by_hand
+
+
+def test_the_benchmark_of_a_gpu_runs_on_a_cpu(labelled_run, tmp_path):
+    size = gpu.one_size(labelled_run, tmp_path, n=4, samples=6, device="cpu", repeats=1)
+    assert size["largest difference of v, nats"] == 0 and size["salient on both, of salient on either"] == 1
+    assert size["worst certified gap on the GPU"] <= gpu.BARS["worst certified gap on the GPU"]
+    assert size["time of the split, GPU over one core"] > 0
+    assert gpu.split_of_many("cpu", n=3, samples=5) > 0
 
 
 def test_the_page_on_scaling_reads_what_the_benchmark_writes(labelled_run, tmp_path):
