@@ -6,6 +6,7 @@ MNIST images, n = 10; games are those of trained networks (`benchmarks.games`), 
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -138,7 +139,8 @@ def main() -> int:
     rows = compare(folder, games=of_size)
     for row in rows:
         row["bar"] = BARS[row["what"]]
-    RESULTS.write_text(json.dumps({"against": commit, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
+    about = {"against": commit, "torch": torch.__version__, "conditions": os.environ.get("CONDITIONS", "")}
+    RESULTS.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
     return int(any(row["faster"] < row["bar"] for row in rows))
 
 
