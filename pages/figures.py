@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from interdash.dashboard import choose, data, links, picker, show
+from interdash.dashboard import choose, data, picker, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue
 from interdash.figures.choice import ALIGNMENTS, DOSES, MOST_OTHERS, Choice
@@ -81,7 +81,9 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         if page.others:
             ask("by", lambda: choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by"))
     ask("epoch", lambda: choose.epoch(page, label="Epoch of figures at one epoch"))
-    ask("interaction", lambda: choose_interaction(page, chosen.get("epoch"), chosen.get("sample", 0)))
+    ask("interaction", lambda: choose.interaction(page, chosen.get("epoch"), chosen.get("sample", 0)))
+    ask("beside", lambda: choose.beside(page, count))
+    ask("samples", lambda: tuple(choose.some_samples(count)))
     ask("pattern", lambda: choose.pattern(page))
     ask("epochs", lambda: tuple(choose.epochs(page)))
     ask("start", lambda: choose.start(page))
@@ -91,28 +93,6 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         name = page.others[0].run.name
         ask("other_epoch", lambda: choose.epoch(page.others[0], label=f"Epoch of {name}", key="epoch_b"))
     return Choice(**chosen)
-
-
-def choose_interaction(page: data.Page, epoch: int | None, sample: int) -> str:
-    """Returns the interaction that is lit, of the strongest ones or as the link has it; "" = the strongest."""
-    names = {"": "the strongest", "none": "none"}
-    if epoch is not None:
-        rows = page.ask(queries_sample.interactions, epoch=epoch, sample=sample, limit=20)
-        for kind, subset, words in zip(rows["type"], rows["subset"], rows["names"], strict=True):
-            names[f"{kind}-{subset}"] = f"{kind.upper()} {words}"
-    given = st.query_params.get("interaction", "")
-    try:
-        if given:
-            links.interaction(given, page.run.config.masking.n_variables)
-            names.setdefault(given, given)
-    except ValueError as error:
-        st.warning(str(error))
-        given = ""
-    choose.keep("interaction", given)
-    settings: dict[str, Any] = {"on_change": choose.write, "args": ("interaction",), "width": 240}
-    return st.selectbox(
-        "Interaction highlighted", list(names), key="interaction", format_func=names.__getitem__, **settings
-    )
 
 
 def choose_formats() -> tuple[list[str], int]:

@@ -91,13 +91,16 @@ WITH_WORDS: dict[str, Callable[[data.Page, int, Choice], None]] = {  # tabs that
 with ui.page("Removal") as page:
     choose.need_labels(page)
     n = page.run.config.masking.n_variables
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         about = "Interactions of this order (number of variables) and above are removed; at 1, those of every order."
-        min_order = choose.one(st.select_slider, "Lowest order removed", range(1, n + 1), key="order", help=about)
+        orders = range(1, n + 1)
+        min_order = choose.one(st.selectbox, "Lowest order removed", orders, key="order", help=about, width=190)
         about = "100: all non-generalizable interactions of a sample go; 50: the strongest, until half the strength is."
-        dose = choose.one(st.select_slider, "Dose (% of the strength)", DOSES, key="dose", default=100, help=about)
+        title = "Dose (% of the strength)"
+        dose = choose.one(st.selectbox, title, DOSES, key="dose", default=100, help=about, width=210)
         log = choose.log(page)
-    epoch = choose.epoch(page)
+        with st.container(width="stretch"):
+            epoch = choose.epoch(page)
     choice = Choice(epoch=epoch, min_order=min_order, dose=dose, log=log)
     after = page.ask(queries_removal.removals, min_order=min_order, dose=dose)
     if after.empty:
@@ -109,9 +112,14 @@ with ui.page("Removal") as page:
             f"`interdash baseline {name}` trains one, then `interdash extract {name}`."
         )
         st.stop()
-    st.subheader(page.worded(removal.finding_title(after, epoch)), anchor=False)
-    st.markdown(page.worded(removal.finding_text(after, epoch)))
-    st.caption(baselines.label_text(page.ask(baselines.count), page.run.config.generalization.vote))
+    with st.container(key="finding", gap="small"):
+        st.subheader(page.worded(queries_removal.finding_title(after, epoch)), anchor=False)
+        st.markdown(page.worded(queries_removal.finding_text(after, epoch)))
+        if len(removal.gap_at(after, epoch)):
+            with st.popover("More numbers", type="tertiary"):
+                st.markdown(page.worded(queries_removal.details_text(after, epoch)))
+                st.caption(baselines.label_text(page.ask(baselines.count), page.run.config.generalization.vote))
+    show.chart(page, "gap_changes", choice)
     show.chart(page, "removals", choice)
     tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}
     ui.sections(tabs | {view: partial(draw, page, epoch, choice) for view, draw in WITH_WORDS.items()})

@@ -10,7 +10,7 @@ import streamlit as st
 
 from interdash.dashboard import choose, data, links, listing, show
 from interdash.dashboard import page as ui
-from interdash.dashboard.gallery import gallery
+from interdash.dashboard.gallery import ABOUT, SORTS, gallery, list_of_texts
 from interdash.figures import catalogue, compare, inputs
 from interdash.figures.choice import Choice, lit_interaction, lit_name
 from interdash.formulas.subsets import members
@@ -18,25 +18,10 @@ from interdash.masking.kinds import MASKED
 from interdash.queries import drilldown, dynamics, vectors
 from interdash.queries import sample as queries_sample
 
-LIMITS = {
-    "loss": (0, 1000),
-    "share": (0, 100),
-    "order": (0, 20),
-    "gap": (0, 100),
-    "net": (0, 100),
-    "high": (0, 100),
-}  # of the filters
+PERCENT = (0, 100)
+LIMITS = {"loss": (0, 1000), "share": PERCENT, "order": (0, 20), "gap": PERCENT, "net": PERCENT, "high": PERCENT}
 LAST_PAGE = 10_000
-SORTS = {
-    "sample": "number",
-    "loss": "highest loss",
-    "non_generalizable_share": "most non-generalizable",
-    "highest_order": "highest order",
-    "net_share": "most cancelling",
-    "high_order_share": "most high orders",
-    "gap": "largest certified gap",
-    "strength": "strongest",
-}
+MANY = 12  # samples in small panels
 
 
 def go(**parameters: object) -> None:
@@ -67,32 +52,29 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
     return {"key": key, "bind": "query-params"}
 
 
-def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[list[int], list[int]]:
-    """Draws the filters; returns the numbers of all samples that fit, in their order, and those on this page of them.
+def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[int], list[int], str]:
+    """Draws sort and filters; returns all samples that fit, in their order, those on this page of them, and the sort.
 
-    The page is the one that the address names, or else the one with the sample that is asked for.
+    The page is the one that the address names, or else the one with the sample that is wanted.
     """
     of = {key: bound(key, *limits) for key, limits in LIMITS.items()}  # here: what is wrong is not said in a popover
-    given = asked("page", links.amount, 1, LAST_PAGE, "page")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    in_link = asked("page", links.amount, 1, LAST_PAGE, "page")
+    words = {name: each.words for name, each in SORTS.items()}
+    sort = choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=words.__getitem__, help=ABOUT)
+    with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
         split = choose.split()
         noise = choose.noise(page)
         right = choose.one(st.segmented_control, page.worded("At this epoch"), ["all", "wrong", "right"], key="answer")
-        with st.container(width=150):
-            label = choose.label(page)
-        with st.container(width=195):
-            sort = choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=SORTS.__getitem__)
-        with st.popover("More filters", icon=":material/filter_list:"):
-            loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
-            share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
-            order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
-            gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
-            about = "ρ = |ΣI| / Σ|I| over salient interactions: 0 = they cancel, 100 = all have one sign."
-            net = st.slider("Net share ρ at most (%)", 0, 100, 100, 5, help=about, **of["net"])
-            about = "Interactions of more than half of the variables."
-            high = st.slider("Share of high orders at least (%)", 0, 100, 0, 5, help=about, **of["high"])
-            place = st.container()
-    found = page.ask(
+        label = choose.label(page)
+        loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
+        share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
+        order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
+        gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
+        about = "ρ = |ΣI| / Σ|I| over salient interactions: 0 = they cancel, 100 = all have one sign."
+        net = st.slider("Net share ρ at most (%)", 0, 100, 100, 5, help=about, **of["net"])
+        about = "Interactions of more than half of the variables."
+        high = st.slider("Share of high orders at least (%)", 0, 100, 0, 5, help=about, **of["high"])
+    numbers = page.ask(
         queries_sample.sample_numbers,
         epoch=epoch,
         split=split,
@@ -108,68 +90,68 @@ def find_samples(page: data.Page, epoch: int, asked_for: int | None) -> tuple[li
         sort=sort,
     )
     size = listing.SAMPLES_ON_A_PAGE
-    number = int(given or (found.index(asked_for) // size + 1 if asked_for in found else 1))
-    shown = found[(number - 1) * size : number * size]
-    if st.session_state.get("page") != number:
-        st.session_state["page"] = number
-    place.number_input(
-        "Page of the list", 1, LAST_PAGE, key="page", on_change=lambda: go(page=st.session_state["page"])
-    )
-    if not shown and number > 1:
-        st.info(f"There is no page {number} of this list; go back to page 1 under More filters.")
-    elif len(found) > size:
-        st.caption(f"Page {number} of {-(-len(found) // size)}: {len(shown)} of {len(found)} samples.")
-    return found, shown
+    at = int(in_link or (numbers.index(wanted) // size + 1 if wanted in numbers else 1))
+    shown, last = numbers[(at - 1) * size : at * size], -(-len(numbers) // size)
+    if not shown and at > 1:
+        st.info(f"There is no page {at} of this list.")
+    with st.container(horizontal=True, vertical_alignment="center", key="pages"):
+        every = sum(page.ask(queries_sample.counts).values())
+        st.caption(f"{len(numbers)} of {every} samples{f', page {at} of {last}' if max(last, at) > 1 else ''}")
+        for text, icon, to, there in (
+            ("Previous", "left", min(at - 1, last), at > 1),
+            ("Next", "right", at + 1, at < last),
+        ):
+            if last > 1 or at > 1:
+                st.button("", icon=f":material/chevron_{icon}:", help=f"{text} page of the list", disabled=not there,
+                          on_click=go, kwargs={"page": to}, key=f"{text}-page", type="tertiary")  # fmt: skip
+    return numbers, shown, sort
 
 
-def show_list(page: data.Page, found: pd.DataFrame, number: int) -> None:
-    """Draws the samples found as thumbnails, or as lines of text; a click chooses one."""
+def show_list(page: data.Page, rows: pd.DataFrame, number: int, sort: str) -> None:
+    """Draws the samples as thumbnails, or as lines of text; a click chooses one."""
     if page.kind.picture:
-        gallery(found, lambda clicked: go(sample=clicked), chosen=number)
+        gallery(rows, lambda clicked: go(sample=clicked), chosen=number, sort=sort)
         return
-    at = found["sample"].tolist().index(number) if number in found["sample"].tolist() else None
+    at = rows["sample"].tolist().index(number) if number in rows["sample"].tolist() else None
     if at is not None:  # the ticked row is the sample shown, also after previous and next
         st.session_state["list"] = {"selection": {"rows": [at], "columns": [], "cells": []}}
 
     def tick() -> None:
-        for row in st.session_state["list"]["selection"]["rows"]:
-            go(sample=int(found["sample"].iloc[row]))
+        picked = st.session_state["list"]["selection"]
+        for row in {*picked["rows"], *(row for row, _ in picked["cells"])} - {at}:
+            go(sample=int(rows["sample"].iloc[row]))
 
+    forms = {each.title: each.form.replace("%", "f") for each in SORTS.values() if each.form != "s"}
     st.dataframe(
-        inputs.list_of_texts(found), hide_index=True, height=230, key="list", on_select=tick,
-        selection_mode="single-row",
-        column_config={
-            "input": st.column_config.TextColumn(width="large"),
-            "loss": st.column_config.NumberColumn(format="%.3f", help=page.worded("nats, at this epoch")),
-            "non-gen. (%)": st.column_config.NumberColumn(help="share of non-generalizable strength"),
-            "order": st.column_config.NumberColumn(help="the highest order of a salient interaction"),
-            "ρ (%)": st.column_config.NumberColumn(help="|ΣI| / Σ|I|: 0 = salient interactions cancel"),
-            "high orders (%)": st.column_config.NumberColumn(help="share of more than half of the variables"),
-            "gap (%)": st.column_config.NumberColumn(format="%.2f", help="certified gap"),
-        },
+        list_of_texts(rows, sort), hide_index=True, height=560, key="list", on_select=tick,
+        selection_mode=["single-row", "single-cell"],
+        column_config={title: st.column_config.NumberColumn(format=f"%{form}") for title, form in forms.items()}
+        | {"input": st.column_config.TextColumn(width="medium")},
     )  # fmt: skip
 
 
-def choose_next(page: data.Page, numbers: list[int], number: int, epoch: int, lit: Any, pinned: Any) -> tuple[int, str]:
-    """Draws the buttons: previous, next, pin, light; returns how many interactions to list, and of which life line.
+def choose_next(page: data.Page, numbers: list[int], choice: Choice, pinned: Any) -> Choice:
+    """Draws the buttons: previous, next, compare; returns the choice with what is listed and highlighted.
 
     `numbers` are those of all samples that fit, so that the keys go on beyond the page of the list.
     """
+    number, epoch = choice.sample, choice.epoch or 0
     at = numbers.index(number) if number in numbers else -1  # one that the filters leave out is followed by the first
     before, after = numbers[max(at - 1, 0) : max(at, 0)], numbers[at + 1 : at + 2]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for text, key, target in (("Previous", "P", before), ("Next", "N", after)):
-            there = {"sample": (target or [0])[0], "page": None}  # the list follows
-            st.button(text, shortcut=key, disabled=not target, on_click=go, kwargs=there, key=text)
-        if pinned is None:
-            pin = {"pin": f"{number}-{epoch}"}
-            st.button("Compare with another", on_click=go, kwargs=pin, icon=":material/keep:", key="pin-it")
-        else:
-            st.button("Stop comparing", on_click=go, kwargs={"pin": None}, icon=":material/keep_off:", key="unpin")
-        light = "none" if lit != ("", 0) else None
-        st.button("Highlight none" if light else "Highlight the strongest", on_click=go, kwargs={"interaction": light})
-        top = choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top", default=20)
-        return top, choose.life_line(page, epoch, number)
+    for text, key, target in (("Previous", "P", before), ("Next", "N", after)):
+        there = {"sample": (target or [0])[0], "page": None}  # the list follows
+        st.button(text, shortcut=key, disabled=not target, on_click=go, kwargs=there, key=text)
+    if pinned is None:
+        about = page.worded("Keeps this sample at this epoch on the right; then choose another sample or epoch.")
+        kept = {"pin": f"{number}-{epoch}"}
+        st.button("Compare", on_click=go, kwargs=kept, icon=":material/compare:", key="pin-it", help=about)
+    else:
+        st.button("End comparison", on_click=go, kwargs={"pin": None}, icon=":material/close:", key="unpin")
+    with st.popover("Interactions", icon=":material/tune:"):
+        top = choose.one(st.segmented_control, "Listed", [10, 20, 50], key="top", default=20)
+        life_line = choose.life_line(page, epoch, number)
+        lit = choose.interaction(page, epoch, number)
+    return replace(choice, top=top, life_line=life_line, interaction=lit)
 
 
 def ask_all(page: data.Page, choice: Choice) -> dict[str, Any]:
@@ -186,34 +168,46 @@ def ask_all(page: data.Page, choice: Choice) -> dict[str, Any]:
     }
 
 
-def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
-    """Draws one sample at one epoch, but for the tabs below. `side` tells two on one page apart."""
+def show_facts(page: data.Page, choice: Choice, side: str = "") -> None:
+    """Says what is to be seen of a sample at an epoch, and how far to trust it. `side` tells two on one page apart."""
     known = ask_all(page, choice)
-    row, now, lit = (known[name] for name in ("row", "now", "lit"))
-    names = page.run.class_names
-    predicted = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
-    split = {"train": "training", "test": "testing"}[row["split"].iloc[0]]
-    st.subheader(page.worded(f"Sample {choice.sample} at epoch {choice.epoch}"), anchor=False)
-    true = inputs.true_label_text(row.iloc[0])
-    st.markdown(
-        f"{split} split, row {row['row'].iloc[0]} · label **{links.plain(row['label_name'].iloc[0])}**"
-        f"{f' :orange-badge[{links.plain(true)}]' if true else ''}, predicted "
-        f"**{links.plain(predicted)}** ({'right' if now['correct'] else 'wrong'}) · loss {now['loss']:.3f} nats · "
-        + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
-    )
-    show_faithfulness(known["rebuilt"], now, side)
-    left, right = (st.container(), st.container()) if side else st.columns([2, 3])
+    row, now, names = known["row"].iloc[0], known["now"], page.run.class_names
+    answer = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
+    with st.container(key=f"finding{side}", gap="small"):
+        finding = drilldown.finding(now, row["label_name"], answer)
+        st.subheader(
+            page.worded(f"Sample {choice.sample} at epoch {choice.epoch}: {links.plain(finding)}"), anchor=False
+        )
+        true = inputs.true_label_text(row)
+        st.markdown(
+            f"{ {'train': 'training', 'test': 'testing'}[row['split']] } split, row {row['row']}"
+            f"{f' · :orange-badge[{links.plain(true)}]' if true else ''} · loss {now['loss']:.3f} nats · "
+            + f"v(x_∅) {now['v_empty']:.3f} → v(x) {now['v_full']:.3f} nats".replace("-", "−")
+        )
+        show_faithfulness(known["rebuilt"], now, side)
+
+
+def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
+    """Draws the input of a sample, and, unless two are on the page, its interactions beside it."""
+    known = ask_all(page, choice)
+    left, right = (st.container(), None) if side else st.columns([2, 3] if page.kind.picture else [1, 2])
     with left:
         figure = inputs.drawing_of(page)
         if figure is not inputs.input_words:
             show.chart(page, figure.__name__, choice, side=side)
         else:
-            st.html(inputs.input_html(row, members(lit[1]) if lit else ()))
+            st.html(inputs.input_html(known["row"], members(known["lit"][1]) if known["lit"] else ()))
             masked = MASKED[page.run.config.masking.baseline]
             st.caption(f"Outlined and numbered: the variables, masked to {masked}; all else is always visible.")
-    with right:
-        show.chart(page, "interactions", choice, side=side)
-    if lit:
+    if right:
+        with right:
+            show.chart(page, "interactions", choice)
+
+
+def show_life(page: data.Page, choice: Choice, side: str = "") -> None:
+    """Draws the life of the interaction that is highlighted, and says what is missing."""
+    known = ask_all(page, choice)
+    if known["lit"]:
         st.markdown(f"##### {links.plain(lit_name(page, choice))}")
         st.markdown(page.worded(drilldown.story_text(drilldown.story(known["life of lit"]))))
         show.chart(page, "interaction_life", choice, side=side)
@@ -222,28 +216,51 @@ def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
 
 
 def show_faithfulness(rebuilt: pd.DataFrame, now: Any, side: str) -> None:
-    """Draws how far the pictures below can be trusted."""
+    """Says how far the pictures below can be trusted, in one line; the numbers lie behind it."""
     explained = "Left: share of Σ|I|. Right: share of the variance of the 2ⁿ outputs that they rebuild by themselves."
-    with st.container(horizontal=True, key=f"faithful{side}"):
-        st.metric(
-            "Universal matching, largest error", f"{now['residual']:.1e} nats",
-            help="The largest |v(x_∅) + Σ triggered interactions − (v(x_T) − δ_T)| over all 2ⁿ masked versions.",
-        )  # fmt: skip
-        st.metric(
-            "Certified gap", f"{now['gap']:.2%}",
-            help="How far the sparse split can be from the optimum at most, by a lower bound on its objective.",
-        )  # fmt: skip
-        st.metric(
-            "Largest noise |δ|", f"{now['noise']:.3f} nats",
-            help="What the split may leave unexplained on a masked version: at most κ·|v(x) − v(x_∅)|.",
-        )  # fmt: skip
-        st.metric("Explained by the 10 strongest", drilldown.shares(rebuilt, 10), help=explained)
-        words = f"{explained} Salient: |I| ≥ τ = {now['tau']:.3f} nats."
-        st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"faithful{side}"):
+        st.markdown(drilldown.faithfulness_text(rebuilt, now), width="content")
+        with st.popover("Details", type="tertiary"), st.container(horizontal=True):
+            st.metric(
+                "Universal matching, largest error", f"{now['residual']:.1e} nats",
+                help="The largest |v(x_∅) + Σ triggered interactions − (v(x_T) − δ_T)| over all 2ⁿ masked versions.",
+            )  # fmt: skip
+            st.metric(
+                "Certified gap", f"{now['gap']:.2%}",
+                help="How far the sparse split can be from the optimum at most, by a lower bound on its objective.",
+            )  # fmt: skip
+            st.metric(
+                "Largest noise |δ|", f"{now['noise']:.3f} nats",
+                help="What the split may leave unexplained on a masked version: at most κ·|v(x) − v(x_∅)|.",
+            )  # fmt: skip
+            st.metric("Explained by the 10 strongest", drilldown.shares(rebuilt, 10), help=explained)
+            words = f"{explained} Salient: |I| ≥ τ = {now['tau']:.3f} nats."
+            st.metric(f"… by the {now['salient']} salient", drilldown.shares(rebuilt, now["salient"]), help=words)
+
+
+def show_pair(page: data.Page, choices: list[Choice]) -> None:
+    """Draws two samples, or one at two epochs, side by side, and their interactions in one list."""
+    first, second = choices
+    for column, one, side in zip(st.columns(2, gap="medium"), choices, ("-left", "-right"), strict=True):
+        with column:
+            show_facts(page, one, side)
+            if first.sample != second.sample:
+                show_sample(page, one, side)
+    left, right = st.columns([2, 3]) if first.sample == second.sample else (None, st.container())
+    if left:
+        with left:
+            show_sample(page, first, "-left")
+    with right:
+        show.chart(page, "pair", replace(first, beside=f"{second.sample}-{second.epoch}"), side="-both")
+    show_life(page, first, "-left")
+    if first.sample != second.sample:
+        show_life(page, second, "-right")
 
 
 def show_view(page: data.Page, view: str, choices: list[Choice]) -> None:
-    """Draws the same tab of each sample shown."""
+    """Draws the same tab of each sample shown; of what is about no sample, once an epoch."""
+    if not any("sample" in chart.says for chart in catalogue.on("sample", view)):
+        choices = list({choice.epoch: choice for choice in choices}.values())
     sides = ["-left", "-right"] if len(choices) > 1 else [""]
     for column, choice, side in zip(st.columns(len(choices), gap="medium"), choices, sides, strict=True):
         with column:
@@ -271,27 +288,31 @@ with ui.page("Sample") as page:
         st.session_state["sample_of"] = page.run.name
         go(sample=None, interaction=None, pin=None, page=None)
     choose.need_labels(page)
-    epoch = choose.epoch(page)
+    beside, main = st.columns([1, 3.4] if page.kind.picture else [1, 2.6], gap="medium")
+    controls = main.container(horizontal=True, vertical_alignment="bottom", key="controls")
+    with controls, st.container(width="stretch"):
+        epoch = choose.epoch(page)
     every_number = range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum()))
     number = asked("sample", links.number, every_number, "sample")
-    numbers, shown = find_samples(page, epoch, number)
-    number = (shown or [0])[0] if number is None else number
-    show_list(page, page.ask(queries_sample.samples, epoch=epoch, numbers=shown), number)
-    n = len(page.ask(queries_sample.sample, sample=number)["names"].iloc[0])
-    lit = asked("interaction", links.interaction, n)
     pinned = asked("pin", links.pin, every_number, page.ask(dynamics.labelled_epochs))
-    top, life_line = choose_next(page, numbers, number, epoch, lit, pinned)
-    words = "" if lit is None else f"{lit[0]}-{lit[1]}" if lit[1] else "none"
-    choice = Choice(epoch=epoch, sample=number, interaction=words, top=top, life_line=life_line)
+    with beside:
+        numbers, shown, sort = find_samples(page, epoch, number)
+        number = (shown or [0])[0] if number is None else number
+        show_list(page, page.ask(queries_sample.samples, epoch=epoch, numbers=shown), number, sort)
+    with controls:
+        choice = choose_next(page, numbers, Choice(epoch=epoch, sample=number), pinned)
     choices = [choice]
-    if pinned is None:
-        show_sample(page, choice)
-    else:
-        choices.append(replace(choice, sample=pinned[0], epoch=pinned[1]))
-        for column, one, side in zip(st.columns(2, gap="medium"), choices, ("-left", "-right"), strict=True):
-            with column:
-                show_sample(page, one, side)
-    tabs = {view: partial(show_view, page, view, choices) for view in catalogue.views("sample")}
-    ui.sections(tabs | {"Shared": partial(show_shared, page, choices)})
+    with main:
+        if pinned is None:
+            show_facts(page, choice)
+            show_sample(page, choice)
+            show_life(page, choice)
+        else:
+            choices.append(replace(choice, sample=pinned[0], epoch=pinned[1]))
+            show_pair(page, choices)
+        choices = [replace(one, samples=tuple(shown[:MANY])) for one in choices]
+        views = [view for view in catalogue.views("sample") if pinned is None or view != "Pair"]
+        tabs = {view: partial(show_view, page, view, choices) for view in views}
+        ui.sections(tabs | {"Shared": partial(show_shared, page, choices)})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
     data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])

@@ -25,7 +25,9 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--epoch", type=int, help="Of figures at one epoch. Default: the last.")
 @click.option("--epochs", type=int, multiple=True, help="Of the row of epochs; several times. Default: by H.")
 @click.option("--sample", default=0, show_default=True, help="Of figures of one sample.")
-@click.option("--interaction", default="", metavar="and-37", help="Lit, as in links. Default: the strongest.")
+@click.option("--interaction", default="", metavar="'AND {5, 8}'|and-37", help="Lit. Default: the strongest.")
+@click.option("--beside", default="", metavar="7-40", help="Of a pair: sample and epoch. Default: where lives start.")
+@click.option("--samples", type=int, multiple=True, help="Of small panels of many; several times. Default: 12.")
 @click.option("--top", default=10, show_default=True, help="Interactions listed, strongest first.")
 @click.option(
     "--split",

@@ -9,7 +9,9 @@ import streamlit as st
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
 from interdash.figures.choice import NOISES, SCALES
-from interdash.queries import dynamics, interactions, lives, sample, sharing
+from interdash.formulas import subsets
+from interdash.queries import dynamics, interactions, lives, sharing
+from interdash.queries import sample as queries_sample
 from interdash.runs.boundaries import BOUNDARIES, known_shares, move_boundary, set_share, share_of
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
@@ -74,8 +76,8 @@ def keep(key: str, value: Any) -> None:
         st.query_params[key] = text
 
 
-def keep_tick(key: str, value: bool) -> None:
-    """Gives a tick the value that the address decides."""
+def keep_tick(key: str, value: Any) -> None:
+    """Gives a tick, or another widget, the value that the address decides."""
     if st.session_state.get(key) != value:
         st.session_state[key] = value
 
@@ -92,7 +94,7 @@ def need_labels(page: Page, *, samples: bool = True) -> None:
         text = f"No epoch of {page.run.name} has interactions yet: it is {state(page.run).text}. "
         st.info(links.message(f"{text}An extraction can be started on the page Runs, or in a terminal."))
         st.stop()
-    if samples and page.ask(sample.classes).empty:
+    if samples and page.ask(queries_sample.classes).empty:
         text = f"The list of the explained samples of {page.run.name} is missing or damaged, and this page needs it; "
         st.info(links.message(f"{text}`interdash extract {page.run.name}` makes it again."))
         st.stop()
@@ -195,19 +197,74 @@ def split() -> str:
 
 def label(page: Page) -> int:
     """Returns a class number, −1 = all classes."""
-    rows = page.ask(sample.classes)
+    rows = page.ask(queries_sample.classes)
     names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
     return one(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
 
 
 def noise(page: Page) -> str:
     """Returns "all", "clean" or "random": whose labels; asked where the run knows which of its labels are random."""
-    if not (count := page.ask(sample.random_labels)):
+    if not (count := page.ask(queries_sample.random_labels)):
         if (text := st.query_params.get("noise", "all")) != "all":
             refuse("labels", text, "all", str)
         return "all"
     about = f"{count} of the explained training samples have a random label, another than the true one."
     return one(st.segmented_control, "Labels", list(NOISES), key="noise", help=about)
+
+
+def interaction(page: Page, epoch: int | None, sample: int) -> str:
+    """Returns the interaction that is highlighted: one of the strongest, or as the address or the user writes it.
+
+    "" is the strongest, "none" none, else "and-37".
+    """
+    key, names = "interaction", {"": "the strongest", "none": "none"}
+    variables = [name for each in page.ask(queries_sample.sample, sample=sample)["names"] for name in each]
+    numbers = [*map(str, range(len(variables)))] if page.kind.numbered else variables
+    if epoch is not None:
+        rows = page.ask(queries_sample.interactions, epoch=epoch, sample=sample, limit=20)
+        names |= {
+            f"{kind}-{of}": _name(kind, of, numbers) for kind, of in zip(rows["type"], rows["subset"], strict=True)
+        }
+    try:
+        text = st.query_params.get(key, "")
+        kind, of = links.interaction(text, len(variables), variables) if text else ("", -1)
+        lit = f"{kind}-{of}" if kind else "" if of else "none"
+        if kind:
+            names.setdefault(lit, _name(kind, of, numbers))
+    except ValueError as error:
+        st.warning(str(error))
+        lit = ""
+    keep_tick(key, lit)
+    st.selectbox(
+        "Interaction highlighted", list(names), key=key, format_func=lambda name: names.get(name, str(name)), width=240,
+        accept_new_options=True, on_change=write, args=(key,), help="Choose one, or type it: AND {0, 2}, or and-5.",
+    )  # fmt: skip
+    return lit
+
+
+def beside(page: Page, count: int) -> str:
+    """Returns sample and epoch to compare one with, as the address or the user writes it: "7-40"; "" unless chosen."""
+    about = "Sample and epoch, such as 7-40; else the same sample at the epoch from which lives are told."
+    text = (
+        st.text_input("Compared with", key="pin", bind="query-params", placeholder="7-40", help=about, width=140) or ""
+    )
+    try:
+        if text:
+            links.pin(text, range(count), page.ask(dynamics.labelled_epochs))
+    except ValueError as error:
+        st.warning(str(error))
+        return ""
+    return text
+
+
+def some_samples(count: int) -> list[int]:
+    """Returns the samples to show together, by their numbers; none unless chosen, which is the first twelve."""
+    numbers = several("Samples together", [*map(str, range(count))], key="samples", max_selections=12)
+    return [*map(int, numbers)]
+
+
+def _name(kind: str, subset: int, names: Sequence[str]) -> str:
+    return f"{kind.upper()} {subsets.label(subset, names)}"
 
 
 def where() -> tuple[str, ...]:

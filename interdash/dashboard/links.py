@@ -36,20 +36,20 @@ def amount(text: str, low: float, high: float, what: str) -> float:
     return float(text)
 
 
-def interaction(text: str, n_variables: int) -> tuple[str, int]:
-    """Returns type and subset of an interaction such as "and-37"; ("", 0) of "none".
+def interaction(text: str, n_variables: int, names: Sequence[str] = ()) -> tuple[str, int]:
+    """Returns type and subset of an interaction such as "and-37", or as it is typed; ("", 0) of "none".
 
-    >>> interaction("or-6", 3)
-    ('or', 6)
+    >>> interaction("or-6", 3), interaction("AND {0, film}", 3, ["a", "good", "film"])
+    (('or', 6), ('and', 5))
 
     Raises:
         ValueError: it names no interaction of n variables.
     """
     if text == "none":
         return "", 0
-    pair = subsets.interaction(text)
+    pair = subsets.interaction(text, names)
     if pair is None:
-        raise ValueError(f"The link asks for interaction {shown(text)}; one is written as and-37 or or-6.")
+        raise ValueError(f"The link asks for interaction {shown(text)}; one is written as and-37 or AND {{0, 2}}.")
     if not 0 < pair[1] < 2**n_variables:
         raise ValueError(f"The link asks for interaction {shown(text)}; there are 1 to {2**n_variables - 1}.")
     return pair

@@ -53,7 +53,7 @@ OF_A_TAB = ("view", "epochs", "start")
 # … and these to the page Figures
 DRAWN = (
     *("axis", "unit", "sample", "interaction", "top", "order", "dose", "by", "start", "life", "partner"),
-    *("where", "rank", "pattern"),
+    *("where", "rank", "pattern", "pin"),
 )
 KNOWN_TROUBLE = (DamagedFileError, ValueError, OSError)
 LOOK_AGAIN = 20  # seconds between looks for newer data while a page stays open

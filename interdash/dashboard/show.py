@@ -110,10 +110,11 @@ def below(caption: str, how: str, frames: dict[str, pd.DataFrame], key: str) -> 
     """Draws what stands below a chart: its caption, "how to read", and the rows behind it."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"below-{key}"):
         st.caption(caption, width="stretch")
-        if how:
-            with st.popover("How to read", type="tertiary", icon=":material/help:"):
-                st.markdown(how)
-        table = st.popover("Rows", type="tertiary", icon=":material/table:", on_change="rerun", key=f"rows-{key}")
+        with st.container(horizontal=True, width="content"):  # in a narrow column the buttons go below together
+            if how:
+                with st.popover("How to read", type="tertiary", icon=":material/help:"):
+                    st.markdown(how)
+            table = st.popover("Rows", type="tertiary", icon=":material/table:", on_change="rerun", key=f"rows-{key}")
         if table.open:
             with table:
                 for name, frame in frames.items():

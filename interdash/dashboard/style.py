@@ -12,11 +12,12 @@ def style(*, dark: bool) -> str:
 h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
 .stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
-[class*="st-key-below-"] {{flex-wrap: nowrap;}}
+[class*="st-key-below-"] > :first-child {{flex: 1 1 12rem !important; min-width: 12rem;}}
+.st-key-pages {{flex-wrap: nowrap; gap: 0;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 [class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 .st-key-facts {{gap: 1.6rem;}}
-.st-key-finding h3 {{font-size: 1.25rem; padding: 0;}}
+[class*="st-key-finding"] h3 {{font-size: 1.25rem; padding: 0;}}
 [class*="st-key-below-"] [data-testid="stPopover"] button p {{color: {caption};}}
 :focus-visible {{outline: 2px solid {focus} !important; outline-offset: 1px;}}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {{color: {caption}; opacity: 1 !important;}}

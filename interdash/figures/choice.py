@@ -1,5 +1,6 @@
 """What a figure is about: epoch, samples, types, runs compared; the same choices on the pages and in files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -35,7 +36,7 @@ class Choice:
     runs: tuple[str, ...] = ()  # compared with, loaded into the same store
     epochs: tuple[int, ...] = ()  # of the row of epochs; none = chosen by the course of H
     other_epoch: int | None = None  # of the run compared with; None = its last one with interactions
-    interaction: str = ""  # lit, such as "and-37"; "" = the strongest, "none" = none
+    interaction: str = ""  # lit, such as "and-37" or "AND {0, 2, 5}"; "" = the strongest, "none" = none
     min_order: int = 1  # only interactions of this order or above are removed
     dose: int = 100  # percent of the strength removed, in tens
     by: str = "epoch"  # what runs compared are aligned by; "seeds": by epoch, those of one setting as their mean
@@ -45,6 +46,8 @@ class Choice:
     where: tuple[str, ...] = ()  # conditions on interactions over the samples: "samples >= 10"
     sort: str = "strength"  # of interactions over the samples
     pattern: str = ""  # of these, the one whose life is drawn: "and-37-12", as in sample 12; "" = the first
+    beside: str = ""  # sample and epoch that one is compared with, "7-40"; "" = the same at the start of lives
+    samples: tuple[int, ...] = ()  # shown together; none = the first
     partner: str = ""  # whose interactions the target's are compared with: "baseline-0", "epoch 5"; "" = the first
 
     def __post_init__(self) -> None:
@@ -74,10 +77,12 @@ class Choice:
             raise ValueError(
                 f"{self.pattern!r} names no interaction of a sample; write and-37-12 for and-37 in sample 12"
             )
+        if self.beside and not re.fullmatch("[0-9]{1,9}-[0-9]{1,9}", self.beside, re.ASCII):
+            raise ValueError(f"{self.beside!r} names no sample at an epoch; write 7-40 for sample 7 at epoch 40")
         if self.top < 1:
             raise ValueError(f"{self.top} interactions cannot be listed; choose 1 or more")
-        if self.interaction not in ("", "none") and self.lit is None:
-            raise ValueError(f"{self.interaction!r} names no interaction; write and-37, or-6 or none")
+        if self.interaction not in ("", "none") and not subsets.INTERACTION.fullmatch(self.interaction):
+            raise ValueError(f"{self.interaction!r} names no interaction; write AND {{5, 8}}, or-6 or none")
 
     @property
     def lit(self) -> tuple[str, int] | None:
@@ -91,7 +96,9 @@ class Choice:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Choice":
         """Returns the choice that `to_json` wrote."""
-        lists = {name: tuple(values[name]) for name in ("types", "runs", "epochs", "where") if name in values}
+        lists = {
+            name: tuple(values[name]) for name in ("types", "runs", "epochs", "where", "samples") if name in values
+        }
         return cls(**{**values, **lists})
 
 
@@ -102,13 +109,24 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
         ValueError: an epoch, order, class or interaction is not there.
     """
     epochs = ask(dynamics.labelled_epochs)
-    for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs):
+    number, _, at = choice.beside.partition("-")
+    for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs, *([int(at)] if at else [])):
         _check_epoch(ask.run.name, epoch, epochs)
     n = ask.run.config.masking.n_variables
     if not 1 <= choice.min_order <= n:
         raise ValueError(f"there is no order {choice.min_order}; choose 1 to {n}")
-    if choice.lit and not 0 < choice.lit[1] < 2**n:
-        raise ValueError(f"there is no interaction {choice.interaction}; its number is 1 to {2**n - 1}")
+    for one in (*([int(number)] if number else []), *choice.samples):
+        if one >= ask.run.n_explained():
+            raise ValueError(f"there is no sample {one}; choose 0 to {ask.run.n_explained() - 1}")
+    if choice.interaction not in ("", "none"):
+        rows = ask(queries_sample.sample, sample=choice.sample)["names"].tolist()
+        lit = subsets.interaction(choice.interaction, *(list(names) for names in rows))
+        if lit is None or not 0 < lit[1] < 2**n:
+            raise ValueError(
+                f"there is no interaction {choice.interaction}; its number is 1 to {2**n - 1}, or it is written as "
+                f"AND {{0, 1}}, by the numbers of its variables, 0 to {n - 1}, or their names in sample {choice.sample}"
+            )
+        choice = replace(choice, interaction=f"{lit[0]}-{lit[1]}")
     classes = ask(queries_sample.classes)["label"].tolist()
     if choice.label != -1 and choice.label not in classes:
         raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
@@ -138,6 +156,15 @@ def lit_interaction(ask: Ask, choice: Choice) -> tuple[str, int] | None:
     of = {"epoch": choice.epoch, "sample": choice.sample, "limit": choice.top, "life_line": choice.life_line}
     strongest = ask(queries_sample.interactions, **of)
     return (str(strongest["type"].iloc[0]), int(strongest["subset"].iloc[0])) if len(strongest) else None
+
+
+def other_of(ask: Ask, choice: Choice) -> tuple[int, int]:
+    """Returns sample and epoch that a sample is compared with; the same one at the start of lives unless chosen."""
+    number, _, epoch = choice.beside.partition("-")
+    if epoch:
+        return int(number), int(epoch)
+    start = ask(lives.first_start)
+    return choice.sample, ask(dynamics.labelled_epochs)[0] if start is None else start
 
 
 def of_choice(choice: Choice) -> dict[str, Any]:
@@ -199,6 +226,10 @@ WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what 
     "noise": lambda ask, c: "" if c.noise == "all" else f"{c.noise} labels",
     "where": lambda ask, c: ", ".join(c.where),
     "pattern": pattern_name,
+    "beside": lambda ask, c: "compared with {}epoch {}".format(
+        f"sample {other_of(ask, c)[0]}, " * (other_of(ask, c)[0] != c.sample), other_of(ask, c)[1]
+    ),
+    "samples": lambda ask, c: f"samples {', '.join(map(str, c.samples))}" if c.samples else "",
     "start": lambda ask, c: f"from epoch {c.start} on",
     "life_line": lambda ask, c: "" if c.life_line == "all" else f"{c.life_line} interactions",
     "min_order": lambda ask, c: "" if c.min_order == 1 else f"orders from {c.min_order} on",
@@ -217,6 +248,8 @@ IN_FILES = {  # … what the name of a file says of it
     "noise": lambda ask, c: "" if c.noise == "all" else c.noise,
     "where": lambda ask, c: "".join(letter for letter in "-".join(c.where) if letter.isalnum() or letter in "-."),
     "pattern": lambda ask, c: "-".join(map(str, lit_pattern(ask, c))),
+    "beside": lambda ask, c: "-".join(map(str, ("with", *other_of(ask, c)))),
+    "samples": lambda ask, c: "-".join(map(str, ("samples", *c.samples))) if c.samples else "",
     "start": lambda ask, c: f"from{c.start}",
     "life_line": lambda ask, c: "" if c.life_line == "all" else c.life_line.replace(" ", "-"),
     "min_order": lambda ask, c: "" if c.min_order == 1 else f"order{c.min_order}",

@@ -304,28 +304,6 @@ def summary_text(display: str | None, length: int = 90) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def list_of_texts(samples: pd.DataFrame) -> pd.DataFrame:
-    """Returns rows of `sample.samples` as a list for people: columns named in words, shares in per cent."""
-    said = [true_label_text(row) for row in samples.to_dict("records")]
-    return pd.DataFrame(
-        {
-            "sample": samples["sample"],
-            "split": samples["split"],
-            "stratum": samples["stratum"],
-            "input": [summary_text(display) for display in samples["display"]],
-            "label": samples["label_name"],
-            **({"true label": said} if any(said) else {}),
-            "answer": ["right" if correct else "wrong" for correct in samples["correct"]],
-            "loss": samples["loss"],
-            "non-gen. (%)": (samples["non_generalizable_share"] * 100).round(0),
-            "order": samples["highest_order"],
-            "ρ (%)": (samples["net_share"] * 100).round(0),
-            "high orders (%)": (samples["high_order_share"] * 100).round(0),
-            "gap (%)": samples["gap"] * 100,
-        }
-    )
-
-
 def _rows(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     return {"input": drawable(ask(queries_sample.sample, sample=c.sample))}
 

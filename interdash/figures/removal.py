@@ -1,7 +1,6 @@
 """Charts of the removal experiment: losses before and after, doses, orders, samples, and the share against the gap."""
 
 import html
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -29,6 +28,8 @@ KINDS = {  # what was removed: name, colour, dash, marker
     "generalizable": ("control: generalizable", theme.GENERALIZABLE, "solid", "circle"),
 }
 
+REMOVED = {"non_generalizable": "non-generalizable", "random": "random", "generalizable": "generalizable"}
+
 
 def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = None) -> go.Figure:
     """Loss of the explained samples at every epoch, before and after removing interactions, and of the whole split.
@@ -54,6 +55,35 @@ def removals(removals: pd.DataFrame, *, log: bool = True, pinned: int | None = N
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5}, opacity=0.7)
     epoch_axis(figure, removals["epoch"].tolist(), log=log)
     return figure.figure(height=430, clickmode="event+select")
+
+
+def gap_changes(gap_changes: pd.DataFrame) -> go.Figure:
+    """How the gap changes when interactions are removed: the non-generalizable ones, and both controls.
+
+    How to read: to the left of 0 the gap shrinks. If the non-generalizable interactions make the gap, their bar is the
+    longest to the left, by more than its interval. Thin lines: 95% bootstrap over samples, before and after paired; of
+    a control the mean of its draws.
+    """
+    titles = ("change of the gap (nats)", "removed")
+    if gap_changes.empty:
+        return theme.nothing("The gap needs explained samples of both splits.", *titles)
+    figure = Sheet()
+    for row in sorted(gap_changes.to_dict("records"), key=lambda row: list(KINDS).index(row["removed"])):
+        colour, name = KINDS[row["removed"]][1], REMOVED[row["removed"]]
+        hatch = theme.HATCH if row["removed"] == "non_generalizable" else None
+        figure.add_bar(
+            x=[row["change"]], y=[name], orientation="h", marker={"color": colour, "pattern": hatch}, showlegend=False,
+            hovertemplate=f"{name}<br>{removal.change_text(row)} nats<extra></extra>",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[row["change_low"], row["change_high"]], y=[name, name], mode="lines+markers", hoverinfo="skip",
+            marker={"symbol": "line-ns-open", "size": 10}, line={"width": 1.5}, showlegend=False,
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"width": 1})
+    figure.update_xaxes(title=titles[0])
+    names = list(REMOVED.values())
+    figure.update_yaxes(title=titles[1], type="category", categoryarray=names[::-1], categoryorder="array")
+    return figure.figure(height=200, bargap=0.35, margin={"t": 12})
 
 
 def removal_doses(removal_doses: pd.DataFrame) -> go.Figure:
@@ -102,7 +132,8 @@ def _panels(rows: pd.DataFrame, by: str, *, log: bool = False) -> Sheet:
             _ribbon(figure, column, x, some[low], some[high], colour)
             figure.add_scatter(
                 x=x, y=some["after"].to_numpy(), customdata=some[by].to_numpy(),
-                text=[f"{_change(row)} nats" for row in some.to_dict("records")], name=name, legendgroup=kind,
+                text=[f"{removal.change_text(row)} nats" for row in some.to_dict("records")],
+                name=name, legendgroup=kind,
                 showlegend=column == 1, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 6, "color": colour}, unselected={"marker": {"opacity": 1}},
                 hovertemplate=f"{words} %{{customdata}}<br>{name} %{{y:{NATS}}} nats<br>change %{{text}}"
@@ -267,71 +298,13 @@ def meaning_text(correlations: pd.DataFrame) -> str:
     )
 
 
-def finding_title(removals: pd.DataFrame, epoch: int) -> str:
-    """Returns what the removal did to the gap at an epoch as a title."""
-    gap = _by_kind(removals, epoch).get(("non_generalizable", "gap"))
-    if gap is None or pd.isna(gap["change"]):
-        return f"Epoch {epoch}: losses before and after the removal"
-    return f"Epoch {epoch}: the removal {_verb(gap, 'shrinks', 'widens', 'does not clearly change')} the gap"
-
-
-def _by_kind(removals: pd.DataFrame, epoch: int) -> dict[tuple[str, str], Any]:
-    rows: Any = removals[removals["epoch"] == epoch]
-    return {(str(row["removed"]), str(row["split"])): row for row in rows.to_dict("records")}
-
-
-def finding_text(removals: pd.DataFrame, epoch: int) -> str:
-    """Returns in words what the removal did to the gap at an epoch, against both controls."""
-    of = _by_kind(removals, epoch)
-    if ("non_generalizable", "gap") not in of:
-        return "Nothing is removed yet at this epoch."
-    train, test, gap = (of["non_generalizable", split] for split in PANELS)
-    if pd.isna(gap["change"]):
-        return "The gap needs explained samples of both splits."
-    moves = ("falls", "rises", "does not clearly change")
-    words = (
-        f"The gap of the explained samples goes from {gap['before']:.3f} to {gap['after']:.3f} nats: "
-        f"{_change(gap)}{_whole(gap)}. The training loss {_verb(train, *moves)}, "
-        f"{_change(train)}; the testing loss {_verb(test, *moves)}, {_change(test)}."
-    )
-    if gap["change_high"] < 0:
-        through = train["change"] > -test["change"]
-        words += f" It shrinks mostly because {'the training loss rises' if through else 'the testing loss falls'}."
-    random, general = of["random", "gap"], of["generalizable", "gap"]
-    words += "  \nAgainst the controls (non-generalizable minus control, negative = shrinks more): " + "; ".join(
-        f"{name} {_change(row, 'excess')}, {_verb(row, 'more', 'less', 'no clear difference', 'excess')}"
-        for name, row in (("random", random), ("generalizable", general))
-    )
-    met = [
-        of["generalizable", split]["strength"] / max(of["random", split]["strength"], 1e-300)
-        for split in ("train", "test")
-    ]
-    strength = [of["random", split]["strength"] for split in ("train", "test")]
-    words += (
-        f".  \nRemoved: {strength[0]:.3g} nats a training sample, {strength[1]:.3g} a testing sample; "
-        "the generalizable interactions have "
-        + ("as much." if min(met) > 0.999 else f"only {met[0]:.0%} and {met[1]:.0%} of that: see lower doses.")
-    )
-    return re.sub(r"(?<!\w)-(?=\d)", "−", words)  # a minus, as on the axes
-
-
-def _whole(row: Any) -> str:
-    return "" if pd.isna(row["whole"]) else f"; over the whole splits, nothing removed, it is {row['whole']:.3f}"
-
-
-def _change(row: Any, column: str = "change") -> str:
-    between = "" if pd.isna(row[f"{column}_low"]) else f" ({row[f'{column}_low']:+.3f} … {row[f'{column}_high']:+.3f})"
-    return f"{row[column]:+.3f}{between}"
-
-
-def _verb(row: Any, below: str, above: str, neither: str, column: str = "change") -> str:
-    if row[f"{column}_high"] < 0:
-        return below
-    return above if row[f"{column}_low"] > 0 else neither
-
-
 def _is_computed(ask: Ask, c: Choice) -> bool:
     return is_labelled(ask, c) and not ask(removal.removals).empty
+
+
+def gap_at(removals: pd.DataFrame, epoch: int) -> pd.DataFrame:
+    """Returns the rows of the gap at an epoch; none where it is not known."""
+    return removals.loc[(removals["epoch"] == epoch) & (removals["split"] == "gap")].dropna(subset=["change"])
 
 
 def changes(ask: Ask, c: Choice) -> pd.DataFrame:
@@ -347,6 +320,11 @@ def share_and_correlations(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
 
 OF_REMOVAL = partial(Chart, page="removal", when=_is_computed)
 CHARTS = (
+    OF_REMOVAL(
+        gap_changes,
+        lambda ask, c: {"gap": gap_at(ask(removal.removals, min_order=c.min_order, dose=c.dose), c.epoch or 0)},
+        says=("epoch", "min_order", "dose"),
+    ),
     OF_REMOVAL(
         removals,
         lambda ask, c: {"removals": ask(removal.removals, min_order=c.min_order, dose=c.dose)},

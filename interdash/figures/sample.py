@@ -22,8 +22,8 @@ G_NAMES = {True: "generalizable", False: "non-generalizable", None: "no G known"
 _G_COLOURS = {True: GENERALIZABLE, False: NON_GENERALIZABLE, None: GREY}
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)  # k of the k strongest
 MOST_STEPS = 12  # of a waterfall, one by one
-_ROW = 24  # pixels a bar
-_LONGEST = 46  # characters of a name on an axis; the hover has all of it
+_ROW = 20  # pixels a bar
+_LONGEST = 40  # characters of a name on an axis; the hover has all of it
 
 
 def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
@@ -70,8 +70,8 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
 def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
     """One interaction of a sample at every recorded epoch, against the threshold τ, and in the baseline network.
 
-    How to read: inside the grey band (±τ of that epoch) the interaction is not salient, drawn as a small open point.
-    Outside it is salient: filled blue where it generalizes, an open vermillion square where it does not. The dashed
+    How to read: inside the grey band (±τ of that epoch) the interaction is not salient, drawn as a small grey point.
+    Outside it is salient: filled blue where it generalizes, an open vermillion circle where it does not. The dashed
     line is its effect in the baseline network at the end of training: an interaction that transfers settles there.
     """
     target = life.loc[life["network"] == "target"]
@@ -90,9 +90,9 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
         showlegend=False,
     )  # fmt: skip
     below = ~target["salient"].astype(bool)
-    groups = [(below, "not salient", {"symbol": "circle-open", "size": 6, "color": GREY})]
+    groups = [(below, "not salient", {"symbol": "circle", "size": 5, "color": GREY})]
     for known, name in G_NAMES.items():
-        symbol = {True: "circle", False: "square-open", None: "circle"}[known]
+        symbol = "circle-open" if known is False else "circle"
         marker = {"symbol": symbol, "size": 10, "color": _G_COLOURS[known], "line": {"width": 2 * (known is False)}}
         groups.append((~below & _is(target["generalizes"], known), name, marker))
     for rows, name, marker in groups:
@@ -107,7 +107,7 @@ def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool
         effect, epoch = rows["effect"].iloc[-1], rows["epoch"].iloc[-1]
         figure.add_scatter(
             x=[x[0], x[-1]], y=[effect, effect], mode="lines", name=f"{network}, epoch {epoch}",
-            line={"dash": theme.DASHES[1 + i % 5], "width": 1.5, "color": theme.TESTING},
+            line={"dash": theme.DASHES[1 + i % 5], "width": 1.5},
             hovertemplate=f"{network} %{{y:{NATS}}} nats<extra></extra>",
         )  # fmt: skip
     over_epochs(figure, None, target["epoch"].tolist(), pinned, log=log)
@@ -159,7 +159,7 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     """All interactions by strength, strongest first, and the threshold τ above which one is salient.
 
     How to read: an explanation is sparse if the curve falls steeply, so that few interactions stand above τ (dashed
-    line) and the long tail below adds little. Circles are AND, diamonds OR; filled ones generalize, open ones do not.
+    line) and the long tail below adds little. Circles are AND, triangles OR; filled ones generalize, open ones do not.
     The axis ends at a thousandth of τ. Click a point to choose that interaction.
     """
     if all_interactions.empty:
@@ -176,7 +176,7 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     for (known, name), kind in itertools.product(G_NAMES.items(), ("and", "or")):
         rows = salient.loc[_is(salient["generalizes"], known) & (salient["type"] == kind)]
         if len(rows):
-            symbol = {"and": "circle", "or": "diamond"}[kind] + ("" if known else "-open")
+            symbol = theme.SYMBOLS[kind] + ("" if known else "-open")
             figure.add_scatter(
                 x=rows["rank"].to_numpy(), y=rows["strength"].to_numpy(), mode="markers",
                 name=f"{len(rows)} {name}, {kind.upper()}", customdata=_keys(rows), hovertext=_hover(rows),
@@ -202,7 +202,7 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
     """What the k strongest interactions explain: share of all strength, and of the outputs on masked versions.
 
     How to read: with the k strongest interactions alone the network's output on every masked version of the sample is
-    rebuilt; the green line says which share of the variance of these 2ⁿ outputs that explains (0 or less: no better
+    rebuilt; the solid line says which share of the variance of these 2ⁿ outputs that explains (0 or less: no better
     than their mean; a triangle: below −25%). The vertical line is the number of salient interactions: the higher the
     lines are there, the more faithful is an explanation by salient interactions alone.
     """
@@ -210,8 +210,8 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
         return theme.nothing("No interactions at this epoch.", "k strongest interactions", "share explained")
     figure = Sheet()
     lines = (
-        ("explained", "of the variance of the outputs", theme.TESTING, "solid"),
-        ("strength", "of the strength Σ|I|", theme.GAP, "dash"),
+        ("explained", "of the variance of the outputs", None, "solid"),
+        ("strength", "of the strength Σ|I|", GREY, "dash"),
     )
     for column, name, colour, dash in lines:
         symbols = ["triangle-down" if below else "circle" for below in rebuilt[column] < -0.25]

@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 
 MAX_VARIABLES = 20
+INTERACTION = re.compile(r"(and|or)(?:-([0-9]{1,9})|\s*\{(.+)\})", re.ASCII | re.IGNORECASE)  # or-6, OR {1, 2}
 # What interactions of several samples share, besides their type, that count as the same one: variables, where one means
 # the same in every sample (columns of a table, fixed patches, segments of time); words, wherever they stand; of
 # clusters of points, which nothing connects from sample to sample, only the order. Source: ours.
@@ -78,14 +79,24 @@ def members(subset: int) -> tuple[int, ...]:
     return tuple(i for i in range(int(subset).bit_length()) if int(subset) >> i & 1)
 
 
-def interaction(text: str) -> tuple[str, int] | None:
-    """Returns type and subset of an interaction as addresses and commands write it; None if the text is no such name.
+def interaction(text: str, names: Sequence[str] = ()) -> tuple[str, int] | None:
+    """Returns type and subset of an interaction as addresses write it, or as people do; None if the text is no such.
 
-    >>> interaction("or-6")
-    ('or', 6)
+    People name its variables, or number them: AND {film, good}, OR {1, 2}.
+
+    >>> interaction("or-6"), interaction("OR {1, 2}"), interaction("and{film, 0}", ["good", "film"])
+    (('or', 6), ('or', 6), ('and', 3))
     """
-    match = re.fullmatch("(and|or)-([0-9]{1,9})", text, re.ASCII)
-    return (match[1], int(match[2])) if match else None
+    match = INTERACTION.fullmatch(text.strip())
+    if match is None or match[2]:
+        return (match[1].lower(), int(match[2])) if match else None
+    subset = 0
+    for word in map(str.strip, match[3].split(",")):
+        place = list(names).index(word) if word in names else int(word) if re.fullmatch("[0-9]{1,2}", word) else -1
+        if not 0 <= place < MAX_VARIABLES:
+            return None
+        subset |= 1 << place
+    return match[1].lower(), subset
 
 
 def pattern(text: str) -> tuple[str, int, int] | None:

@@ -4,6 +4,7 @@ Formulas on the frames of `vectors` and `queries`: the dashboard draws their res
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,12 +130,86 @@ def shares(rebuilt: pd.DataFrame, count: int) -> str:
     return f"{last['strength']:.0%} · {explained}"
 
 
+SPARSE = ((0.9, "strong"), (0.5, "fair"), (-np.inf, "weak"))  # from which share of the variance on [ours]
+EXACT = 1e-6  # nats: what rounding leaves
+
+
+def faithfulness_text(rebuilt: pd.DataFrame, now: Any) -> str:
+    """Returns in one line whether the interactions of a sample at an epoch give its outputs: all, and the salient ones.
+
+    Args:
+        rebuilt: as `rebuilt` gives it, with a row for the number of salient ones.
+        now: a row of `sample.sample_life`.
+    """
+    exact = "exact" if now["residual"] <= EXACT else f"off by up to {now['residual']:.2g} nats"
+    rows = rebuilt.loc[rebuilt["count"] == now["salient"], "explained"].dropna().tolist()
+    word = next((word for share, word in SPARSE if rows and rows[0] >= share), "unknown")
+    share = f", its {now['salient']} salient interactions give {max(rows[0], 0):.0%} of the variance" if rows else ""
+    return f"Faithful: **{exact}**; sparse: **{word}**{share}."
+
+
+def finding(now: Any, label: str, answer: str) -> str:
+    """Returns in words what is to be seen of a sample at an epoch: a row of `sample.sample_life`."""
+    seen = f"{label}, recognized" if now["correct"] else f"{label}, taken for {answer}"
+    if not now["salient"]:
+        return f"{seen}; no interaction is salient"
+    share = now["non_generalizable_share"]
+    return seen if pd.isna(share) else f"{seen}; {share:.0%} of its salient strength does not generalize"
+
+
+def paired(first: pd.DataFrame, second: pd.DataFrame, *, top: int, by: str, forward: bool | None) -> pd.DataFrame:
+    """Returns the interactions that are salient in either of two samples, or epochs of one, strongest first.
+
+    One row an interaction: type, subset (of the first, else of the second), names; `first` and `second`, its effects,
+    nats, null where it is not there; first_salient, second_salient, first_generalizes, second_generalizes; `course`.
+
+    Args:
+        first: all interactions of one, as `vectors.all_interactions` gives them.
+        second: of the other.
+        top: at most so many rows.
+        by: what makes two the same, one of `subsets.WAYS`; "order": none is.
+        forward: whether the second is a later epoch of the same sample: what comes is born, what goes is gone; None =
+            another sample: what one alone has is "first only" or "second only".
+    """
+    columns = ["type", "subset", "names", "effect", "salient", "generalizes"]
+    sides = []
+    for i, rows in enumerate((first, second)):
+        keys = [",".join(sorted(names.strip("{}").split(", "))) for names in rows["names"]] if by == "words" else None
+        keys = rows["names"] if keys is None else keys
+        keys = [f"{i} {key}" for key in keys] if by == "order" else keys
+        sides.append(rows[columns].assign(key=keys).drop_duplicates(["type", "key"]))
+    rows = sides[0].merge(sides[1], on=["type", "key"], how="outer", suffixes=("_first", "_second"))
+    for side in ("first", "second"):
+        rows[f"salient_{side}"] = rows[f"salient_{side}"].fillna(False).astype(bool)
+        rows[f"generalizes_{side}"] = rows[f"generalizes_{side}"].astype("boolean")
+    rows = rows.loc[rows["salient_first"] | rows["salient_second"]]
+    rows = rows.assign(
+        subset=rows["subset_first"].fillna(rows["subset_second"]).astype(int),
+        names=rows["names_first"].fillna(rows["names_second"]),
+        strength=rows[["effect_first", "effect_second"]].abs().max(axis=1),
+    )
+    rows = rows.sort_values(["strength", "type", "subset"], ascending=[False, True, True]).head(top)
+    words = ("first only", "second only") if forward is None else ("gone", "born") if forward else ("born", "gone")
+    flipped = np.sign(rows["effect_first"]) != np.sign(rows["effect_second"])
+    course = np.select(
+        [~rows["salient_second"], ~rows["salient_first"], flipped],
+        [*words, "flipped"],
+        "both" if forward is None else "stays",
+    )
+    names = {f"effect_{side}": side for side in ("first", "second")}
+    names |= {f"{what}_{side}": f"{side}_{what}" for what in ("salient", "generalizes") for side in ("first", "second")}
+    rows = rows.assign(course=course).rename(columns=names)
+    return rows[["type", "subset", "names", *names.values(), "course"]].reset_index(drop=True)
+
+
 def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
     """Returns when an interaction of the target was born, strongest and gone, and whether it transfers at its peak.
 
     born: first epoch where it is salient. peak: epoch of its largest |effect| among those, effect there in `effect`.
     gone: first epoch after its last salient one, None if it is salient at the last epoch. generalizes: G at the peak.
-    epochs: number of epochs where it is salient, of `recorded`. flips: sign changes between salient epochs.
+    epochs: number of epochs where it is salient, of `recorded`. flips: sign changes between salient epochs. Of so many
+    `baselines`, in `lack` it is not salient, in `opposite` it has the other sign than at its peak, and there on average
+    `opposite_effect`.
 
     Args:
         life: as `vectors.interaction_life` gives it.
@@ -142,10 +217,13 @@ def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
     target = life.loc[life["network"] == "target"].sort_values("epoch", ignore_index=True)
     salient = target.loc[target["salient"].astype(bool)]
     facts: dict[str, float | int | bool | None] = dict.fromkeys(("born", "peak", "gone", "effect", "generalizes"))
-    facts |= {"epochs": len(salient), "recorded": len(target), "flips": 0}
+    ends = life.loc[life["network"] != "target"].sort_values("epoch").groupby("network").tail(1)
+    facts |= {"epochs": len(salient), "recorded": len(target), "flips": 0, "baselines": len(ends)}
     if salient.empty:
         return facts
     peak = salient.loc[salient["effect"].abs().idxmax()]
+    there = ends.loc[ends["salient"].astype(bool), "effect"]
+    opposite = there[there * peak["effect"] < 0]
     after = target["epoch"][salient.index[-1] + 1 :]
     return facts | {
         "born": int(salient["epoch"].iloc[0]),
@@ -154,6 +232,9 @@ def story(life: pd.DataFrame) -> dict[str, float | int | bool | None]:
         "effect": float(peak["effect"]),
         "generalizes": None if pd.isna(peak["generalizes"]) else bool(peak["generalizes"]),
         "flips": int((np.diff(np.sign(salient["effect"])) != 0).sum()),
+        "lack": len(ends) - len(there),
+        "opposite": len(opposite),
+        "opposite_effect": float(opposite.mean()) if len(opposite) else None,
     }
 
 
@@ -165,15 +246,25 @@ def story_text(facts: dict[str, float | int | bool | None]) -> str:
     gone = "still there at the last epoch" if facts["gone"] is None else f"gone at epoch {facts['gone']}"
     times = "once" if facts["flips"] == 1 else f"{facts['flips']} times"
     flips = f"It changes its sign {times}. " if facts["flips"] else ""
-    transfer = {
-        None: "Nothing is known about G.",
-        True: "At its peak it generalizes: the baseline has it too, or most of several do.",
-        False: "At its peak it does not generalize: the baseline, or most of several, lacks it or has the other sign.",
-    }[facts["generalizes"]]  # pyright: ignore[reportArgumentType]
     return (
         f"Born at epoch {facts['born']}, strongest at epoch {facts['peak']} ({effect} nats), {gone}; "
-        f"salient at {facts['epochs']} of {facts['recorded']} epochs. {flips}{transfer}"
+        f"salient at {facts['epochs']} of {facts['recorded']} epochs. {flips}{_transfer_text(facts)}"
     )
+
+
+def _transfer_text(facts: dict[str, Any]) -> str:
+    """Returns whether an interaction transfers at its peak, and if not what the baselines have in its place."""
+    if facts["generalizes"] is None:
+        return "Nothing is known about G."
+    of, lack, opposite = (facts[name] for name in ("baselines", "lack", "opposite"))
+    effect = f" ({'mean ' * (opposite > 1)}{facts['opposite_effect']:+.3f} nats)" if opposite else ""
+    kinds = (lack, "lack it", "lacks it"), (opposite, f"have the other sign{effect}", f"has the other sign{effect}")
+    kinds = (*kinds, (of - lack - opposite, "have it too", "has it too"))
+    words = [f"{count} of {of} baselines {one if count == 1 else many}" for count, many, one in kinds if count]
+    if of == 1:
+        words = [f"the baseline {one}" for count, _, one in kinds if count]
+    verb = "generalizes" if facts["generalizes"] else "does not generalize"
+    return f"At its peak it {verb}: {', '.join(words)}.".replace("-", "−")
 
 
 def numbered(rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 Columns and their units are those of `schema.sql`; the numbers are made by `removal` and `robustness`.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,3 +146,87 @@ def removals_by_label(store: Store, run: str, *, min_order: int = 1) -> pd.DataF
 def _measures(means: np.ndarray) -> dict[str, np.ndarray]:
     strength, general, before, after = np.moveaxis(means, -1, 0)
     return {"strength": strength, "power": share(general, strength), "before": before, "after": after}
+
+
+def finding_title(removals: pd.DataFrame, epoch: int) -> str:
+    """Returns what the removal did to the gap at an epoch as a title."""
+    gap = _by_kind(removals, epoch).get(("non_generalizable", "gap"))
+    if gap is None or pd.isna(gap["change"]):
+        return f"Epoch {epoch}: losses before and after the removal"
+    return f"Epoch {epoch}: the removal {_verb(gap, 'shrinks', 'widens', 'does not clearly change')} the gap"
+
+
+def _by_kind(removals: pd.DataFrame, epoch: int) -> dict[tuple[str, str], Any]:
+    rows: Any = removals[removals["epoch"] == epoch]
+    return {(str(row["removed"]), str(row["split"])): row for row in rows.to_dict("records")}
+
+
+def finding_text(removals: pd.DataFrame, epoch: int) -> str:
+    """Returns in a sentence what the removal did to the gap at an epoch, against both controls."""
+    of = _by_kind(removals, epoch)
+    if ("non_generalizable", "gap") not in of:
+        return "Nothing is removed yet at this epoch."
+    gap, random, general = (of[kind, "gap"] for kind in ("non_generalizable", "random", "generalizable"))
+    if pd.isna(gap["change"]):
+        return "The gap needs explained samples of both splits."
+    as_much = [_verb(row, "more than", "less than", "no clear difference from", "excess") for row in (random, general)]
+    met = _strength_met(of)
+    same = "of the same strength" if min(met) > 0.999 else f"with only {met[0]:.0%} and {met[1]:.0%} of the strength"
+    return _minus(
+        f"Without the non-generalizable interactions the gap of the explained samples is {gap['after']:.3f}, not "
+        f"{gap['before']:.3f} nats, {change_text(gap)}: {as_much[0]} random ones of the same strength, {as_much[1]} "
+        f"generalizable ones {same}."
+    )
+
+
+def details_text(removals: pd.DataFrame, epoch: int) -> str:
+    """Returns the numbers behind `finding_text`, in words."""
+    of = _by_kind(removals, epoch)
+    train, test, gap = (of["non_generalizable", split] for split in ("train", "test", "gap"))
+    moves = ("falls", "rises", "does not clearly change")
+    words = f"The training loss {_verb(train, *moves)}, {change_text(train)}; the testing loss {_verb(test, *moves)}, "
+    words += f"{change_text(test)} nats.{_whole(gap)}"
+    if gap["change_high"] < 0:
+        through = train["change"] > -test["change"]
+        words += (
+            f" The gap shrinks mostly because {'the training loss rises' if through else 'the testing loss falls'}."
+        )
+    controls = " and ".join(
+        f"{change_text(of[kind, 'gap'], 'excess')} ({kind})" for kind in ("random", "generalizable")
+    )
+    words += f"  \nChange of the gap minus that by each control, negative = shrinks more: {controls}. "
+    strength, met = [of["random", split]["strength"] for split in ("train", "test")], _strength_met(of)
+    words += f"  \nRemoved: {strength[0]:.3g} nats a training sample, {strength[1]:.3g} a testing sample."
+    if min(met) <= 0.999:
+        words += (
+            f" Generalizable ones have only {met[0]:.0%} and {met[1]:.0%} of that: lower doses compare equal strength."
+        )
+    return _minus(words)
+
+
+def _strength_met(of: dict[tuple[str, str], Any]) -> list[float]:
+    """Returns which share of the strength removed the generalizable control could take, in training and testing."""
+    return [
+        of["generalizable", each]["strength"] / max(of["random", each]["strength"], 1e-300)
+        for each in ("train", "test")
+    ]
+
+
+def _minus(text: str) -> str:
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)  # as on the axes
+
+
+def _whole(row: Any) -> str:
+    return "" if pd.isna(row["whole"]) else f" Over the whole splits, nothing removed, the gap is {row['whole']:.3f}."
+
+
+def change_text(row: Any, column: str = "change") -> str:
+    """Returns a change with its interval, nats: "−0.466 (−0.969 … +0.069)"."""
+    between = "" if pd.isna(row[f"{column}_low"]) else f" ({row[f'{column}_low']:+.3f} … {row[f'{column}_high']:+.3f})"
+    return f"{row[column]:+.3f}{between}"
+
+
+def _verb(row: Any, below: str, above: str, neither: str, column: str = "change") -> str:
+    if row[f"{column}_high"] < 0:
+        return below
+    return above if row[f"{column}_low"] > 0 else neither

@@ -4,6 +4,7 @@ Columns and their units are those of `schema.sql`. Questions that need the full 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -42,21 +43,45 @@ def random_labels(store: Store, run: str) -> int:
     return store.fetch("SELECT count(*) FROM samples WHERE run = ? AND true_label <> label", [run])[0][0]
 
 
-SAMPLE_SORTS = {  # what the list of samples can be sorted by: SQL of our own, chosen by name
+SAMPLE_SORTS = {  # what the list of samples can be sorted by, a column, and how: SQL of our own, chosen by name
     "sample": "sample",
+    "label": "label",
     "loss": "loss DESC",
+    "change": "abs(change) DESC",
+    "non_generalizable": "non_generalizable DESC",
     "non_generalizable_share": "non_generalizable_share DESC",
-    "highest_order": "highest_order DESC",
+    "salient_strength": "salient_strength DESC",
+    "salient": "salient DESC",
+    "confusion": "confusion DESC",
     "net_share": "net_share",
     "high_order_share": "high_order_share DESC",
+    "highest_order": "highest_order DESC",
     "gap": "gap DESC",
-    "strength": "salient_strength DESC",
+    "noise": "noise DESC",
+    "stratum": "stratum DESC",
 }
 
 
 SHARES = """non_generalizable / nullif(salient_strength, 0) AS non_generalizable_share,
     abs(net_effect) / nullif(salient_strength, 0) AS net_share,
     high_order / nullif(salient_strength, 0) AS high_order_share"""  # of samples at an epoch
+# Samples at an epoch, with `change` of the loss without the non-generalizable interactions, nats, and `confusion`: the
+# mean of the ranks, 0 to 1, by how much the salient interactions cancel and by the share of high orders [ours].
+_AT_EPOCH = f"""(
+    SELECT *, after - loss AS change, (
+        percent_rank() OVER (PARTITION BY net_share IS NULL ORDER BY net_share DESC)
+        + percent_rank() OVER (PARTITION BY net_share IS NULL ORDER BY high_order_share)
+    ) / 2 + 0 * net_share AS confusion
+    FROM (
+        SELECT s.* EXCLUDE (run), e.* EXCLUDE (run, network, epoch, sample), {SHARES}
+        FROM (FROM samples WHERE run = $run) s
+        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
+    ) LEFT JOIN (
+        SELECT sample, after FROM sample_removals
+        WHERE run = $run AND network = $network AND epoch = $epoch AND min_order = 1 AND dose = 100
+    ) USING (sample)
+)"""
+_DETAILS = ("sample_epochs", "sample_removals")
 
 
 def sample_numbers(
@@ -103,15 +128,13 @@ def sample_numbers(
         raise ValueError(f"samples cannot be sorted by {sort!r}; choose one of {', '.join(SAMPLE_SORTS)}")
     rows = store.ask(
         f"""
-        SELECT sample, {SHARES}
-        FROM (FROM samples WHERE run = $run)
-        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) USING (sample)
+        SELECT sample FROM {_AT_EPOCH}
         WHERE {FITS}
             AND ($correct IS NULL OR correct = $correct) AND loss >= $min_loss AND highest_order >= $min_order
             AND gap >= $min_gap AND ($max_net >= 1 OR net_share <= $max_net)
             AND ($min_high <= 0 OR high_order_share >= $min_high)
             AND ($min_share <= 0 OR non_generalizable_share >= $min_share)
-        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, sample
+        ORDER BY {SAMPLE_SORTS[sort]} NULLS LAST, non_generalizable DESC, sample
         """,
         {
             "run": run,
@@ -128,22 +151,23 @@ def sample_numbers(
             "max_net": max_net,
             "min_high": min_high,
         },
-        details=("sample_epochs",),
+        details=_DETAILS,
     )
     return rows["sample"].tolist()
 
 
 def samples(store: Store, run: str, epoch: int, numbers: Sequence[int], *, network: str = "target") -> pd.DataFrame:
-    """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch."""
+    """Returns some samples, in their order, with thumbnail, words or values and their numbers at an epoch.
+
+    Also `change`, of the loss without the non-generalizable interactions, nats, and `confusion`, a mean rank, 0 to 1.
+    """
     return store.ask(
         f"""
-        SELECT s.* EXCLUDE (run, assignment), e.* EXCLUDE (run, network, epoch, sample), {SHARES}
-        FROM (FROM samples WHERE run = $run AND list_contains($numbers, sample)) s
-        JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
-        ORDER BY list_position($numbers, sample)
+        SELECT * EXCLUDE (assignment, after) FROM {_AT_EPOCH}
+        WHERE list_contains($numbers, sample) ORDER BY list_position($numbers, sample)
         """,
         {"run": run, "network": network, "epoch": epoch, "numbers": list(numbers)},
-        details=("sample_epochs",),
+        details=_DETAILS,
     )
 
 
@@ -155,8 +179,8 @@ def sample(store: Store, run: str, sample: int) -> pd.DataFrame:
 def sample_life(store: Store, run: str, sample: int, *, network: str = "target") -> pd.DataFrame:
     """Returns one sample by epoch: v(x_∅), v(x), loss, strengths, highest order, certificate, largest |δ|, residual."""
     return store.ask(
-        """
-        SELECT * EXCLUDE (run, network, sample) FROM sample_epochs
+        f"""
+        SELECT * EXCLUDE (run, network, sample), {SHARES} FROM sample_epochs
         WHERE run = $run AND network = $network AND sample = $sample ORDER BY epoch
         """,
         {"run": run, "network": network, "sample": sample},
@@ -195,6 +219,26 @@ def interactions(
         details=("interactions", "lives"),
     )
     return named(store, run, sample, rows)
+
+
+def many_interactions(
+    store: Store, run: str, epoch: int, samples: Sequence[int], *, limit: int, network: str = "target"
+) -> pd.DataFrame:
+    """Returns the `limit` strongest salient interactions of each of some samples: as `interactions`, and label_name."""
+    rows = store.ask(
+        """
+        SELECT sample, label_name, rank, type, subset, effect, generalizes
+        FROM (FROM interactions WHERE run = $run AND network = $network AND epoch = $epoch
+            AND list_contains($samples, sample) AND rank <= $limit)
+        JOIN (SELECT sample, label_name FROM samples WHERE run = $run) USING (sample)
+        ORDER BY list_position($samples, sample), rank
+        """,
+        {"run": run, "network": network, "epoch": epoch, "samples": [*map(int, samples)], "limit": limit},
+        details=("interactions",),
+    )
+    groups: Any = rows.groupby("sample", sort=False)
+    tables = [named(store, run, int(number), some) for number, some in groups]
+    return pd.concat(tables, ignore_index=True) if tables else named(store, run, 0, rows)
 
 
 def interaction_life(

@@ -16,10 +16,23 @@ def test_interaction():
     assert links.interaction("and-37", 8) == ("and", 37)
     assert links.interaction("or-1", 1) == ("or", 1)
     assert links.interaction("none", 8) == ("", 0)
-    for text in ("xor-3", "and", "and-", "and--3", "and-1e3", "<script>"):
+    for text in ("AND {5, 0}", "and{0,5}", " And { film , 5 } "):
+        assert links.interaction(text, 8, ["film", "good"]) == ("and", 33)
+    for text in (
+        "xor-3",
+        "and",
+        "and-",
+        "and--3",
+        "and-1e3",
+        "<script>",
+        "AND {}",
+        "AND {film}",
+        "AND {99}",
+        "AND {1,}",
+    ):
         with pytest.raises(ValueError, match="one is written as and-37"):
             links.interaction(text, 8)
-    for text in ("and-0", "or-256", "or-999999999"):
+    for text in ("and-0", "or-256", "or-999999999", "OR {8}"):
         with pytest.raises(ValueError, match="there are 1 to 255"):
             links.interaction(text, 8)
 

@@ -165,24 +165,34 @@ def rows_of_an_epoch(change, excess=(-0.2, -0.3, -0.1), strength=4.0):
 
 
 def test_finding_in_words():
-    shrinks = removal.finding_text(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
-    assert "gap of the explained samples goes from 1.000 to 0.600 nats: −0.400 (−0.600 … −0.200)" in shrinks
-    title = removal.finding_title(rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)]), 8)
-    assert title == "Epoch 8: the removal shrinks the gap"
-    assert "over the whole splits, nothing removed, it is 0.900" in shrinks
-    assert "The training loss rises, +0.500" in shrinks and "testing loss does not clearly change, +0.100" in shrinks
-    assert "mostly because the training loss rises" in shrinks and "have as much." in shrinks
-    assert "random −0.200 (−0.300 … −0.100), more; generalizable −0.200" in shrinks
+    rows = rows_of_an_epoch([(0.5, 0.4, 0.6), (0.1, -0.1, 0.3), (-0.4, -0.6, -0.2)])
+    assert queries_removal.finding_title(rows, 8) == "Epoch 8: the removal shrinks the gap"
+    assert queries_removal.finding_text(rows, 8) == (
+        "Without the non-generalizable interactions the gap of the explained samples is 0.600, not 1.000 nats, "
+        "−0.400 (−0.600 … −0.200): more than random ones of the same strength, more than generalizable ones "
+        "of the same strength."
+    )
+    said = queries_removal.details_text(rows, 8)
+    assert "Over the whole splits, nothing removed, the gap is 0.900." in said
+    assert "The training loss rises, +0.500" in said and "testing loss does not clearly change, +0.100" in said
+    assert "mostly because the training loss rises" in said and "lower doses" not in said
+    assert "−0.200 (−0.300 … −0.100) (random)" in said
     fewer = rows_of_an_epoch([(0.0, -0.1, 0.1), (-0.4, -0.5, -0.3), (-0.4, -0.6, -0.2)], (0.1, -0.1, 0.3), 1.0)
-    words = removal.finding_text(fewer, 8)
-    assert "mostly because the testing loss falls" in words and "no clear difference" in words
-    assert "only 25% and 25% of that" in words
+    assert "mostly because the testing loss falls" in queries_removal.details_text(fewer, 8)
+    assert "no clear difference from generalizable ones with only 25% and 25% of" in queries_removal.finding_text(
+        fewer, 8
+    )
+    assert "only 25% and 25% of that: lower doses compare" in queries_removal.details_text(fewer, 8)
     neither = rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3)
-    assert "the removal does not clearly change the gap" in removal.finding_title(neither, 8)
-    assert "mostly because" not in removal.finding_text(neither, 8)
-    assert removal.finding_title(fewer, 9) == "Epoch 9: losses before and after the removal"
-    assert "Nothing is removed yet" in removal.finding_text(fewer, 9)
-    assert "both splits" in removal.finding_text(rows_of_an_epoch([(np.nan,) * 3] * 3), 8)
+    assert "the removal does not clearly change the gap" in queries_removal.finding_title(neither, 8)
+    assert "mostly because" not in queries_removal.details_text(neither, 8)
+    assert queries_removal.finding_title(fewer, 9) == "Epoch 9: losses before and after the removal"
+    assert "Nothing is removed yet" in queries_removal.finding_text(fewer, 9)
+    assert "both splits" in queries_removal.finding_text(rows_of_an_epoch([(np.nan,) * 3] * 3), 8)
+    drawn = removal.gap_changes(removal.gap_at(rows, 8))
+    bars = [(*bar.y, *bar.x) for bar in drawn.data if bar.type == "bar"]
+    assert bars == [("non-generalizable", -0.4), ("random", -0.4), ("generalizable", -0.4)]
+    assert [tuple(line.x) for line in drawn.data if line.type == "scatter"] == [(-0.6, -0.2)] * 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
+from interdash.dashboard import gallery
 from interdash.figures import inputs
 from interdash.figures import sample as charts
 from interdash.queries import drilldown
@@ -86,11 +87,25 @@ def test_words_and_columns_are_outlined_numbered_and_escaped():
 
 
 def test_list_of_texts(small_store):
-    rows = inputs.list_of_texts(
-        queries_sample.samples(small_store, "tiny", 3, range(60)).assign(display='["good", "film"]', gap=0.02)
-    )
-    assert rows["input"].unique().tolist() == ["good film"]
-    assert rows["gap (%)"].unique().tolist() == [2.0]
+    samples = queries_sample.samples(small_store, "tiny", 3, range(60)).assign(display='["good", "film"]', gap=0.02)
+    rows = gallery.list_of_texts(samples, "gap")
+    assert list(rows)[:3] == ["number", "certified gap (%)", "input"]  # by what it is sorted stands first
+    assert rows["input"].unique().tolist() == ["good film"] and rows["certified gap (%)"].unique().tolist() == [2.0]
+
+
+@pytest.mark.parametrize("sort", gallery.SORTS)
+def test_the_list_is_sorted_by_what_stands_under_each_sample(small_store, sort):
+    assert gallery.SORTS.keys() == queries_sample.SAMPLE_SORTS.keys()
+    numbers = queries_sample.sample_numbers(small_store, "tiny", 3, sort=sort)
+    rows = queries_sample.samples(small_store, "tiny", 3, numbers)
+    texts = gallery.values(rows, sort)
+    assert len(set(numbers)) == 60 == len(texts)
+    size = rows[sort].abs() if sort == "change" else rows[sort]
+    known = size.dropna()
+    assert known.is_monotonic_increasing if sort in ("sample", "label", "net_share") else known.is_monotonic_decreasing
+    assert size.isna().tolist() == [text == "–" for text in texts] == sorted(size.isna())  # what is unknown comes last
+    ties = rows.assign(size=size).groupby("size", sort=False)["non_generalizable"]
+    assert all(strengths.is_monotonic_decreasing for _, strengths in ties)
 
 
 @pytest.fixture
@@ -99,16 +114,25 @@ def page(visit, labelled_run):
     return partial(visit, "sample", labelled_run.path.parent)
 
 
+def every_shown(test):
+    """Returns the samples and epochs on a page, by their headings."""
+    return [heading.value.partition(":")[0] for heading in test.subheader]
+
+
+def shown(test):
+    return every_shown(test)[0]
+
+
 def test_page(page):
     test = page(run="tiny")
     assert not test.error
     assert not test.warning
-    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert shown(test) == "Sample 0 at epoch 3"
     assert [metric.label for metric in test.metric][:2] == ["Universal matching, largest error", "Certified gap"]
     assert float(test.metric[0].value.removesuffix(" nats")) < 1e-9
     test = page(run="tiny", epoch="1", sample="7", interaction="or-3")
     assert not test.warning
-    assert test.subheader[0].value == "Sample 7 at epoch 1"
+    assert shown(test) == "Sample 7 at epoch 1"
     assert any(text.value == "##### OR \\{0, 1\\}" for text in test.markdown)
 
 
@@ -132,14 +156,14 @@ def test_next_and_previous(page):
     test.button(key="Next").click().run()
     assert test.query_params["sample"] == "2"
     test.button(key="Previous").click().run().button(key="Previous").click().run()
-    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert shown(test) == "Sample 0 at epoch 3"
     assert test.button(key="Previous").disabled
     test = page(run="tiny", sample="1")
     test.button(key="pin-it").click().run()
     assert test.query_params["pin"] == "1-3"
-    assert [heading.value for heading in test.subheader] == ["Sample 1 at epoch 3"] * 2
+    assert every_shown(test) == ["Sample 1 at epoch 3"] * 2
     both = page(run="tiny", sample="1", pin="4-0")
-    assert [heading.value for heading in both.subheader] == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
+    assert every_shown(both) == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
     both.button(key="unpin").click().run()
     assert "pin" not in both.query_params
 
@@ -147,18 +171,19 @@ def test_next_and_previous(page):
 def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
     monkeypatch.setattr("interdash.dashboard.listing.SAMPLES_ON_A_PAGE", 20)
     test = page(run="tiny", sample="39")
-    assert any("Page 2 of 3: 20 of 60 samples." in text.value for text in test.caption)  # the page of the sample
+    assert any("60 of 60 samples, page 2 of 3" in text.value for text in test.caption)  # the page of the sample
     test.button(key="Next").click().run()
-    assert test.subheader[0].value == "Sample 40 at epoch 3"
-    assert any("Page 3 of 3" in text.value for text in test.caption)
-    test.number_input(key="page").set_value(1).run()
-    assert test.query_params["page"] == "1" and test.subheader[0].value == "Sample 40 at epoch 3"
-    assert any("Page 1 of 3" in text.value for text in test.caption)
+    assert shown(test) == "Sample 40 at epoch 3"
+    assert any("page 3 of 3" in text.value for text in test.caption)
+    test.button(key="Previous-page").click().run().button(key="Previous-page").click().run()
+    assert test.button(key="Previous-page").disabled and not test.button(key="Next-page").disabled
+    assert test.query_params["page"] == "1" and shown(test) == "Sample 40 at epoch 3"
+    assert any("page 1 of 3" in text.value for text in test.caption)
     test.button(key="Previous").click().run()
-    assert test.subheader[0].value == "Sample 39 at epoch 3" and "page" not in test.query_params
+    assert shown(test) == "Sample 39 at epoch 3" and "page" not in test.query_params
     left_out = page(run="tiny", sample="39", split="training")
     left_out.button(key="Next").click().run()
-    assert left_out.subheader[0].value == "Sample 0 at epoch 3"
+    assert shown(left_out) == "Sample 0 at epoch 3"
 
 
 def test_many_missing_parts_are_one_warning_each(visit, labelled_run, tmp_path):
@@ -178,7 +203,7 @@ def test_another_run_starts_anew(page, labelled_run, tmp_path, monkeypatch):
     monkeypatch.setenv("INTERDASH_ROOT", str(tmp_path))
     test.run()
     test.selectbox(key="chosen_run").select("twin").run()
-    assert [heading.value for heading in test.subheader] == ["Sample 0 at epoch 3"]
+    assert every_shown(test) == ["Sample 0 at epoch 3"]
     assert not {"sample", "interaction", "pin"} & test.query_params.keys()
 
 
@@ -186,7 +211,7 @@ def test_filters(page, small_store):
     test = page(run="tiny", split="testing", answer="wrong", sort="highest loss")
     assert not test.warning
     numbers = queries_sample.sample_numbers(small_store, "tiny", 3, split="test", correct=False, sort="loss")
-    assert test.subheader[0].value == f"Sample {numbers[0]} at epoch 3"
+    assert shown(test) == f"Sample {numbers[0]} at epoch 3"
     assert "There is no page 9 of this list" in page(run="tiny", page="9").info[0].value
     nothing = page(run="tiny", loss="999")
     assert any("No image fits" in text.value for text in nothing.caption)
@@ -208,7 +233,7 @@ def test_filters(page, small_store):
 def test_hostile_link(page, key, value, message):
     test = page(run="tiny", **{key: value})
     assert re.search(message, test.warning[0].value)
-    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert shown(test) == "Sample 0 at epoch 3"
 
 
 def test_damaged_part(ready_run, visit):
@@ -216,4 +241,4 @@ def test_damaged_part(ready_run, visit):
         part.write_bytes(part.read_bytes()[:200])
     test = visit("sample", ready_run.path.parent)
     assert any("damaged" in text.value for text in test.warning)
-    assert test.subheader[0].value == "Sample 0 at epoch 3"
+    assert shown(test) == "Sample 0 at epoch 3"

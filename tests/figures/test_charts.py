@@ -124,7 +124,7 @@ def test_a_chart_of_ones_own_is_one_record(monkeypatch, visit, two_runs, ask, tm
     monkeypatch.setattr(catalogue, "CHARTS", (*catalogue.CHARTS, record))
     page = opened(visit, two_runs, "removal", view="Toy")
     assert [tab.label for tab in page.tabs][-1] == "Toy"
-    assert [chart.key for chart in page.get("plotly_chart")] == ["removals", "toy"]
+    assert [chart.key for chart in page.get("plotly_chart")] == ["gap_changes", "removals", "toy"]
     assert any(caption.value.startswith("Accuracy of the training split") for caption in page.caption)
 
     figures = opened(visit, two_runs, "figures", figure=["toy"], split="testing")
@@ -147,6 +147,10 @@ def test_choices_that_cannot_be_are_named(ask):
         (Choice(label=77), "there is no class 77; choose one of 0, 1"),
         (Choice(start=2), "lives are not followed from epoch 2 on; choose one of 0, 1, 3"),
         (Choice(interaction="and-99"), "there is no interaction and-99; its number is 1 to 15"),
+        (Choice(interaction="AND {0, film}"), "by the numbers of its variables, 0 to 3, or their names in sample 0"),
+        (Choice(beside="7-2"), "epoch 2 of tiny has no interactions"),
+        (Choice(beside="99-3"), "there is no sample 99; choose 0 to 59"),
+        (Choice(samples=(3, 60)), "there is no sample 60; choose 0 to 59"),
     ):
         with pytest.raises(ValueError, match=message):
             resolved(ask, choice)
@@ -158,8 +162,9 @@ def test_choices_that_cannot_be_are_named(ask):
         ({"noise": "loud"}, "labels are not 'loud'; choose one of all, clean, random"),
         ({"where": ("much",)}, "'much' is no condition; write samples, strength"),
         ({"pattern": "and-3"}, "'and-3' names no interaction of a sample; write and-37-12 for and-37 in sample 12"),
+        ({"beside": "7"}, "'7' names no sample at an epoch; write 7-40 for sample 7 at epoch 40"),
         ({"top": 0}, "0 interactions cannot be listed; choose 1 or more"),
-        ({"interaction": "xor-3"}, "'xor-3' names no interaction; write and-37, or-6 or none"),
+        ({"interaction": "xor-3"}, "'xor-3' names no interaction; write AND {5, 8}, or-6 or none"),
     ):
         with pytest.raises(ValueError, match=message):
             Choice(**wrong)
@@ -183,6 +188,11 @@ def test_captions_say_what_was_chosen(ask):
     assert caption("interaction_life", sample=3, interaction="or-6").startswith(
         "One interaction of a sample"
     ) and " OR {1, 2}, sample 3 (" in caption("interaction_life", sample=3, interaction="or-6")
+    assert caption("interaction_life", sample=3, interaction="OR {2, 1}") == caption(
+        "interaction_life", sample=3, interaction="or-6"
+    )
+    assert caption("pair", beside="7-1").endswith("), epoch 3, compared with sample 7, epoch 1.")
+    assert caption("many_samples", samples=(4, 2)).endswith(" Samples 4, 2, epoch 3.")
     assert caption("removals", min_order=2, dose=50).endswith(" Orders from 2 on, dose 50 %.")
     assert caption("difference", runs=("twin",), other_epoch=1).endswith("), epoch 3 of A, 1 of B.")
 

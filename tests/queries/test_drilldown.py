@@ -83,7 +83,7 @@ def test_story():
         "generalizes": True,
         "epochs": 3,
         "recorded": 5,
-    } | {"flips": 2}
+    } | {"flips": 2, "baselines": 1, "lack": 1, "opposite": 0, "opposite_effect": None}
     assert drilldown.story(life([0.0, 0.0, 0.0, 0.0, 2.0], generalizes=False))["gone"] is None
     assert drilldown.story(life([0.0, 0.1]))["born"] is None
     assert drilldown.story(life([0.0, 0.1]))["recorded"] == 2
@@ -96,13 +96,65 @@ def test_numbered():
 
 
 def test_story_text():
-    assert drilldown.story_text(drilldown.story(life([0.0, 1.5, -3.0, 2.0, 0.5]))) == (
-        "Born at epoch 1, strongest at epoch 2 (−3.000 nats), gone at epoch 8; salient at 3 of 5 epochs. "
-        "It changes its sign 2 times. At its peak it generalizes: the baseline has it too, or most of several do."
+    def text(effects, **settings):
+        return drilldown.story_text(drilldown.story(life(effects, **settings)))
+
+    assert text([0.0, 1.5, -3.0, 2.0, -1.5]) == (
+        "Born at epoch 1, strongest at epoch 2 (−3.000 nats), still there at the last epoch; salient at 4 of 5 epochs. "
+        "It changes its sign 3 times. At its peak it generalizes: the baseline has it too."
     )
-    text = drilldown.story_text(drilldown.story(life([0.0, 0.0, 0.0, 0.0, 2.0], generalizes=False)))
-    assert text == (
-        "Born at epoch 8, strongest at epoch 8 (+2.000 nats), still there at the last epoch; salient at 1 of 5 epochs. "
-        "At its peak it does not generalize: the baseline, or most of several, lacks it or has the other sign."
+    assert text([0.0, -3.0, 2.0], generalizes=False).endswith(
+        "does not generalize: the baseline has the other sign (+2.000 nats)."
     )
-    assert drilldown.story_text(drilldown.story(life([0.0, 0.1]))) == "Salient at none of 2 epochs."
+    assert text([0.0, 2.0, 0.5], generalizes=False) == (
+        "Born at epoch 1, strongest at epoch 1 (+2.000 nats), gone at epoch 2; salient at 1 of 3 epochs. "
+        "At its peak it does not generalize: the baseline lacks it."
+    )
+    rows = life([0.0, -3.0, 2.0], generalizes=False)
+    three = [rows.query("network == 'target'").assign(network=f"baseline-{i}", epoch=99) for i in (1, 2)]
+    three[1] = three[1].assign(salient=False)
+    assert drilldown.story_text(drilldown.story(pd.concat([rows, *three]))).endswith(
+        ": 1 of 3 baselines lacks it, 2 of 3 baselines have the other sign (mean +2.000 nats)."
+    )
+    assert text([0.0, 0.1]) == "Salient at none of 2 epochs."
+
+
+def test_faithfulness_and_finding_in_words():
+    rows = pd.DataFrame({"count": [1, 8], "explained": [0.1, 0.19]})
+    now = {"residual": 1e-15, "salient": 8, "correct": True, "non_generalizable_share": 0.75}
+    assert drilldown.faithfulness_text(rows, now) == (
+        "Faithful: **exact**; sparse: **weak**, its 8 salient interactions give 19% of the variance."
+    )
+    assert "sparse: **fair**" in drilldown.faithfulness_text(rows.assign(explained=0.5), now)
+    assert "off by up to 0.01 nats**; sparse: **unknown**." in drilldown.faithfulness_text(
+        rows[:0], now | {"residual": 0.01}
+    )
+    assert drilldown.finding(now, "7", "7") == "7, recognized; 75% of its salient strength does not generalize"
+    now |= {"correct": False, "non_generalizable_share": np.nan}
+    assert drilldown.finding(now, "7", "1") == "7, taken for 1"
+    assert drilldown.finding(now | {"salient": 0}, "7", "1") == "7, taken for 1; no interaction is salient"
+
+
+def test_paired():
+    def every(*rows):
+        table = pd.DataFrame(rows, columns=["type", "subset", "names", "effect", "salient"])
+        return table.assign(generalizes=[True if salient else None for salient in table["salient"]])
+
+    first = every(("and", 1, "{a}", 3.0, True), ("or", 3, "{a, b}", -2.0, True), ("and", 3, "{a, b}", 1.0, True))
+    second = every(("and", 1, "{a}", 2.0, True), ("or", 3, "{a, b}", 2.5, True), ("and", 2, "{b}", 4.0, True),
+                   ("and", 3, "{a, b}", 0.1, False))  # fmt: skip
+
+    def courses(first, second, by="variables", forward=None):
+        rows = drilldown.paired(first, second, top=9, by=by, forward=forward)
+        return dict(zip(rows["type"] + rows["names"], rows["course"], strict=True))
+
+    assert courses(first, second, forward=True) == {
+        "and{b}": "born", "and{a}": "stays", "or{a, b}": "flipped", "and{a, b}": "gone",
+    }  # fmt: skip
+    assert courses(second, first, forward=False) == courses(first, second, forward=True)
+    assert courses(first, second)["and{b}"] == "second only" and courses(first, second)["and{a}"] == "both"
+    turned = second.assign(names=second["names"].replace("{a, b}", "{b, a}"))  # words, at other places
+    assert courses(first, turned, by="words") == courses(first, second)
+    assert "both" not in courses(first, second, by="order").values()  # nothing connects the variables of two samples
+    rows = drilldown.paired(first, second, top=2, by="variables", forward=True)
+    assert rows["second"].tolist() == [4.0, 2.0] and np.isnan(rows["first"][0]) and rows["subset"].tolist() == [2, 1]

@@ -373,7 +373,15 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     settled(tab)
 
 
-@pytest.mark.parametrize("stem, chart", [("dynamics", "flows-all"), ("interactions", "strongest_patterns")])
+@pytest.mark.parametrize(
+    "stem, chart",
+    [
+        ("dynamics", "flows-all"),
+        ("interactions", "strongest_patterns"),
+        ("sample", "interactions"),
+        ("removal", "gap_changes"),
+    ],
+)
 def test_one_screen(tab, address, stem, chart):
     """The finding, the picture that shows it and its caption."""
     tab.set_viewport_size({"width": 1440, "height": 900})

@@ -31,7 +31,7 @@ LIST = {  # columns of `interactions.joined` and their headings
 def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
     """The strongest interactions over the samples: how strong, how much of it generalizes, and of which variables.
 
-    How to read: each column is one interaction, AND (filled dots) or OR (open diamonds) of the variables marked below
+    How to read: each column is one interaction, AND (dots) or OR (triangles) of the variables marked below
     it. Its bar is the strength over all samples chosen, in nats a sample: plain blue is the part that transfers
     to the baseline networks, hatched vermillion the part that does not; the short line is the height that blue would
     have by chance. Under the bars stands in how many samples it is salient. Click a bar to choose that interaction.
