@@ -82,7 +82,8 @@ def gap_changes(gap_changes: pd.DataFrame) -> go.Figure:
     figure.add_vline(x=0, line={"width": 1})
     figure.update_xaxes(title=titles[0])
     names = list(REMOVED.values())
-    figure.update_yaxes(title=titles[1], type="category", categoryarray=names[::-1], categoryorder="array")
+    named = {"categoryarray": names[::-1], "categoryorder": "array", "tickvals": names, "ticktext": names}
+    figure.update_yaxes(title=titles[1], type="category", **named)
     return figure.figure(height=200, bargap=0.35, margin={"t": 12})
 
 

@@ -148,7 +148,7 @@ def test_confusing_samples(hand_made, two_store):
 def test_samples_by_number_and_of_no_known_order(hand_made):
     found = queries_sample.samples(hand_made, "a", 4, [1, 0, 77])
     assert found["sample"].tolist() == [1, 0] and 0.75 in found["non_generalizable_share"].tolist()
-    with pytest.raises(ValueError, match="cannot be sorted by '1; DROP TABLE runs'; choose one of sample, loss"):
+    with pytest.raises(ValueError, match="cannot be sorted by '1; DROP TABLE runs'; choose one of sample, label, loss"):
         queries_sample.sample_numbers(hand_made, "a", 4, sort="1; DROP TABLE runs")
 
 
