@@ -21,14 +21,14 @@ LOOKS = {  # by G: name, marker
     False: ("non-generalizable", {"color": NON_GENERALIZABLE, "pattern": theme.HATCH}),
     None: ("no G known", {"color": GREY}),
 }
-COLUMNS, STRONGEST, LONGEST = 3, 6, 24  # of small panels: in a row, bars, characters of a name
+COLUMNS, STRONGEST, LONGEST = 2, 6, 34  # of small panels: in a row, bars, characters of a name
 
 
 def pair(pair: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
     """Interactions of two samples, or of two epochs of one: which one alone has, both have, or have with another sign.
 
     How to read: one row an interaction, two bars on one scale: strong above, pale below, as in the legend. Plain blue
-    generalizes, hatched vermillion does not; grey is not salient. At the right: of two epochs, born or gone by the
+    generalizes, hatched vermillion does not; grey is not salient. After the name: of two epochs, born or gone by the
     later one, flipped (its sign changed), or stays; of two samples, whose it is.
     """
     if pair.empty:
@@ -47,19 +47,21 @@ def pair(pair: pd.DataFrame, *, first: str = "first", second: str = "second") ->
                     customdata=[f"{row['type']}-{row['subset']}" for row in some],
                     hovertemplate=f"%{{hovertext}}<br>{who} %{{x:{NATS}}} nats<extra></extra>",
                 )  # fmt: skip
-    for row in rows:
-        figure.add_annotation(
-            text=row["course"].replace("first only", f"only {first}").replace("second only", f"only {second}"),
-            x=1, xref="paper", xanchor="left", xshift=6, y=row["key"], font={"size": 12},
-        )  # fmt: skip
     keys = [row["key"] for row in rows]
     figure.update_xaxes(title="effect on v (nats)", zeroline=True)
     figure.update_yaxes(
         title="interaction", type="category", categoryorder="array", categoryarray=keys[::-1], tickvals=keys,
-        ticktext=[_short(name, 46) for name in names], showgrid=False, range=[-0.6, len(keys) - 0.4],
+        ticktext=[f"{_short(name, 40)} · {_course(row, first, second)}" for row, name in zip(rows, names, strict=True)],
+        showgrid=False, range=[-0.6, len(keys) - 0.4],
     )  # fmt: skip
-    look = {"margin": {"r": 150, "t": 64}, "legend": {"traceorder": "reversed", "y": 1.01}}
+    look = {"margin": {"t": 64}, "legend": {"traceorder": "reversed", "y": 1.01}}
     return figure.figure(height=130 + 30 * len(keys), bargap=0.25, clickmode="event+select", **look)
+
+
+def _course(row: dict[str, Any], first: str, second: str) -> str:
+    """Returns the course of an interaction in words: that only one of two samples has it by that one's number."""
+    who = {"first only": first, "second only": second}.get(row["course"], "")
+    return f"only {who.partition(',')[0]}" if who else row["course"]
 
 
 def _look(row: dict[str, Any], side: str) -> bool | str | None:
@@ -79,7 +81,7 @@ def many_samples(many: pd.DataFrame) -> go.Figure:
     of_sample: list[tuple[Any, Any]] = list(many.groupby("sample", sort=False))
     heads = [escaped(f"sample {number}, label {rows['label_name'].iloc[0]}") for number, rows in of_sample]
     grid = -(-len(of_sample) // COLUMNS), min(COLUMNS, len(of_sample))
-    figure = Sheet(*grid, subplot_titles=heads, horizontal_spacing=0.04, vertical_spacing=min(0.06, 0.3 / grid[0]))
+    figure = Sheet(*grid, subplot_titles=heads, horizontal_spacing=0.26, vertical_spacing=min(0.06, 0.3 / grid[0]))
     reach = 1.05 * max(map(abs, many["effect"].tolist()))
     shown = set()
     for i, (number, rows) in enumerate(of_sample):
@@ -91,21 +93,21 @@ def many_samples(many: pd.DataFrame) -> go.Figure:
             ]
             if some:
                 figure.add_bar(
-                    x=[row["effect"] for row in some], y=[row["rank"] for row in some], orientation="h", name=words,
-                    marker=marker, legendgroup=words, showlegend=words not in shown,
+                    x=[row["effect"] for row in some], y=[str(row["rank"]) for row in some], orientation="h",
+                    name=words, marker=marker, legendgroup=words, showlegend=words not in shown,
                     customdata=[int(number)] * len(some),
                     hovertext=[escaped(row["name"]) for row in some], **place,
                     hovertemplate=f"sample {number}, %{{hovertext}}<br>effect %{{x:{NATS}}} nats<extra></extra>",
                 )  # fmt: skip
                 shown.add(words)
-        figure.add_scatter(  # on the other side of 0, where no bar is
-            x=[0] * len(records), y=[row["rank"] for row in records], mode="text", hoverinfo="skip", showlegend=False,
-            text=[f" {_short(row['name'], LONGEST)} " for row in records], textfont={"size": 10}, cliponaxis=False,
-            textposition=["middle left" if row["effect"] > 0 else "middle right" for row in records], **place,
-        )  # fmt: skip
         edge = {"showticklabels": place["row"] == grid[0] or i + COLUMNS >= len(of_sample)}
         figure.update_xaxes(**place, range=[-reach, reach], zeroline=True, **edge)
-        figure.update_yaxes(**place, range=[STRONGEST + 0.6, 0.4], showticklabels=False, ticks="", showgrid=False)
+        ranks = [str(rank) for rank in range(1, STRONGEST + 1)]
+        names = [_short(row["name"], LONGEST) for row in records]
+        figure.update_yaxes(
+            **place, type="category", categoryorder="array", categoryarray=ranks[::-1], tickvals=ranks[: len(names)],
+            ticktext=names, showgrid=False, range=[-0.6, STRONGEST - 0.4], tickfont={"size": 11},
+        )  # fmt: skip
         if edge["showticklabels"]:
             figure.update_xaxes(**place, title=titles[0])
         if place["col"] == 1:
@@ -113,7 +115,7 @@ def many_samples(many: pd.DataFrame) -> go.Figure:
     for head in figure.layout["annotations"]:
         head |= {"font": {"size": 13}}
     return figure.figure(
-        height=110 + 165 * grid[0], bargap=0.25, clickmode="event+select", legend={"y": 1 + 0.2 / grid[0]},
+        height=110 + 140 * grid[0], bargap=0.25, clickmode="event+select", legend={"y": 1 + 0.2 / grid[0]},
         margin={"t": 76},
     )  # fmt: skip
 
