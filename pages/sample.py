@@ -97,12 +97,12 @@ def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[
     with st.container(horizontal=True, vertical_alignment="center", key="pages"):
         every = sum(page.ask(queries_sample.counts).values())
         st.caption(f"{len(numbers)} of {every} samples{f', page {at} of {last}' if max(last, at) > 1 else ''}")
-        for text, icon, to, there in (
-            ("Previous", "left", min(at - 1, last), at > 1),
-            ("Next", "right", at + 1, at < last),
+        for text, sign, to, there in (
+            ("Previous", "‹", min(at - 1, last), at > 1),
+            ("Next", "›", at + 1, at < last),
         ):
             if last > 1 or at > 1:
-                st.button("", icon=f":material/chevron_{icon}:", help=f"{text} page of the list", disabled=not there,
+                st.button(sign, help=f"{text} page of the list", disabled=not there,
                           on_click=go, kwargs={"page": to}, key=f"{text}-page", type="tertiary")  # fmt: skip
     return numbers, shown, sort
 
