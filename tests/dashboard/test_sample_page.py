@@ -134,6 +134,11 @@ def test_page(page):
     assert not test.warning
     assert shown(test) == "Sample 7 at epoch 1"
     assert any(text.value == "##### OR \\{0, 1\\}" for text in test.markdown)
+    typed = page(run="tiny", epoch="1", sample="7", interaction="or {1, 0}")  # as people write it
+    assert typed.selectbox(key="interaction").value == "or-3" and not typed.warning
+    assert any(text.value == "##### OR \\{0, 1\\}" for text in typed.markdown)
+    typed.selectbox(key="interaction").set_value("none").run()
+    assert not any(text.value.startswith("#####") for text in typed.markdown)
 
 
 def test_one_life_line(page, small_store):
@@ -164,6 +169,14 @@ def test_next_and_previous(page):
     assert every_shown(test) == ["Sample 1 at epoch 3"] * 2
     both = page(run="tiny", sample="1", pin="4-0")
     assert every_shown(both) == ["Sample 1 at epoch 3", "Sample 4 at epoch 0"]
+    charts = [chart.key for chart in both.get("plotly_chart")]
+    assert charts[:3] == ["input_image-left", "input_image-right", "pair-both"]  # one list, in place of two
+    same = page(run="tiny", sample="4", pin="4-0")
+    assert [chart.key for chart in same.get("plotly_chart")][:3] == [
+        "input_image-left",
+        "pair-both",
+        "interaction_life-left",
+    ]
     both.button(key="unpin").click().run()
     assert "pin" not in both.query_params
 

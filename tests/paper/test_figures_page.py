@@ -47,7 +47,7 @@ def test_page_compares_runs_and_sets_panels(opened, two_runs):
 def test_page_takes_the_dots_per_inch_and_what_its_link_carries(opened, labelled_run):
     page = opened(
         labelled_run.path.parent, run="tiny", figure=["order_strength_row", "input_image"], unit="nats",
-        epochs=["0", "3"], interaction="or-6", sample="2",
+        epochs=["0", "3"], interaction="OR {2, 1}", sample="2",
     )  # fmt: skip
     assert not page.error and not page.warning
     row, picture = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
