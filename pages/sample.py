@@ -174,10 +174,8 @@ def show_facts(page: data.Page, choice: Choice, side: str = "") -> None:
     row, now, names = known["row"].iloc[0], known["now"], page.run.class_names
     answer = names[int(now["predicted"])] if int(now["predicted"]) < len(names) else str(now["predicted"])
     with st.container(key=f"finding{side}", gap="small"):
-        finding = drilldown.finding(now, row["label_name"], answer)
-        st.subheader(
-            page.worded(f"Sample {choice.sample} at epoch {choice.epoch}: {links.plain(finding)}"), anchor=False
-        )
+        text = links.plain(drilldown.finding(now, row["label_name"], answer))
+        st.subheader(page.worded(f"Sample {choice.sample} at epoch {choice.epoch}: {text}"), anchor=False)
         true = inputs.true_label_text(row)
         st.markdown(
             f"{ {'train': 'training', 'test': 'testing'}[row['split']] } split, row {row['row']}"
