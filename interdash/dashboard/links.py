@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from urllib.parse import urlencode
 
 from interdash.formulas import subsets
