@@ -7,7 +7,7 @@ import math
 import re
 
 from interdash.figures.catalogue import Panels
-from interdash.figures.chart import Drawing
+from interdash.figures.chart import Drawing, has_baselines
 from interdash.figures.choice import Choice, whose
 from interdash.masking.kinds import MASKED
 from interdash.queries.asking import Ask
@@ -34,6 +34,9 @@ _GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "gre
 
 
 EVERY_TERM = "salient, generalizable, H"
+
+
+ON_G = re.compile(r"\b(generaliz|transfers? to|baseline network|plain blue)")
 
 
 def caption(
@@ -65,6 +68,8 @@ def caption(
     )  # see `ink.pale_bars`; emphasis of the screen
     if grey:
         text = re.sub(rf"\b({'|'.join(_GREYS)})\b", lambda colour: _GREYS[colour[1]], text)
+    if ON_G.search(text) and not has_baselines(ask, choice):
+        text += " No baseline network was trained: nothing is drawn in parts that generalize and parts that do not."
     of_samples = all("sample" in part.chart.says for part in parts)
     rule = any(part.chart.says_rule for part in parts)
     if terms is None:

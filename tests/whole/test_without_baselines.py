@@ -1,6 +1,7 @@
 """A run without any baseline network: whole strengths, flows and lives as with one, no G, and it is said."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,8 @@ from interdash.figures import catalogue
 from interdash.figures.choice import Choice
 from interdash.labelling import label, predictions
 from interdash.labelling.boundaries import find_boundaries
+from interdash.paper import bundle
+from interdash.paper.settings import Settings
 from interdash.queries import dynamics, lives, removal, sample
 from interdash.queries.asking import Ask
 from interdash.runs.plan import plan
@@ -102,7 +105,6 @@ def test_every_chart_draws_and_names_no_part_that_is_unknown(alone):
     ],
 )
 def test_pages_are_useful_and_say_what_is_missing(alone, visit, stem, says):
-    import re
 
     page = visit(stem, alone.path.parent, run="tiny")
     said = " ".join(each.value for each in (*page.markdown, *page.caption, *page.info))
@@ -116,3 +118,16 @@ def test_info_says_it(alone):
     json.dumps(report, allow_nan=False)
     text = run_text(alone)
     assert "without G, for there is no baseline network" in text and "nan" not in text
+
+
+def test_it_is_exported_and_compared(alone, two_runs, visit, tmp_path):
+    with store_of(alone) as store:
+        _, _, said = bundle.bundle(store, alone, Settings(formats=("html",)))
+        assert {"flows", "dynamics", "order_strength"} <= set(said["settings"]["figures"])
+        ask = Ask(alone, store)
+        words = bundle.caption(ask, catalogue.drawing(ask, "flows", Choice()), Settings())
+        assert "No baseline network was trained: nothing is drawn in parts" in words
+    for source in (alone.path, two_runs / "twin"):
+        shutil.copytree(source, tmp_path / source.name)
+    page = visit("compare", tmp_path, runs=["tiny", "twin"])
+    assert not page.exception and page.get("plotly_chart")
