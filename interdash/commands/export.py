@@ -27,7 +27,7 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--sample", default=0, show_default=True, help="Of figures of one sample.")
 @click.option("--interaction", default="", metavar="'AND {5, 8}'|and-37", help="Lit. Default: the strongest.")
 @click.option("--beside", default="", metavar="7-40", help="Of a pair: sample and epoch. Default: where lives start.")
-@click.option("--samples", type=int, multiple=True, help="Of small panels of many; several times. Default: 12.")
+@click.option("--samples", type=int, multiple=True, help="Of small panels of many; several times. Default: four.")
 @click.option("--top", default=10, show_default=True, help="Interactions listed, strongest first.")
 @click.option(
     "--split",

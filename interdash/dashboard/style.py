@@ -1,5 +1,6 @@
 """What our pages change of Streamlit's looks: room, contrast where its own is below 4.5 to 1 (WCAG AA), and a focus
-that shows wherever the keyboard is. A chart is whole pixels wide: else the browser draws it twice."""
+that shows wherever the keyboard is. A chart is whole pixels wide, else the browser draws it twice; but the previews of
+Figures are of their true size."""
 
 from interdash.figures import theme
 
@@ -11,7 +12,8 @@ def style(*, dark: bool) -> str:
 .block-container {{padding: 1.2rem 2.5rem 2rem; max-width: 1760px;}}
 h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
 [data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
-[data-testid="stElementContainer"]:has([data-testid="stPlotlyChart"]) {{width: round(down, 100%, 1px) !important;}}
+[data-testid="stElementContainer"]:not([class*="st-key-preview-"]):has([data-testid="stPlotlyChart"]) {{
+    width: round(down, 100%, 1px) !important;}}
 .stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
 [class*="st-key-below-"] > :first-child {{flex: 1 1 12rem !important; min-width: 12rem;}}
 .st-key-pages {{flex-wrap: nowrap; gap: 0;}}

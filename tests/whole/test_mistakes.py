@@ -187,7 +187,7 @@ def test_read_only_folder_in_the_dashboard(visit, monkeypatch, labelled_run):
     monkeypatch.setattr("interdash.runs.run.write_atomically", refuse)
     page = visit("runs", labelled_run.path.parent, run="tiny")
     page.text_area(key="notes-tiny").set_value("mine")
-    next(button for button in page.button if button.label == "Keep").click().run()
+    next(button for button in page.button if button.label == "Save").click().run()
     assert RIGHT in words(page) and not page.exception
 
 

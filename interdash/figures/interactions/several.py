@@ -22,6 +22,7 @@ LOOKS = {  # by G: name, marker
     None: ("no G known", {"color": GREY}),
 }
 COLUMNS, STRONGEST, LONGEST = 2, 6, 34  # of small panels: in a row, bars, characters of a name
+FIRST = (0, 1, 2, 3)  # samples shown unless others are named: a column has room for them
 
 
 def pair(pair: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
@@ -145,7 +146,7 @@ def _sides(ask: Ask, c: Choice) -> dict[str, str]:
 
 
 def _many(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
-    rows = ask(sample.many_interactions, epoch=c.epoch, samples=c.samples or (*range(12),), limit=STRONGEST)
+    rows = ask(sample.many_interactions, epoch=c.epoch, samples=c.samples or FIRST, limit=STRONGEST)
     return {"interactions": drilldown.numbered(rows) if ask.kind.numbered else rows}
 
 
