@@ -1,7 +1,7 @@
 """The configuration of a run: one frozen dataclass, stored as JSON with the run. No torch, no files."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -121,6 +121,17 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def setting(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what runs share that only the seed of their training, name and purpose tell apart, in one level."""
     return {key: value for key, value in flat(values).items() if key not in ("name", "purpose", "training.seed")}
+
+
+def of_one_setting(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Returns the places of configurations in groups of the same `setting`, in the order of their first."""
+    groups: list[tuple[dict[str, Any], list[int]]] = []
+    for place, values in enumerate(map(setting, configs)):
+        group = next((places for known, places in groups if known == values), None)
+        if group is None:
+            groups.append((values, group := []))
+        group.append(place)
+    return [places for _, places in groups]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from interdash.dashboard import choose, data, first_steps, help, links, show
 from interdash.dashboard import page as ui
 from interdash.dashboard.gallery import gallery
 from interdash.figures import catalogue, compare, inputs
-from interdash.figures.choice import ALIGNMENTS, MOST_OTHERS, Choice
+from interdash.figures.choice import ALIGNMENTS, MOST_COMPARED, Choice
 from interdash.queries import compare as queries_compare
 from interdash.queries import sample
 
-MOST = 1 + MOST_OTHERS
 TERMS = {  # of the glossary, by the columns that they explain
     "gap (nats)": "loss gap",
     "peak of H (share)": "generalizable share (H)",
@@ -26,10 +25,10 @@ TERMS = {  # of the glossary, by the columns that they explain
 def choose_runs() -> list[str]:
     """Returns the runs to compare, in the order in which they were chosen; the first two unless chosen."""
     names = list(data.run_names())
-    runs = choose.known_ones("runs", names, "runs", MOST) if "runs" in st.query_params else names[:2]
+    runs = choose.known_ones("runs", names, "runs", MOST_COMPARED) if "runs" in st.query_params else names[:2]
     choose.keep("runs", runs)
     st.multiselect(
-        "Runs", names, key="runs", max_selections=MOST, placeholder="two to six runs", on_change=choose.write,
+        "Runs", names, key="runs", max_selections=MOST_COMPARED, placeholder="two to six runs", on_change=choose.write,
         args=("runs",),
     )  # fmt: skip
     return runs

@@ -73,7 +73,7 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
         ask("where", choose.where)
         ask("scale", choose.scale)
         ask("log", lambda: choose.log(page))
-        count = int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum())
+        count = sum(page.ask(queries_sample.counts).values())
         ask("sample", lambda: choose.one(st.selectbox, "Sample", list(range(count)), key="sample", width=120))
         ask("top", lambda: choose.one(st.segmented_control, "Interactions listed", [10, 20, 50], key="top"))
         ask("min_order", lambda: choose.one(st.selectbox, "Lowest order removed", range(1, n + 1), key="order"))

@@ -290,7 +290,7 @@ with ui.page("Sample") as page:
     controls = main.container(horizontal=True, vertical_alignment="bottom", key="controls")
     with controls, st.container(width="stretch"):
         epoch = choose.epoch(page)
-    every_number = range(int(page.ask(queries_sample.classes)[["train", "test"]].to_numpy().sum()))
+    every_number = range(sum(page.ask(queries_sample.counts).values()))
     number = asked("sample", links.number, every_number, "sample")
     pinned = asked("pin", links.pin, every_number, page.ask(dynamics.labelled_epochs))
     with beside:

@@ -69,16 +69,15 @@ def keep(key: str, value: Any) -> None:
     A widget that is bound to the address leaves its default out: where the default moves, as the last epoch does while
     a run goes on, the same link would later show something else. The widget takes `key` and `on_change=write`.
     """
-    if st.session_state.get(key) != value:  # else what is typed meanwhile would be undone
-        st.session_state[key] = value
+    set_widget(key, value)
     text = [str(each) for each in value] or [""] if isinstance(value, list) else [str(value)]
     if st.query_params.get_all(key) != text:
         st.query_params[key] = text
 
 
-def keep_tick(key: str, value: Any) -> None:
-    """Gives a tick, or another widget, the value that the address decides."""
-    if st.session_state.get(key) != value:
+def set_widget(key: str, value: Any) -> None:
+    """Gives a widget the value that the address decides."""
+    if st.session_state.get(key) != value:  # else what is typed meanwhile would be undone
         st.session_state[key] = value
 
 
@@ -234,7 +233,7 @@ def interaction(page: Page, epoch: int | None, sample: int) -> str:
     except ValueError as error:
         st.warning(str(error))
         lit = ""
-    keep_tick(key, lit)
+    set_widget(key, lit)
     st.selectbox(
         "Interaction highlighted", list(names), key=key, format_func=lambda name: names.get(name, str(name)), width=240,
         accept_new_options=True, on_change=write, args=(key,), help="Choose one, or type it: AND {0, 2}, or and-5.",

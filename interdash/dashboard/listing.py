@@ -1,13 +1,12 @@
 """Which of the runs are shown, in which order and groups, and what a job is asked to do. No torch."""
 
-import json
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from interdash.config import flat, setting
+from interdash.config import flat, of_one_setting, setting
 from interdash.presets import PRESETS
 from interdash.runs.files import check_name
 
@@ -202,20 +201,16 @@ def groups(rows: pd.DataFrame) -> pd.DataFrame:
     Columns: setting (in words: data, network, and what differs from other groups on the same), runs (their names), and
     those of `STATISTICS` as text; where not all runs have a value, with how many do.
     """
-    of: dict[str, list[dict[Hashable, Any]]] = {}
-    for row in rows.to_dict("records"):
-        if isinstance(row["config"], dict):
-            of.setdefault(json.dumps(setting(row["config"]), sort_keys=True), []).append(row)
-    keys: dict[tuple[str, str], list[str]] = {}
-    for key, runs in of.items():
-        keys.setdefault((runs[0]["dataset"], runs[0]["architecture"]), []).append(key)
+    known = [row for row in rows.to_dict("records") if isinstance(row["config"], dict)]
+    of = [[known[place] for place in places] for places in of_one_setting([row["config"] for row in known])]
+    kinds = [(runs[0]["dataset"], runs[0]["architecture"]) for runs in of]
+    settings = [setting(runs[0]["config"]) for runs in of]
     table = []
-    for key, runs in of.items():
-        kind = runs[0]["dataset"], runs[0]["architecture"]
-        others = [json.loads(other) for other in keys[kind]]
+    for runs, kind, values in zip(of, kinds, settings, strict=True):
+        others = [other for of_kind, other in zip(kinds, settings, strict=True) if of_kind == kind]
         differing = [
             f"{name.rpartition('.')[2].replace('_', ' ')} {value}"
-            for name, value in json.loads(key).items()
+            for name, value in sorted(values.items())
             if any(other.get(name) != value for other in others)
         ]
         cells = {

@@ -45,7 +45,7 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
                 places[name] = st.empty()
                 places[name].html(f'<div style="height: {HIGH}px"></div>')
                 letter = f"({ascii_lowercase[picked.index(name)]}) " if name in picked and TOGETHER[together] else ""
-                choose.keep_tick(f"tick-{name}", name in picked)
+                choose.set_widget(f"tick-{name}", name in picked)
                 st.checkbox(f"{letter}{title(name)}", key=f"tick-{name}", on_change=_tick, args=(name, picked),
                             help=_about(name))  # fmt: skip
     text = st.text_input(

@@ -9,7 +9,7 @@ import streamlit as st
 
 from interdash.dashboard import choose, data, jobs, links, listing
 from interdash.dashboard import page as ui
-from interdash.figures.choice import MOST_OTHERS
+from interdash.figures.choice import MOST_COMPARED
 from interdash.presets import PRESETS
 from interdash.runs.files import is_writable, words
 from interdash.runs.run import Run
@@ -17,7 +17,6 @@ from interdash.runs.run import Run
 MEASURED = "Coherence, layers and information, as far as they are missing; the log says first what they will take."
 POLL = 1.5  # seconds between looks at a job
 SHOWN_JOBS = 8
-MOST_COMPARED = 1 + MOST_OTHERS
 H_MEANS = "generalizable share (H): of the salient strength what transfers, mean over the baseline networks, 0 to 100 %"
 BASELINE_COST = (
     "Each takes about as long to train as the run itself did; its interactions are then extracted at its last epoch "

@@ -13,6 +13,7 @@ from interdash.queries.asking import Ask
 from interdash.queries.lives import LIFE_LINES
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
+MOST_COMPARED = 1 + MOST_OTHERS
 NOISES = ("all", "clean", "random")  # labels
 ALIGNMENTS = ("epoch", "phase", "seeds")
 SCALES = ("normalised", "nats", "log")  # of strengths

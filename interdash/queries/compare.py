@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash.config import RunConfig, flat, setting
+from interdash.config import RunConfig, flat, of_one_setting
 from interdash.formulas.phase_axis import phase_position
 from interdash.queries.sample import named
 from interdash.store.database import Store
@@ -182,11 +182,8 @@ def aligned(curves: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
 def seed_groups(store: Store, runs: Sequence[str]) -> list[list[str]]:
     """Returns the runs in groups, each of those that only the seed of their training tells apart, in their order."""
     configs = dict(store.fetch("SELECT run, config FROM runs WHERE list_contains(?, run)", [list(runs)]))
-    groups: dict[str, list[str]] = {}
-    for run in runs:
-        config = RunConfig.from_json(json.loads(configs[run])).to_json()  # with what an older run does not name
-        groups.setdefault(json.dumps(setting(config), sort_keys=True), []).append(run)
-    return list(groups.values())
+    every = [RunConfig.from_json(json.loads(configs[run])).to_json() for run in runs]  # with what older runs don't name
+    return [[runs[place] for place in places] for places in of_one_setting(every)]
 
 
 def over_seeds(curves: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:

@@ -81,7 +81,7 @@ class Run:
             if not (run.path / "run.json").exists():
                 run._write_manifest(manifest)
                 return run
-        if run.config != RunConfig.from_json(json.loads(json.dumps(manifest["config"]))):
+        if run.config != RunConfig.from_json(manifest["config"]):
             raise FileExistsError(
                 f"run {config.name!r} is in {root} already, with another configuration; "
                 f"choose another name (--name) or delete {run.path}"

@@ -66,8 +66,11 @@ def _course(row: dict[str, Any], first: str, second: str) -> str:
 
 
 def _look(row: dict[str, Any], side: str) -> bool | str | None:
-    known = row[f"{side}_generalizes"]
-    return "" if not row[f"{side}_salient"] else None if pd.isna(known) else bool(known)
+    return _known(row[f"{side}_generalizes"]) if row[f"{side}_salient"] else ""
+
+
+def _known(generalizes: Any) -> bool | None:
+    return None if pd.isna(generalizes) else bool(generalizes)
 
 
 def many_samples(many: pd.DataFrame) -> go.Figure:
@@ -89,9 +92,7 @@ def many_samples(many: pd.DataFrame) -> go.Figure:
         place = {"row": i // COLUMNS + 1, "col": i % COLUMNS + 1}
         records: list[dict[str, Any]] = rows.assign(name=names_of(rows)).to_dict("records")
         for known, (words, marker) in LOOKS.items():
-            some = [
-                row for row in records if (None if pd.isna(row["generalizes"]) else bool(row["generalizes"])) is known
-            ]
+            some = [row for row in records if _known(row["generalizes"]) is known]
             if some:
                 figure.add_bar(
                     x=[row["effect"] for row in some], y=[str(row["rank"]) for row in some], orientation="h",
