@@ -26,7 +26,7 @@ MNIST = RunConfig(
     purpose="The demo: LeNet-5 on 1,000 handwritten digits, one label in ten drawn at random; it overfits.",
     data=DataConfig("mnist", n_train=1000, n_test=1000, label_noise=0.1),
     network=NetworkConfig("lenet"),
-    masking=_IMAGES,
+    masking=replace(_IMAGES, samples_per_split=100),
     training=TrainingConfig(optimizer="sgd", learning_rate=0.01, momentum=0.9, batch_size=32, epochs=64),
 )
 
