@@ -57,7 +57,7 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
 
 def choose_choice(page: data.Page, fields: set[str]) -> Choice:
     """Returns what the figures are about: only what matters to one of them, by the fields of `Choice`, is asked."""
-    n = page.run.config.masking.n_variables
+    n = page.config.masking.n_variables
     chosen: dict[str, Any] = {"runs": tuple(other.run.name for other in page.others)}
 
     def ask(field: str, widget: Any) -> None:

@@ -90,7 +90,7 @@ WITH_WORDS: dict[str, Callable[[data.Page, int, Choice], None]] = {  # tabs that
 
 with ui.page("Removal") as page:
     choose.need_labels(page)
-    n = page.run.config.masking.n_variables
+    n = page.config.masking.n_variables
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         about = "Interactions of this order (number of variables) and above are removed; at 1, those of every order."
         orders = range(1, n + 1)
@@ -118,7 +118,7 @@ with ui.page("Removal") as page:
         if len(removal.gap_at(after, epoch)):
             with st.popover("More numbers", type="tertiary"):
                 st.markdown(page.worded(queries_removal.details_text(after, epoch)))
-                st.caption(baselines.label_text(page.ask(baselines.count), page.run.config.generalization.vote))
+                st.caption(baselines.label_text(page.ask(baselines.count), page.config.generalization.vote))
     show.chart(page, "gap_changes", choice)
     show.chart(page, "removals", choice)
     tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}

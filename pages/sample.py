@@ -195,7 +195,7 @@ def show_sample(page: data.Page, choice: Choice, side: str = "") -> None:
             show.chart(page, figure.__name__, choice, side=side)
         else:
             st.html(inputs.input_html(known["row"], members(known["lit"][1]) if known["lit"] else ()))
-            masked = MASKED[page.run.config.masking.baseline]
+            masked = MASKED[page.config.masking.baseline]
             st.caption(f"Outlined and numbered: the variables, masked to {masked}; all else is always visible.")
     if right:
         with right:

@@ -293,7 +293,7 @@ def where() -> tuple[str, ...]:
 def pattern(page: Page) -> str:
     """Returns the interaction over the samples that the link asks for; "" if none, or a wrong one, which is named."""
     try:
-        n_variables, samples = page.run.config.masking.n_variables, page.run.n_explained()
+        n_variables, samples = page.config.masking.n_variables, page.run.n_explained()
         return links.pattern(st.query_params.get("pattern", ""), n_variables, samples)
     except ValueError as error:
         st.warning(str(error))

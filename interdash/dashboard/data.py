@@ -5,6 +5,7 @@ holds the short tables; the salient interactions stay in their files until a pag
 `long_tables`). The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
 """
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -33,12 +34,12 @@ class Page(Ask):
     @property
     def unit(self) -> str:
         """What the runs count: "epoch", "step", or, of several, "epoch or step"."""
-        return " or ".join(sorted({page.run.config.training.unit for page in (self, *self.others)}))
+        return " or ".join(sorted({page.config.training.unit for page in (self, *self.others)}))
 
     @property
     def note(self) -> str:
         """The choices of the split that its charts rest on, for `show`."""
-        split = self.run.config.split
+        split = self.config.split
         ties = (
             "low orders preferred"
             if split.tie_break > 0
@@ -88,7 +89,7 @@ def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
     if shared.versions.get(str(run.path)) != data_version(run):
-        read_ahead(lambda: _load(shared, run))
+        read_ahead(lambda: (_load(shared, run), importlib.import_module("scipy.stats")))  # a second, for Theories
 
 
 def read_ahead(read: Callable[[], Any]) -> None:

@@ -113,7 +113,7 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
     number, _, at = choice.beside.partition("-")
     for epoch in (*([] if choice.epoch is None else [choice.epoch]), *choice.epochs, *([int(at)] if at else [])):
         _check_epoch(ask.run.name, epoch, epochs)
-    n = ask.run.config.masking.n_variables
+    n = ask.config.masking.n_variables
     if not 1 <= choice.min_order <= n:
         raise ValueError(f"there is no order {choice.min_order}; choose 1 to {n}")
     for one in (*([int(number)] if number else []), *choice.samples):

@@ -321,7 +321,7 @@ INPUTS = {  # of each kind, see `kinds.KINDS`
 
 def drawing_of(ask: Ask) -> Callable[..., go.Figure]:
     """Returns the figure that draws the inputs of a run."""
-    return INPUTS[ask.run.config.masking.kind]
+    return INPUTS[ask.config.masking.kind]
 
 
 def _chart(figure: Callable[..., go.Figure]) -> Chart:

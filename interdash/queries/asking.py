@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from interdash.config import RunConfig
 from interdash.masking.kinds import Kind, kind_of
 from interdash.runs.run import Run
 from interdash.store.database import Store
@@ -38,10 +40,15 @@ class Ask:
         """Returns the answer of a query function about another run, or several, by name."""
         return question(self.store, what, **settings)
 
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's configuration, read once."""
+        return self.run.config
+
     @property
     def unit(self) -> str:
         """What the run counts: "epoch" or "step"."""
-        return self.run.config.training.unit
+        return self.config.training.unit
 
     def worded(self, text: str) -> str:
         """Returns a text about epochs in the run's unit."""
@@ -50,4 +57,4 @@ class Ask:
     @property
     def kind(self) -> Kind:
         """The kind of input that the run explains."""
-        return kind_of(self.run.config.masking.kind)
+        return kind_of(self.config.masking.kind)

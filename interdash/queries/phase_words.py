@@ -85,8 +85,9 @@ def _spans(phases: pd.DataFrame, flows: pd.DataFrame) -> Iterator[tuple[list[int
     yield from zip(numbers, edges[:-1], edges[1:], strict=True)
 
 
-def _sums(flows: pd.DataFrame, start: int, end: int) -> Any:
-    return flows.loc[(flows["epoch_from"] >= start) & (flows["epoch_to"] <= end)].sum()
+def _sums(flows: pd.DataFrame, start: int, end: int) -> dict[str, float]:
+    within = ((flows["epoch_from"] >= start) & (flows["epoch_to"] <= end)).to_numpy()
+    return {name: float(flows[name].to_numpy()[within].sum()) for name in flows.select_dtypes("number")}
 
 
 def _phase(numbers: list[int], start: int, end: int, sums: Any, before: Any, curve: pd.DataFrame) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ chance are ours.
 """
 
 from collections.abc import Sequence
-from math import ceil, comb
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,55 +47,42 @@ def columns(store: Store, run: str) -> list[Column]:
     return others + [Column(f"epoch {epoch}", run, "target", epoch) for epoch in labelled_epochs(store, run)]
 
 
-def exact_sum(values: str, condition: str = "true") -> str:
-    """Returns SQL of a sum, to 2⁻⁴⁰, that is the same in whatever order DuckDB's threads add up."""
-    return f"sum(({values} * {2**40})::HUGEINT) FILTER ({condition}) / {2.0**40}"
+class _Salient(NamedTuple):
+    """The salient interactions of some columns, and which of them the others have too."""
+
+    rows: pd.DataFrame  # place (of the column), sample, size, effect (nats), up (positive), key and group
+    has: np.ndarray  # bool, [keys, columns]: key = sample, type, sign and subset
+    share: np.ndarray  # [groups, columns]: group = sample, type, sign and order; of its subsets, how many are salient
+
+    def of(self, place: int, other: int) -> pd.DataFrame:
+        """Returns the interactions of one column: shared with the other or not (0, 1), and by chance (0–1)."""
+        rows = self.rows[self.rows["place"] == place]
+        shared, chance = self.has[rows["key"], other], self.share[rows["group"], other]
+        return rows.assign(shared=shared.astype(float), chance=chance)
 
 
-def _overlaps(
-    store: Store, first: Sequence[Column], second: Sequence[Column], by: Sequence[str] = (), *, every: int = 1
-) -> pd.DataFrame:
-    """Returns what each of some columns shares with each of others: first, second, `by`, salient, shared, chance, sums.
-
-    salient, shared and chance are numbers of interactions of the first, chance that of those shared by chance; sums are
-    `STRENGTHS`, in nats: of the first's effects all, shared, and by chance. `by`: of sample, type, size. Only every
-    `every`-th sample is looked at.
-    """
-    both = list(dict.fromkeys([*first, *second]))
-    n = max(size for (size,) in store.fetch("SELECT n_variables FROM runs"))
-    groups = "".join(f", a.{name}" for name in by)
-    return store.ask(
-        f"""
-        WITH picked AS (SELECT unnest($names) AS name, unnest($runs) AS run, unnest($networks) AS network,
-                unnest($epochs) AS epoch),
-            i AS (SELECT name, sample, type, subset, size, effect::DOUBLE AS effect, effect > 0 AS up
-                FROM interactions JOIN picked USING (run, network, epoch) WHERE sample % $every = 0),
-            counts AS (SELECT name, sample, type, size, up, count(*) / any_value($choose[size]) AS share
-                FROM i GROUP BY ALL),
-            a AS (SELECT i.*, p.second FROM i, (SELECT unnest($second) AS second) p WHERE list_contains($first, name))
-        SELECT a.name AS first, a.second{groups}, count(*) AS salient, count(b.subset) AS shared,
-            coalesce({exact_sum("c.share")}, 0) AS chance,
-            {exact_sum("a.effect", "a.up")} AS positive, {exact_sum("a.effect", "NOT a.up")} AS negative,
-            {exact_sum("a.effect", "a.up AND b.subset IS NOT NULL")} AS shared_positive,
-            {exact_sum("a.effect", "NOT a.up AND b.subset IS NOT NULL")} AS shared_negative,
-            {exact_sum("a.effect * c.share", "a.up")} AS chance_positive,
-            {exact_sum("a.effect * c.share", "NOT a.up")} AS chance_negative
-        FROM a
-        LEFT JOIN i b ON b.name = a.second AND b.sample = a.sample AND b.type = a.type AND b.subset = a.subset
-            AND b.up = a.up
-        LEFT JOIN counts c ON c.name = a.second AND c.sample = a.sample AND c.type = a.type AND c.size = a.size
-            AND c.up = a.up
-        GROUP BY ALL ORDER BY ALL
+def _salient(store: Store, some: Sequence[Column], *, every: int = 1) -> _Salient:
+    """Returns the interactions of columns; of every `every`-th sample."""
+    rows = store.ask(
+        """
+        WITH picked AS (SELECT unnest(range(len($runs))) AS place, unnest($runs) AS run, unnest($networks) AS network,
+            unnest($epochs) AS epoch)
+        SELECT place, sample, type, subset, size, effect::DOUBLE AS effect, effect > 0 AS up,
+            factorial(size) * factorial(n_variables - size) / factorial(n_variables) AS odds
+        FROM interactions JOIN picked USING (run, network, epoch) JOIN runs USING (run)
+        WHERE sample % $every = 0 ORDER BY place, sample, type, subset
         """,
-        {
-            **{f"{name}s": [getattr(column, name) for column in both] for name in ("name", "run", "network", "epoch")},
-            "first": [column.name for column in first],
-            "second": [column.name for column in second],
-            "every": every,
-            "choose": [comb(n, size) for size in range(1, n + 1)],
-        },
-        details=[Rows("interactions", column.run, column.network, column.epoch) for column in both],
-    ).fillna(dict.fromkeys(STRENGTHS, 0.0))
+        {f"{name}s": [getattr(one, name) for one in some] for name in ("run", "network", "epoch")} | {"every": every},
+        details=[Rows("interactions", column.run, column.network, column.epoch) for column in some],
+    )
+    alike = (rows["sample"].to_numpy(np.int64) * 2 + (rows["type"] == "or")) * 2 + rows["up"]
+    key = np.unique(alike * 2**32 + rows["subset"], return_inverse=True)[1]
+    group = np.unique(alike * 2**8 + rows["size"], return_inverse=True)[1]
+    has = np.zeros((key.max(initial=-1) + 1, len(some)), bool)
+    share = np.zeros((group.max(initial=-1) + 1, len(some)))
+    has[key, rows["place"]] = True
+    np.add.at(share, (group, rows["place"]), rows["odds"])
+    return _Salient(rows.assign(key=key, group=group), has, share)
 
 
 def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,12 +98,15 @@ def shared_orders(store: Store, run: str, epoch: int, other: Column) -> pd.DataF
     side (first, second), size, `STRENGTHS` (nats, means over samples), salient and shared (a sample), share s, its
     level chance_share, above_chance.
     """
-    this = Column("", run, "target", epoch)
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE run = ?", [run])[0]
-    sides = [
-        _overlaps(store, [a], [b], ["size"]).assign(side=side)
-        for side, a, b in (("first", this, other), ("second", other, this))
-    ]
+    salient, sides = _salient(store, [Column("", run, "target", epoch), other]), []
+    for side, place in (("first", 0), ("second", 1)):
+        rows: Any = salient.of(place, 1 - place).assign(salient=1.0)
+        for name, part in (("", 1.0), ("shared_", rows["shared"]), ("chance_", rows["chance"])):
+            for sign, of_sign in (("positive", rows["up"]), ("negative", ~rows["up"])):
+                rows[name + sign] = rows["effect"] * part * of_sign
+        sums = rows.groupby("size", as_index=False)[[*STRENGTHS, "salient", "shared", "chance"]].sum()
+        sides.append(sums.assign(side=side))
     rows = _ratios(pd.concat(sides, ignore_index=True))
     return rows.assign(**{name: rows[name] / max(samples, 1) for name in (*STRENGTHS, "salient", "shared", "chance")})
 
@@ -154,22 +144,18 @@ def sharing_by_epoch(store: Store, run: str, other: Column) -> pd.DataFrame:
     has; group: of `GROUPS`; salient (a sample), share s and its 95 % bootstrap interval over samples, chance_share.
     """
     epochs = _spread(labelled_epochs(store, run), MOST_EPOCHS)
-    targets = [Column(f"t{epoch}", run, "target", epoch) for epoch in epochs]
+    salient = _salient(store, [*(Column("", run, "target", epoch) for epoch in epochs), other])
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE run = ?", [run])[0]
-    places = {target.name: i for i, target in enumerate(targets)}
-    keys, sums = [], []
-    for side, first, second in (("first", targets, [other]), ("second", [other], targets)):
-        table = _overlaps(store, first, second, ["sample", "size"])
-        place = np.array([places[name] for name in table[side]], int)
+    keys, sums, last = [], [], len(epochs)
+    for side in ("first", "second"):
+        both = [(place, last) if side == "first" else (last, place) for place in range(last)]
+        tables = [salient.of(*places) for places in both]
         for group, (low, high) in GROUPS.items():
-            of_group = table["size"].between(low, high).to_numpy()
-            counts = np.zeros((len(targets), 3, samples))
-            for i, name in enumerate(("salient", "shared", "chance")):
-                where: Any = place[of_group], i, table["sample"].to_numpy(int)[of_group]
-                np.add.at(counts, where, table[name].to_numpy(float)[of_group])
             keys += [(epoch, side, group) for epoch in epochs]
-            sums.append(counts)
-    return _shares(pd.DataFrame(keys, columns=["epoch", "side", "group"]), np.concatenate(sums))
+            for rows in (table[table["size"].between(low, high)] for table in tables):
+                weights = (None, rows["shared"], rows["chance"])
+                sums.append([np.bincount(rows["sample"], each, samples) for each in weights])
+    return _shares(pd.DataFrame(keys, columns=["epoch", "side", "group"]), np.array(sums, float))
 
 
 def _shares(keys: pd.DataFrame, sums: np.ndarray) -> pd.DataFrame:
@@ -197,7 +183,14 @@ def sharing_map(store: Store, some: Sequence[Column]) -> pd.DataFrame:
     """
     runs = list({column.run for column in some})
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE list_contains(?, run)", [runs])[0]
-    return _ratios(_overlaps(store, some, some, every=max(1, ceil(samples / max(len(runs), 1) / MOST_SAMPLES))))
+    rows, has, share = _salient(store, some, every=max(1, ceil(samples / max(len(runs), 1) / MOST_SAMPLES)))
+    tables = []
+    for place, column in enumerate(some):
+        of = rows[rows["place"] == place]
+        numbers = {"salient": len(of), "shared": has[of["key"]].sum(0), "chance": share[of["group"]].sum(0)}
+        tables.append(pd.DataFrame({"first": column.name, "second": [each.name for each in some], **numbers}))
+    table = _ratios(pd.concat(tables).query("salient > 0"))
+    return table.sort_values(["first", "second"], ignore_index=True)
 
 
 def epoch_map(store: Store, run: str) -> pd.DataFrame:

@@ -117,14 +117,11 @@ def test_beside_the_baseline_network_the_share_is_h_by_number(labelled_run, smal
     assert sums.tolist() == pytest.approx(by_chance["by_chance"].tolist(), rel=1e-4)
 
 
-def test_sums_are_the_same_in_any_order(two_store):
-    values = np.random.default_rng(0).normal(size=1000)
-    plain, exact = (
-        {two_store.fetch(f"SELECT {total} FROM (SELECT unnest($x::DOUBLE[]) AS x)", {"x": values[order].tolist()})[0][0]
-         for order in (np.arange(1000), np.arange(1000)[::-1], np.argsort(values))}
-        for total in ("sum(x)", sharing.exact_sum("x"))
-    )  # fmt: skip
-    assert len(plain) > 1 and [*exact] == [pytest.approx(values.sum(), abs=1e-9)]
+def test_chance_is_of_the_run_s_own_number_of_variables(planted):
+    store = planted(t1=[(0, 3, 1.0)], b0=[(0, 3, 1.0)])
+    store.fetch("INSERT INTO runs BY NAME SELECT 'wider' AS run, 20 AS n_variables")
+    found = sharing.shared_orders(store, "toy", 1, sharing.columns(store, "toy")[0])
+    assert found["chance_share"].tolist() == pytest.approx([1 / comb(N, 2)] * 2)
 
 
 def test_maps_of_epochs_and_of_runs(two_store):
