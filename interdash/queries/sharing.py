@@ -50,13 +50,14 @@ def columns(store: Store, run: str) -> list[Column]:
 class _Salient(NamedTuple):
     """The salient interactions of some columns, and which of them the others have too."""
 
-    rows: pd.DataFrame  # place (of the column), sample, size, effect (nats), up (positive), key and group
+    rows: pd.DataFrame  # place (of the column; sorted), sample, size, effect (nats), up (positive), key and group
     has: np.ndarray  # bool, [keys, columns]: key = sample, type, sign and subset
     share: np.ndarray  # [groups, columns]: group = sample, type, sign and order; of its subsets, how many are salient
 
     def of(self, place: int, other: int) -> pd.DataFrame:
         """Returns the interactions of one column: shared with the other or not (0, 1), and by chance (0–1)."""
-        rows = self.rows[self.rows["place"] == place]
+        start, end = np.searchsorted(self.rows["place"], (place, place + 1))
+        rows = self.rows.iloc[start:end]
         shared, chance = self.has[rows["key"], other], self.share[rows["group"], other]
         return rows.assign(shared=shared.astype(float), chance=chance)
 
@@ -152,9 +153,10 @@ def sharing_by_epoch(store: Store, run: str, other: Column) -> pd.DataFrame:
         tables = [salient.of(*places) for places in both]
         for group, (low, high) in GROUPS.items():
             keys += [(epoch, side, group) for epoch in epochs]
-            for rows in (table[table["size"].between(low, high)] for table in tables):
-                weights = (None, rows["shared"], rows["chance"])
-                sums.append([np.bincount(rows["sample"], each, samples) for each in weights])
+            for rows in tables:
+                inside = rows["size"].between(low, high).to_numpy()
+                sample, *weights = (rows[name].to_numpy()[inside] for name in ("sample", "shared", "chance"))
+                sums.append([np.bincount(sample, each, samples) for each in (None, *weights)])
     return _shares(pd.DataFrame(keys, columns=["epoch", "side", "group"]), np.array(sums, float))
 
 
