@@ -46,9 +46,9 @@ PAGES = {
     "figures": "Figures",
     "help": "Help",
 }
-BARS = {"first page": 5.0, "next page": 1.5, "rerun": 0.6}  # seconds, medians; twice these for the big run
+BARS = {"first page": 5.0, "next page": 1.2, "rerun": 0.5}  # seconds, medians; twice these for the big run
 REFERENCES = {"first page": "first page", "next page": "rerun", "rerun": "rerun"}  # of the smallest page
-BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 3.0
+BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 2.0
 CHROMIUM = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -121,8 +121,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
     "sample": {
         "next sample": lambda page: page.locator(".st-key-Next button").click(),
         "earlier epoch": press("ArrowLeft", "epoch"),
-        "testing samples": click("testing", "split"),
-        "fifty interactions": click("50", "top"),
+        "sorted by loss": select("highest loss", "sort"),
         "section faithfulness": section("Faithfulness"),
         "section shared": section("Shared"),
     },
@@ -139,8 +138,8 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "section sharing": section("Sharing"),
     },
     "removal": {
-        "higher orders": press("ArrowRight", "order"),
-        "smaller dose": press("ArrowLeft", "dose"),
+        "higher orders": select("3", "order"),
+        "smaller dose": select("50", "dose"),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "section samples": section("Samples"),
     },
@@ -149,7 +148,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "training samples": click("training", "split"),
         "earlier epoch of A": press("ArrowLeft", "epoch_a"),
     },
-    "figures": {"training samples": click("training", "split"), "earlier epoch": press("ArrowLeft", "epoch")},
+    "figures": {"training samples": click("training", "split"), "another venue": select("iclr", "venue")},
     "help": {},
 }
 

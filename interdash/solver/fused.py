@@ -155,34 +155,28 @@ def steps(
     """
     subsets, samples = u.shape
     relaxation, two, one = moved.dtype.type(1.7), moved.dtype.type(2), moved.dtype.type(1)
-    least, infinite = moved.dtype.type(0.1), moved.dtype.type(np.inf)
-    limits = np.empty_like(moved)
-    s, w, limit = moved.reshape(-1), room.reshape(-1), limits.reshape(-1)
+    least, infinite, zero = moved.dtype.type(0.1), moved.dtype.type(np.inf), moved.dtype.type(0)
+    s, w = moved.reshape(-1), room.reshape(-1)
     size = subsets * samples
     a, o, r, of_or, of_delta = room[0], room[1], room[2], moved[1], moved[2]
-    limits[2, 0] = 0
-    limits[2, subsets - 1] = 0
     for step in range(count):
-        if step < len(head):
-            for k in range(2):
-                for i in range(subsets):
-                    weight = weights[k, i, 0]
-                    heavy = max(one + head[step] * (weight - one), least) if weight > 0 else infinite
-                    for b in range(samples):
-                        limits[k, i, b] = heavy * threshold[b]
-            for i in range(1, subsets - 1):
+        now = min(step, len(head) - 1)
+        for k in range(2):
+            for i in range(subsets):
+                weight = weights[k, i, 0]
+                heavy = max(one + head[now] * (weight - one), least) if weight > 0 else infinite
                 for b in range(samples):
-                    limits[2, i, b] = inside[step] * zeta[b]
-        for j in range(2 * size):
-            value, most = s[j], limit[j]
-            clipped = most if value > most else (-most if value < -most else value)
-            w[j] = value - two * clipped
-            s[j] = value - relaxation * clipped
-        for j in range(2 * size, 3 * size):
-            value, most = s[j], limit[j]
-            clipped = value - (most if value > most else (-most if value < -most else value))
-            w[j] = value - two * clipped
-            s[j] = value - relaxation * clipped
+                    value, most = moved[k, i, b], heavy * threshold[b]
+                    clipped = most if value > most else (-most if value < -most else value)
+                    room[k, i, b] = value - two * clipped
+                    moved[k, i, b] = value - relaxation * clipped
+        for i in range(subsets):
+            share = inside[now] if 0 < i < subsets - 1 else zero
+            for b in range(samples):
+                value, most = of_delta[i, b], share * zeta[b]
+                clipped = value - (most if value > most else (-most if value < -most else value))
+                r[i, b] = value - two * clipped
+                of_delta[i, b] = value - relaxation * clipped
         sums(w[:size], samples, 0)
         sums(w[size : 2 * size], samples, 3)
         for i in range(subsets):
