@@ -212,10 +212,8 @@ def _client(distributed: Any, workers: int, cluster: Cluster, device: str = "cpu
                 os.environ["CUDA_VISIBLE_DEVICES"] = visible[worker.name % len(visible)]
 
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "resources": offer}
-    environment = dict(config.get("distributed.nanny.pre-spawn-environ", {}))
-    environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     with (
-        config.set({"distributed.nanny.pre-spawn-environ": environment} | UNDISTURBED),
+        config.set(UNDISTURBED),
         distributed.LocalCluster(**options, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

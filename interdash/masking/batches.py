@@ -1,8 +1,9 @@
 """Batches of masked inputs, made fast: they must cost little beside the forward pass that takes them."""
 
-import copy
+import ctypes
+import sys
 from collections.abc import Iterator
-from itertools import pairwise
+from functools import lru_cache
 from typing import cast
 
 import torch
@@ -11,7 +12,19 @@ from torch import Tensor, nn
 from interdash.formulas.subsets import masks
 from interdash.masking.variables import Variables
 
+KEPT = {-3: 32 * 2**20, -1: 256 * 2**20}  # of malloc.h: M_MMAP_THRESHOLD, at most 32 MiB, and M_TRIM_THRESHOLD
 LOW_VARIABLES = 5  # 2^5 masks of one input stay in a core's cache
+
+
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> None:
+    """Makes this process keep up to 256 MiB that it freed (glibc): else every batch waits for new pages of the system.
+
+    Feature maps that are fetched anew take a third of the time, and more where `MALLOC_TRIM_THRESHOLD_` is low.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        for option, size in KEPT.items():
+            mallopt(option, size)
 
 
 def input_batches(
@@ -68,38 +81,24 @@ def input_batches(
         yield batch.view(-1, *shape), keep, group
 
 
-def split_off_linear(
-    network: nn.Module, inputs: Tensor, variables: Variables, *, channels_last: bool = False
-) -> tuple[nn.Linear | nn.Conv2d | None, nn.Module]:
-    """Returns the linear layer that a plain sequence starts with and the rest of it, or (None, network).
-
-    That of a perceptron, or a 2-D convolution where the network takes maps with channels last.
-    """
+def split_off_linear(network: nn.Module, inputs: Tensor, variables: Variables) -> tuple[nn.Linear | None, nn.Module]:
+    """Returns the linear layer that a plain perceptron starts with and the rest of it, or (None, network)."""
     device = next((p.device for p in network.parameters()), inputs.device)
     double = device.type != "mps"  # has no float64
     one_baseline = variables.at == "input" and not variables.baseline_of_each
     if type(network) is nn.Sequential and double and one_baseline and inputs.is_floating_point():
+        start = 1 if inputs.ndim > 2 else 0
         layers = list(network)
-        start = int(inputs.ndim > 2 and _flattens_all(layers[0])) if layers else 0
         head, rest = layers[: start + 1], layers[start + 1 :]
-        hooked = any(map(_is_hooked, (network, *head)))
-        kind = nn.Linear if inputs.ndim == 2 or start else nn.Conv2d
-        if rest and not hooked and type(head[-1]) is kind and (kind is nn.Linear or channels_last):
-            return cast(nn.Linear | nn.Conv2d, head[-1]), nn.Sequential(*_pooled_first(rest))
+        hooked = any(map(is_hooked, (network, *head)))
+        if rest and not hooked and (start == 0 or _flattens_all(head[0])) and type(head[-1]) is nn.Linear:
+            return cast(nn.Linear, head[-1]), nn.Sequential(*rest)
     return None, network
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Returns whether something else is called with what goes into a module or comes out of it."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
-
-
-def _pooled_first(layers: list[nn.Module]) -> list[nn.Module]:
-    """Returns the layers with pooling to the highest before the ReLU that it follows: the same from less work."""
-    order = list(layers)
-    for i, (relu, pool) in enumerate(pairwise(layers)):
-        if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
-            order[i : i + 2] = (relu, pool) if _is_hooked(relu) or _is_hooked(pool) else (pool, relu)
-    return order
 
 
 def _flattens_all(module: nn.Module) -> bool:
@@ -108,23 +107,17 @@ def _flattens_all(module: nn.Module) -> bool:
 
 
 def first_layer_batches(
-    layer: nn.Linear | nn.Conv2d, inputs: Tensor, variables: Variables, rows: int, position: int
+    layer: nn.Linear, inputs: Tensor, variables: Variables, rows: int, position: int
 ) -> Iterator[tuple[Tensor, None, slice]]:
     """Yields what `layer` gives for the masked inputs of `input_batches`, without making them.
 
-    The layer is linear in the mask: L(x_T) = L(b) + Σ_{i∈T} (L − L(0))((x − b)_i), so a mask costs n rows of what it
-    gives. Feature maps have channels last.
+    The layer is linear in the mask: W x_T + c = (W b + c) + Σ_{i∈T} W_i (x − b)_i, so a mask costs n rows of W, not P.
     """
     n, shape, rank, device = variables.n_variables, inputs.shape[1:], variables.rank, layer.weight.device
     n_batch, n_samples = min(n, rows.bit_length() - 1), max(1, rows >> n)
-    exact = copy.deepcopy(layer).double()
-
-    def given(x: Tensor) -> Tensor:
-        """Returns what the layer gives for x `[rows, *shape]`, the channels last."""
-        return exact(x.flatten(1) if isinstance(layer, nn.Linear) else x).movedim(1, -1)
-
+    weight = layer.weight.double().t()
     baseline = variables.baseline.to(device, inputs.dtype).expand(shape).double()
-    zero, empty = given(torch.stack([torch.zeros_like(baseline), baseline]))
+    empty = baseline.flatten() @ weight + (0 if layer.bias is None else layer.bias.double())
     visible = torch.ones(2**n_batch, n + 1, device=device)  # column n: the background
     visible[:, :n_batch] = torch.tensor(masks(n_batch)).float().to(device)
     for start in range(position, len(inputs) << n, n_samples << n_batch):
@@ -133,12 +126,11 @@ def first_layer_batches(
         owners = _one_hot(variables.assignment[group] if variables.per_sample else variables.assignment[None], n, rank)
         owners = owners.to(device, torch.float64).transpose(0, 1)[:, :, None]  # [samples or 1, n + 1, 1, P]
         change = (inputs[group].to(device).double() - baseline).reshape(-1, 1, shape[:-rank].numel(), owners.shape[-1])
-        parts = (given((owners * change).reshape(-1, *shape)) - zero).reshape(len(change), n + 1, -1)
-        parts[:, n] += empty.flatten()
+        parts = (owners * change).flatten(2) @ weight  # [samples, n + 1, hidden]
+        parts[:, n] += empty
         for i in range(n_batch, n):
             visible[:, i] = first_subset >> i & 1
-        batch = (visible.to(layer.weight.dtype) @ parts.to(layer.weight.dtype)).view(-1, *zero.shape)
-        yield batch.movedim(-1, 1), None, group
+        yield (visible.to(layer.weight.dtype) @ parts.to(layer.weight.dtype)).flatten(0, 1), None, group
 
 
 def _one_hot(assignment: Tensor, n: int, rank: int) -> Tensor:

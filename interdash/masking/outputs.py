@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
-from interdash.masking.batches import first_layer_batches, input_batches, split_off_linear
+from interdash.masking.batches import first_layer_batches, input_batches, keep_freed_memory, split_off_linear
 from interdash.masking.convolutions import faster
+from interdash.masking.local import local_batches, split_off_local
 from interdash.masking.several import Several, masked_input
 from interdash.masking.variables import Variables, check_every_variable_owns
 
@@ -79,19 +80,24 @@ def masked_outputs(
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
     masked, others = masked_input(inputs), heads or tuple
     _check_inputs(masked, labels, variables)
+    keep_freed_memory()
     with _ready(network, device) as device, faster(network, inputs[:1]) as channels_last, torch.inference_mode():
         classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
         _check_labels(labels, classes)
         with torch.inference_mode(False):  # else nobody could change it in place
             v = torch.empty((1 + len(others()), len(inputs) * 2**variables.n_variables), dtype=torch.float64)
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
-        first_layer = None
-        if masked is inputs:
-            first_layer, network = split_off_linear(network, masked, variables, channels_last=channels_last)
+        first_layer = local = None
+        if masked is inputs and channels_last:
+            local, network = split_off_local(network, variables, rows)
+        elif masked is inputs:
+            first_layer, network = split_off_linear(network, masked, variables)
         with _feature_hook(network, variables, activation) as (assignment, feature_keep):
             while position < v.shape[1]:
                 try:
-                    if first_layer is None:
+                    if local:
+                        batches = local_batches(local, masked, variables, rows, position)
+                    elif first_layer is None:
                         batches = input_batches(masked, variables, assignment, rows, position, device)
                     else:
                         batches = first_layer_batches(first_layer, masked, variables, rows, position)
