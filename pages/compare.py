@@ -46,7 +46,7 @@ def compare_curves(pages: list[data.Page]) -> None:
             "by epoch; runs that differ in the seed alone are one line, their mean ± one standard deviation."
         )
         by = choose.one(st.segmented_control, "Aligned by", list(ALIGNMENTS), key="by", help=about)
-        split = choose.split()
+        split = choose.split(page)
         log = choose.log(page) if by != "phase" else False
     choice = Choice(runs=tuple(names[1:]), split=split, by=by, log=log)
     with st.container():  # always there: what moves down on a page is drawn anew

@@ -16,7 +16,7 @@ from interdash.queries.phase_words import finding, gap_text, phase_table
 
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
-        split = choose.split()
+        split = choose.split(page)
         types = choose.types()
         log = choose.log(page)
         scale = choose.scale()

@@ -65,10 +65,9 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
             chosen[field] = widget()
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="choices"):
-        ask("split", choose.split)
+        ask("split", lambda: choose.split(page))
         ask("label", lambda: choose.label(page))
         ask("types", choose.types)
-        ask("noise", lambda: choose.noise(page))
         ask("sort", lambda: choose.one(st.selectbox, "Sorted by", list(SORTS), key="rank", width=140))
         ask("where", choose.where)
         ask("scale", choose.scale)

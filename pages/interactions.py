@@ -82,7 +82,7 @@ with ui.page("Interactions") as page:
         st.info(links.message(f"Which interactions generalize is not known: {command}."))
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        settings: dict[str, Any] = {"split": choose.split(), "types": choose.types(), "noise": choose.noise(page)}
+        settings: dict[str, Any] = {"split": choose.split(page), "types": choose.types()}
         with st.container(width=130):
             settings["label"] = choose.label(page)
         settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)

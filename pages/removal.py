@@ -17,7 +17,9 @@ from interdash.queries import removal as queries_removal
 
 def show_samples(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws who changes most."""
-    st.markdown(page.worded(f"Who changes most at epoch {epoch}, at full dose:"))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choice = replace(choice, split=choose.split(page), label=choose.label(page))
+        st.markdown(page.worded(f"Who changes most at epoch {epoch}, at full dose:"))
     left, right = st.columns([2, 3])
     with left:
         show.view(page, "removal", "Samples", choice)

@@ -62,8 +62,7 @@ def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[
     words = {name: each.words for name, each in SORTS.items()}
     sort = choose.one(st.selectbox, "Sorted by", list(SORTS), key="sort", format_func=words.__getitem__, help=ABOUT)
     with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
-        split = choose.split()
-        noise = choose.noise(page)
+        split = choose.split(page)
         right = choose.one(st.segmented_control, page.worded("At this epoch"), ["all", "wrong", "right"], key="answer")
         label = choose.label(page)
         loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
@@ -79,7 +78,6 @@ def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[
         epoch=epoch,
         split=split,
         label=label,
-        noise=noise,
         correct={"all": None, "wrong": False, "right": True}[right],
         min_loss=loss,
         min_share=share / 100,

@@ -31,10 +31,10 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--top", default=10, show_default=True, help="Interactions listed, strongest first.")
 @click.option(
     "--split",
-    type=click.Choice(["all", "train", "test"]),
+    type=click.Choice(["all", "train", "test", "clean", "random"]),
     default="all",
     show_default=True,
-    help="Of the explained samples.",
+    help="Of the explained samples; clean, random: training samples by their label, if known.",
 )
 @click.option("--label", default=-1, help="A class number. Default: all classes.")
 @click.option(
@@ -51,9 +51,6 @@ from interdash.commands.options import progress_bar, root_option, warn
     default="normalised",
     show_default=True,
     help="Of strengths: each epoch by its own, or in nats on a linear or log axis.",
-)
-@click.option(
-    "--noise", type=click.Choice(["all", "clean", "random"]), default="all", show_default=True, help="Labels, if known."
 )
 @click.option("--where", multiple=True, metavar="'samples >= 10'", help="Of interactions over samples; several times.")
 @click.option("--sort", default="strength", show_default=True, help="Of interactions over the samples.")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from interdash.dashboard import links
 from interdash.dashboard.data import Page
-from interdash.figures.choice import NOISES, SCALES
+from interdash.figures.choice import SCALES
 from interdash.formulas import subsets
 from interdash.queries import dynamics, interactions, lives, sharing
 from interdash.queries import sample as queries_sample
@@ -17,6 +17,7 @@ from interdash.runs.files import is_writable
 from interdash.runs.state import state
 
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
+LABELS = {"clean": "clean", "random": "random"}
 
 
 def one(
@@ -187,11 +188,13 @@ def scale() -> str:
     return one(st.selectbox, "Strengths", SCALES, key="unit", help=about, width=130)
 
 
-def split() -> str:
-    """Returns "all", "train" or "test"."""
-    about = "The explained samples: a fixed number of each split, not the whole of it."
-    word = SPLITS.__getitem__
-    return one(st.segmented_control, "Samples", list(SPLITS), key="split", format_func=word, help=about)
+def split(page: Page) -> str:
+    """Returns "all", "train" or "test"; or "clean" or "random", where it is known which of the labels are."""
+    about, words = "The explained samples: a fixed number of each split, not the whole of it.", SPLITS
+    if count := page.ask(queries_sample.random_labels):
+        words = SPLITS | LABELS
+        about += f" Random: the {count} training samples with another label than the true one. Clean: those with that."
+    return one(st.segmented_control, "Samples", list(words), key="split", format_func=words.__getitem__, help=about)
 
 
 def label(page: Page) -> int:
@@ -199,16 +202,6 @@ def label(page: Page) -> int:
     rows = page.ask(queries_sample.classes)
     names = {-1: "all classes"} | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
     return one(st.selectbox, "Class", list(names), key="label", format_func=lambda label: names[label])
-
-
-def noise(page: Page) -> str:
-    """Returns "all", "clean" or "random": whose labels; asked where the run knows which of its labels are random."""
-    if not (count := page.ask(queries_sample.random_labels)):
-        if (text := st.query_params.get("noise", "all")) != "all":
-            refuse("labels", text, "all", str)
-        return "all"
-    about = f"{count} of the explained training samples have a random label, another than the true one."
-    return one(st.segmented_control, "Labels", list(NOISES), key="noise", help=about)
 
 
 def interaction(page: Page, epoch: int | None, sample: int) -> str:

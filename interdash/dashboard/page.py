@@ -47,7 +47,7 @@ PAGES = {  # file in pages/: title and icon, in the order of the sidebar
     "help": ("Help", ":material/help:"),
 }
 FOLDER = HOME / "pages"
-CARRIED = ("run", "epoch", "split", "label", "noise", "type")  # go along when another page is opened
+CARRIED = ("run", "epoch", "split", "label", "type")  # go along when another page is opened
 COMPARED = ("runs", "compare")  # pages that know which runs are chosen together
 OF_A_TAB = ("view", "epochs", "start")
 # … and these to the page Figures

@@ -14,7 +14,6 @@ from interdash.queries.lives import LIFE_LINES
 
 MOST_OTHERS = len(theme.OTHERS) - 1  # runs beside the first that colours and dashes tell apart
 MOST_COMPARED = 1 + MOST_OTHERS
-NOISES = ("all", "clean", "random")  # labels
 ALIGNMENTS = ("epoch", "phase", "seeds")
 SCALES = ("normalised", "nats", "log")  # of strengths
 DOSES = range(0, 101, 10)  # percent
@@ -27,7 +26,7 @@ class Choice:
     """What a figure is about; the same choices as on the pages."""
 
     epoch: int | None = None  # None = the last one with interactions
-    split: str = "all"
+    split: str = "all"  # or train, test; of the training samples those with a clean or a random label, where known
     label: int = -1  # class number, −1 = all
     types: tuple[str, ...] = ("all",)
     scale: str = "normalised"  # of strengths
@@ -43,7 +42,6 @@ class Choice:
     by: str = "epoch"  # what runs compared are aligned by; "seeds": by epoch, those of one setting as their mean
     start: int | None = None  # epoch since which lives are told; None = boundary 1|2, or the first epoch
     life_line: str = "all"  # of the interactions listed
-    noise: str = "all"  # samples with a clean or a random label, where it is known which
     where: tuple[str, ...] = ()  # conditions on interactions over the samples: "samples >= 10"
     sort: str = "strength"  # of interactions over the samples
     pattern: str = ""  # of these, the one whose life is drawn: "and-37-12", as in sample 12; "" = the first
@@ -70,8 +68,8 @@ class Choice:
         if self.life_line not in ("all", *LIFE_LINES):
             known = ", ".join(("all", *LIFE_LINES))
             raise ValueError(f"there is no life line {self.life_line!r}; choose one of {known}")
-        if self.noise not in NOISES:
-            raise ValueError(f"labels are not {self.noise!r}; choose one of {', '.join(NOISES)}")
+        if self.split not in (known := ("all", *SPLITS, *LABELS)):
+            raise ValueError(f"there are no samples {self.split!r}; choose one of {', '.join(known)}")
         for condition in self.where:
             interactions.condition(condition)
         if self.pattern and subsets.pattern(self.pattern) is None:
@@ -131,6 +129,8 @@ def resolved(ask: Ask, choice: Choice) -> Choice:
     classes = ask(queries_sample.classes)["label"].tolist()
     if choice.label != -1 and choice.label not in classes:
         raise ValueError(f"there is no class {choice.label}; choose one of {', '.join(map(str, classes))}, or −1 = all")
+    if choice.split in LABELS and not ask(queries_sample.random_labels):
+        raise ValueError(f"no sample of {ask.run.name} is known to have a random label; choose all, train or test")
     starts = ask(lives.life_epochs).query("is_start")["epoch"].tolist()
     if choice.start is not None and choice.start not in starts:
         known = ", ".join(map(str, starts)) or "none"
@@ -171,7 +171,7 @@ def other_of(ask: Ask, choice: Choice) -> tuple[int, int]:
 def of_choice(choice: Choice) -> dict[str, Any]:
     """Returns which samples, and which type, a question about interactions over the samples is asked of."""
     kind = choice.types[0] if len(choice.types) == 1 else "all"
-    return {"split": choice.split, "label": choice.label, "noise": choice.noise, "type": kind}
+    return {"split": choice.split, "label": choice.label, "type": kind}
 
 
 def table_of(ask: Ask, choice: Choice) -> Any:
@@ -215,16 +215,16 @@ def pattern_name(ask: Ask, choice: Choice) -> str:
 
 
 SPLITS = {"train": "training samples", "test": "testing samples"}
+LABELS = {"clean": "training samples with clean labels", "random": "training samples with random labels"}
 TYPES = {"and": "AND interactions", "or": "OR interactions"}
 WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what is there in any case
     "sample": lambda ask, c: f"sample {c.sample}{_about_sample(ask, c)}",
     "interaction": lit_name,
     "epoch": lambda ask, c: f"epoch {c.epoch}",
     "epochs": lambda ask, c: f"epoch {c.epoch} of A, {c.other_epoch} of B",
-    "split": lambda ask, c: SPLITS.get(c.split, ""),
+    "split": lambda ask, c: (SPLITS | LABELS).get(c.split, ""),
     "label": lambda ask, c: "" if c.label == -1 else f"class {_class_name(ask, c.label)}",
     "types": lambda ask, c: TYPES.get(c.types[0], "") if len(c.types) == 1 else "",
-    "noise": lambda ask, c: "" if c.noise == "all" else f"{c.noise} labels",
     "where": lambda ask, c: ", ".join(c.where),
     "pattern": pattern_name,
     "beside": lambda ask, c: "compared with {}epoch {}".format(
@@ -243,10 +243,9 @@ IN_FILES = {  # … what the name of a file says of it
     "interaction": lambda ask, c: "-".join(map(str, lit_interaction(ask, c) or FIRST)),
     "epoch": lambda ask, c: f"epoch{c.epoch}",
     "epochs": lambda ask, c: f"epoch{c.epoch}-epoch{c.other_epoch}",
-    "split": lambda ask, c: SPLITS.get(c.split, "").partition(" ")[0],
+    "split": lambda ask, c: {"train": "training", "test": "testing", "all": ""}.get(c.split, c.split),
     "label": lambda ask, c: "" if c.label == -1 else f"class{c.label}",
     "types": lambda ask, c: c.types[0] if len(c.types) == 1 and c.types[0] in TYPES else "",
-    "noise": lambda ask, c: "" if c.noise == "all" else c.noise,
     "where": lambda ask, c: "".join(letter for letter in "-".join(c.where) if letter.isalnum() or letter in "-."),
     "pattern": lambda ask, c: "-".join(map(str, lit_pattern(ask, c))),
     "beside": lambda ask, c: "-".join(map(str, ("with", *other_of(ask, c)))),
@@ -260,15 +259,15 @@ IN_FILES = {  # … what the name of a file says of it
 
 def count_of(ask: Ask, choice: Choice) -> int:
     """Returns how many explained samples a choice is of."""
-    return sum(ask(queries_sample.counts, split=choice.split, label=choice.label, noise=choice.noise).values())
+    return sum(ask(queries_sample.counts, split=choice.split, label=choice.label).values())
 
 
 def whose(ask: Ask, choice: Choice) -> str:
     """Returns how many samples of which split, class and label: "n = 50 training samples and 50 testing samples"."""
-    counts = ask(queries_sample.counts, split=choice.split, label=choice.label, noise=choice.noise)
+    counts = ask(queries_sample.counts, split=choice.split, label=choice.label)
     text = " and ".join(f"{n} {SPLITS[split] if n != 1 else SPLITS[split][:-1]}" for split, n in counts.items())
     name = "" if choice.label == -1 else f" of class {_class_name(ask, choice.label)}"
-    return f"n = {text}{name}{'' if choice.noise == 'all' else f' with {choice.noise} labels'}"
+    return f"n = {text}{name}{f' with {choice.split} labels' if choice.split in LABELS else ''}"
 
 
 def in_file_name(ask: Ask, choice: Choice, names: Sequence[str]) -> tuple[str, ...]:

@@ -310,7 +310,7 @@ def gap_at(removals: pd.DataFrame, epoch: int) -> pd.DataFrame:
 
 def changes(ask: Ask, c: Choice) -> pd.DataFrame:
     """Returns the rows of `removal.sample_removals` for a choice, with thumbnails."""
-    return ask(removal.sample_removals, epoch=c.epoch, min_order=c.min_order)
+    return ask(removal.sample_removals, epoch=c.epoch, min_order=c.min_order, split=c.split, label=c.label)
 
 
 def share_and_correlations(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
@@ -353,7 +353,7 @@ CHARTS = (
         sample_removals,
         lambda ask, c: {"samples": changes(ask, c).drop(columns="image")},
         view="Samples",
-        says=("epoch", "min_order"),
+        says=("epoch", "min_order", "split", "label"),
     ),
     OF_REMOVAL(share_and_gap, share_and_correlations, view="Share and gap"),
 )

@@ -35,6 +35,7 @@ def label_tables(
     same_variables: bool = True,
     names: Sequence[str] = (),
     strata: np.ndarray | None = None,
+    true_labels: Sequence[int] | None = None,
 ) -> dict[str, pa.Table]:
     """Returns the tables of one network at one epoch. Strengths on G and chance are means over the baseline networks.
 
@@ -47,6 +48,7 @@ def label_tables(
         same_variables: whether variable i is the same place or column in every sample; words of texts are not.
         names: of the baselines, in their order; by default baseline-0, baseline-1, …
         strata: of the samples, see `bootstrap`; None = drawn at random.
+        true_labels: of the samples, class numbers; None = not known.
     """
     rows: dict[str, list[pa.Table]] = {}
     taus, labels, sums, counts, by_chance, each, removable, measures = [], [], [], [], [], [], [], []
@@ -77,7 +79,7 @@ def label_tables(
         first = here.stop
         del columns, batch  # before the next ones are read
     tau, sums, counts, by_chance, each = map(np.concatenate, (taus, sums, counts, by_chance, each))
-    of_samples = _groups(splits, np.concatenate(labels))
+    of_samples = _groups(splits, np.concatenate(labels), true_labels)
     salient = counts[..., 0].sum()
     flips = disagreements / salient if len(scalars) > 2 and salient else None
     return {
@@ -159,16 +161,25 @@ def _by_part(sums: np.ndarray) -> np.ndarray:
     return np.stack([total[..., i] - total[..., i + 1] for i in (2, 4)], axis=-1)
 
 
-def _groups(splits: Sequence[str], labels: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
-    """Returns the samples of each (split, class) that has any; split "all" and class −1 stand for all of them."""
-    split = np.asarray(splits)
-    found = {}
-    for name in ("all", "train", "test"):
-        for label in (-1, *np.unique(labels).tolist()):
-            rows = np.flatnonzero(((split == name) | (name == "all")) & ((labels == label) | (label == -1)))
-            if len(rows):
-                found[name, label] = rows
-    return found
+def _groups(
+    splits: Sequence[str], labels: np.ndarray, true_labels: Sequence[int] | None
+) -> dict[tuple[str, int], np.ndarray]:
+    """Returns the samples of each (split, class) that has any; split "all" and class −1 stand for all of them.
+
+    Of the training samples also those whose label is the true one, "clean", and another, "random", if there are any.
+    """
+    train = np.asarray(splits) == "train"
+    masks = {"all": np.full(len(train), True), "train": train, "test": ~train}
+    random = train & (labels != (labels if true_labels is None else true_labels))
+    if random.any():
+        masks |= {"clean": train & ~random, "random": random}
+    classes = (-1, *np.unique(labels).tolist())
+    every = {
+        (name, label): np.flatnonzero(mask & ((labels == label) | (label == -1)))
+        for name, mask in masks.items()
+        for label in classes
+    }
+    return {group: rows for group, rows in every.items() if len(rows)}
 
 
 def _with_both(values: np.ndarray, axis: int = 1) -> np.ndarray:

@@ -143,16 +143,17 @@ def label_epoch(planned: Plan, network: str, epoch: int) -> Path | None:
     if not folder.exists():
         if not all(is_there(run, unit) for unit in parts):  # vectors that were dropped make no new labels
             return None
-        split, kind = samples.description(run.path)["split"], kind_of(planned.config.masking.kind)
+        about, kind = samples.description(run.path), kind_of(planned.config.masking.kind)
         scalars = [_together([_read(run, unit, OUTPUTS) for unit in group]) for group in inputs]
         tables = label_tables(
             _batches(run, inputs),
             scalars,
             planned.config.generalization,
-            split,
+            about["split"],
             same_variables=kind.same_variables,
             names=[group[0].network for group in inputs[1:]],
             strata=samples.strata(run.path),
+            true_labels=about.get("true_label"),
         )
         tables["units"] = _unit_table(run, inputs[0], tables["sample_epochs"])
         write_folder(folder, tables, {"network": network, "epoch": epoch})

@@ -1,7 +1,7 @@
 """Questions about a run's epochs: one function, one question, one DataFrame. No torch.
 
-Columns and their units are those of `schema.sql`. `split` is "train", "test" or "all"; `label` a class number or −1 for
-all classes; `types` any of "and", "or", "all" (both together).
+Columns and their units are those of `schema.sql`. `split` is "train", "test", "all", "clean" or "random" (see
+`sample.FITS`); `label` a class number or −1 for all classes; `types` any of "and", "or", "all" (both together).
 """
 
 import itertools
@@ -14,6 +14,7 @@ import pandas as pd
 from interdash.formulas.bootstrap import FEW
 from interdash.formulas.flows import ON_G, QUANTITIES, share, summary, summary_intervals
 from interdash.formulas.prediction import spindle
+from interdash.queries.sample import FITS
 from interdash.runs.recorded_measures import first_epochs
 from interdash.runs.run import Run
 from interdash.store.database import Store
@@ -285,7 +286,7 @@ def _flow_rows(
         FROM (FROM flows WHERE run = $run AND $type IN ('all', type)) f
         LEFT JOIN (FROM baseline_flows WHERE run = $run) b USING (epoch_from, epoch_to, sample, type)
         JOIN (SELECT sample, {PLACE} AS stratum FROM samples
-            WHERE run = $run AND $split IN ('all', split) AND $label IN (-1, label)) USING (sample)
+            WHERE run = $run AND {FITS}) USING (sample)
         GROUP BY ALL ORDER BY epoch_to, sample, baseline
         """,
         {"run": run, "split": split, "label": label, "type": type},

@@ -1,8 +1,8 @@
 """Questions about interactions over the samples: one row for each pattern (see `formulas.subsets.WAYS`). No torch.
 
 What is there at an epoch comes from that epoch's interactions, what became of them from the table `lives`, and one
-pattern at all epochs from the table `patterns`, which has its rows side by side. `of` says over which samples: split,
-label and noise, as in `sample.FITS`. Strengths are in nats a sample: sums over these samples, divided by how many they
+pattern at all epochs from the table `patterns`, which has its rows side by side. `of` says over which samples: split
+and label, as in `sample.FITS`. Strengths are in nats a sample: sums over these samples, divided by how many they
 are; those on G are means over the baseline networks.
 """
 
@@ -293,9 +293,9 @@ def variable_pairs(store: Store, run: str, epoch: int, *, type: str = "all", **o
     return pd.DataFrame(_with_powers(rows), columns=[*PAIRS])
 
 
-def _parameters(run: str, split: str = "all", label: int = -1, noise: str = "all") -> dict[str, Any]:
+def _parameters(run: str, split: str = "all", label: int = -1) -> dict[str, Any]:
     """Returns the parameters of `FITS`: which samples are chosen."""
-    return {"run": run, "split": split, "label": label, "noise": noise}
+    return {"run": run, "split": split, "label": label}
 
 
 def _kind(store: Store, run: str) -> Kind:

@@ -13,6 +13,7 @@ from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.flows import share
 from interdash.formulas.life_cycle import CLASSES, GROUPS, MEANS, class_measures
 from interdash.queries.dynamics import PLACE, with_enough
+from interdash.queries.sample import FITS
 from interdash.store.database import Store
 
 LIFE_LINES = GROUPS[1:]
@@ -65,12 +66,12 @@ def life_line_totals(store: Store, run: str, *, split: str = "all", label: int =
 def explained_losses(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the mean losses of the explained samples by epoch: train_loss, test_loss and their gap, nats."""
     return store.ask(
-        """
+        f"""
         SELECT epoch, avg(loss) FILTER (split = 'train') AS train_loss, avg(loss) FILTER (split = 'test') AS test_loss,
             test_loss - train_loss AS gap
         FROM (FROM sample_epochs WHERE run = $run AND network = $network)
         JOIN (FROM samples WHERE run = $run) USING (sample)
-        WHERE $split IN ('all', split) AND $label IN (-1, label)
+        WHERE {FITS}
         GROUP BY epoch ORDER BY epoch
         """,
         {"run": run, "network": "target", "split": split, "label": label},
@@ -167,7 +168,7 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
             train * loss AS train_loss, test * loss AS test_loss
         FROM (FROM life_sums WHERE run = $run AND start = $start)
         JOIN (SELECT *, {PLACE} AS place FROM samples WHERE run = $run) USING (sample)
-        WHERE $split IN ('all', split) AND $label IN (-1, label)
+        WHERE {FITS}
         ORDER BY epoch, list_position($names, life), sample
         """,
         {"run": run, "start": start, "names": list(names), "split": split, "label": label},

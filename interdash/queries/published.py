@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from interdash.queries import drilldown, vectors
-from interdash.queries.sample import interactions, sample_numbers
+from interdash.queries.sample import FITS, interactions, sample_numbers
 from interdash.runs.files import DamagedFileError
 from interdash.runs.run import Run
 from interdash.store.database import Store
@@ -32,10 +32,10 @@ def sorted_strengths(store: Store, run: Run, epoch: int, *, split: str = "all", 
     drawn = table[:, ranks - 1] if most else np.zeros((1, 0))
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     about = store.ask(
-        """
+        f"""
         SELECT avg(tau) AS tau, avg(salient) AS salient FROM (FROM samples WHERE run = $run)
         JOIN (FROM sample_epochs WHERE run = $run AND network = 'target' AND epoch = $epoch) USING (sample)
-        WHERE ($split = 'all' OR split = $split) AND ($label = -1 OR label = $label)
+        WHERE {FITS}
         """,
         {"run": run.name, "epoch": epoch, "split": split, "label": label},
         details=("sample_epochs",),

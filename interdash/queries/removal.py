@@ -13,6 +13,7 @@ import pandas as pd
 from interdash.formulas.bootstrap import group, mean_intervals
 from interdash.formulas.flows import share
 from interdash.queries.dynamics import PLACE
+from interdash.queries.sample import FITS
 from interdash.store.database import Store
 
 # splits in the order of the panels, and the loss over the whole split, which is not that of the explained samples
@@ -57,19 +58,21 @@ def removal_orders(store: Store, run: str, epoch: int, *, dose: int = 100) -> pd
     )
 
 
-def sample_removals(store: Store, run: str, epoch: int, *, min_order: int = 1) -> pd.DataFrame:
+def sample_removals(
+    store: Store, run: str, epoch: int, *, min_order: int = 1, split: str = "all", label: int = -1
+) -> pd.DataFrame:
     """Returns the samples whose loss changes most, first: loss before, after the full dose, after a random removal."""
     return store.ask(
-        """
+        f"""
         SELECT s.* EXCLUDE (run, assignment, shape, names), e.predicted, e.correct, e.loss AS before, r.after,
             r.random_after, r.after - e.loss AS change, r.random_after - e.loss AS random_change, r.strength
         FROM (FROM sample_removals WHERE run = $run AND network = $network AND epoch = $epoch
             AND min_order = $min_order AND dose = 100) r
         JOIN (FROM sample_epochs WHERE run = $run AND network = $network AND epoch = $epoch) e USING (sample)
-        JOIN (FROM samples WHERE run = $run) s USING (sample)
+        JOIN (FROM samples WHERE run = $run AND {FITS}) s USING (sample)
         ORDER BY abs(change) DESC, sample
         """,
-        {"run": run, "network": "target", "epoch": epoch, "min_order": min_order},
+        {"run": run, "network": "target", "epoch": epoch, "min_order": min_order, "split": split, "label": label},
         details=("sample_removals", "sample_epochs"),
     )
 

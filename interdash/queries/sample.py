@@ -11,9 +11,11 @@ import pandas as pd
 from interdash.formulas import subsets
 from interdash.store.database import Store
 
-# Of samples, SQL: the chosen split, class and label: "clean", "random" (where the true one is known), or "all".
-FITS = """$split IN ('all', split) AND $label IN (-1, label)
-    AND ($noise = 'all' OR (true_label <> label) = ($noise = 'random'))"""
+# Of samples, SQL: the class, and the split: "train", "test", "all", or of the training samples those whose label is
+# known to be the true one, "clean", or another, "random".
+FITS = """$label IN (-1, label) AND ($split IN ('all', split)
+    OR split = 'train' AND $split = CASE true_label <> label WHEN true THEN 'random' WHEN false THEN 'clean' END)"""
+OF_SPLIT = {"all": ("train", "test"), "clean": ("train",), "random": ("train",)}  # else its own
 
 
 def classes(store: Store, run: str) -> pd.DataFrame:
@@ -28,14 +30,14 @@ def classes(store: Store, run: str) -> pd.DataFrame:
     )
 
 
-def counts(store: Store, run: str, *, split: str = "all", label: int = -1, noise: str = "all") -> dict[str, int]:
+def counts(store: Store, run: str, *, split: str = "all", label: int = -1) -> dict[str, int]:
     """Returns how many of the explained samples fit, by split: "train" and "test", those that are chosen."""
     rows = store.ask(
         f"SELECT split, count(*) AS n FROM samples WHERE run = $run AND {FITS} GROUP BY split",
-        {"run": run, "split": split, "label": label, "noise": noise},
+        {"run": run, "split": split, "label": label},
     )
     of = dict(zip(rows["split"], rows["n"].tolist(), strict=True))
-    return {name: of.get(name, 0) for name in ("train", "test") if split in (name, "all")}
+    return {name: of.get(name, 0) for name in OF_SPLIT.get(split, (split,))}
 
 
 def random_labels(store: Store, run: str) -> int:
@@ -91,7 +93,6 @@ def sample_numbers(
     *,
     split: str = "all",
     label: int = -1,
-    noise: str = "all",
     correct: bool | None = None,
     min_loss: float = 0.0,
     min_share: float = 0.0,
@@ -108,9 +109,8 @@ def sample_numbers(
         store: the store.
         run: a run in it.
         epoch: a labelled epoch.
-        split: "train", "test" or "all".
+        split: as in `FITS`.
         label: class number, −1 = all.
-        noise: "clean" or "random": only samples with such a label, where it is known; "all".
         correct: only those classified right (or wrong) at the epoch; None = both.
         min_loss: nats at the epoch.
         min_share: lowest share of non-generalizable strength among salient strength.
@@ -142,7 +142,6 @@ def sample_numbers(
             "epoch": epoch,
             "split": split,
             "label": label,
-            "noise": noise,
             "correct": correct,
             "min_loss": min_loss,
             "min_share": min_share,

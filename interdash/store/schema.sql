@@ -177,7 +177,7 @@ CREATE TABLE order_strengths (
   non_generalizable DOUBLE, generalization_power DOUBLE, salient DOUBLE, generalizable_count DOUBLE,
   by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE);
 COMMENT ON TABLE order_strengths IS 'Means over samples of the sums in sample_orders, for every split, class and type.';
-COMMENT ON COLUMN order_strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN order_strengths.split IS 'train, test, or all: both; clean, random: training samples whose label is the true one or another, where known';
 COMMENT ON COLUMN order_strengths.label IS 'class number; -1 = all classes';
 COMMENT ON COLUMN order_strengths.type IS 'and, or, or all: both';
 COMMENT ON COLUMN order_strengths.size IS 'order, 1 to n';
@@ -207,7 +207,7 @@ CREATE TABLE strengths (
   by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE,
   chance_low DOUBLE, chance_high DOUBLE, above_chance_low DOUBLE, above_chance_high DOUBLE);
 COMMENT ON TABLE strengths IS 'Totals over all orders with 95 % bootstrap intervals over samples and baselines, for every split, class and type.';
-COMMENT ON COLUMN strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN strengths.split IS 'train, test, or all: both; clean, random: training samples whose label is the true one or another, where known';
 COMMENT ON COLUMN strengths.label IS 'class number; -1 = all classes';
 COMMENT ON COLUMN strengths.type IS 'and, or, or all: both';
 COMMENT ON COLUMN strengths.samples IS 'number of samples in the mean';
@@ -239,7 +239,7 @@ CREATE TABLE baseline_strengths (
   generalizable DOUBLE, generalization_power DOUBLE, by_chance DOUBLE, chance DOUBLE, above_chance DOUBLE);
 COMMENT ON TABLE baseline_strengths IS 'What strengths has as means over the baseline networks, by each of them alone.';
 COMMENT ON COLUMN baseline_strengths.baseline IS 'its name: baseline-0, baseline-1, …';
-COMMENT ON COLUMN baseline_strengths.split IS 'train, test, or all: both';
+COMMENT ON COLUMN baseline_strengths.split IS 'train, test, or all: both; clean, random: training samples whose label is the true one or another, where known';
 COMMENT ON COLUMN baseline_strengths.label IS 'class number; -1 = all classes';
 COMMENT ON COLUMN baseline_strengths.type IS 'and, or, or all: both';
 COMMENT ON COLUMN baseline_strengths.generalizable IS 'nats, mean over samples of Σ|I| over salient interactions that transfer to it';

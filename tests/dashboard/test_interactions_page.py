@@ -47,7 +47,7 @@ def test_choices(page, ask):
     assert set(rows["order"]) == {2} and rows["samples"].min() >= 10 and rows["flips"].is_monotonic_decreasing
     assert test.subheader[1].value == "OR \\{0, 1\\}"
     count = sample.random_labels(ask.store, "tiny")
-    random = page(noise="random")
+    random = page(split="random")
     assert 0 < count < FEW
     assert f"of {count} samples. {count} samples are too few to say what generalizes." in random.subheader[0].value
     assert set(random.dataframe[1].value["true label"].str.contains("random")) == {True}
@@ -71,6 +71,6 @@ def test_hostile_link(page, key, value, message):
 
 def test_labels_that_are_not_known_to_be_random(visit, two_runs, monkeypatch):
     monkeypatch.setattr(sample, "random_labels", lambda store, run: 0)
-    test = visit("interactions", two_runs, run="tiny", noise="random")
-    assert "labels `random`, which is not there; this is all" in test.warning[0].value
-    assert "noise" not in [control.key for control in test.get("button_group")]
+    test = visit("interactions", two_runs, run="tiny", split="random")
+    assert "Samples `random`, which is not there; this is both" in test.warning[0].value
+    assert test.segmented_control("split").options == ["both", "training", "testing"]

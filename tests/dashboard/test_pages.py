@@ -109,6 +109,48 @@ def test_what_nobody_foresaw_is_said_in_words(visit, monkeypatch, labelled_run, 
     caplog.clear()
 
 
+@pytest.mark.parametrize("split", ["clean", "random"])
+def test_curves_of_clean_and_of_random_labels(visit, labelled_run, small_store, split):
+    """Those of the training samples with such a label, against plain means; of a class too; few have no verdict."""
+    from interdash.queries import baselines, dynamics, lives, sample
+
+    every = small_store.ask("FROM samples WHERE split = 'train'")
+    labels = every["label"][(every["label"] != every["true_label"]) == (split == "random")]
+    for label in (-1, int(labels.iloc[0])):
+        numbers = sample.sample_numbers(small_store, "tiny", 3, split=split, label=label)
+        assert numbers == every["sample"][labels.index[labels.isin([label]) | (label == -1)]].tolist()
+        of = "network = 'target' AND list_contains(?, sample)"
+        means = small_store.ask(
+            f"""SELECT epoch, avg(salient_strength) AS strength, sum(generalizable) / sum(salient_strength) AS power,
+            avg(loss) AS loss FROM sample_epochs WHERE {of} GROUP BY epoch ORDER BY epoch""",
+            [numbers],
+        )
+        learned = small_store.ask(
+            """SELECT sum(learned) / len($some) AS learned FROM flows WHERE list_contains($some, sample)
+            GROUP BY epoch_to ORDER BY epoch_to""",
+            {"some": numbers},
+        )
+        epochs = dynamics.epochs(small_store, "tiny", split=split, label=label).dropna(subset=["strength"])
+        by_order = dynamics.order_strength(small_store, "tiny", split=split, label=label).groupby("epoch")["strength"]
+        for ours in (epochs["strength"], by_order.sum()):
+            assert ours.tolist() == pytest.approx(means["strength"].tolist())
+        alone = baselines.strengths(small_store, "tiny", split=split, label=label)
+        for ours in (epochs["generalization_power"], alone["generalization_power"]):
+            assert ours.tolist() == pytest.approx(means["power"].tolist())
+        losses = lives.explained_losses(small_store, "tiny", split=split, label=label)
+        assert losses["train_loss"].tolist() == pytest.approx(means["loss"].tolist()) and losses["gap"].isna().all()
+        flows = dynamics.flows(small_store, "tiny", split=split, label=label)
+        assert flows["learned"].tolist() == pytest.approx(learned["learned"].tolist())
+        for rows in (epochs, flows, lives.life_classes(small_store, "tiny", split=split, label=label)):
+            assert set(rows["samples"]) == {len(numbers)}
+        rows = dynamics.strength(small_store, "tiny", split=split, label=label)
+        assert rows["strength_low"].isna().all() == (len(numbers) < 10)
+    page = visit("dynamics", labelled_run.path.parent, run="tiny", split=split)
+    whose = f"n = {len(labels)} training samples with {split} labels"
+    assert page.subheader[0].value.startswith(f"{whose}: too few") == (len(labels) < 10)
+    assert any(whose in caption.value for caption in page.caption)
+
+
 @pytest.mark.parametrize("stem", PAGES)
 def test_damaged(visit, ready_run, stem):
     folder = next(ready_run.labels_dir.glob("target-*"))

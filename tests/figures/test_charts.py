@@ -141,7 +141,7 @@ def test_a_chart_of_ones_own_is_one_record(monkeypatch, visit, two_runs, ask, tm
     assert "### toy\n\nAccuracy of the training split by epoch, a chart of a test.\n\n**How to read:** the" in removal
 
 
-def test_choices_that_cannot_be_are_named(ask):
+def test_choices_that_cannot_be_are_named(ask, monkeypatch):
     for choice, message in (
         (Choice(epochs=(0, 7)), "epoch 7 of tiny has no interactions; choose one of 0, 1, 3"),
         (Choice(runs=("twin",), other_epoch=2), "epoch 2 of twin has no interactions"),
@@ -161,7 +161,7 @@ def test_choices_that_cannot_be_are_named(ask):
         ({"by": "time"}, "cannot be aligned by 'time'; choose one of epoch, phase, seeds"),
         ({"dose": 55}, "a dose of 55 % is not computed; choose 0, 10, … 100"),
         ({"life_line": "loyal"}, "there is no life line 'loyal'; choose one of all, reliable, forgotten"),
-        ({"noise": "loud"}, "labels are not 'loud'; choose one of all, clean, random"),
+        ({"split": "loud"}, "there are no samples 'loud'; choose one of all, train, test, clean, random"),
         ({"where": ("much",)}, "'much' is no condition; write samples, strength"),
         ({"pattern": "and-3"}, "'and-3' names no interaction of a sample; write and-37-12 for and-37 in sample 12"),
         ({"beside": "7"}, "'7' names no sample at an epoch; write 7-40 for sample 7 at epoch 40"),
@@ -170,6 +170,9 @@ def test_choices_that_cannot_be_are_named(ask):
     ):
         with pytest.raises(ValueError, match=message):
             Choice(**wrong)
+    monkeypatch.setattr(sample, "random_labels", lambda store, run: 0)
+    with pytest.raises(ValueError, match="no sample of tiny is known to have a random label; choose all, train"):
+        resolved(ask, Choice(split="clean"))
     with pytest.raises(TypeError):
         Choice(1)  # neighbours exchanged would be another figure
 

@@ -13,7 +13,7 @@ from interdash.runs.plan import plan
 from interdash.runs.tables import read_table
 from tests.conftest import store_of
 
-OF = [{}, {"split": "train"}, {"split": "test", "type": "or"}, {"label": 1}, {"noise": "random"}, {"noise": "clean"}]
+OF = [{}, {"split": "train"}, {"split": "test", "type": "or"}, {"label": 1}, {"split": "random"}, {"split": "clean"}]
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,12 @@ def tables(labelled_run):
     return {"interactions": by_epoch} | others
 
 
-def chosen(tables, split="all", label=-1, noise="all", type="all"):
+def chosen(tables, split="all", label=-1, type="all"):
     """Numbers of the samples that fit, and which rows of a table are of them and of the type."""
     numbers = set()
     for row in tables["samples"].to_dict("records"):
-        random = row["true_label"] != row["label"]
-        fits = split in ("all", row["split"]) and label in (-1, row["label"])
-        if fits and (noise == "all" or random == (noise == "random")):
+        of = "random" if row["true_label"] != row["label"] else "clean"
+        if split in ("all", row["split"], of * (row["split"] == "train")) and label in (-1, row["label"]):
             numbers.add(row["sample"])
     return numbers, lambda rows: rows["sample"].isin(numbers) & ((rows["type"] == type) | (type == "all"))
 
@@ -207,7 +206,7 @@ def test_removals_by_label_are_means_over_samples(labelled_run, small_store, tab
         assert row["power"] == pytest.approx(some["generalizable"].sum() / some["salient_strength"].sum())
         for name in ("before", "after", "strength", "power"):
             assert row[f"{name}_low"] - 1e-9 <= row[name] <= row[f"{name}_high"] + 1e-9
-    numbers = sample.sample_numbers(small_store, "tiny", 3, noise="random")
-    assert numbers == sorted(chosen(tables, noise="random")[0]) and sample.random_labels(small_store, "tiny") == len(
+    numbers = sample.sample_numbers(small_store, "tiny", 3, split="random")
+    assert numbers == sorted(chosen(tables, split="random")[0]) and sample.random_labels(small_store, "tiny") == len(
         numbers
     )

@@ -176,7 +176,7 @@ def _has_variables(ask: Ask, c: Choice) -> bool:
     return ask.kind.pattern != "order" and has_baselines(ask, c)
 
 
-SAYS = ("epoch", "split", "label", "noise", "types")
+SAYS = ("epoch", "split", "label", "types")
 CHARTS = (
     Chart(
         variable_strengths, lambda ask, c: {"variables": _variables(ask, c)}, page="interactions", view="Variables",
