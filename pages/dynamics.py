@@ -5,10 +5,10 @@ from functools import partial
 
 import streamlit as st
 
-from interdash.dashboard import choose, show
+from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, dynamics
-from interdash.figures.choice import Choice, count_of, whose
+from interdash.figures.choice import MOST_OTHERS, Choice, count_of, whose
 from interdash.formulas.bootstrap import FEW
 from interdash.queries import baselines, lives
 from interdash.queries import dynamics as queries
@@ -20,9 +20,9 @@ with ui.page("Dynamics") as page:
         types = choose.types()
         log = choose.log(page)
         scale = choose.scale()
-        with st.container(width=150):
+        with st.container(width=130):
             label = choose.label(page)
-        with st.container(width=260):
+        with st.container(width=220):
             epoch = choose.epoch(page) if page.ask(queries.labelled_epochs) else None
     epochs = page.ask(queries.epochs, split=split, label=label)
     choice = Choice(epoch=epoch, split=split, label=label, types=types, log=log, scale=scale)
@@ -43,6 +43,8 @@ with ui.page("Dynamics") as page:
         st.markdown("" if few else page.worded(phase_table(phases, epochs, flows)))
     if epoch is not None:
         choose.phases(page, phases, page.worded(dynamics.phase_text(phases)))
+        if (split, label) != ("all", -1):
+            st.caption("The phases are those of all explained samples.")
         st.caption(baselines.how_many_text(page.ask(baselines.count)))
         own = page.ask(lives.explained_losses, split=split, label=label)
         st.caption(page.worded(gap_text(epochs, own, epoch)))
@@ -67,4 +69,15 @@ with ui.page("Dynamics") as page:
         st.caption(page.worded(lives.notes_text(page.ask(lives.life_epochs), phases)))
         show.view(page, "dynamics", "Life cycle", replace(choice, start=start))
 
-    ui.sections({view: partial(show_view, view) for view in catalogue.views("dynamics")})
+    def show_seeds(names: list[str]) -> None:
+        every = [page.run.name, *names]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            text = f"Mean ± one standard deviation of {len(every)} runs that differ in the seed alone: "
+            st.markdown(links.plain(f"{text}{', '.join(every)}."), width="content")
+            ui.link("compare", {"runs": every}, label="Compare them one by one")
+        others = page.beside([ui.opened(data.open_run(name)) for name in names])
+        show.chart(others, "curves", replace(choice, runs=tuple(names), by="seeds"))
+
+    views = {view: partial(show_view, view) for view in catalogue.views("dynamics")}
+    seeds = data.other_seeds(page.run)[:MOST_OTHERS]
+    ui.sections(views | ({"Over seeds": partial(show_seeds, seeds)} if seeds else {}))

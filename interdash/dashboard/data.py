@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from interdash.config import setting
 from interdash.queries.asking import Ask
 from interdash.runs import state
 from interdash.runs.run import Run
@@ -158,6 +160,19 @@ def unfinished(run: Run) -> state.State | None:
 def _unfinished(folder: str, version: tuple[int, ...]) -> state.State | None:
     now = state.state(Run(Path(folder)))
     return None if now.word == "ready" else now
+
+
+def other_seeds(run: Run) -> list[str]:
+    """Returns the other labelled runs that differ from one in the seed alone, by name."""
+    own = setting(run.config.to_json())
+    others = {name: path for name, path in run_names().items() if name != run.name and (path / "labels").is_dir()}
+    return [name for name, path in others.items() if _setting(path, (path / "run.json").stat().st_mtime_ns) == own]
+
+
+@lru_cache(maxsize=4096)
+def _setting(path: Path, stamp: int) -> dict[str, Any] | None:
+    with suppress(ValueError, OSError):  # what cannot be read is said on the page Runs
+        return setting(Run(path).config.to_json())
 
 
 def open_run(name: str) -> Run:

@@ -16,6 +16,7 @@ h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
     width: round(down, 100%, 1px) !important;}}
 .stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
 [class*="st-key-below-"] > :first-child {{flex: 1 1 12rem !important; min-width: 12rem;}}
+.st-key-controls [data-testid="stButtonGroup"] button {{padding-inline: 0.5rem;}}
 .st-key-pages {{flex-wrap: nowrap; gap: 0;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 [class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}

@@ -263,7 +263,13 @@ def count_of(ask: Ask, choice: Choice) -> int:
 
 
 def whose(ask: Ask, choice: Choice) -> str:
-    """Returns how many samples of which split, class and label: "n = 50 training samples and 50 testing samples"."""
+    """Returns how many samples of which split, class and label: "n = 50 training samples and 50 testing samples".
+
+    Of runs compared that differ in it, each.
+    """
+    runs = {run: ask.about(queries_sample.counts, run, split=choice.split) for run in (ask.run.name, *choice.runs)}
+    if len({tuple(counts.values()) for counts in runs.values()}) > 1:
+        return "; ".join(f"{run}: n = {' + '.join(map(str, counts.values()))}" for run, counts in runs.items())
     counts = ask(queries_sample.counts, split=choice.split, label=choice.label)
     text = " and ".join(f"{n} {SPLITS[split] if n != 1 else SPLITS[split][:-1]}" for split, n in counts.items())
     name = "" if choice.label == -1 else f" of class {_class_name(ask, choice.label)}"

@@ -48,7 +48,7 @@ def dynamics(
     pinned: int | None = None,
     diverged: Mapping[str, int] | None = None,
 ) -> go.Figure:
-    """Losses, strength of the generalizable and non-generalizable interactions, and H at every recorded epoch.
+    """Losses of the whole splits; strength of the generalizable and non-generalizable interactions, and H, by epoch.
 
     How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
     of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals

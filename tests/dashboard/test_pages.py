@@ -165,7 +165,7 @@ def test_dynamics_pins_and_filters(visit, labelled_run):
     page = visit("dynamics", labelled_run.path.parent, epoch="1", split="training", type="apart")
     flows, other, curves, *_ = page.get("plotly_chart")
     assert all(chart.proto.alt.startswith("What is learned and what is removed") for chart in (flows, other))
-    assert curves.proto.alt.startswith("Losses, strength of")
+    assert curves.proto.alt.startswith("Losses of the whole splits; strength of")
     traces = json.loads(curves.proto.spec)["data"]
     assert [trace["name"] for trace in traces if trace.get("name", "").startswith("H")] == [
         *("H, AND", "H by chance, AND"),
@@ -287,6 +287,19 @@ def test_ticked_runs_go_to_compare_and_figures(visit, two_runs):
     assert "compare?runs=twin&amp;runs=tiny" in ticked
     (group,) = visit("runs", two_runs, list="settings, over seeds").dataframe[0].value["runs"]
     assert sorted(group) == ["tiny", "twin"]
+
+
+def test_runs_that_differ_in_the_seed_are_one_line_beside_a_run(visit, two_runs, labelled_run):
+    page = visit("dynamics", two_runs, run="tiny", view="Over seeds", split="training")
+    assert "Mean ± one standard deviation of 2 runs that differ in the seed alone: tiny, twin." in words(page)
+    chart = page.get("plotly_chart")[-1].proto
+    assert chart.alt.startswith("Losses, strengths and H of several runs")
+    assert {trace["name"] for trace in json.loads(chart.spec)["data"] if trace.get("name")} == {"tiny (mean of 2)"}
+    assert any("n = 30 training samples" in caption.value for caption in page.caption)
+    links = [html.proto.body for html in page.get("html")]
+    assert any("compare?runs=tiny&amp;runs=twin" in link and "one by one" in link for link in links)
+    alone = visit("dynamics", labelled_run.path.parent, run="tiny")
+    assert "Over seeds" not in [tab.label for tab in alone.tabs]
 
 
 def test_two_roots(visit, labelled_run, ready_run):
