@@ -18,7 +18,7 @@ MOST_ROWS = 1000  # of the table in the browser
 TABLE = {
     "interaction": st.column_config.TextColumn(pinned=True, width="medium"),
     "samples": st.column_config.NumberColumn(help="in how many of the samples chosen it is salient at this epoch"),
-    "nats a sample": st.column_config.NumberColumn(
+    "strength (nats per sample)": st.column_config.NumberColumn(
         format="%.3f", help="Σ|I| over these samples, divided by all chosen"
     ),
     "mean effect": st.column_config.NumberColumn(format="%+.3f", help="nats, signed, over the samples that have it"),
@@ -47,7 +47,7 @@ def show_table(rows: pd.DataFrame, chosen: str) -> None:
 
     st.dataframe(
         strongest.list_of_patterns(shown), hide_index=True, height=320, key="patterns", on_select=choose_row,
-        selection_mode=["single-row", "single-cell"], column_config=TABLE,
+        placeholder="–", selection_mode=["single-row", "single-cell"], column_config=TABLE,
     )  # fmt: skip
     more = f" The first {len(shown):,} are listed." if len(rows) > len(shown) else ""
     st.caption(f"{len(rows):,} interactions, salient in any of these samples at any epoch.{more}")
@@ -81,14 +81,16 @@ with ui.page("Interactions") as page:
         command = f"`interdash baseline {page.run.name}` trains one"
         st.info(links.message(f"Which interactions generalize is not known: {command}."))
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         settings: dict[str, Any] = {"split": choose.split(page), "types": choose.types()}
         with st.container(width=130):
             settings["label"] = choose.label(page)
         settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)
-        settings["where"] = choose.where()
         settings["top"] = choose.one(st.selectbox, "Bars drawn", [10, 20, 50], key="top", default=20, width=90)
-    choice = Choice(epoch=choose.epoch(page), pattern=choose.pattern(page), **settings)
+        settings["where"] = choose.where()
+        with st.container(width="stretch"):
+            settings["epoch"] = choose.epoch(page)
+    choice = Choice(pattern=choose.pattern(page), **settings)
     rows = table_of(page, choice)
     choice = replace(choice, pattern=choice.pattern or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))
     with st.container(key="finding"):
@@ -97,7 +99,8 @@ with ui.page("Interactions") as page:
     show_table(rows, choice.pattern)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader(links.plain(pattern_name(page, choice)), anchor=False)
+        with st.container(key="finding-pattern"):
+            st.subheader(links.plain(pattern_name(page, choice)), anchor=False)
         show.chart(page, "pattern_life", choice)
         show_samples(page, choice)
     with right:

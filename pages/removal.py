@@ -9,7 +9,7 @@ import streamlit as st
 from interdash.dashboard import choose, data, links, show
 from interdash.dashboard import page as ui
 from interdash.figures import catalogue, order_shape, removal, robustness
-from interdash.figures.choice import DOSES, MOST_OTHERS, Choice
+from interdash.figures.choice import DOSES, MOST_OTHERS, Choice, whose
 from interdash.figures.interactions import labels
 from interdash.queries import baselines
 from interdash.queries import removal as queries_removal
@@ -17,9 +17,9 @@ from interdash.queries import removal as queries_removal
 
 def show_samples(page: data.Page, epoch: int, choice: Choice) -> None:
     """Draws who changes most."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.markdown(page.worded(f"Who changes most at epoch {epoch}, at full dose:"))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="who"):
         choice = replace(choice, split=choose.split(page), label=choose.label(page))
-        st.markdown(page.worded(f"Who changes most at epoch {epoch}, at full dose:"))
     left, right = st.columns([2, 3])
     with left:
         show.view(page, "removal", "Samples", choice)
@@ -116,7 +116,7 @@ with ui.page("Removal") as page:
         st.stop()
     with st.container(key="finding", gap="small"):
         st.subheader(page.worded(queries_removal.finding_title(after, epoch)), anchor=False)
-        st.markdown(page.worded(queries_removal.finding_text(after, epoch)))
+        st.markdown(page.worded(f"{queries_removal.finding_text(after, epoch)} {whose(page, Choice())}."))
         if len(removal.gap_at(after, epoch)):
             with st.popover("More numbers", type="tertiary"):
                 st.markdown(page.worded(queries_removal.details_text(after, epoch)))

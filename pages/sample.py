@@ -94,7 +94,9 @@ def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[
         st.info(f"There is no page {at} of this list.")
     with st.container(horizontal=True, vertical_alignment="center", key="pages"):
         every = sum(page.ask(queries_sample.counts).values())
-        st.caption(f"{len(numbers)} of {every} samples{f', page {at} of {last}' if max(last, at) > 1 else ''}")
+        place = f"{(at - 1) * size + 1}–{(at - 1) * size + len(shown)} of " if shown and last > 1 else ""
+        fit = "samples" if len(numbers) == every else "that fit" if place else f"of {every} samples fit"
+        st.caption(f"{place}{len(numbers)} {fit}")
         for text, sign, to, there in (
             ("Previous", "‹", min(at - 1, last), at > 1),
             ("Next", "›", at + 1, at < last),

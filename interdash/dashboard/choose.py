@@ -271,6 +271,7 @@ def where() -> tuple[str, ...]:
         bind="query-params",
         help=about,
         placeholder="samples >= 5, share <= 20%, with = 3",
+        width=290,
     )
     conditions = []
     for each in filter(None, map(str.strip, (text or "").split(","))):

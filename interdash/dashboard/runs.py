@@ -71,7 +71,8 @@ def show_list(rows: pd.DataFrame, count: str) -> str | None:
             more = f" (the first of {len(ticked)})" if len(ticked) > MOST_COMPARED else ""
             ui.link("compare", {"runs": compared}, label=f"Compare {', '.join(compared)}{more}")
         show, about = LISTS[listed]
-        st.caption(f"{count} {about}", width="stretch")  # the bar of the table's tools comes up over the end of a line
+        with st.container(key="about-list"):  # where the bar of the table's tools comes up, its words leave room
+            st.caption(f"{count} {about}")
     if not rows.empty:
         show(rows)
     if run is not None and run not in rows["run"].tolist():
@@ -163,11 +164,11 @@ def show_groups(rows: pd.DataFrame) -> None:
 LISTS = {  # in its segmented control: what draws it, and words beside it
     "runs": (
         show_table,
-        "Click anywhere in a row to open its run; tick several to compare them. Losses in nats, at the last epoch.",
+        "A click opens a run; ticks choose what to compare. Losses in nats, last epoch.",
     ),
     "settings, over seeds": (
         show_groups,
-        "Mean ± standard deviation over runs that differ in the seed alone. A click on a line ticks its runs.",
+        "Mean ± standard deviation over runs that differ in the seed alone. A click ticks them.",
     ),
 }
 

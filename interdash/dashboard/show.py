@@ -11,7 +11,7 @@ import streamlit as st
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart, Drawing
-from interdash.figures.choice import Choice, whose
+from interdash.figures.choice import Choice
 from interdash.queries import dynamics
 
 CONFIG = {
@@ -45,8 +45,8 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
             once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
             alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
         )  # fmt: skip
-        of = f" {whose(page, one)}." if {"split", "label"}.intersection(chart.says) else ""
-        caption = f"{drawing.caption}{of}{f' {page.note}' if chart.says_rule else ''}"
+        whose = chart.whose(page, one)
+        caption = f"{drawing.caption}{whose and f' {whose}.'}{f' {page.note}' if chart.says_rule else ''}"
         below(caption, drawing.how_to_read, drawing.rows, key)
 
 

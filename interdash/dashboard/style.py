@@ -18,6 +18,7 @@ h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
 [class*="st-key-below-"] > :first-child {{flex: 1 1 12rem !important; min-width: 12rem;}}
 .st-key-controls [data-testid="stButtonGroup"] button {{padding-inline: 0.5rem;}}
 .st-key-pages {{flex-wrap: nowrap; gap: 0;}}
+.st-key-about-list {{padding-right: 9rem;}}
 .st-key-facts [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 [class*="st-key-faithful"] [data-testid="stMetricValue"] {{font-size: 1.25rem;}}
 .st-key-facts {{gap: 1.6rem;}}

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from interdash.figures.choice import Choice, in_file_name, in_words
+from interdash.figures.choice import Choice, in_file_name, in_words, whose
 from interdash.queries import baselines, dynamics
 from interdash.queries.asking import Ask, in_unit
 
@@ -64,6 +64,7 @@ class Chart:
     panels: bool = False  # whether it is a column of panels over one axis, all of which the mouse shows at once
     says_rule: bool = False  # whether its caption on the page says by which rule the outputs were split
     by_type: bool = False  # whether AND and OR apart are two charts
+    n: Callable[[Ask, Choice], str] | None = None  # whose samples it is of, where not of all explained ones
 
     @property
     def name(self) -> str:
@@ -80,6 +81,12 @@ class Chart:
         """That paragraph of the figure's docstring."""
         how = (inspect.getdoc(self.figure) or "").partition("How to read:")[2].partition("\n\n")[0]
         return " ".join(how.split())
+
+    def whose(self, ask: Ask, choice: Choice) -> str:
+        """Returns of how many samples of which split, class and label it is; "" if of single ones."""
+        if self.n is not None or {"sample", "samples"}.intersection(self.says):
+            return self.n(ask, choice) if self.n else ""
+        return whose(ask, choice if "split" in self.says else replace(choice, split="all", label=-1))
 
     def choices(self, choice: Choice) -> list[Choice]:
         """Returns the choice, or one for each type of interaction if each has a chart of its own."""

@@ -9,11 +9,13 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, is_labelled, log_axis
 from interdash.figures.chart import pinned as pinned_epoch
+from interdash.figures.choice import Choice
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import NATS
 from interdash.queries import baselines as of_baselines
 from interdash.queries import dynamics, published, removal
+from interdash.queries.asking import Ask
 from interdash.queries.baselines import MEAN
 
 COLOURS = (theme.TESTING, theme.GAP, theme.SKY, theme.ORANGE)
@@ -242,6 +244,12 @@ def matching(matching: pd.DataFrame) -> go.Figure:
     return figure.figure(height=340)
 
 
+def _compared(ask: Ask, choice: Choice) -> str:
+    """Returns of how many samples the choices are compared."""
+    counts = ask(removal.robustness)["samples"]
+    return f"n = {counts.max()} explained samples at most" if len(counts) else ""
+
+
 CHARTS = (
     Chart(
         robustness,
@@ -250,6 +258,7 @@ CHARTS = (
         view="Noise floor",
         options=lambda ask, c: {"pinned": shown_epoch(ask(removal.robustness), c.epoch)},
         when=lambda ask, c: is_labelled(ask, c) and not ask(removal.robustness).empty,
+        n=_compared,
         says=("epoch",),
         says_rule=True,
     ),

@@ -8,7 +8,7 @@ import re
 
 from interdash.figures.catalogue import Panels
 from interdash.figures.chart import Drawing, has_baselines
-from interdash.figures.choice import Choice, whose
+from interdash.figures.choice import Choice
 from interdash.masking.kinds import MASKED
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
@@ -70,16 +70,16 @@ def caption(
         text = re.sub(rf"\b({'|'.join(_GREYS)})\b", lambda colour: _GREYS[colour[1]], text)
     if ON_G.search(text) and not has_baselines(ask, choice):
         text += " No baseline network was trained: nothing is drawn in parts that generalize and parts that do not."
-    of_samples = all("sample" in part.chart.says for part in parts)
+    whose = next(filter(None, (part.chart.whose(ask, choice) for part in parts)), "")
     rule = any(part.chart.says_rule for part in parts)
     if terms is None:
-        return text if of_samples else f"{text} Explained: {whose(ask, choice)}."
-    text = f"{text} {setting(ask, choice, with_samples=not of_samples)} {_definitions(ask.run, text + terms)}"
+        return f"{text} Explained: {whose}." if whose else text
+    text = f"{text} {setting(ask, whose)} {_definitions(ask.run, text + terms)}"
     return " ".join(f"{text} {_rule(ask.run) if rule else ''}".split())
 
 
-def setting(ask: Ask, choice: Choice, *, with_samples: bool = True) -> str:
-    """Returns network, data and, unless one sample is drawn, the number of samples explained."""
+def setting(ask: Ask, whose: str) -> str:
+    """Returns network, data and, unless it is "", how many samples are explained, and how."""
     config = ask.run.config
     if config.data.dataset == "user":
         what = f"Network and data: {config.purpose.rstrip('.')}"
@@ -88,7 +88,7 @@ def setting(ask: Ask, choice: Choice, *, with_samples: bool = True) -> str:
         what = f"Network and data: {network}, trained on {config.data.n_train} samples of "
         what += DATA.get(config.data.dataset, config.data.dataset)
         what += f", {config.data.label_noise:.0%} of their labels random" if config.data.label_noise else ""
-    explained = f"; explained: {whose(ask, choice)}," if with_samples else "; explained"
+    explained = f"; explained: {whose}," if whose else "; explained"
     masked = MASKED[config.masking.baseline]
     return f"{what}{explained} by {config.masking.n_variables} variables each, masked to {masked}."
 

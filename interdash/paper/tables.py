@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, whose
 from interdash.formulas.bootstrap import Group, group, percentile
 from interdash.paper import captions, venues
 from interdash.paper.latex import escaped
@@ -50,9 +50,8 @@ def captioned(ask: Ask, others: Sequence[str] = (), numbers: str = "point") -> d
     if not others:
         frames = {name: frame.drop(columns="run") for name, frame in frames.items()}
     frames = {name: frame.rename(columns=ask.worded) for name, frame in frames.items()}
-    words = {
-        name: ask.worded(CAPTIONS[name]) + ("" if others else f" {captions.setting(ask, Choice())}") for name in frames
-    }
+    about = "" if others else f" {captions.setting(ask, whose(ask, Choice()))}"
+    words = {name: f"{ask.worded(CAPTIONS[name])}{about}" for name in frames}
     return {name: (frame, venues.spelled(words[name], numbers)) for name, frame in frames.items()}
 
 

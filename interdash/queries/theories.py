@@ -174,6 +174,11 @@ def synergy_and_power(store: Store, run: str) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["split", "points", "rho", "low", "high"])
 
 
+def layer_samples(store: Store, run: str) -> int:
+    """Returns of how many explained samples the interactions of the layers are."""
+    return store.fetch("SELECT count(DISTINCT sample) FROM layer_orders WHERE run = ?", [run])[0][0]
+
+
 def layer_information(store: Store, run: str) -> pd.DataFrame:
     """Returns V-information of each layer by epoch, with its interval, of the control, and the entropy of the labels.
 

@@ -291,7 +291,8 @@ def test_ticked_runs_go_to_compare_and_figures(visit, two_runs):
 
 def test_runs_that_differ_in_the_seed_are_one_line_beside_a_run(visit, two_runs, labelled_run):
     page = visit("dynamics", two_runs, run="tiny", view="Over seeds", split="training")
-    assert "Mean ± one standard deviation of 2 runs that differ in the seed alone: tiny, twin." in words(page)
+    text = "Mean ± one standard deviation of 2 runs that differ in the seed alone: tiny, twin."
+    assert text in [said.value.replace("\\", "") for said in page.markdown]
     chart = page.get("plotly_chart")[-1].proto
     assert chart.alt.startswith("Losses, strengths and H of several runs")
     assert {trace["name"] for trace in json.loads(chart.spec)["data"] if trace.get("name")} == {"tiny (mean of 2)"}

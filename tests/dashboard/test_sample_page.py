@@ -184,14 +184,14 @@ def test_next_and_previous(page):
 def test_next_goes_on_beyond_a_page_of_the_list(page, monkeypatch):
     monkeypatch.setattr("interdash.dashboard.listing.SAMPLES_ON_A_PAGE", 20)
     test = page(run="tiny", sample="39")
-    assert any("60 of 60 samples, page 2 of 3" in text.value for text in test.caption)  # the page of the sample
+    assert any("21–40 of 60 samples" in text.value for text in test.caption)  # the page of the sample
     test.button(key="Next").click().run()
     assert shown(test) == "Sample 40 at epoch 3"
-    assert any("page 3 of 3" in text.value for text in test.caption)
+    assert any("41–60 of 60 samples" in text.value for text in test.caption)
     test.button(key="Previous-page").click().run().button(key="Previous-page").click().run()
     assert test.button(key="Previous-page").disabled and not test.button(key="Next-page").disabled
     assert test.query_params["page"] == "1" and shown(test) == "Sample 40 at epoch 3"
-    assert any("page 1 of 3" in text.value for text in test.caption)
+    assert any("1–20 of 60 samples" in text.value for text in test.caption)
     test.button(key="Previous").click().run()
     assert shown(test) == "Sample 39 at epoch 3" and "page" not in test.query_params
     left_out = page(run="tiny", sample="39", split="training")

@@ -31,7 +31,10 @@ def test_a_caption_is_of_paper_and_says_its_intervals(chart, ask):
     text = captions.caption(ask, drawing, choice)
     assert not re.search(SCREEN, text, re.IGNORECASE)
     assert text.startswith(chart.caption) and "trained on 300 samples of 8 × 8 digits" in text
-    assert "masked to their mean" in text and ("n = 30" in text) != ("sample" in chart.says)
+    whose = chart.whose(ask, choice)
+    assert "masked to their mean" in text and whose in text
+    assert ("n = " in whose) != bool({"sample", "samples"}.intersection(chart.says))
+    assert ("n = 30 training samples and 30" in whose) == ("n = " in whose and chart.n is None)
     columns = {column for frame in drawing.rows.values() for column in frame.columns}
     if any(column.endswith("low") for column in columns) and chart.name not in ("order_map", *WITHOUT_INTERVALS):
         assert re.search(r"95 ?%", text), "what the bands are"
@@ -62,7 +65,7 @@ def test_a_caption_says_which_samples(ask):
 
 def test_panels_are_captioned_one_by_one_and_the_setting_once(ask):
     text = caption(ask, "dynamics/waterfall")
-    assert text.startswith("(a) Losses, strength") and "(b) From v(x_∅)" in text
+    assert text.startswith("(a) Losses of the whole splits; strength") and "(b) From v(x_∅)" in text
     assert text.count("Network and data") == 1 and text.count("Salient: strength") == 1
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
-from interdash.figures.choice import Choice, lit_pattern, names_of, of_choice, table_of
+from interdash.figures.choice import SPLITS, Choice, lit_pattern, names_of, of_choice, table_of
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, escaped
@@ -22,7 +22,7 @@ PARTS = (
 )
 MOST_ROWS = 24  # variables of the matrix
 LIST = {  # columns of `interactions.joined` and their headings
-    **{"samples": "samples", "strength": "nats a sample", "effect": "mean effect", "spread": "± s.d."},
+    **{"samples": "samples", "strength": "strength (nats per sample)", "effect": "mean effect", "spread": "± s.d."},
     **{"power": "generalizable (%)", "chance": "by chance (%)", "learned": "learned", "gone": "gone"},
     **{"gone_count": "gone in", "flips": "flips", "life_line": "life line", "life_share": "of (%)"},
 }
@@ -32,12 +32,12 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     """The strongest interactions over the samples: how strong, how much of it generalizes, and of which variables.
 
     How to read: each column is one interaction, AND (dots) or OR (triangles) of the variables marked below
-    it. Its bar is the strength over all samples chosen, in nats a sample: plain blue is the part that transfers
+    it. Its bar is the strength over all samples chosen, in nats per sample: plain blue is the part that transfers
     to the baseline networks, hatched vermillion the part that does not; the short line is the height that blue would
     have by chance. Under the bars stands in how many samples it is salient. Click a bar to choose that interaction.
     """
     if patterns.empty:
-        return theme.nothing("No interaction fits.", "interaction", "strength (nats a sample)")
+        return theme.nothing("No interaction fits.", "interaction", "strength (nats per sample)")
     members = [each[1:-1].split(", ") if each[:1] == "{" else [each] for each in patterns["names"]]
     rows = list(dict.fromkeys(sorted((name for each in members for name in each), key=_natural)))[:MOST_ROWS]
     heights = [150, 17 * len(rows)]
@@ -81,7 +81,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     figure.update_xaxes(range=width, tickvals=places, ticktext=counts, showgrid=False, zeroline=False)
     figure.update_xaxes(row=1, showticklabels=True, title=f"samples with it, of {patterns['of_samples'].iloc[0]:g}")
     figure.update_xaxes(row=2, showticklabels=False, ticks="", title="interaction")
-    figure.update_yaxes(row=1, title="nats a sample")
+    figure.update_yaxes(row=1, title="nats per sample")
     figure.update_yaxes(
         row=2, title="variables", tickvals=list(range(len(rows))), ticktext=[escaped(_short(name)) for name in rows],
         range=[len(rows) - 0.4, -0.6], zeroline=False,
@@ -151,8 +151,13 @@ def finding_text(patterns: pd.DataFrame, epoch: int, top: int) -> str:
         return f"{text}. {samples:g} samples are too few to say what generalizes."
     if first["samples"] >= FEW:
         text += f", {first['power']:.0%} of its strength generalizes ({first['chance']:.0%} by chance)"
-    more = int((rows["excess"] > 0).sum())
-    return f"{text}; of the first {len(rows)}, {more} generalize more than by chance."
+    enough = rows.loc[rows["samples"] >= FEW]
+    if enough.empty:
+        return f"{text}. None of the first {len(rows)} is in {FEW} samples: too few to say what generalizes."
+    of = f"of the first {len(rows)}, "
+    if len(enough) < len(rows):
+        of += f"{len(enough)} are in {FEW} samples or more; of these, "
+    return f"{text}; {of}{(enough['excess'] > 0).sum()} generalize more than by chance."
 
 
 def list_of_patterns(patterns: pd.DataFrame) -> pd.DataFrame:
@@ -169,7 +174,8 @@ def list_of_samples(rows: pd.DataFrame, address: Callable[[int], str]) -> pd.Dat
         for number, kind, subset in zip(rows["sample"], rows["type"], rows["subset"], strict=True)
     ]
     votes = zip(rows["votes"], rows["baselines"], strict=True)
-    table = {"sample": of_each, "effect (nats)": rows["effect"].round(3), "rank": rows["rank"], "split": rows["split"]}
+    table = {"sample": of_each, "effect (nats)": rows["effect"].round(3), "rank": rows["rank"]}
+    table["split"] = [SPLITS[split].partition(" ")[0] for split in rows["split"]]
     table |= {"label": rows["label_name"], "transfers to": [f"{some:g} of {count:g}" for some, count in votes]}
     if rows["random"].notna().to_numpy().any():
         names = zip(rows["random"].fillna(False), rows["true_label_name"], strict=True)
@@ -186,7 +192,7 @@ def _hover(row: Any) -> str:
     name = escaped(names_of(pd.DataFrame([row]))[0])
     return (
         f"{name}<br>salient in {row['samples']:g} of {row['of_samples']:g} samples"
-        f"<br>{row['strength']:.3f} nats a sample<br>mean effect {row['effect']:+.3f} nats"
+        f"<br>{row['strength']:.3f} nats per sample<br>mean effect {row['effect']:+.3f} nats"
         f"<br>generalizable {row['power']:.0%}, by chance {row['chance']:.0%}"
     )
 

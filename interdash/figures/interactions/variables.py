@@ -33,7 +33,7 @@ def variable_strengths(variables: pd.DataFrame) -> go.Figure:
     samples.
     """
     if variables.empty:
-        return theme.nothing(NOTHING, "strength (nats a sample)", "variable")
+        return theme.nothing(NOTHING, "strength (nats per sample)", "variable")
     figure = Sheet()
     names = [escaped(name) for name in variables["name"]]
     few = variables["of_samples"].iloc[0] < FEW
@@ -43,14 +43,14 @@ def variable_strengths(variables: pd.DataFrame) -> go.Figure:
         figure.add_bar(
             x=sign * value, y=names, orientation="h", name=words, marker=look,
             error_x=None if few else {"array": plus, "arrayminus": minus, "thickness": 1.5, "width": 3},
-            hovertext=[f"{one:.3f} nats a sample, {words}" for one in value],
+            hovertext=[f"{one:.3f} nats per sample, {words}" for one in value],
             hovertemplate="%{y}: %{hovertext}<extra></extra>",
         )  # fmt: skip
     figure.add_scatter(
         x=variables["by_chance"].to_numpy(), y=names, mode="markers", name="by chance", hoverinfo="skip",
         marker={"symbol": "line-ns-open", "size": 12, "line": {"width": 2.5}},
     )  # fmt: skip
-    figure.update_xaxes(title="strength (nats a sample)", zeroline=True)
+    figure.update_xaxes(title="strength (nats per sample)", zeroline=True)
     figure.update_yaxes(
         title="variable", type="category", categoryorder="array", categoryarray=names[::-1], tickvals=names,
         ticktext=names,
@@ -61,8 +61,8 @@ def variable_strengths(variables: pd.DataFrame) -> go.Figure:
 def variable_map(variables: pd.DataFrame, sample: pd.DataFrame) -> go.Figure:
     """The same over the input: where generalizable interactions lie, and where the others do.
 
-    How to read: each patch is coloured by its share of the strength, in nats a sample, on one scale for both sides; its
-    number is the variable's. White is never masked.
+    How to read: each patch is coloured by its share of the strength, in nats per sample, on one scale for both sides;
+    its number is the variable's. White is never masked.
     """
     if variables.empty or sample.empty:
         return theme.nothing(NOTHING, "pixels", "pixels")
@@ -80,7 +80,7 @@ def variable_map(variables: pd.DataFrame, sample: pd.DataFrame) -> go.Figure:
         figure.add_heatmap(
             row=1, col=col, x=across, y=down, z=values, zmin=0, zmax=top, colorscale=theme.SEQUENTIAL,
             hoverongaps=False, showscale=col == 2, colorbar={"title": {"text": "nats<br>a sample"}, "thickness": 12},
-            hovertemplate=f"{words} %{{z:{NATS}}} nats a sample<extra></extra>",
+            hovertemplate=f"{words} %{{z:{NATS}}} nats per sample<extra></extra>",
         )  # fmt: skip
         axes = {"xref": f"x{col if col > 1 else ''}", "yref": f"y{col if col > 1 else ''}", "showarrow": False}
         for name, x, y in zip(variables["name"], variables["x"], variables["y"], strict=True):
@@ -113,7 +113,7 @@ def variable_network(variables: pd.DataFrame, pairs: pd.DataFrame) -> go.Figure:
     for pair in drawn.iloc[::-1].to_dict("records"):
         general = bool(pair["excess"] > 0)
         (x0, y0), (x1, y1) = of[pair["first"]], of[pair["second"]]
-        words = f"{escaped(pair['first'])} – {escaped(pair['second'])}: {pair['strength']:.3f} nats a sample, "
+        words = f"{escaped(pair['first'])} – {escaped(pair['second'])}: {pair['strength']:.3f} nats per sample, "
         words += f"generalizable {pair['power']:.0%}, by chance {pair['chance']:.0%}"
         figure.add_scatter(
             x=[x0, (x0 + x1) / 2, x1], y=[y0, (y0 + y1) / 2, y1], mode="lines", hovertext=3 * [words],
@@ -133,7 +133,7 @@ def variable_network(variables: pd.DataFrame, pairs: pd.DataFrame) -> go.Figure:
         x=[x for x, _ in of.values()], y=[y for _, y in of.values()], mode="markers+text", name="variables",
         text=[f"<b>{escaped(name)}</b>" for name in of], textposition=sides, showlegend=False,
         marker={"size": [10 + 24 * value / largest for value in variables["strength"]], "color": theme.GREY},
-        hovertext=[f"{value:.3f} nats a sample" for value in variables["strength"]],
+        hovertext=[f"{value:.3f} nats per sample" for value in variables["strength"]],
         hovertemplate="%{text}: %{hovertext}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": "", "showline": False}

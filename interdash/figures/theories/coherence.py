@@ -228,6 +228,13 @@ def is_measured(ask: Ask, choice: Choice) -> bool:
     return not ask(queries.coherence).empty
 
 
+def _drawn(ask: Ask, c: Choice) -> str:
+    """Returns of how many samples the gradients are."""
+    rows = ask(queries.coherence)
+    count = rows.loc[rows["measure"] == "samples", "value"].max()
+    return f"n = {count:.0f} training samples and up to as many testing ones"
+
+
 def _samples(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     names = {"samples": queries.sample_coherence, "correlations": queries.sample_correlation}
     return {name: ask(question, epoch=c.epoch) for name, question in names.items()}
@@ -235,7 +242,7 @@ def _samples(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
 
 BY_EPOCH: dict[str, Any] = {
     "page": "theories", "view": "Coherence", "options": log_axis, "marks": pinned, "when": is_measured,
-    "click": "epoch",
+    "click": "epoch", "n": _drawn,
 }  # fmt: skip
 CHARTS = (
     Chart(coherence, lambda ask, c: {"coherence": ask(queries.coherence), "phases": ask(dynamics.phases)}, **BY_EPOCH),
@@ -250,6 +257,6 @@ CHARTS = (
     ),
     Chart(
         coherence_and_share, _samples, page="theories", view="Coherence", when=is_measured, says=("epoch",),
-        says_rule=True,
+        says_rule=True, n=lambda ask, c: f"n = {len(ask(queries.sample_coherence, epoch=c.epoch))} explained samples",
     ),
 )  # fmt: skip

@@ -128,6 +128,19 @@ def _line(
     )  # fmt: skip
 
 
+def _drawn(ask: Ask, choice: Choice) -> str:
+    """Returns of how many samples of each split the answers are."""
+    counts = ask(queries.information).groupby("split", sort=False)["samples"].max()
+    text = " and ".join(f"{count} {SPLITS[split][0]}" for split, count in counts.items())
+    return text and f"n = {text}"
+
+
+def _probes(ask: Ask, choice: Choice) -> str:
+    """Returns of how many samples the probes are."""
+    rows = ask(queries.layers)
+    return f"Probes: n = {rows['samples'].max():.0f} training samples" if len(rows) else ""
+
+
 def is_measured(ask: Ask, choice: Choice) -> bool:
     """Returns whether any of it is."""
     return bool(ask(queries.measured_epochs))
@@ -143,11 +156,13 @@ CHARTS = (
         marks=pinned,
         when=is_measured,
         click="epoch",
+        n=_drawn,
     ),
     Chart(
         layer_information,
         lambda ask, c: {"layers": ask(queries.layer_information)},
         page="theories",
+        n=_probes,
         view="Information",
         when=is_measured,
     ),

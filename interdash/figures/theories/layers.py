@@ -201,6 +201,11 @@ def is_measured(ask: Ask, choice: Choice) -> bool:
     return ask(queries.nearest, epoch=0) is not None
 
 
+def _explained(ask: Ask, choice: Choice) -> str:
+    """Returns of how many samples the interactions of the layers are."""
+    return f"n = {ask(queries.layer_samples)} explained samples"
+
+
 def _at_epoch(ask: Ask, c: Choice) -> dict[str, pd.DataFrame]:
     at = ask(queries.nearest, epoch=c.epoch)
     return {"layers": ask(queries.layers, orders=tuple(queries.GROUPS), epoch=at)}
@@ -213,15 +218,26 @@ CHARTS = (
         page="theories",
         view="Layers",
         when=is_measured,
+        n=_explained,
         says_rule=True,
     ),
-    Chart(layer_curves, _at_epoch, page="theories", view="Layers", when=is_measured, says=("epoch",), says_rule=True),
+    Chart(
+        layer_curves,
+        _at_epoch,
+        page="theories",
+        view="Layers",
+        when=is_measured,
+        n=_explained,
+        says=("epoch",),
+        says_rule=True,
+    ),
     Chart(
         layer_orders,
         lambda ask, c: {"orders": ask(queries.layer_orders, epoch=c.epoch, types=c.types)},
         page="theories",
         view="Layers",
         when=is_measured,
+        n=_explained,
         says=("epoch", "types"),
         says_rule=True,
     ),
