@@ -49,7 +49,8 @@ with ui.page("Dynamics") as page:
         own = page.ask(lives.explained_losses, split=split, label=label)
         st.caption(page.worded(gap_text(epochs, own, epoch)))
         ui.facts(epochs, epoch)
-    show.chart(page, "dynamics", choice)
+    else:
+        show.chart(page, "dynamics", choice)  # the losses; below, the same chart is a tab
     choose.need_labels(page, samples=False)
 
     def show_view(view: str) -> None:

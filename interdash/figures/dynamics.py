@@ -371,6 +371,7 @@ CHARTS = (
         dynamics,
         _rows,
         page="dynamics",
+        view="Losses and strengths",
         options=lambda ask, c: {
             "log": c.log,
             "scale": c.scale,

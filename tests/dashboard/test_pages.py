@@ -174,6 +174,7 @@ def test_dynamics_pins_and_filters(visit, labelled_run):
     page.select_slider(key="epoch").set_value(0).run()
     page.segmented_control(key="axis").set_value("linear").run()
     assert not page.exception
+    page = visit("dynamics", labelled_run.path.parent, view="Orders at one epoch")
     frames = json.loads(page.get("plotly_chart")[-1].proto.spec)["frames"]
     assert [frame["name"] for frame in frames] == ["0", "1", "3"]
 
@@ -197,11 +198,11 @@ def test_the_address_keeps_what_has_a_moving_default(visit, labelled_run):
     assert page.multiselect(key="epochs").value == [0, 1, 3]  # the automatic ones again
 
 
-@pytest.mark.parametrize("view", ["Orders at one epoch", "Six epochs", "Order × epoch"])
+@pytest.mark.parametrize("view", ["Losses and strengths", "Orders at one epoch", "Six epochs", "Order × epoch"])
 def test_sections_of_dynamics(visit, labelled_run, view):
     page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
     assert not page.error and not page.warning
-    assert len(page.get("plotly_chart")) == 3 + (2 if view == "Order × epoch" else 1)  # AND, OR, curves; the tab
+    assert len(page.get("plotly_chart")) == 2 + (2 if view == "Order × epoch" else 1)  # AND, OR; the tab
 
 
 def test_lives_from_a_start_epoch(visit, labelled_run):
@@ -210,7 +211,7 @@ def test_lives_from_a_start_epoch(visit, labelled_run):
     assert any(text.value.startswith("| epoch 3 | preserved since 0 |") for text in page.markdown)
     page.selectbox(key="start").set_value(1).run()
     assert any(text.value.startswith("| epoch 3 | preserved since 1 |") for text in page.markdown)
-    areas = json.loads(page.get("plotly_chart")[2].proto.spec)["data"]
+    areas = json.loads(page.get("plotly_chart")[1].proto.spec)["data"]
     assert {*map(tuple, (trace["customdata"] for trace in areas if "customdata" in trace))} <= {(1, 3), (3,)}
     page.select_slider(key="epoch").set_value(0).run()  # before the start: no table
     assert not page.error and not any("preserved since" in text.value for text in page.markdown)

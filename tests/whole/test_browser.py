@@ -336,7 +336,7 @@ def test_back_leaves_a_page_with_one_press(tab, address):
 
 
 def test_play_goes_through_the_epochs(tab, address):
-    opened(tab, f"{address}/dynamics?run=tiny&epoch=0", "Dynamics")
+    opened(tab, f"{address}/dynamics?run=tiny&epoch=0&view=Orders at one epoch", "Dynamics")
     button = tab.locator(".st-key-order_strength .updatemenu-button").first
     button.scroll_into_view_if_needed()
     settled(tab)
@@ -345,7 +345,7 @@ def test_play_goes_through_the_epochs(tab, address):
 
 
 def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_path):
-    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    opened(tab, f"{address}/dynamics?run=tiny&view=Orders at one epoch", "Dynamics")
     chart = tab.locator(".st-key-order_strength .js-plotly-plot")
     chart.scroll_into_view_if_needed()
     tab.wait_for_selector(".st-key-order_strength .slider-rail-touch-rect")
@@ -357,6 +357,7 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     with first_trace_changes(tab, ORDERS):
         tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
     assert not asked and "epoch=3" in tab.url
+    tab.get_by_role("tab", name="Losses and strengths").click()
     tab.locator(".st-key-dynamics .js-plotly-plot").hover()
     with tab.expect_download() as waiting:
         tab.locator(".st-key-dynamics .modebar-btn[data-title*='Download']").first.click()
