@@ -80,7 +80,7 @@ def flows(
         theme.band(figure, end, flows["power_low"].tolist(), flows["power_high"].tolist(), GENERALIZABLE, 2, 1)
         _line(figure, 2, end, flows, "power", "of the learned, generalizes", GENERALIZABLE, "solid", "circle")
         _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
-        figure.update_yaxes(title="generalizes (share)", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
+        figure.update_yaxes(title="generalizes", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
     if known and strength is not None:
         _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log, named=False)
         _of_epochs(figure, 2, strength, "generalization_power", "H, of all that is there", None, "solid", log=log)

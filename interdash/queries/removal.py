@@ -174,11 +174,12 @@ def finding_text(removals: pd.DataFrame, epoch: int) -> str:
         return "The gap needs explained samples of both splits."
     as_much = [_verb(row, "more than", "less than", "no clear difference from", "excess") for row in (random, general)]
     met = _strength_met(of)
-    same = "of the same strength" if min(met) > 0.999 else f"with only {met[0]:.0%} and {met[1]:.0%} of the strength"
+    less = f", which have only {met[0]:.0%} of that strength in training samples and {met[1]:.0%} in testing ones"
+    same = " of the same strength" if min(met) > 0.999 else less
     return _minus(
         f"Without the non-generalizable interactions the gap of the explained samples is {gap['after']:.3f}, not "
         f"{gap['before']:.3f} nats, {change_text(gap)}: {as_much[0]} random ones of the same strength, {as_much[1]} "
-        f"generalizable ones {same}."
+        f"generalizable ones{same}."
     )
 
 

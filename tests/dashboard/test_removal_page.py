@@ -179,8 +179,9 @@ def test_finding_in_words():
     assert "−0.200 (−0.300 … −0.100) (random)" in said
     fewer = rows_of_an_epoch([(0.0, -0.1, 0.1), (-0.4, -0.5, -0.3), (-0.4, -0.6, -0.2)], (0.1, -0.1, 0.3), 1.0)
     assert "mostly because the testing loss falls" in queries_removal.details_text(fewer, 8)
-    assert "no clear difference from generalizable ones with only 25% and 25% of" in queries_removal.finding_text(
-        fewer, 8
+    assert (
+        "no clear difference from generalizable ones, which have only 25% of that strength in training"
+        in queries_removal.finding_text(fewer, 8)
     )
     assert "only 25% and 25% of that: lower doses compare" in queries_removal.details_text(fewer, 8)
     neither = rows_of_an_epoch([(0.0, -0.1, 0.1)] * 3)
