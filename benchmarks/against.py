@@ -1,12 +1,15 @@
-"""Masked inference and split here and in the tree of another commit, in turn: `python -m benchmarks.against FOLDER`.
+"""Masked inference, split and extraction here and in the tree of another commit: `python -m benchmarks.against FOLDER`.
 
-One process a tree, one thread, processor time; the figure is the median quotient over rounds. Networks are untrained on
-MNIST images, n = 10; games are those of trained networks (`benchmarks.games`), κ = 0.02, in batches of 50.
+One process a tree, in turn, one thread, processor time; the figure is the median quotient over rounds. Networks are
+untrained on MNIST images, n = 10; games are those of trained networks (`benchmarks.games`), κ = 0.02, in batches of 50.
+End to end is `interdash extract` as a command, its start included, on copies of a small run that the older tree trains.
 """
 
 import argparse
 import json
 import os
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,7 +29,10 @@ FAMILIES = ("digits-trained", "table-trained")
 SIZES = (8, 10, 12)
 SAMPLES = 50
 ROUNDS = 5
+RUNS = {"census": (50, (0, 2, 10, 60)), "fashion-vgg": (10, (0, 5, 20))}  # samples per split, checkpoints
+RUN_ROUNDS = 3
 BARS = {"lenet": 2.2, "vgg": 2.2, "resnet8": 1.15, "transformer": 1.0, "8": 2.0, "10": 2.0, "12": 2.0}
+BARS |= dict.fromkeys(RUNS, 2.0)
 
 
 class Transformer(nn.Module):
@@ -126,6 +132,50 @@ def compare(folder: Path, networks: tuple[str, ...] = NETWORKS, games: dict[int,
     return rows
 
 
+def train(name: str, samples: str, checkpoints: str, root: str) -> None:
+    """Trains a built-in run with its baseline network; runs in the older tree."""
+    from interdash.pipeline import train_baselines
+    from interdash.presets import PRESETS
+    from interdash.training.builtin import create_run, train_run
+
+    config, epochs = PRESETS[name].config, tuple(json.loads(checkpoints))
+    training = replace(config.training, epochs=epochs[-1], checkpoints=epochs)
+    masking = replace(config.masking, samples_per_split=int(samples))
+    run = create_run(root, replace(config, training=training, masking=masking))
+    train_run(run)
+    train_baselines(run)
+
+
+def command_seconds(arguments: list[str], tree: Path) -> float:
+    """Returns the processor time of a command of Python in a tree."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def end_to_end(folder: Path) -> list[dict[str, Any]]:
+    """Returns rows of the table for the extract command: seconds in both trees, how many times as fast it is here."""
+    rows = []
+    code = f"import runpy, sys; runpy.run_path({str(Path(__file__).resolve())!r})['train'](*sys.argv[1:])"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, (samples, checkpoints) in RUNS.items():
+            trained = Path(scratch, "trained")
+            command_seconds(["-c", code, name, str(samples), json.dumps(checkpoints), str(trained)], folder)
+            seconds: list[list[float]] = [[], []]
+            for _ in range(RUN_ROUNDS):
+                for spent, tree in zip(seconds, (folder, Path(__file__).resolve().parents[1]), strict=True):
+                    root = shutil.copytree(trained, Path(scratch, "copy"))
+                    command = ["-m", "interdash", "extract", name, "--root", str(root), "--workers", "0"]
+                    spent.append(command_seconds(command, tree))
+                    shutil.rmtree(root)
+            there, here = map(statistics.median, seconds)
+            faster = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+            rows.append({"what": name, "faster": faster, "seconds there": there, "seconds here": here})
+            print(rows[-1], flush=True)
+    return rows
+
+
 def main() -> int:
     """Returns 0 if every bar holds, else 1; prints the table and keeps it as JSON."""
     from benchmarks.games import games
@@ -136,7 +186,7 @@ def main() -> int:
     commit = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     each = -(-SAMPLES // len(FAMILIES))
     of_size = {n: np.concatenate([games(family, n, each) for family in FAMILIES])[:SAMPLES] for n in SIZES}
-    rows = compare(folder, games=of_size)
+    rows = compare(folder, games=of_size) + end_to_end(folder.resolve())
     for row in rows:
         row["bar"] = BARS[row["what"]]
     about = {"against": commit, "torch": torch.__version__, "conditions": os.environ.get("CONDITIONS", "")}

@@ -2,9 +2,10 @@
 
 The bare loop runs the same untrained network over as many inputs, all in one fixed batch that is already in memory, at
 whichever batch size is fastest. Both run in turn, one thread; the rate is the median of the paired ratios.
-Masked inference can be faster than its bare loop: a first linear layer is computed from the input's parts, and pooling
-is by slices. The arithmetic limit is the network's floating-point operations over the rate of a large product of
-float32 matrices, measured between the two: only a first layer from parts can be faster. See also `against`.
+Masked inference can be faster than its bare loop: a first linear layer is computed from the input's parts, the first
+convolutions for few masks, and pooling is by slices. The arithmetic limit is the floating-point operations of the
+network over the rate of a large product of float32 matrices, measured between the two: only what is computed for fewer
+inputs can be faster. See also `against`.
 """
 
 import json
