@@ -196,7 +196,7 @@ def over_epochs(
 def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> None:
     """Draws a dashed line at each boundary between phases that was found."""
     for epoch in _boundaries(phases).values():
-        figure.add_vline(x=position(epoch, log=log), line={"width": 1.5, "dash": "dash", "color": theme.WHITE})
+        figure.add_vline(x=position(epoch, log=log), line={"width": 1.5, "dash": "dash", "color": theme.GREY})
 
 
 def bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], *, log: bool) -> None:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart
+from interdash.figures.chart import pinned as of_epoch
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import LOG, MARKERS, epoch_axis, phase_lines, position, strength_axis
 from interdash.figures.sheet import Sheet
@@ -120,36 +121,34 @@ def order_strength_row(
 
 
 def order_map(
-    order_map: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, type: str = "all"
+    order_map: pd.DataFrame,
+    phases: pd.DataFrame | None = None,
+    *,
+    log: bool = True,
+    type: str = "all",
+    scale: str = "nats",
+    pinned: int | None = None,
 ) -> go.Figure:
     """Map of order × epoch: generalizable strength, non-generalizable strength, H, and H by chance.
 
-    How to read: bright means strong; the first two maps share one colour scale. In the third, bright means that most of
-    the strength of that order generalizes; where the fourth, its chance level, is as bright, nothing of that order
-    transfers beyond chance. An empty cell has less than 1 % of the strength of its epoch, too little to speak of a
-    share. Dashed lines part the phases.
+    How to read: bright means strong; the first two maps share one colour scale, of nats, or, normalised, of shares of
+    the epoch's strength. In the third, bright means that most of the strength of that order generalizes; where the
+    fourth, its chance level, is as bright, nothing of that order transfers beyond chance. An empty cell has less than
+    1 % of the strength of its epoch. Dashed lines part phases 1 to 3. The solid line is the pinned epoch.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
-    columns = {  # name, format, unit
-        "generalizable": ("generalizable", NATS, " nats"),
-        "non_generalizable": ("non-generalizable", NATS, " nats"),
-        "generalization_power": ("H", theme.SHARE, ""),
-        "chance": ("H by chance", theme.SHARE, ""),
-    }
-    if (parts := theme.parts(order_map)) is theme.WHOLE:
-        columns = {part: (name, NATS, " nats") for part, (name, _, _) in parts.items()}
-    alone = len(columns) == 1
+    number, parts = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats"), theme.parts(order_map)
+    columns = {part: (name, *number) for part, (name, _, _) in parts.items()}  # name, format, unit
+    if not (alone := parts is theme.WHOLE):
+        columns |= {"generalization_power": ("H", theme.SHARE, ""), "chance": ("H by chance", theme.SHARE, "")}
     titles = [f"{name}, {TYPE_NAMES[type]}" for name, _, _ in columns.values()]
     grid = {"shared_xaxes": True, "shared_yaxes": True, "horizontal_spacing": 0.03, "vertical_spacing": 0.1}
     figure = Sheet(rows=1 if alone else 2, cols=1 if alone else 2, subplot_titles=titles, **grid)
     epochs = [int(epoch) for epoch in dict.fromkeys(order_map["epoch"])]
     edges = _edges(epochs, log=log)
     highest = order_map[[*parts]].max().max()
-    too_little = order_map["share"] < LEAST
-    order_map = order_map.assign(
-        **{name: order_map[name].mask(too_little) for name in ("generalization_power", "chance")}
-    )
+    order_map = order_map.assign(**{name: order_map[name].mask(order_map["share"] < LEAST) for name in columns})
     for i, (value, (name, form, unit)) in enumerate(columns.items()):
         table = order_map.pivot(index="size", columns="epoch", values=value)
         row, share = 1 + i // 2, i >= 2
@@ -157,9 +156,9 @@ def order_map(
             x=edges, y=table.index.to_numpy(), z=table.to_numpy(), customdata=[epochs] * len(table), zmin=0,
             zmax=1 if share else highest, colorscale=theme.SEQUENTIAL, showscale=alone or i % 2 == 1,
             colorbar={
-                "title": {"text": "H" if share else "nats", "side": "top"}, "orientation": "v", "x": 1.0, "xpad": 8,
-                "thickness": 10, "len": 1 if alone else 0.5,
-                "y": 0.5 if alone else 0.22 if share else 0.78, "tickformat": theme.SHARE if share else None,
+                "title": {"text": "H" if share else number[1].strip() or "share", "side": "top"},
+                "orientation": "v", "x": 1.0, "xpad": 8, "thickness": 10, "len": 1 if alone else 0.5,
+                "y": 0.5 if alone else 0.22 if share else 0.78, "tickformat": form if form == theme.SHARE else None,
             },
             hovertemplate=f"epoch %{{customdata}}, order %{{y}}<br>{name} %{{z:{form}}}{unit}<extra></extra>",
             row=row, col=1 + i % 2,
@@ -168,10 +167,11 @@ def order_map(
     if not alone:
         figure.update_xaxes(title="", row=1)
     phase_lines(figure, phases, log=log)
+    if pinned is not None:
+        figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "color": theme.ORANGE})
     figure.update_xaxes(range=_range(edges, log=log), showgrid=False)
     highest = max(order_map["size"].tolist())
-    step = 1 if highest <= 10 else 2
-    figure.update_yaxes(tick0=1, dtick=step, range=[0.5, highest + 0.5], showgrid=False, title="")
+    figure.update_yaxes(tick0=1, dtick=1 + (highest > 10), range=[0.5, highest + 0.5], showgrid=False, title="")
     figure.update_yaxes(title="order", col=1)
     return figure.figure(height=520, margin={"t": 40, "r": 80})
 
@@ -324,10 +324,8 @@ def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
     jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
     play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": False}, "transition": {"duration": 0}}
     steps = [{"label": str(e), "method": "animate", "args": [[str(e)], jump]} for e in epochs]
-    buttons = [
-        {"label": "▶ play", "method": "animate", "args": [None, play]},
-        {"label": "❚❚", "method": "animate", "args": [[None], jump]},
-    ]
+    kinds = (("▶ play", None, play), ("❚❚", [None], jump))
+    buttons = [{"label": label, "method": "animate", "args": [to, how]} for label, to, how in kinds]
     slider = {
         "active": epochs.index(pinned), "steps": steps, "x": 0.12, "len": 0.88, "y": -0.2, "pad": {"t": 8, "b": 0},
         "currentvalue": {"prefix": "epoch ", "font": {"size": 14}},
@@ -385,12 +383,15 @@ CHARTS = (
     Chart(
         order_map,
         lambda ask, c: {
-            "map": ask(dynamics.order_map, split=c.split, label=c.label, type=c.types[0]),
+            "map": ask(
+                dynamics.order_map, split=c.split, label=c.label, type=c.types[0], normalised=c.scale == "normalised"
+            ),
             "phases": ask(dynamics.phases),
         },
         page="dynamics",
         view="Order × epoch",
-        options=lambda ask, c: {"log": c.log, "type": c.types[0]},
+        options=lambda ask, c: {"log": c.log, "type": c.types[0], "scale": c.scale},
+        marks=of_epoch,
         says=("split", "label", "types"),
         says_rule=True,
         by_type=True,

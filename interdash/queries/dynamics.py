@@ -73,7 +73,7 @@ def labelled_epochs(store: Store, run: str, *, network: str = "target") -> list[
 
 
 def chosen_epochs(store: Store, run: str, count: int = SIX) -> list[int]:
-    """Returns up to `count` labelled epochs of the target: first, last, the peak of H, and others evenly in between."""
+    """Returns up to `count` labelled epochs of the target: first, last, peak of H, boundaries, others in between."""
     rows = store.fetch(
         """
         SELECT epoch, coalesce(generalization_power, 0) FROM strengths
@@ -84,6 +84,8 @@ def chosen_epochs(store: Store, run: str, count: int = SIX) -> list[int]:
     if len(rows) <= count:
         return [epoch for epoch, _ in rows]
     picks = {0, len(rows) - 1, max(range(len(rows)), key=lambda i: rows[i][1])}
+    found = {epoch for (epoch,) in store.fetch("SELECT epoch FROM phases WHERE run = ?", [run])}
+    picks |= set([i for i, (epoch, _) in enumerate(rows) if epoch in found and i not in picks][: count - len(picks)])
     while len(picks) < count:  # the middle of the widest gap, in recorded epochs, which lie evenly in log time
         low, high = max(itertools.pairwise(sorted(picks)), key=lambda pair: pair[1] - pair[0])
         picks.add((low + high) // 2)
@@ -191,18 +193,31 @@ def expected_orders(
 
 
 def order_map(
-    store: Store, run: str, *, split: str = "all", label: int = -1, type: str = "all", network: str = "target"
+    store: Store,
+    run: str,
+    *,
+    split: str = "all",
+    label: int = -1,
+    type: str = "all",
+    normalised: bool = False,
+    network: str = "target",
 ) -> pd.DataFrame:
-    """Returns the order × epoch map: strength of every order, its parts, H, and its share of the epoch's strength."""
+    """Returns the order × epoch map: strength of every order, its parts, H, and its share of the epoch's strength.
+
+    `normalised`: strength and parts as shares of the total of their epoch, so that epochs compare.
+    """
     return store.ask(
         """
-        SELECT epoch, size, strength, generalizable, non_generalizable, generalization_power, chance, above_chance,
-            strength / nullif(sum(strength) OVER (PARTITION BY epoch), 0) AS share
-        FROM order_strengths
-        WHERE run = $run AND network = $network AND split = $split AND label = $label AND type = $type
-        ORDER BY epoch, size
+        WITH of_epoch AS (
+            SELECT *, nullif(sum(strength) OVER (PARTITION BY epoch), 0) AS total FROM order_strengths
+            WHERE run = $run AND network = $network AND split = $split AND label = $label AND type = $type),
+        scaled AS (SELECT *, CASE WHEN $normalised THEN total ELSE 1 END AS scale FROM of_epoch)
+        SELECT epoch, size, strength / scale AS strength, generalizable / scale AS generalizable,
+            non_generalizable / scale AS non_generalizable, generalization_power, chance, above_chance,
+            strength / total AS share
+        FROM scaled ORDER BY epoch, size
         """,
-        {"run": run, "network": network, "split": split, "label": label, "type": type},
+        {"run": run, "network": network, "split": split, "label": label, "type": type, "normalised": normalised},
     )
 
 

@@ -113,6 +113,8 @@ def test_the_map_of_orders_shows_h_and_its_chance_on_one_scale(ask):
     assert (power.zmin, power.zmax) == (level.zmin, level.zmax) == (0, 1)
     table = drawing.rows["map"].pivot(index="size", columns="epoch", values="chance").to_numpy()
     assert np.array_equal(np.array(level.z, float), table, equal_nan=True) and np.nanmax(table) > 0
+    shares = drawing.rows["map"][["generalizable", "non_generalizable"]].to_numpy().sum()
+    assert shares == pytest.approx(drawing.rows["map"]["epoch"].nunique())  # each epoch's are all of its strength
 
 
 def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():

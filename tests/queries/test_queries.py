@@ -86,6 +86,11 @@ def test_chosen_epochs(hand_made):
     assert dynamics.chosen_epochs(hand_made, "a", 3) == [0, 4, 32]
     assert dynamics.chosen_epochs(hand_made, "a", 99) == [0, 1, 2, 4, 8, 16, 32]
     assert dynamics.chosen_epochs(hand_made, "unknown") == []
+    with hand_made.transaction() as cursor:
+        cursor.execute("INSERT INTO phases BY NAME SELECT 'a' AS run, '1|2' AS boundary, 16 AS epoch")
+    assert dynamics.chosen_epochs(hand_made, "a", 4) == [0, 4, 16, 32]
+    with hand_made.transaction() as cursor:
+        cursor.execute("DELETE FROM phases")
 
 
 def test_strength(hand_made):
@@ -105,6 +110,9 @@ def test_order_strength(hand_made):
 def test_order_map(hand_made):
     found = dynamics.order_map(hand_made, "a")
     assert found.pivot(index="size", columns="epoch", values="strength").values.tolist() == [[6] * 7, [2] * 7]
+    shares = dynamics.order_map(hand_made, "a", normalised=True)
+    assert shares["strength"].tolist() == shares["share"].tolist() == [0.75, 0.25] * 7
+    assert shares["generalizable"].tolist() == [0.375, 0.125] * 7
 
 
 def test_classes(hand_made):

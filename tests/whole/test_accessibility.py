@@ -11,19 +11,26 @@ from tests.whole.test_browser import address, chromium, opened, root, serving, s
 pytestmark = pytest.mark.browser
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 GRAVE = ("serious", "critical")
+POPOVERS = {  # buttons of a page that open more, beside "How to read" and "Rows"
+    "runs": ("Settings",),
+    "dynamics": ("Move a boundary", "Third phase from", "Rows"),
+    "sample": ("Filters", "Interactions", "Details"),
+    "removal": ("More numbers",),
+}
 
 
-def findings(tab, waits=(0, 1500, 6000)):  # noqa: F811
-    """Returns what axe calls serious or critical, of a page at rest: rule, element, reason.
+def findings(tab, waits=(0, 1500, 6000), within="html"):  # noqa: F811
+    """Returns what axe calls serious or critical, of a page at rest or a part of it: rule, element, reason.
 
     It looks again after each wait: text fades in, and colours change in a transition when a page learns it is dark.
     """
     settled(tab)
-    tab.evaluate(AXE)
+    if not tab.evaluate("'axe' in window"):
+        tab.evaluate(AXE)
     grave = []
     for wait in waits:
         tab.wait_for_timeout(wait)
-        report = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        report = tab.locator(within).first.evaluate("part => axe.run(part, {resultTypes: ['violations']})")
         assert report["passes"], "axe looked at nothing"
         grave = [
             (rule["id"], node["html"][:200], node["failureSummary"])
@@ -50,13 +57,17 @@ def test_page(tab, address, stem, scheme):  # noqa: F811
     assert "Could not" not in tab.inner_text("body")
     wide = "[...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
     assert max(tab.evaluate(wide)) <= 0  # nothing to scroll sideways at 1280 pixels
-    if tab.get_by_role("button", name="How to read").count():
-        tab.get_by_role("button", name="How to read").first.click()
-        tab.wait_for_selector("[data-testid=stPopoverBody]")
     assert findings(tab) == []
+    for name in ("How to read", *(POPOVERS.get(stem, ()) if scheme == "light" else ())):
+        if (button := tab.locator("[data-testid=stMain]").get_by_role("button", name=name)).count():
+            button.first.click()
+            tab.wait_for_selector("[data-testid=stPopoverBody]")
+            assert findings(tab, within="[data-testid=stPopoverBody]") == [], name
+            tab.keyboard.press("Escape")
+            tab.wait_for_selector("[data-testid=stPopoverBody]", state="detached")
 
 
-@pytest.mark.parametrize("stem", ["dynamics", "removal", "sample"])
+@pytest.mark.parametrize("stem", ["dynamics", "removal", "sample", "interactions"])
 def test_every_section_opens(tab, address, stem):  # noqa: F811
     """The sections below the main chart that are closed when the page opens, and what axe finds there."""
     opened(tab, f"{address}/{stem}?run=tiny", page.PAGES[stem][0])
@@ -68,7 +79,48 @@ def test_every_section_opens(tab, address, stem):  # noqa: F811
         settled(tab)
         panel = tab.locator("[role=tabpanel]:visible")
         panel.locator(".js-plotly-plot .main-svg, [data-testid=stAlert]").first.wait_for()
-        assert findings(tab) == [], name
+        assert findings(tab, within="[role=tabpanel]:visible") == [], name
+
+
+def test_axe_of_two_samples_and_of_the_list_of_sorts(tab, address):  # noqa: F811
+    opened(tab, f"{address}/sample?run=tiny&sample=3&pin=6-1", "Sample")
+    tab.wait_for_selector(".st-key-pair-both .js-plotly-plot .main-svg")
+    tab.locator(".st-key-sort input").click()
+    tab.wait_for_selector("[role=listbox]")
+    assert findings(tab) == []
+
+
+def test_what_pages_list_is_chosen_by_keyboard(tab, address):  # noqa: F811
+    opened(tab, f"{address}/sample?run=tiny&epoch=3", "Sample")
+    tab.locator(".st-key-sort input").focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+    wait_for_address(tab, "sort=")
+    tab.get_by_role("button", name="Interactions").focus()
+    tab.keyboard.press("Enter")
+    tab.locator(".st-key-interaction input").focus()
+    tab.keyboard.type("AND {0, 2}")
+    tab.keyboard.press("Enter")
+    wait_for_address(tab, "interaction=AND")
+    tab.wait_for_selector("h5:has-text('AND {0, 2}')")
+    opened(tab, f"{address}/interactions?run=tiny&epoch=3", "Interactions")
+    tab.locator(".st-key-where input").focus()
+    tab.keyboard.type("samples >= 3")
+    tab.keyboard.press("Enter")
+    wait_for_address(tab, "where=samples")
+    settled(tab)
+    tab.locator(".st-key-patterns canvas").first.focus()
+    tab.keyboard.press("ArrowDown")
+    wait_for_address(tab, "pattern=")
+    opened(tab, f"{address}/removal?run=tiny&epoch=3&view=Samples", "Removal")
+    tab.get_by_role("tab", name="Samples").focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Enter")
+    wait_for_address(tab, "view=Share")
+    opened(tab, f"{address}/runs", "Runs")
+    tab.get_by_role("radio", name="settings, over seeds").focus()
+    tab.keyboard.press("Enter")
+    wait_for_address(tab, "list=settings")
 
 
 def test_axe_of_an_empty_root(tab, tmp_path):  # noqa: F811
