@@ -183,7 +183,7 @@ def test_captions_say_what_was_chosen(ask):
     def caption(name, **choice):
         return catalogue.drawing(ask, name, Choice(**choice)).caption
 
-    assert caption("dynamics").endswith("at every recorded epoch.")
+    assert caption("dynamics").endswith("and H, by epoch.")
     assert caption("dynamics", split="test", label=3, types=("or",)).endswith(
         ". Testing samples, class 3, OR interactions."
     )
