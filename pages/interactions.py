@@ -77,10 +77,6 @@ def show_view(page: data.Page, view: str, choice: Choice) -> None:
 
 with ui.page("Interactions") as page:
     choose.need_labels(page)
-    if not page.ask(baselines.count):
-        command = f"`interdash baseline {page.run.name}` trains one"
-        st.info(links.message(f"Which interactions generalize is not known: {command}."))
-        st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         settings: dict[str, Any] = {"split": choose.split(page), "types": choose.types()}
         with st.container(width=130):
@@ -95,6 +91,8 @@ with ui.page("Interactions") as page:
     choice = replace(choice, pattern=choice.pattern or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))
     with st.container(key="finding"):
         st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
+    if not page.ask(baselines.count):
+        st.caption(links.message(f"{baselines.NONE} `interdash baseline {page.run.name}` trains one."))
     show.chart(page, "strongest_patterns", choice)
     show_table(rows, choice.pattern)
     left, right = st.columns([3, 2], gap="medium")

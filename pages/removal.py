@@ -113,6 +113,9 @@ with ui.page("Removal") as page:
             else f"What to remove from {name} is not known: only a baseline network tells what does not generalize; "
             f"`interdash baseline {name}` trains one, then `interdash extract {name}`."
         )
+        for chart in catalogue.CHARTS:
+            if chart.page == "removal" and chart.when(page, choice):
+                show.chart(page, chart.name, choice)
         st.stop()
     with st.container(key="finding", gap="small"):
         st.subheader(page.worded(queries_removal.finding_title(after, epoch)), anchor=False)

@@ -112,6 +112,8 @@ def export(
     store = open_store(lazy=True)
     found = Run.open(root, run)
     others = [Run.open(root, other) for other in settings.choice.runs]
+    if not as_page and {*settings.formats} != {"html"}:
+        chromium.start()
     for each in (found, *others):
         refresh(store, each)
         warn(store.problems[each.name])

@@ -14,6 +14,7 @@ stands at the end of the figure's module, and is all that a chart needs: a `view
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from interdash.queries import baselines, dynamics
 from interdash.queries.asking import Ask, in_unit
 
 Settings = Callable[[Ask, Choice], dict[str, Any]]
+_ON_G = re.compile(r"\[(.*?)(?:\|\|(.*?))?\]", re.DOTALL)
 
 
 def is_labelled(ask: Ask, choice: Choice) -> bool:
@@ -36,6 +38,11 @@ def is_labelled(ask: Ask, choice: Choice) -> bool:
 def has_baselines(ask: Ask, choice: Choice) -> bool:
     """Returns whether any epoch has interactions of which it is known whether they generalize."""
     return is_labelled(ask, choice) and ask(baselines.count) > 0
+
+
+def knows_g(ask: Ask, choice: Choice) -> bool:
+    """Returns whether charts of the run can speak of G: it, or one compared with, has a baseline, or will have."""
+    return not is_labelled(ask, choice) or any(ask.about(baselines.count, run) for run in (ask.run.name, *choice.runs))
 
 
 def log_axis(ask: Ask, choice: Choice) -> dict[str, Any]:
@@ -71,16 +78,25 @@ class Chart:
         """That of the figure function."""
         return self.figure.__name__
 
+    def words(self, *, with_g: bool = True) -> tuple[str, str]:
+        """Returns caption and "how to read": the first line of the figure's docstring, and that paragraph of it.
+
+        What stands there in [brackets] is true of runs with a baseline network, what follows || in them of others.
+        """
+        text = inspect.getdoc(self.figure) or ""
+        parts = text.partition("\n")[0], text.partition("How to read:")[2].partition("\n\n")[0]
+        caption, how = (_ON_G.sub(lambda of: of[1 if with_g else 2] or "", part) for part in parts)
+        return caption, " ".join(how.split())
+
     @property
     def caption(self) -> str:
-        """The first line of the figure's docstring."""
-        return (inspect.getdoc(self.figure) or "").partition("\n")[0].strip()
+        """What it shows, of a run with a baseline network."""
+        return self.words()[0]
 
     @property
     def how_to_read(self) -> str:
-        """That paragraph of the figure's docstring."""
-        how = (inspect.getdoc(self.figure) or "").partition("How to read:")[2].partition("\n\n")[0]
-        return " ".join(how.split())
+        """How its parts are read, of a run with a baseline network."""
+        return self.words()[1]
 
     def whose(self, ask: Ask, choice: Choice) -> str:
         """Returns of how many samples of which split, class and label it is; "" if of single ones."""
@@ -95,12 +111,13 @@ class Chart:
     def drawing(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for a file."""
         about = (in_words(ask, choice, self.says), tuple(map(ask.worded, in_file_name(ask, choice, self.says))))
-        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), *about, unit=ask.unit)
+        words = {"unit": ask.unit, "with_g": knows_g(ask, choice)}
+        return Drawing(self, self.rows(ask, choice), self.options(ask, choice), *about, **words)
 
     def drawing_on_page(self, ask: Ask, choice: Choice) -> "Drawing":
         """Returns the chart of a run, for its page: with the marks, and without what the page says anyway."""
         options = self.options(ask, choice) | self.marks(ask, choice)
-        return Drawing(self, self.rows(ask, choice), options, unit=ask.unit)
+        return Drawing(self, self.rows(ask, choice), options, unit=ask.unit, with_g=knows_g(ask, choice))
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,7 @@ class Drawing:
     about: str = ""
     in_file: tuple[str, ...] = ()  # the same, for the name of a file
     unit: str = "epoch"  # what the run counts: the one seam by which charts of steps speak of steps
+    with_g: bool = True  # whether it is known what generalizes; else its words are about the whole
 
     def figure(self) -> go.Figure:
         """Returns the figure as on the screen."""
@@ -125,12 +143,12 @@ class Drawing:
     @property
     def caption(self) -> str:
         """The chart's caption, and what was chosen."""
-        return in_unit(f"{self.chart.caption} {self.about}".strip(), self.unit)
+        return in_unit(f"{self.chart.words(with_g=self.with_g)[0]} {self.about}".strip(), self.unit)
 
     @property
     def how_to_read(self) -> str:
         """That of the chart."""
-        return in_unit(self.chart.how_to_read, self.unit)
+        return in_unit(self.chart.words(with_g=self.with_g)[1], self.unit)
 
 
 def _reword(properties: dict[str, Any], unit: str) -> None:

@@ -18,6 +18,7 @@ PANELS = {  # curve: title with unit, number format
     "train_loss": ("training loss (nats)", theme.NATS),
     "test_loss": ("testing loss (nats)", theme.NATS),
     "gap": ("gap (nats)", theme.NATS),
+    "strength": ("strength (nats)", theme.NATS),
     "generalizable": ("generalizable (nats)", theme.NATS),
     "non_generalizable": ("non-generalizable (nats)", theme.NATS),
     "generalization_power": ("generalizable share (H)", theme.SHARE),
@@ -26,9 +27,11 @@ UNLIKE = {  # … of runs on different data, of which a nat is not the same
     "train_loss": ("training loss (nats, other data)", theme.NATS),
     "test_loss": ("testing loss (nats, other data)", theme.NATS),
     "gap": ("gap (nats, other data)", theme.NATS),
+    "strength": ("strength (of peak)", theme.SHARE),
     "generalizable": ("generalizable (of peak)", theme.SHARE),
     "non_generalizable": ("non-generalizable (of peak)", theme.SHARE),
 }
+ON_G = {"generalizable", "non_generalizable", "generalization_power"}
 WHERE = {  # of `difference`: symbol, colour
     "first": ("triangle-right", theme.OTHERS[0]),
     "both": ("circle-open", GREY),
@@ -44,14 +47,14 @@ _YES_NO = {True: "yes", False: "no"}
 
 
 def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True, unlike: bool = False) -> go.Figure:
-    """Losses, strengths and H of several runs, overlaid.
+    """Losses[, strengths and H|| and strengths] of several runs, overlaid.
 
-    How to read: one colour and dash a run, the same in all six panels; ribbons are 95% bootstrap intervals over
-    samples; thin below H: its chance level. Aligned by phase, every run starts at the untrained network, and the
-    beginnings of phases 2 and 3 and the last epoch lie over each other, so that fast and slow runs compare; phases that
-    meet at a boundary which was not found have no place, and no curve. By seeds, runs that only the seed tells apart
-    are one line, their mean, with ± one standard deviation over them. Of runs on different data a nat is not the same:
-    their strengths are shares of the peak of their own run's total strength.
+    How to read: one colour and dash a run, the same in all panels; ribbons are 95% bootstrap intervals over samples[;
+    thin below H: its chance level]. Aligned by phase, every run starts at the untrained network, and the beginnings of
+    phases 2 and 3 and the last epoch lie over each other, so that fast and slow runs compare; phases that meet at a
+    boundary which was not found have no place, and no curve. By seeds, runs that only the seed tells apart are one
+    line, their mean, with ± one standard deviation over them. Of runs on different data a nat is not the same: their
+    strengths are shares of the peak of their own run's total strength.
 
     Args:
         curves: rows of `compare.curves`; for `by="phase"` with the column `position`, see `aligned` there.
@@ -64,10 +67,14 @@ def curves(curves: pd.DataFrame, *, by: str = "epoch", log: bool = True, unlike:
         curves = curves.loc[curves["position"].notna()]
     if curves.empty:
         return theme.nothing("There is nothing to compare yet.", titles[by], "nats")
-    figure = Sheet(rows=2, cols=3, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
+    panels = PANELS | (UNLIKE if unlike else {})
+    without = {"strength"} if "generalizable" in set(curves["curve"]) else ON_G  # the total, where no run knows G
+    panels = {curve: words for curve, words in panels.items() if curve not in without}
+    columns = -(-len(panels) // 2)
+    figure = Sheet(rows=2, cols=columns, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.09)
     runs = curves["run"].drop_duplicates().tolist()
-    for panel, (curve, (title, number)) in enumerate((PANELS | (UNLIKE if unlike else {})).items()):
-        place: dict[str, Any] = {"row": panel // 3 + 1, "col": panel % 3 + 1}
+    for panel, (curve, (title, number)) in enumerate(panels.items()):
+        place: dict[str, Any] = {"row": panel // columns + 1, "col": panel % columns + 1}
         for i, run in enumerate(runs):
             rows = curves.loc[(curves["run"] == run) & (curves["curve"] == curve)]
             if rows.empty:

@@ -48,20 +48,21 @@ def dynamics(
     pinned: int | None = None,
     diverged: Mapping[str, int] | None = None,
 ) -> go.Figure:
-    """Losses of the whole splits; strength of the generalizable and non-generalizable interactions, and H, by epoch.
+    """Losses of the whole splits; strength of [generalizable and non-generalizable ]interactions[, and H], by epoch.
 
-    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats or, normalised, as a share
-    of its epoch's: the thin line is the total, H its generalizable share. Shaded ribbons are 95 % bootstrap intervals
-    over samples. The grey bands are the three phases. The vertical line is the pinned epoch; a click pins another.
-    Losses and their gap are of the whole splits, dash-dotted the gap of the explained samples; random training labels
-    make the gap negative at first, clean testing ones are fitted better. Dashed below H: its level by chance, if the
-    baseline network's interactions of each order were any others. Grey bars at H: its range under other choices of the
-    method, where the noise floor is measured. A loss that is NaN or infinite ends its line; the first such epoch is
-    marked as diverged.
+    How to read: strength is the mean over samples of Σ|I| over salient interactions, in nats[ or, normalised, as a
+    share of its epoch's]: the thin line is the total[, H its generalizable share]. Shaded ribbons are 95 % bootstrap
+    intervals over samples. [The grey bands are the three phases.] The vertical line is the pinned epoch; a click pins
+    another. Losses and their gap are of the whole splits, dash-dotted the gap of the explained samples; random training
+    labels make the gap negative at first, clean testing ones are fitted better. [Dashed below H: its level by chance,
+    if the baseline network's interactions of each order were any others. Grey bars at H: its range under other choices
+    of the method, where the noise floor is measured.] A loss that is NaN or infinite ends its line; the first such
+    epoch is marked as diverged.
     """
     if epochs.empty:
         return theme.nothing("No epoch is recorded yet.", "epoch", "nats")
     parts = theme.parts(strength)
+    scale = "nats" if parts is theme.WHOLE and scale == "normalised" else scale  # of the total, every share is 1
     heights = [0.22, 0.14, 0.38, 0.26][: 3 + (parts is theme.PARTS)]  # without G there is no H
     figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     unit = (theme.SHARE, "") if scale == "normalised" else (NATS, " nats")
@@ -77,6 +78,7 @@ def dynamics(
         total = "total strength" + suffix
         _line(figure, 3, rows, "strength", total, None, "solid", symbol, *unit, log=log, small=True)
         if parts is theme.WHOLE:
+            _ribbon(figure, 3, rows, "strength", theme.GREY, scale, log=log)
             continue
         for column, (name, colour, dash) in parts.items():
             _ribbon(figure, 3, rows, column, colour, scale, log=log)
@@ -134,19 +136,19 @@ def gap(
     for x in about["x"]:
         figure.add_shape(xref="x", yref="y", x0=x, x1=x, y0=low - room, y1=high + room, **dashed)
     if gap_start is not None:
-        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, log=log)
+        _mark(figure, gap_start, "gap rises (published two-phase)", theme.GAP, 0.7, log=log)
     epoch_axis(figure, known["epoch"].tolist(), log=log)
     figure.update_yaxes(title="gap: testing − training loss (nats)", range=[low - room, high + 3 * room])
     return figure.figure(height=320)
 
 
-def _mark(figure: Sheet, epoch: int, text: str, colour: str, *, log: bool) -> None:
-    """Draws a dotted line in the first panel at an epoch, with words to the left of its foot."""
+def _mark(figure: Sheet, epoch: int, text: str, colour: str, y: float = 0, *, log: bool) -> None:
+    """Draws a dotted line in the first panel at an epoch, with words on its left, at a share of its height."""
     x = position(epoch, log=log)
     line = {"width": 2, "dash": "dot", "color": colour}
     figure.add_shape(type="line", xref="x", yref="y domain", x0=x, x1=x, y0=0, y1=1, line=line)
     figure.add_annotation(
-        x=math.log10(epoch + 1) if log else epoch, y=0, xref="x", yref="y domain", xanchor="right", yanchor="bottom",
+        x=math.log10(epoch + 1) if log else epoch, y=y, xref="x", yref="y domain", xanchor="right", yanchor="bottom",
         text=text, showarrow=False, font={"size": 11, "color": colour},
     )  # fmt: skip
 
@@ -253,7 +255,9 @@ def finding_text(epochs: pd.DataFrame, diverged: Mapping[str, int] | None = None
 def _course(epochs: pd.DataFrame) -> str:
     rows = epochs.dropna(subset=["generalization_power"])
     if len(rows) < 2:
-        return "Losses, strengths and the generalizable share (H)"
+        known = epochs.dropna(subset=["salient"]).to_dict("records")
+        ends = [f"{row['salient']:.3g} at epoch {row['epoch']}" for row in known[:: max(len(known) - 1, 1)]]
+        return f"Salient interactions per sample: {', '.join(ends)}" if len(ends) > 1 else "Losses of every epoch"
     peak: Any = rows.loc[rows["generalization_power"].idxmax()]
     last: Any = rows.iloc[-1]
     high, end = f"{peak['generalization_power']:.0%}", f"{last['generalization_power']:.0%}"

@@ -51,14 +51,14 @@ def life_classes(
     scale: str = "normalised",
     pinned: int | None = None,
 ) -> go.Figure:
-    """What is preserved since the start epoch, what has emerged and what was removed, and how much of it generalizes.
+    """What is preserved since the start epoch, what has emerged and what was removed[, and how much of it generalizes].
 
     How to read: the left end is the start epoch. Above the axis are the interactions of each epoch: preserved (strong
     colours) are those that were there at the start and at every epoch since, emerged (pale) the others. Below it is
-    removed: what was there at the start and is gone, as it was at the start. Blue transfers to the baseline network,
-    vermillion does not. As shares: above of all that is there at the epoch, below of all that was there at the start.
-    Under it: H, the generalizable share of the strength of each, with its 95 % bootstrap interval over samples and,
-    thin, its level by chance; then the mean order. An interaction is there from the epoch at which it is salient until
+    removed: what was there at the start and is gone, as it was at the start. [Blue transfers to the baseline network,
+    vermillion does not.] As shares: above of all that is there at the epoch, below of all that was there at the start.
+    Under it: [H, the generalizable share of the strength of each, with its 95 % bootstrap interval over samples and,
+    thin, its level by chance; then ]the mean order. An interaction is there from the epoch at which it is salient until
     it falls below half of τ or changes its sign, so that flicker around τ ends nothing; those below τ are not counted.
     """
     if life_classes.empty:
@@ -141,14 +141,14 @@ def life_lines(
     log: bool = True,
     pinned: int | None = None,
 ) -> go.Figure:
-    """Strength, number and H of the interactions of each life line, from reliable to withdrawn, at every epoch.
+    """Number[, H] and strength of the interactions of each life line, from reliable to withdrawn, at every epoch.
 
     How to read: each interaction has one life line, by its course over all recorded epochs. *Withdrawn*: gone for good
     by the end of phase 1. The others are judged from there on (from the first epoch if no boundary 1|2 was found):
     *betraying* takes both signs, *fluctuating* goes and comes back, *reliable* stays to the last epoch once it is
     there, *forgotten* is gone for good before. The names are published, these definitions are ours. The two areas
-    together are what is salient at an epoch; under them H of each life line with its 95 % bootstrap interval over
-    samples. At the last epochs less has had the time to be forgotten.
+    together are what is salient at an epoch[; under them H of each life line with its 95 % bootstrap interval over
+    samples]. At the last epochs less has had the time to be forgotten.
     """
     if life_lines.empty:
         return theme.nothing(NOTHING, "epoch", "strength (nats)")

@@ -34,10 +34,10 @@ def order_strength(
 ) -> go.Figure:
     """Strength of each order at one epoch, positive effects above the axis and negative ones below.
 
-    How to read: one bar an order, which is the number of variables in an interaction; plain blue transfers to the
-    baseline network (generalizable), hatched vermillion does not. The slider and the play button go through all epochs
-    in the browser and start at the pinned one; the line on the right shows where in training the bars are. A tick on
-    each bar is how much of it would be plain blue by chance. At epoch 0 the dotted line is the spindle that random
+    How to read: one bar an order, which is the number of variables in an interaction[; plain blue transfers to the
+    baseline network (generalizable), hatched vermillion does not]. The slider and the play button go through all epochs
+    in the browser and start at the pinned one; the line on the right shows where in training the bars are. [A tick on
+    each bar is how much of it would be plain blue by chance.] At epoch 0 the dotted line is the spindle that random
     outputs would show, scaled to the same total. On a log axis, which has no place for signs, lines take the place of
     bars.
     """
@@ -50,7 +50,8 @@ def order_strength(
     titles = [*(TYPE_NAMES[kind] for kind in kinds), "strength by epoch"]
     figure = Sheet(rows=1, cols=len(widths), column_widths=widths, subplot_titles=titles, horizontal_spacing=0.07)
     parts, groups = theme.parts(order_strength), _groups(order_strength)
-    curves = _curves(strength, parts, kinds, scale, log=log)
+    of_curves = "nats" if parts is theme.WHOLE and scale == "normalised" else scale  # of the total, every share is 1
+    curves = _curves(strength, parts, kinds, of_curves, log=log)
     values = np.ones(1) if strength is None or strength.empty else strength[[*parts]].to_numpy(float)
     lowest = values[values > 0].min(initial=1.0) if scale == "log" else 0.0
     ends = [float(lowest), float(np.nanmax(values))]
@@ -64,7 +65,7 @@ def order_strength(
     for curve in curves:
         figure.add_trace(curve, row=1, col=len(widths))
     epoch_axis(figure, epochs, log=log, row=1, col=len(widths))
-    figure.update_yaxes(**strength_axis(scale), row=1, col=len(widths))
+    figure.update_yaxes(**strength_axis(of_curves), row=1, col=len(widths))
     # unchecked, and only what moves: plotly checks a trace in half a millisecond, and 200 epochs have 2,000 of them
     made = figure.figure(
         barmode="relative", height=470, margin={"t": 64, "b": 120}, legend={"y": 1.09}, **_controls(epochs, pinned)
@@ -94,8 +95,8 @@ def order_strength_row(
     """Distribution over orders at chosen epochs side by side, on one scale.
 
     How to read: left to right is training time. Early, strength lies in middle orders without meaning (the dotted
-    spindle of random outputs); then in low orders that generalize; late, if the network overfits, in higher ones that
-    do not. A tick on each bar is how much of it would be generalizable by chance.
+    spindle of random outputs); then in low orders[ that generalize]; late, if the network overfits, in higher ones[
+    that do not]. [A tick on each bar is how much of it would be generalizable by chance.]
     """
     rows = order_strength.loc[order_strength["epoch"].isin(list(epochs))] if len(epochs) else order_strength
     if rows.empty:
@@ -129,12 +130,12 @@ def order_map(
     scale: str = "nats",
     pinned: int | None = None,
 ) -> go.Figure:
-    """Map of order × epoch: generalizable strength, non-generalizable strength, H, and H by chance.
+    """Map of order × epoch: [generalizable strength, non-generalizable strength, H, and H by chance||strength].
 
-    How to read: bright means strong; the first two maps share one colour scale, of nats, or, normalised, of shares of
-    the epoch's strength. In the third, bright means that most of the strength of that order generalizes; where the
-    fourth, its chance level, is as bright, nothing of that order transfers beyond chance. An empty cell has less than
-    1 % of the strength of its epoch. Dashed lines part phases 1 to 3. The solid line is the pinned epoch.
+    How to read: bright means strong[; the first two maps share one colour scale], of nats, or, normalised, of shares of
+    the epoch's strength. [In the third, bright means that most of the strength of that order generalizes; where the
+    fourth, its chance level, is as bright, nothing of that order transfers beyond chance.] An empty cell has less than
+    1 % of the strength of its epoch. [Dashed lines part phases 1 to 3.] The solid line is the pinned epoch.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")

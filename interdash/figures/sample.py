@@ -27,13 +27,14 @@ _LONGEST = 40  # characters of a name on an axis; the hover has all of it
 
 
 def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
-    """The strongest interactions of a sample at one epoch, and the same ones in the baseline network.
+    """The strongest interactions of a sample at one epoch[, and the same ones in the baseline network].
 
     How to read: one bar an interaction, strongest on top. AND fires only if all of its variables are present, OR if any
-    is; to the right it speaks for the label, to the left against it. The diamond is the same interaction in the
+    is; to the right it speaks for the label, to the left against it. [The diamond is the same interaction in the
     baseline network: an interaction generalizes (plain blue) if the baseline has it too, salient and with the same
     sign; else it is hatched vermillion. Of several baselines most must ("2/3" is two of three); the diamond is the
-    first. Under the mouse: its life line. A triangle: far outside. Click a bar to light its variables and see its life.
+    first.] Under the mouse: its life line. [A triangle: far outside.] Click a bar to light its variables and see its
+    life.
     """
     if interactions.empty:
         return theme.nothing("No interaction of this sample is salient here.", "effect on v (nats)", "interaction")
@@ -68,11 +69,11 @@ def interactions(interactions: pd.DataFrame, *, chosen: str | None = None) -> go
 
 
 def interaction_life(life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
-    """One interaction of a sample at every recorded epoch, against the threshold τ, and in the baseline network.
+    """One interaction of a sample at every recorded epoch, against the threshold τ[, and in the baseline network].
 
     How to read: inside the grey band (±τ of that epoch) the interaction is not salient, drawn as a small grey point.
-    Outside it is salient: filled blue where it generalizes, an open vermillion circle where it does not. The dashed
-    line is its effect in the baseline network at the end of training: an interaction that transfers settles there.
+    Outside it is salient[: filled blue where it generalizes, an open vermillion circle where it does not]. [The dashed
+    line is its effect in the baseline network at the end of training: an interaction that transfers settles there.]
     """
     target = life.loc[life["network"] == "target"]
     if target.empty:
@@ -159,8 +160,8 @@ def sorted_strengths(all_interactions: pd.DataFrame, *, chosen: str | None = Non
     """All interactions by strength, strongest first, and the threshold τ above which one is salient.
 
     How to read: an explanation is sparse if the curve falls steeply, so that few interactions stand above τ (dashed
-    line) and the long tail below adds little. Circles are AND, triangles OR; filled ones generalize, open ones do not.
-    The axis ends at a thousandth of τ. Click a point to choose that interaction.
+    line) and the long tail below adds little. Circles are AND, triangles OR[; filled ones generalize, open ones do
+    not]. The axis ends at a thousandth of τ. Click a point to choose that interaction.
     """
     if all_interactions.empty:
         return theme.nothing("No interactions at this epoch.", "rank", "strength |I| (nats)")
@@ -232,7 +233,7 @@ def rebuilt(rebuilt: pd.DataFrame, *, salient: int | None = None) -> go.Figure:
 
 
 def sample_life(sample_life: pd.DataFrame, *, pinned: int | None = None, log: bool = True) -> go.Figure:
-    """One sample over the epochs: its loss, and the strength of its generalizable and other interactions.
+    """One sample over the epochs: its loss, and the strength of its [generalizable and other ]interactions.
 
     How to read: strengths are Σ|I| over the salient interactions of the sample, on the left; the loss is its
     cross-entropy, on the right. The vertical line is the epoch shown on this page; click a point to go to its epoch.

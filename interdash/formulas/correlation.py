@@ -1,10 +1,12 @@
 """What goes together: the non-generalizable share and the loss gap; the most confusing samples of two runs."""
 
-import warnings
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from interdash.formulas.bootstrap import sample_weights
 
 MIN_POINTS = 5
 RESAMPLES = 2000
@@ -13,34 +15,43 @@ RESAMPLES = 2000
 def rank_correlation(x: np.ndarray, y: np.ndarray, *, resamples: int = RESAMPLES) -> tuple[float, float, float]:
     """Returns Spearman's ρ of two arrays `[points]` and its 95 % bootstrap interval; seeded. NaN where there is none.
 
-    The points are drawn as pairs (BCa method). The interval takes them as independent; the epochs of one run are not.
+    The points are drawn as pairs; the interval takes them as independent, which the epochs of one run are not.
+    Source: the BCa method, Efron, *Better bootstrap confidence intervals*, JASA 82 (1987).
     """
-    from scipy import stats  # takes a second to import
-
-    nothing = (np.nan, np.nan, np.nan)
-    if len(x) < MIN_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return nothing
-
-    def spearman(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-        found: Any = stats.pearsonr(stats.rankdata(x, axis=axis), stats.rankdata(y, axis=axis), axis=axis)
-        return found.statistic
-
-    ranked: Any = stats.spearmanr(x, y)
-    rho = float(ranked.statistic)
+    count = len(x)
+    if count < MIN_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan, np.nan, np.nan
+    rho = float(_spearman(np.full(count, 1 / count), x, y))
     if abs(rho) > 1 - 1e-9:  # every resample is perfect too: the bootstrap says nothing
         return rho, np.nan, np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a resample of equal points has no correlation
-        found = stats.bootstrap(
-            (x, y),
-            spearman,
-            paired=True,
-            vectorized=True,
-            n_resamples=resamples,
-            method="BCa",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    return rho, float(found.low), float(found.high)
+    drawn = np.random.default_rng(0).integers(0, count, (resamples, count))
+    draws = _spearman(sample_weights(drawn), x, y)
+    draws = draws[~np.isnan(draws)]  # a resample of equal points has no correlation
+    others = _spearman((1 - np.eye(count)) / (count - 1), x, y)
+    below = others.mean() - others
+    skew = (below**3).sum() / (6 * (below**2).sum() ** 1.5)
+    below_rho = ((draws < rho - 1e-12).mean() + (draws < rho + 1e-12).mean()) / 2  # equal ones count half
+    if not 0 < below_rho < 1:
+        return rho, np.nan, np.nan
+    law = NormalDist()  # `scipy.stats` takes a second to import
+    bias = law.inv_cdf(below_rho)
+    shifted = [bias + law.inv_cdf(share) for share in (0.025, 0.975)]
+    low, high = np.quantile(draws, [law.cdf(bias + each / (1 - skew * each)) for each in shifted])
+    return rho, float(low), float(high)
+
+
+def _spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns Spearman's ρ of points `[points]` that count by weights `[…, points]`, which add up to 1: `[…]`."""
+
+    def ranks(values: np.ndarray) -> np.ndarray:  # as shares, equal values in the middle of theirs, less their mean
+        equal, place = np.unique(values, return_inverse=True)
+        of_each = weights @ np.eye(len(equal))[place]
+        return (of_each.cumsum(-1) - of_each / 2)[..., place] - 0.5
+
+    first, second = ranks(x), ranks(y)
+    with np.errstate(invalid="ignore"):
+        both = (weights * first**2).sum(-1) * (weights * second**2).sum(-1)
+        return (weights * first * second).sum(-1) / np.sqrt(both)
 
 
 def rank_correlations(points: pd.DataFrame) -> pd.DataFrame:

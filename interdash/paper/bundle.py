@@ -41,9 +41,12 @@ def chosen(store: Store, run: Run, settings: Settings) -> dict[str, Drawing | Pa
 
 
 def drawing(ask: Ask, name: str, settings: Settings) -> Drawing | Panels:
-    """Returns a figure of a run; in a column, interactions of words go by numbers, which the caption explains."""
+    """Returns a figure of a run; in a column, interactions of words go by numbers, which the caption explains.
+
+    In small panels they do at any width, where a variable is the same in all of them.
+    """
     drawn = catalogue.drawing(ask, name, settings.choice)
-    if settings.size.width >= venues.COLUMN or ask.kind.numbered or name == "sample_interactions":
+    if ask.kind.numbered or name == "sample_interactions":
         return drawn
     if isinstance(drawn, Drawing):
         return _by_numbers(ask, drawn, settings)
@@ -51,7 +54,9 @@ def drawing(ask: Ask, name: str, settings: Settings) -> Drawing | Panels:
 
 
 def _by_numbers(ask: Ask, drawing: Drawing, settings: Settings) -> Drawing:
-    if drawing.chart.name not in ("interactions", "waterfall"):
+    is_shared = ask.kind.same_variables
+    in_column = ["interactions", "waterfall", *["pair"] * is_shared] * (settings.size.width < venues.COLUMN)
+    if drawing.chart.name not in [*in_column, *["many_samples"] * is_shared]:
         return drawing
     words = ask(sample.sample, sample=settings.choice.sample)["names"].iloc[0]
     key = f"Variables: {', '.join(f'{i} {word}' for i, word in enumerate(words))}."

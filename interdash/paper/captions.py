@@ -7,7 +7,7 @@ import math
 import re
 
 from interdash.figures.catalogue import Panels
-from interdash.figures.chart import Drawing, has_baselines
+from interdash.figures.chart import Drawing
 from interdash.figures.choice import Choice
 from interdash.masking.kinds import MASKED
 from interdash.queries.asking import Ask
@@ -15,7 +15,7 @@ from interdash.runs.run import Run
 
 SCREEN = re.compile(  # words of sentences that are true on the screen only
     r"\b(click\w*|pinned|cursor|mouse|hover\w*|slider|play button|browser|(this|the) page|the lists below"
-    r"|on a log axis|NaN|noise floor is measured|with an interaction chosen)\b",
+    r"|on a log axis|NaN|noise floor is measured|with an interaction chosen|in brackets the)\b",
     re.IGNORECASE,
 )
 NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "mlp": "a perceptron of one hidden layer",
@@ -34,9 +34,7 @@ _GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "gre
 
 
 EVERY_TERM = "salient, generalizable, H"
-
-
-ON_G = re.compile(r"\b(generaliz|transfers? to|baseline network|plain blue)")
+WITHOUT_G = "No baseline network was trained: nothing is drawn in parts that generalize and parts that do not."
 
 
 def caption(
@@ -68,13 +66,14 @@ def caption(
     )  # see `ink.pale_bars`; emphasis of the screen
     if grey:
         text = re.sub(rf"\b({'|'.join(_GREYS)})\b", lambda colour: _GREYS[colour[1]], text)
-    if ON_G.search(text) and not has_baselines(ask, choice):
-        text += " No baseline network was trained: nothing is drawn in parts that generalize and parts that do not."
+    unknown = any(not part.with_g and part.chart.words() != part.chart.words(with_g=False) for part in parts)
+    note = f" {WITHOUT_G}" if unknown else ""
     whose = next(filter(None, (part.chart.whose(ask, choice) for part in parts)), "")
     rule = any(part.chart.says_rule for part in parts)
     if terms is None:
-        return f"{text} Explained: {whose}." if whose else text
-    text = f"{text} {setting(ask, whose)} {_definitions(ask.run, text + terms)}"
+        return f"{text}{note} Explained: {whose}." if whose else f"{text}{note}"
+    terms = terms and (terms if parts[0].with_g else "salient")
+    text = f"{text}{note} {setting(ask, whose)} {_definitions(ask.run, text + terms)}"
     return " ".join(f"{text} {_rule(ask.run) if rule else ''}".split())
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,8 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
@@ -176,6 +178,15 @@ def missing_font(font: str) -> str:
     return ""
 
 
+def start() -> None:
+    """Starts the kept Chromium and does not wait for it: it is ready when the first figure is, some seconds later.
+
+    What fails here is said when a figure is drawn.
+    """
+    with contextlib.suppress(NoBrowserError):
+        _browser.start(chromium())
+
+
 def close() -> None:
     """Ends the kept Chromium, once it has drawn what it is drawing; the next figure starts another."""
     _browser.close()
@@ -193,17 +204,28 @@ class _Browser:
 
     def ask(self, figure: dict[str, Any], size: tuple[float, float, float], forms: Sequence[str]) -> dict[str, bytes]:
         """Returns a figure in some formats; its size is width and height in pixels, and pixels of a PNG for each."""
-        path = chromium()
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True).start()
-        asked = asyncio.run_coroutine_threadsafe(self._draw(figure, size, forms, path), self._loop)
+        asked = self._send(self._draw(figure, size, forms, chromium()))
         try:
             return asked.result(PATIENCE)
         except TimeoutError as error:
             asked.cancel()
             raise RuntimeError(f"the figure was not drawn within {PATIENCE:g} s; draw fewer at once") from error
+
+    def start(self, path: str) -> None:
+        """Starts Chromium, and does not wait for it."""
+        self._send(self._start(path))
+
+    def _send(self, task: Coroutine[Any, Any, Any]) -> Future[Any]:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(task, self._loop)
+
+    async def _start(self, path: str) -> None:
+        async with self._turn:
+            if not self._closed:
+                self._kaleido = self._kaleido or await _started(path)
 
     async def _draw(self, figure: Any, size: Any, forms: Sequence[str], path: str) -> dict[str, bytes]:
         async with self._turn:

@@ -76,7 +76,7 @@ def vector_maps(figure: Any, size: float) -> None:
                 "cmin": trace.zmin,
                 "cmax": trace.zmax,
                 "colorscale": trace.colorscale,
-                "showscale": trace.showscale,
+                "showscale": trace.showscale is not False,
                 "colorbar": bar,
                 "opacity": 0,
             },

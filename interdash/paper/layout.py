@@ -7,13 +7,14 @@ bars become pale with a frame, maps become rectangles: Chromium writes both as b
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
 
 from interdash.figures import inputs, theme
 from interdash.paper import ink, lettering
-from interdash.paper.venues import COLUMN, NUMBERS, POINT, SMALLEST, TALLEST, Venue
+from interdash.paper.venues import COLUMN, FONTS, NUMBERS, POINT, SMALLEST, TALLEST, Venue
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
@@ -123,6 +124,7 @@ def _without_sides(figure: Any) -> None:
     layout.margin.update(l=0, r=0)
 
 
+@cache
 def template(venue: Venue) -> go.layout.Template:
     """Returns the template of the screen with the fonts and sizes of a venue."""
     font = f'"{venue.font}", {FALLBACKS["Serif" in venue.font]}'  # for readers of SVG and HTML without the font
@@ -175,6 +177,7 @@ def _scale(figure: Any, venue: Venue) -> None:
             trace.cliponaxis = False
             log = figure.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"].type == "log"
             trace.text = lettering.apart(trace, venue, log=log)
+    figure.update_yaxes(tickfont_size=venue.tick * POINT)
     for shape in figure.layout.shapes:
         if shape.line.width:
             shape.line.width *= factor
@@ -183,8 +186,7 @@ def _scale(figure: Any, venue: Venue) -> None:
             note.borderwidth *= factor
         if note.text.startswith("gap rises"):  # the whole of it would lie over the curves
             note.update(text="gap rises", xanchor="left", font_color=theme.BLACK)
-        small = (note.font.size or _SCREEN) < _SCREEN
-        note.font.size = (venue.tick if small else venue.label) * POINT
+        note.font.size = (venue.tick if (note.font.size or _SCREEN) < _SCREEN else venue.label) * POINT
 
 
 def _panels(figure: Any) -> list[_Panel]:
@@ -386,7 +388,7 @@ def legend(figure: Any, venue: Venue) -> float:
         return 0.0
     figure.update_layout(showlegend=True)
     size = (venue.tick if venue.width < COLUMN else venue.label) * POINT
-    entry = max(lettering.width(name, size) for name in names) * (0.88 if "Serif" in venue.font else 1.0)
+    entry = max(lettering.width(name, size) for name in names) * FONTS.get(venue.font, 1.12)
     rows = math.ceil(len(names) / max(1, int((venue.width * 96 + 4) // (entry + 45))))
     figure.update_layout(
         legend={

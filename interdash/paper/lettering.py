@@ -46,7 +46,7 @@ def apart(trace: Any, venue: Venue, *, log: bool = False) -> Any:
     """
     on_sides = trace.textposition is not None and not isinstance(trace.textposition, str)
     if (
-        (on_sides and trace.mode == "markers+text")
+        (on_sides and "lines" not in trace.mode)
         or isinstance(trace.text, str)
         or trace.text is None
         or len(trace.text) < 3

@@ -17,9 +17,9 @@ from interdash.store.long_tables import Rows
 def curves(store: Store, runs: Sequence[str], *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the curves of some runs, one row for each run, epoch and curve: value, low, high.
 
-    Curves: train_loss, test_loss, gap (nats; of the whole splits, whatever `split` and `label` are), generalizable and
-    non_generalizable (nats), generalization_power (share), the last three with their 95 % bootstrap intervals, and
-    chance (share), what H would be by chance.
+    Curves: train_loss, test_loss, gap (nats; of the whole splits, whatever `split` and `label` are), strength
+    (nats) and, where G is known, generalizable and non_generalizable (nats), generalization_power (share), these four
+    with their 95 % bootstrap intervals, and chance (share), what H would be by chance.
     """
     return store.ask(
         """
@@ -34,6 +34,7 @@ def curves(store: Store, runs: Sequence[str], *, split: str = "all", label: int 
                 FROM losses
             UNION ALL SELECT run, epoch, 'test_loss', test_loss, NULL, NULL FROM losses
             UNION ALL SELECT run, epoch, 'gap', gap, NULL, NULL FROM losses
+            UNION ALL SELECT run, epoch, 'strength', strength, strength_low, strength_high FROM strong
             UNION ALL SELECT run, epoch, 'generalizable', generalizable, generalizable_low, generalizable_high
                 FROM strong
             UNION ALL SELECT run, epoch, 'non_generalizable', non_generalizable, non_generalizable_low,
@@ -216,9 +217,9 @@ def data_of(store: Store, runs: Sequence[str]) -> dict[str, str]:
 
 def relative(curves: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of `curves` with strengths as shares of the largest total strength of their run."""
-    strengths = curves["curve"].isin(["generalizable", "non_generalizable"])
-    totals: Any = curves[strengths].groupby(["run", "epoch"])["value"].sum()
-    scale = curves["run"].map(totals.groupby("run").max()).where(strengths, 1.0).replace(0.0, np.nan)
+    strengths = curves["curve"].isin(["strength", "generalizable", "non_generalizable"])
+    peaks: Any = curves[curves["curve"] == "strength"].groupby("run")["value"].max()
+    scale = curves["run"].map(peaks).where(strengths, 1.0).replace(0.0, np.nan)
     return curves.assign(**{name: curves[name] / scale for name in ("value", "low", "high")})
 
 

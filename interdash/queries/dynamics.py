@@ -104,7 +104,7 @@ def strength(
 ) -> pd.DataFrame:
     """Returns total, generalizable and non-generalizable strength and H, each with its interval, by epoch and type.
 
-    `normalised`: the strengths as shares of the total of their epoch and type, so that epochs compare.
+    `normalised`: the strengths as shares of the total of their epoch and type, so that epochs compare; without G, nats.
     """
     rows = store.ask(
         """
@@ -115,7 +115,7 @@ def strength(
         {"run": run, "network": network, "split": split, "label": label, "types": list(types)},
     )
     rows = with_enough(rows)
-    if normalised:
+    if normalised and rows["generalizable"].notna().to_numpy().any():
         rows["strength"] = rows["strength"] / rows["strength"].replace(0, None)
         for end, other in (("", ""), ("_low", "_high"), ("_high", "_low")):  # the interval of the share, not of nats
             rows[f"generalizable{end}"] = rows[f"generalization_power{end}"]

@@ -51,8 +51,9 @@ LIFE = (
     *("effect_high", "tenth", "ninetieth", "power", "power_low", "power_high", "chance"),
 )
 VARIABLES = (
-    *("name", "samples", "of_samples", "strength", "generalizable", "generalizable_low", "generalizable_high", "other"),
-    *("other_low", "other_high", "by_chance", "power", "chance", "x", "y"),
+    *("name", "samples", "of_samples", "strength", "strength_low", "strength_high"),
+    *("generalizable", "generalizable_low", "generalizable_high", "other", "other_low", "other_high"),
+    *("by_chance", "power", "chance", "x", "y"),
 )
 PAIRS = ("first", "second", "strength", "generalizable", "by_chance", "power", "chance", "excess")
 CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|=)\s*(.+?)\s*")
@@ -115,7 +116,7 @@ def joined(patterns: pd.DataFrame, lives: pd.DataFrame) -> pd.DataFrame:
         rows[name] = rows[name].where(rows[name].notna(), rows.pop(f"{name}_ever"))
     rows = rows.astype({name: int for name in ("subset", "sample", "size")})
     counts = ["samples", "interactions", "strength", "generalizable", "other", "by_chance"]
-    rows[counts] = rows[counts].fillna(0)
+    rows.loc[rows["samples"].isna(), counts] = 0
     rows["of_samples"] = max(patterns["of_samples"].tolist(), default=0)
     return rows.sort_values(["strength", "type", "key"], ascending=[False, True, True], ignore_index=True)
 
@@ -197,6 +198,8 @@ def pattern_life(store: Store, run: str, type: str, subset: int, sample: int = 0
     for name, ends in mean_intervals(_life, sums, drawn).items():
         enough = (sums.shape[1] if name == "frequency" else made["samples"]) >= np.array(FEW)
         made |= {f"{name}_{end}": np.where(enough, ends[i], np.nan) for i, end in enumerate(("low", "high"))}
+    if rows["generalizable"].isna().to_numpy().all():  # no baseline network
+        made |= dict.fromkeys(("power", "power_low", "power_high", "chance"), np.nan)
     return pd.DataFrame(made, columns=[*LIFE])
 
 
@@ -228,8 +231,8 @@ def variables(store: Store, run: str, epoch: int, *, type: str = "all", **of: An
 
     Each interaction's strength is divided equally among its variables, so that these add up to all of it (ours). name;
     samples (in how many it takes part in any), of_samples; strength, generalizable, other and by_chance (nats a
-    sample), generalizable and other with the ends of their 95 % bootstrap intervals over samples; power, chance. Of
-    variables that have a place in a picture: x and y, where its middle lies, in pixels.
+    sample), all but the last with the ends of their 95 % bootstrap intervals over samples; power, chance. Of variables
+    that have a place in a picture: x and y, where its middle lies, in pixels.
     """
     kind = _kind(store, run)
     if kind.pattern == "order":
@@ -239,13 +242,13 @@ def variables(store: Store, run: str, epoch: int, *, type: str = "all", **of: An
         WITH chosen AS {CHOSEN}, i AS {_salient(store, run)},
             v AS (SELECT unnest(range({MAX_VARIABLES})) AS bit),
             s AS (SELECT {"names[bit + 1]" if kind.pattern == "words" else "bit"} AS variable, sample,
-                sum(strength * share / size) AS generalizable, sum(strength * (1 - share) / size) AS other,
+                sum(strength * share / size) AS generalizable, sum(strength / size) AS strength,
                 sum(strength * chance / size) AS by_chance
                 FROM i JOIN v ON (subset >> bit) & 1 = 1 GROUP BY ALL),
-            most AS (SELECT variable FROM s GROUP BY variable ORDER BY sum(generalizable + other) DESC, variable
+            most AS (SELECT variable FROM s GROUP BY variable ORDER BY sum(strength) DESC, variable
                 LIMIT {MOST_VARIABLES})
-        SELECT variable, sample, place, coalesce(generalizable, 0) AS generalizable, coalesce(other, 0) AS other,
-            coalesce(by_chance, 0) AS by_chance
+        SELECT variable, sample, place, coalesce(strength, 0) AS strength,
+            if(strength IS NULL, 0, generalizable) AS generalizable, if(strength IS NULL, 0, by_chance) AS by_chance
         FROM most CROSS JOIN chosen LEFT JOIN s USING (variable, sample) ORDER BY variable, sample
         """,
         _parameters(run, **of) | TARGET | {"epoch": epoch, "type": type},
@@ -254,11 +257,11 @@ def variables(store: Store, run: str, epoch: int, *, type: str = "all", **of: An
     if rows.empty:
         return pd.DataFrame(columns=[*VARIABLES])
     every = rows["variable"].drop_duplicates().tolist()
-    sums = rows[["generalizable", "other", "by_chance"]].to_numpy(float).reshape(len(every), -1, 3)
+    sums = rows[["strength", "generalizable", "by_chance"]].to_numpy(float).reshape(len(every), -1, 3)
     made: dict[str, Any] = {"name": every} if kind.pattern == "words" else {"name": _variable_names(store, run, every)}
-    made |= {"samples": (sums[..., :2].sum(-1) > 0).sum(1), "of_samples": sums.shape[1]} | _parts(sums.mean(1))
+    made |= {"samples": (sums[..., 0] > 0).sum(1), "of_samples": sums.shape[1]} | _parts(sums.mean(1))
     bounds = mean_intervals(_parts, sums, group(rows["place"].head(sums.shape[1]), sums.shape[1]))
-    for name in ("generalizable", "other"):
+    for name in ("strength", "generalizable", "other"):
         made |= {f"{name}_low": bounds[name][0], f"{name}_high": bounds[name][1]}
     made["x"], made["y"] = _places(store, run, every, kind)
     table = pd.DataFrame(made, columns=[*VARIABLES])
@@ -380,8 +383,7 @@ def _ends(effects: np.ndarray) -> np.ndarray:
 
 
 def _parts(means: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the strengths of variables from means over samples `[..., 3]`: generalizable, other, by chance."""
-    general, other, level = np.moveaxis(means, -1, 0)
-    strength = general + other
-    parts = {"generalizable": general, "other": other, "by_chance": level, "strength": strength}
+    """Returns the strengths of variables from means over samples `[..., 3]`: whole, generalizable, by chance."""
+    strength, general, level = np.moveaxis(means, -1, 0)
+    parts = {"generalizable": general, "other": strength - general, "by_chance": level, "strength": strength}
     return parts | {"power": share(general, strength), "chance": share(level, strength)}

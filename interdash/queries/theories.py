@@ -196,14 +196,6 @@ def layer_information(store: Store, run: str) -> pd.DataFrame:
     )
 
 
-def measured_epochs(store: Store, run: str) -> list[int]:
-    """Returns the epochs at which there is any of it."""
-    rows = store.fetch(
-        "SELECT epoch FROM information WHERE run = $run UNION SELECT epoch FROM layers WHERE run = $run", {"run": run}
-    )
-    return sorted(np.ravel(rows).astype(int).tolist()) if rows else []
-
-
 def _sums(
     store: Store, run: str, orders: Sequence[str], epoch: int | None
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

@@ -92,6 +92,11 @@ def create_user_run(
 
     Nothing is written before a dry run of the network, a new one by default, on one sample of each split.
     """
+    if not isinstance(network, nn.Module | None):
+        raise TypeError(
+            f"network is {network!r}; give the module that is recorded, or leave it out: a run is of its target, and "
+            "`record_baseline(model, 0)` adds a baseline"
+        )
     record = RecordOptions(**options)
     text = spec if isinstance(spec, str) else "" if isinstance(spec, Spec) else spec_text(spec)
     made = load_spec(spec) if isinstance(spec, str) else spec if isinstance(spec, Spec) else spec()

@@ -174,6 +174,8 @@ def test_different_data_share_no_axis_of_nats(visit, two_runs, worded, two_store
         ("a", "non_generalizable", 3.0),
         ("a", "gap", 7.0),
         ("b", "generalizable", 0.0),
+        ("a", "strength", 4.0),
+        ("b", "strength", 0.0),
     ]
     curves = pd.DataFrame(rows, columns=["run", "curve", "value"]).assign(epoch=1, low=0.5, high=4.0)
     shares = compare.relative(curves)

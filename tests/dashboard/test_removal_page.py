@@ -129,6 +129,13 @@ def test_rank_correlations_are_those_of_scipy_by_run_and_together():
     y = x + rng.normal(size=30)
     rho, low, high = correlation.rank_correlation(x, y)
     assert rho == pytest.approx(stats.spearmanr(x, y).statistic) and low < rho < high
+
+    def spearman(x, y, axis):
+        return stats.pearsonr(stats.rankdata(x, axis=axis), stats.rankdata(y, axis=axis), axis=axis).statistic
+
+    about = {"paired": True, "vectorized": True, "n_resamples": 2000, "rng": np.random.default_rng(0)}
+    ends = stats.bootstrap((x, y), spearman, **about).confidence_interval
+    assert [low, high] == pytest.approx([*ends])
     assert correlation.rank_correlation(x, np.exp(x))[0] == pytest.approx(1.0)
     for a, b in ((x[:4], y[:4]), (x, np.ones(30))):  # too few; no variation
         assert np.isnan(correlation.rank_correlation(a, b)).all()

@@ -45,11 +45,11 @@ def test_phases_are_bands_and_words():
     [
         ([0.1, 0.62, 0.28], "The generalizable share (H) peaks at epoch 4, at 62% (20% by chance), and ends at 28%"),
         ([0.1, 0.2, 0.3], "The generalizable share (H) is highest at the last epoch, 8: 30%"),
-        ([None, None, 0.3], "Losses, strengths and the generalizable share (H)"),
+        ([None, None, None], "Salient interactions per sample: 94 at epoch 0, 9 at epoch 8"),
     ],
 )
 def test_finding(power, title):
-    level = {"chance": [None, 0.2, None], "test_loss": [0.7, 0.4, 0.5]}
+    level = {"chance": [None, 0.2, None], "test_loss": [0.7, 0.4, 0.5], "salient": [94, 10, 9.0]}
     epochs = pd.DataFrame({"epoch": [0, 4, 8], "generalization_power": power, **level})
     assert dynamics.finding_text(epochs) == f"{title}; testing loss is lowest at epoch 4"
 

@@ -137,6 +137,7 @@ def test_a_figure_is_drawn_without_any_network(chromium):
 def test_without_chromium_the_command_to_install_it_is_said(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("BROWSER_PATH", raising=False)
+    export.start()  # nothing to wait for: what is missing is said when a figure is asked for
     with pytest.raises(export.NoBrowserError, match="apt-get install --no-install-recommends chromium"):
         export.render(simple("none"))
     assert b"Plotly.newPlot" in export.render(simple("none"), "html")

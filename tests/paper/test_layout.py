@@ -244,6 +244,9 @@ def test_interactions_of_a_text_or_a_row_as_a_figure(worded, kind, tmp_path, chr
             assert f"Variables: 0 {names[0]}, 1 {names[1]}" in bundle.caption(Ask(run, store), alone, column)
             wide = bundle.drawing(Ask(run, store), chart, Settings(choice=column.choice))
             assert f"{{{names[0]}" in str(bundle.printed(wide, venues.venue("neurips")).layout.yaxis.ticktext)
+        many = bundle.drawing(Ask(run, store), "many_samples", Settings(choice=column.choice))
+        texts = str(bundle.printed(many, venues.venue("neurips")).layout.yaxis.ticktext)
+        assert ("Variables: 0 " in many.caption) == bool(re.search(r"\{\d", texts)) == (kind == "census")
     for name in ("neurips", "icml-column"):
         path.write_bytes(export.render(bundle.printed(drawn, venues.venue(name)), "pdf"))
         assert page_problems(path, venues.venue(name).width * 72) == []

@@ -106,6 +106,8 @@ def test_losses_left_out_are_computed_of_objects_with_logits_too_and_random_numb
     assert recorder.run.metrics()["train_loss"].notna().all()
     with pytest.raises(ValueError, match=r"network function returned a int; return a torch\.nn\.Module"):
         Recorder("bad", table_spec(network=lambda: 3), epochs=1, root=tmp_path)
+    with pytest.raises(TypeError, match=r"network is 'baseline-0'; give the module.*`record_baseline\(model, 0\)`"):
+        Recorder("bad", table_spec(), epochs=1, root=tmp_path, network="baseline-0")
 
 
 def test_training_that_ends_early_keeps_its_last_epoch(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ FIRST = (0, 1, 2, 3)  # samples shown unless others are named: a column has room
 def pair(pair: pd.DataFrame, *, first: str = "first", second: str = "second") -> go.Figure:
     """Interactions of two samples, or of two epochs of one: which one alone has, both have, or have with another sign.
 
-    How to read: one row an interaction, two bars on one scale: strong above, pale below, as in the legend. Plain blue
-    generalizes, hatched vermillion does not; grey is not salient. After the name: of two epochs, born or gone by the
-    later one, flipped (its sign changed), or stays; of two samples, whose it is.
+    How to read: one row an interaction, two bars on one scale: strong above, pale below, as in the legend. [Plain blue
+    generalizes, hatched vermillion does not; grey is not salient.||The paler grey is not salient.] After the name: of
+    two epochs, born or gone by the later one, flipped (its sign changed), or stays; of two samples, whose it is.
     """
     if pair.empty:
         return theme.nothing("Neither has a salient interaction.", "effect on v (nats)", "interaction")
@@ -76,8 +76,8 @@ def _known(generalizes: Any) -> bool | None:
 def many_samples(many: pd.DataFrame) -> go.Figure:
     """The strongest interactions of many samples, one panel a sample, all on one scale.
 
-    How to read: to the right an interaction speaks for the label of its sample, to the left against it. Plain blue
-    generalizes, hatched vermillion does not. Click a bar to see that sample.
+    How to read: to the right an interaction speaks for the label of its sample, to the left against it. [Plain blue
+    generalizes, hatched vermillion does not.] Click a bar to see that sample.
     """
     titles = ("effect on v (nats)", "interaction")
     if many.empty:

@@ -7,11 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
+from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.choice import SPLITS, Choice, lit_pattern, names_of, of_choice, table_of
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
-from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, escaped
+from interdash.figures.theme import GENERALIZABLE, GREY, NATS, NON_GENERALIZABLE, escaped
 from interdash.formulas.bootstrap import FEW
 from interdash.queries import dynamics, interactions
 from interdash.queries.asking import Ask
@@ -20,6 +20,7 @@ PARTS = (
     ("generalizable", "generalizable", {"color": GENERALIZABLE}),
     ("other", "non-generalizable", {"color": NON_GENERALIZABLE, "pattern": theme.HATCH}),
 )
+WHOLE = (("strength", "no G known", {"color": GREY}),)  # where there is no baseline network
 MOST_ROWS = 24  # variables of the matrix
 LIST = {  # columns of `interactions.joined` and their headings
     **{"samples": "samples", "strength": "strength (nats per sample)", "effect": "mean effect", "spread": "± s.d."},
@@ -29,12 +30,12 @@ LIST = {  # columns of `interactions.joined` and their headings
 
 
 def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
-    """The strongest interactions over the samples: how strong, how much of it generalizes, and of which variables.
+    """The strongest interactions over the samples: how strong[, how much of it generalizes], and of which variables.
 
-    How to read: each column is one interaction, AND (dots) or OR (triangles) of the variables marked below
-    it. Its bar is the strength over all samples chosen, in nats per sample: plain blue is the part that transfers
-    to the baseline networks, hatched vermillion the part that does not; the short line is the height that blue would
-    have by chance. Under the bars stands in how many samples it is salient. Click a bar to choose that interaction.
+    How to read: each column is one interaction, AND (dots) or OR (triangles) of the variables marked below it. Its bar
+    is the strength over all samples chosen, in nats per sample[: plain blue is the part that transfers to the baseline
+    networks, hatched vermillion the part that does not; the short line is the height that blue would have by chance].
+    Under the bars stands in how many samples it is salient. Click a bar to choose that interaction.
     """
     if patterns.empty:
         return theme.nothing("No interaction fits.", "interaction", "strength (nats per sample)")
@@ -45,16 +46,18 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=spacing, row_heights=heights)
     names = keys(patterns)
     places = list(range(len(patterns)))
-    for column, name, look in PARTS:
+    known = patterns["generalizable"].notna().to_numpy().any()
+    for column, name, look in PARTS if known else WHOLE:
         figure.add_bar(
             x=places, y=patterns[column].to_numpy(), name=name, marker=look, customdata=names,
             hovertext=[_hover(row) for row in patterns.to_dict("records")],
             hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
-    figure.add_scatter(
-        x=places, y=patterns["by_chance"].to_numpy(), mode="markers", name="generalizable by chance",
-        marker={"symbol": "line-ew-open", "size": 13, "line": {"width": 2.5}}, hoverinfo="skip",
-    )  # fmt: skip
+    if known:
+        figure.add_scatter(
+            x=places, y=patterns["by_chance"].to_numpy(), mode="markers", name="generalizable by chance",
+            marker={"symbol": "line-ew-open", "size": 13, "line": {"width": 2.5}}, hoverinfo="skip",
+        )  # fmt: skip
     for x, top in zip(places, patterns["strength"], strict=True):
         if names[x] == chosen:
             frame = {"line": {"width": 3, "color": theme.ORANGE}, "layer": "above"}
@@ -94,16 +97,17 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
 def pattern_life(
     life: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, pinned: int | None = None
 ) -> go.Figure:
-    """One interaction over the epochs: in how many samples it is salient, its effect, and how much of it generalizes.
+    """One interaction over the epochs: in how many samples it is salient, its effect[, how much of it generalizes].
 
-    How to read: above, the share of the samples in which it is salient. In the middle, its mean signed effect over
-    these; between the dotted lines lie the effects of eight in ten samples. Below, the share of its
-    strength that transfers to the baseline networks, and thin the level by chance. Ribbons are 95 % bootstrap intervals
-    over samples where ten or more have it, grey bands the three phases. Click a point to go to its epoch.
+    How to read: above, the share of the samples in which it is salient. Under it, its mean signed effect over these;
+    between the dotted lines lie the effects of eight in ten samples. [Below, the share of its strength that transfers
+    to the baseline networks, and thin the level by chance.] Ribbons are 95 % bootstrap intervals over samples where ten
+    or more have it[, grey bands the three phases]. Click a point to go to its epoch.
     """
     if life.empty:
         return theme.nothing("It is salient in none of these samples, or lives are not followed yet.", "epoch", "share")
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.25, 0.42, 0.33])
+    heights = [0.25, 0.42, 0.33][: 3 if life["power"].notna().to_numpy().any() else 2]  # without G two
+    figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=heights)
     x = [position(epoch, log=log) for epoch in life["epoch"]]
     said = [f"{some:g} of {all_:g} samples" for some, all_ in zip(life["samples"], life["of_samples"], strict=True)]
     curves: tuple[tuple[int, str, str, Any, str], ...] = (
@@ -111,7 +115,7 @@ def pattern_life(
         (2, "effect", "mean effect", None, NATS),
         (3, "power", "generalizable", GENERALIZABLE, theme.SHARE),
     )
-    for row, column, name, colour, form in curves:
+    for row, column, name, colour, form in curves[: len(heights)]:
         known = life.dropna(subset=[f"{column}_low"])
         places = [position(epoch, log=log) for epoch in known["epoch"]]
         low, high = (known[f"{column}_{end}"].tolist() for end in ("low", "high"))
@@ -126,7 +130,7 @@ def pattern_life(
         ("tenth", "dot", 2, "eight in ten samples"),
         ("ninetieth", "dot", 2, ""),
         ("chance", "dash", 3, "by chance"),
-    ):
+    )[: len(heights)]:
         figure.add_scatter(
             row=row, x=x, y=life[column].to_numpy(), mode="lines", name=name, showlegend=bool(name), hoverinfo="skip",
             line={"color": theme.GREY, "dash": dash, "width": 1.5},
@@ -135,7 +139,8 @@ def pattern_life(
     over_epochs(figure, phases, epochs, pinned, log=log)
     figure.update_yaxes(row=1, title="samples", tickformat=theme.SHARE, range=[0, 1.05])
     figure.update_yaxes(row=2, title="effect (nats)")
-    figure.update_yaxes(row=3, title="share", tickformat=theme.SHARE, range=[0, 1.05])
+    if len(heights) == 3:
+        figure.update_yaxes(row=3, title="share", tickformat=theme.SHARE, range=[0, 1.05])
     return figure.figure(height=440, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
@@ -147,7 +152,9 @@ def finding_text(patterns: pd.DataFrame, epoch: int, top: int) -> str:
     first, samples = rows.iloc[0], rows["of_samples"].iloc[0]
     name = names_of(rows.head(1))[0]
     text = f"{name} comes first at epoch {epoch}: salient in {first['samples']:g} of {samples:g} samples"
-    if samples < FEW or pd.isna(first["power"]):
+    if pd.isna(first["power"]):
+        return f"{text}, {first['strength']:.3f} nats per sample."
+    if samples < FEW:
         return f"{text}. {samples:g} samples are too few to say what generalizes."
     if first["samples"] >= FEW:
         text += f", {first['power']:.0%} of its strength generalizes ({first['chance']:.0%} by chance)"
@@ -164,7 +171,8 @@ def list_of_patterns(patterns: pd.DataFrame) -> pd.DataFrame:
     """Returns rows of `interactions.joined` as a list for people: columns named in words, shares in per cent."""
     rows = patterns.assign(**{name: 100 * patterns[name] for name in ("power", "chance", "life_share")})
     columns = {"interaction": names_of(patterns), "order": patterns["size"]}
-    return pd.DataFrame(columns | {words: rows[name] for name, words in LIST.items()})
+    unknown = {"power", "chance"} if rows["power"].isna().to_numpy().all() else set()  # no baseline network
+    return pd.DataFrame(columns | {words: rows[name] for name, words in LIST.items() if name not in unknown})
 
 
 def list_of_samples(rows: pd.DataFrame, address: Callable[[int], str]) -> pd.DataFrame:
@@ -176,7 +184,9 @@ def list_of_samples(rows: pd.DataFrame, address: Callable[[int], str]) -> pd.Dat
     votes = zip(rows["votes"], rows["baselines"], strict=True)
     table = {"sample": of_each, "effect (nats)": rows["effect"].round(3), "rank": rows["rank"]}
     table["split"] = [SPLITS[split].partition(" ")[0] for split in rows["split"]]
-    table |= {"label": rows["label_name"], "transfers to": [f"{some:g} of {count:g}" for some, count in votes]}
+    table["label"] = rows["label_name"]
+    if rows["votes"].notna().to_numpy().any():
+        table["transfers to"] = [f"{some:g} of {count:g}" for some, count in votes]
     if rows["random"].notna().to_numpy().any():
         names = zip(rows["random"].fillna(False), rows["true_label_name"], strict=True)
         table["true label"] = [f"{name}, random" if random else "" for random, name in names]
@@ -190,10 +200,10 @@ def keys(patterns: pd.DataFrame) -> list[str]:
 
 def _hover(row: Any) -> str:
     name = escaped(names_of(pd.DataFrame([row]))[0])
+    of_g = "" if pd.isna(row["power"]) else f"<br>generalizable {row['power']:.0%}, by chance {row['chance']:.0%}"
     return (
         f"{name}<br>salient in {row['samples']:g} of {row['of_samples']:g} samples"
-        f"<br>{row['strength']:.3f} nats per sample<br>mean effect {row['effect']:+.3f} nats"
-        f"<br>generalizable {row['power']:.0%}, by chance {row['chance']:.0%}"
+        f"<br>{row['strength']:.3f} nats per sample<br>mean effect {row['effect']:+.3f} nats{of_g}"
     )
 
 
@@ -223,7 +233,6 @@ CHARTS = (
         strongest_patterns,
         _strongest,
         page="interactions",
-        when=has_baselines,
         marks=lambda ask, c: {"chosen": "-".join(map(str, lit_pattern(ask, c)))},
         says=("epoch", "split", "label", "types", "where"),
         click="pattern",
@@ -233,7 +242,6 @@ CHARTS = (
         pattern_life,
         _life,
         page="interactions",
-        when=has_baselines,
         options=log_axis,
         marks=pinned,
         says=("pattern", "split", "label"),

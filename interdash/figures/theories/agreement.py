@@ -38,13 +38,12 @@ def agreement(
     """What every theory follows in this run, on one axis of epochs, and where each puts its turns.
 
     How to read: each row is one curve from its lowest value (0) to its highest (1), so that only its shape counts. A
-    diamond is where its theory puts a turn, the bar its 95 % interval: where what is learned generalizes best above
-    chance (1|2) and less than half as well (2|3), where the testing loss is lowest, the loss gap begins to rise, σ² of
+    diamond is where its theory puts a turn, the bar its 95 % interval: [where what is learned generalizes best above
+    chance (1|2) and less than half as well (2|3), ]where the testing loss is lowest, the loss gap begins to rise, σ² of
     the theory of noise begins to fall, a small gradient step first raises the testing loss (transfer below 0), and
-    hidden layers have most of the network's interactions (complete, of the epochs at which layers are measured).
-    Bands are the three phases. Rows share data: both boundaries come from the first, and the testing loss is
-    in gap and transfer. Intervals of both losses are those of other splits as large. Scales, turns and intervals are
-    ours.
+    hidden layers have most of the network's interactions (complete, of the epochs at which layers are measured). [Bands
+    are the three phases.] Rows share data: [both boundaries come from the first, and ]the testing loss is in gap and
+    transfer. Intervals of both losses are those of other splits as large. Scales, turns and intervals are ours.
     """
     names = [name for name in CURVES if name in set(curves["curve"])]
     if not names:

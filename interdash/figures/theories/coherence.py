@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
@@ -45,14 +45,14 @@ def coherence(
 ) -> go.Figure:
     """How many training samples a small step along the gradient of one of them helps: m-coherence by epoch.
 
-    How to read: m-coherence is ‖Σg‖² / Σ‖g‖² over the gradients g of m training samples: m where all are equal, 1
-    where they have nothing in common (both dotted). Thin grey lines are single layers; dashed and dotted are the clean
-    and the noisy labels alone, where the run has noise. Few samples of large gradient can rule it; the mean cosine of
-    two samples' gradients, below, weighs all alike. Fitted samples have no gradient, so that coherence falls at the
-    end without memorising: hence the mean of ‖g‖² and, lowest, how many samples of equal gradient would weigh as much.
-    Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. Bands are the
-    three phases. Sources: arXiv 2008.01217 (its definition) and 1901.09491 (cosine), both through third-party
-    notes; contributing samples are ours.
+    How to read: m-coherence is ‖Σg‖² / Σ‖g‖² over the gradients g of m training samples: m where all are equal, 1 where
+    they have nothing in common (both dotted). Thin grey lines are single layers; dashed and dotted are the clean and
+    the noisy labels alone, where the run has noise. Few samples of large gradient can rule it; the mean cosine of two
+    samples' gradients, below, weighs all alike. Fitted samples have no gradient, so that coherence falls at the end
+    without memorising: hence the mean of ‖g‖² and, lowest, how many samples of equal gradient would weigh as much.
+    Ribbons are 95 % intervals for the whole training split; there is none where all of it is looked at. [Bands are the
+    three phases.] Sources: arXiv 2008.01217 (its definition) and 1901.09491 (cosine), both through third-party notes;
+    contributing samples are ours.
     """
     if coherence.empty:
         return theme.nothing(NOT_MEASURED, "epoch", PANELS["m_coherence"])
@@ -256,7 +256,8 @@ CHARTS = (
         **BY_EPOCH,
     ),
     Chart(
-        coherence_and_share, _samples, page="theories", view="Coherence", when=is_measured, says=("epoch",),
-        says_rule=True, n=lambda ask, c: f"n = {len(ask(queries.sample_coherence, epoch=c.epoch))} explained samples",
+        coherence_and_share, _samples, page="theories", view="Coherence", says=("epoch",), says_rule=True,
+        when=lambda ask, c: is_measured(ask, c) and has_baselines(ask, c),
+        n=lambda ask, c: f"n = {len(ask(queries.sample_coherence, epoch=c.epoch))} explained samples",
     ),
 )  # fmt: skip

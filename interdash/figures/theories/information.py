@@ -26,20 +26,22 @@ AMOUNTS = {"joint": ("all variables", "solid"), "single": ("one variable", "dot"
 def synergy(
     synergy: pd.DataFrame, phases: pd.DataFrame | None = None, *, log: bool = True, pinned: int | None = None
 ) -> go.Figure:
-    """Synergy of the variables in the network's answers, experimental and after GIB, above the information and H.
+    """Synergy of the variables in the network's answers, experimental and after GIB, above the information[ and H].
 
     How to read: synergy is what the answer to all variables says of the class beyond what the answers to one variable
     and to all others say, mean over the variables: above 0 several are needed together, below 0 they say the same
     twice. Ribbons are 95 % intervals over samples, the grey band is the floor: the same with permuted labels. In the
-    middle, the mutual information of class and answer from all variables, from one, and from all but one. Lowest, H and
-    its level by chance: both follow time, so that a likeness proves nothing. GIB (arXiv 2509.26327) is known to us
+    middle, the mutual information of class and answer from all variables, from one, and from all but one. [Lowest, H
+    and its level by chance: both follow time, so that a likeness proves nothing.] GIB (arXiv 2509.26327) is known to us
     second hand; this formula, of discrete outputs with Miller and Madow's correction, is ours.
     """
     rows: Any = synergy
     titles = "synergy (nats)", "information (nats)", "generalizable share (H)"
     if rows.empty:
         return theme.nothing(NOT_MEASURED, "epoch", titles[0])
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.42, 0.33, 0.25])
+    power = rows.drop_duplicates("epoch").dropna(subset="generalization_power")
+    heights = [0.42, 0.33, 0.25][: 3 if len(power) else 2]  # without G there is no H
+    figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.04, row_heights=heights)
     for split, (name, colour, dash) in SPLITS.items():
         some = rows[rows["split"] == split]
         if some.empty:
@@ -51,14 +53,14 @@ def synergy(
         _line(figure, 1, some, "synergy", name, colour, dash, theme.NATS, log=log)
         for column, (words, style) in AMOUNTS.items():
             _line(figure, 2, some, column, f"{words}, {name}", colour, style, theme.NATS, log=log)
-    power = rows.drop_duplicates("epoch").dropna(subset="generalization_power")
-    _line(figure, 3, power, "generalization_power", "H", None, "solid", theme.SHARE, log=log)
-    _line(figure, 3, power, "chance", "H by chance", theme.GREY, "dash", theme.SHARE, log=log)
+    if len(power):
+        _line(figure, 3, power, "generalization_power", "H", None, "solid", theme.SHARE, log=log)
+        _line(figure, 3, power, "chance", "H by chance", theme.GREY, "dash", theme.SHARE, log=log)
+        figure.update_yaxes(tickformat=theme.SHARE, range=[0, 1.02], row=3, col=1)
     epochs = sorted(set(rows["epoch"].tolist()))
     over_epochs(figure, phases, epochs, pinned, log=log)
-    for row, text in enumerate(titles, start=1):
+    for row, text in enumerate(titles[: len(heights)], start=1):
         figure.update_yaxes(title=text, row=row, col=1)
-    figure.update_yaxes(tickformat=theme.SHARE, range=[0, 1.02], row=3, col=1)
     return figure.figure(height=680, margin={"t": 96}, legend={"y": 1.04}, clickmode="event+select")
 
 
@@ -141,11 +143,6 @@ def _probes(ask: Ask, choice: Choice) -> str:
     return f"Probes: n = {rows['samples'].max():.0f} training samples" if len(rows) else ""
 
 
-def is_measured(ask: Ask, choice: Choice) -> bool:
-    """Returns whether any of it is."""
-    return bool(ask(queries.measured_epochs))
-
-
 CHARTS = (
     Chart(
         synergy,
@@ -154,7 +151,7 @@ CHARTS = (
         view="Information",
         options=log_axis,
         marks=pinned,
-        when=is_measured,
+        when=lambda ask, c: not ask(queries.information).empty,
         click="epoch",
         n=_drawn,
     ),
@@ -164,6 +161,6 @@ CHARTS = (
         page="theories",
         n=_probes,
         view="Information",
-        when=is_measured,
+        when=lambda ask, c: not ask(queries.layer_information).empty,
     ),
 )

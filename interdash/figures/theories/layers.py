@@ -23,7 +23,12 @@ GROUPS = {  # group of orders: name, colour, dash, symbol
     "1–2": ("orders 1–2", theme.GENERALIZABLE, "dash", "square"),
     "≥ 3": ("orders ≥ 3", theme.NON_GENERALIZABLE, "dot", "diamond"),
 }
-CURVES = {"completeness": "completeness", "redundancy": "redundancy", "above_chance": "H above chance"}
+CURVES = {
+    "completeness": "completeness",
+    "redundancy": "redundancy",
+    "above_chance": "H above chance",
+    "accuracy": "accuracy",
+}
 MAPS = {  # column: title, what stands in brackets
     "completeness": ("completeness", "control_completeness"),
     "redundancy": ("redundancy", "control_redundancy"),
@@ -73,7 +78,7 @@ def layer_orders(layer_orders: pd.DataFrame) -> go.Figure:
 
 
 def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
-    """Completeness, redundancy and H above chance from layer to layer at one epoch, beside the accuracy of probes.
+    """Completeness, redundancy[, H above chance] and accuracy of the probes from layer to layer at one epoch.
 
     How to read: completeness is the share of the network's strength that the layer has already, redundancy the share of
     the layer's that is forgotten later; bars are 95 % intervals over samples. Thin grey: completeness if the layer's
@@ -85,9 +90,10 @@ def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
     rows: Any = layer_curves
     if rows.empty:
         return theme.nothing(NOT_MEASURED, "layer", "share")
-    figure = Sheet(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.04)
+    panels = {column: title for column, title in CURVES.items() if rows[column].notna().any()}  # without G no H
+    figure = Sheet(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.04)
     every = rows[rows["orders"] == "all"]
-    for row, (column, title) in enumerate((*CURVES.items(), ("accuracy", "accuracy")), start=1):
+    for row, (column, title) in enumerate(panels.items(), start=1):
         for name, (text, colour, dash, symbol) in GROUPS.items():
             some = rows[rows["orders"] == name]
             if some.empty or (column == "accuracy" and name != "all"):
@@ -114,29 +120,30 @@ def layer_curves(layer_curves: pd.DataFrame) -> go.Figure:
         if column != "above_chance":
             figure.update_yaxes(range=[-0.04, 1.04], row=row, col=1)
     figure.update_xaxes(type="category")
-    figure.update_xaxes(title="layer", row=4, col=1)
+    figure.update_xaxes(title="layer", row=len(panels), col=1)
     return figure.figure(height=640, margin={"t": 60}, legend={"y": 1.02})
 
 
 def layer_maps(layer_maps: pd.DataFrame) -> go.Figure:
-    """Maps of layers and epochs: completeness, redundancy, H above chance, and how good the probes are.
+    """Maps of layers and epochs: completeness, redundancy[, H above chance], and how good the probes are.
 
     How to read: a row is a layer, the last the network itself, a column a recorded epoch; bright is much. Completeness:
     the share of the network's interactions, at that epoch, that the layer has already. Redundancy: the share of the
-    layer's that is forgotten on the way. H above chance: how far what the layer knows transfers to the baseline
-    networks, beyond chance. In brackets the same of a probe that was fitted to shuffled labels: a number no better than
-    it says nothing. Lower right, the accuracy of the probes. Source: the maps are ours; completeness and redundancy are
-    those of arXiv 2409.08712.
+    layer's that is forgotten on the way. [H above chance: how far what the layer knows transfers to the baseline
+    networks, beyond chance.] In brackets the same of a probe that was fitted to shuffled labels: a number no better
+    than it says nothing. Last, the accuracy of the probes. Source: the maps are ours; completeness and
+    redundancy are those of arXiv 2409.08712.
     """
     rows: Any = layer_maps
     if rows.empty:
         return theme.nothing(NOT_MEASURED, "epoch", "layer")
+    maps = {column: words for column, words in MAPS.items() if rows[column].notna().any()}  # without G no H
     figure = Sheet(
-        rows=2, cols=2, subplot_titles=[title for title, _ in MAPS.values()], shared_xaxes=True, shared_yaxes=True,
+        rows=2, cols=2, subplot_titles=[title for title, _ in maps.values()], shared_xaxes=True, shared_yaxes=True,
         vertical_spacing=0.12, horizontal_spacing=0.03,
     )  # fmt: skip
     layers = rows.drop_duplicates("layer").sort_values("layer")
-    for i, (column, (title, other)) in enumerate(MAPS.items()):
+    for i, (column, (title, other)) in enumerate(maps.items()):
         values, controls = (
             rows.pivot(index="layer", columns="epoch", values=name).reindex(layers["layer"]) for name in (column, other)
         )
@@ -146,7 +153,7 @@ def layer_maps(layer_maps: pd.DataFrame) -> go.Figure:
         ]
         figure.add_heatmap(
             x=[str(epoch) for epoch in values.columns], y=named(layers), z=values.to_numpy(float), zmin=0, zmax=1,
-            row=1 + i // 2, col=1 + i % 2, colorscale=theme.SEQUENTIAL, showscale=i == 0, text=texts,
+            row=1 + i // 2, col=1 + i % 2, colorscale=theme.SEQUENTIAL, showscale=i == 1, text=texts,
             texttemplate="%{text}", textfont={"size": 11}, xgap=1, ygap=1,
             colorbar={"tickformat": theme.SHARE, "title": {"text": "share"}},
             hovertemplate=f"epoch %{{x}}, %{{y}}<br>{title} %{{z:{theme.SHARE}}}<extra></extra>",

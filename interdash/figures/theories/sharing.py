@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from interdash.figures import theme
-from interdash.figures.chart import Chart, log_axis, pinned
+from interdash.figures.chart import Chart, has_baselines, log_axis, pinned
 from interdash.figures.choice import Choice
 from interdash.figures.compare import are_alike, difference
 from interdash.figures.dynamics import over_epochs, position
@@ -73,8 +73,8 @@ def sharing_by_epoch(
 
     How to read: left, how many of the target's own interactions the other one has too, with the same sign; right, how
     many of the other's the target has by then. Thick: of every order, with its 95 % bootstrap interval over samples;
-    thin: low and high orders apart. Grey dashed: the level by chance. Bands are the three phases. Beside a
-    baseline network the left side is H by number. Source: arXiv 2401.16318 (s); sign and chance are ours.
+    thin: low and high orders apart. Grey dashed: the level by chance. [Bands are the three phases. Beside a baseline
+    network the left side is H by number.] Source: arXiv 2401.16318 (s); sign and chance are ours.
     """
     if sharing_by_epoch.empty:
         return theme.nothing(NOTHING, "epoch", "shared (share)")
@@ -248,7 +248,13 @@ CHARTS = (
         click="epoch",
     ),
     Chart(epoch_map, lambda ask, c: {"epochs": ask(queries.epoch_map)}, page="theories", view="Sharing"),
-    Chart(network_map, lambda ask, c: {"networks": ask(queries.network_map)}, page="theories", view="Sharing"),
+    Chart(
+        network_map,
+        lambda ask, c: {"networks": ask(queries.network_map)},
+        page="theories",
+        view="Sharing",
+        when=has_baselines,
+    ),
     Chart(
         runs_share,
         _other_run,
