@@ -58,6 +58,24 @@ def verdict(row: dict[str, Any]) -> str:
     return "agree" if share >= MOST else "partly"
 
 
+def summary(runs: Sequence[Measures]) -> str:
+    """Returns the section of the study's page, in Markdown: which theories turn near each other, beside chance."""
+    known = [row for row in pairs(runs) if row["runs"]]
+    near = [row for row in known if row["verdict"] in ("agree", "partly")]
+    words = [
+        f"*{row['first']}* and *{row['second']}* ({row['near']} of {row['runs']} runs within {NEAR} recorded epoch, "
+        f"{number(row['near_by_chance'], 1)} by chance: {row['verdict']})"
+        for row in sorted(near, key=lambda row: row["tail"])
+    ]
+    which = "; ".join(words) or "none"
+    return (
+        "## Do the theories agree where training turns?\n\n"
+        f"Of {len(known)} pairs of turns found in the same runs, near each other more often than by chance: {which}. "
+        "Every turn with its interval, and every pair: "
+        "[tables](study-tables.md#do-the-theories-agree-where-training-turns).\n"
+    )
+
+
 def section(runs: Sequence[Measures]) -> str:
     """Returns the section of the study's tables, in Markdown."""
     names = [name for name in agreement.TURNS if any(name in run["turns"] for run in runs)]

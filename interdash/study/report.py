@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from interdash.study import agreement
 from interdash.study.claims import CLAIMS, FEW, MOST, NEAR, counts, distance, verdict
 from interdash.study.words import Measures, number, picture, table
 
@@ -43,7 +44,7 @@ def report(runs: Sequence[Measures], first: Sequence[Measures], facts: dict[str,
         facts: versions, samples, networks, labels, settings and minutes, as `__main__.facts` gives them.
     """
     figure = picture("learned", "How much of what is learned generalizes above chance")
-    return "\n".join([HEAD, _claims(runs), figure, _lowest(runs), _runs(runs, facts), LIMITS])
+    return "\n".join([HEAD, _claims(runs), figure, _lowest(runs), agreement.summary(runs), _runs(runs, facts), LIMITS])
 
 
 def _lowest(runs: Sequence[Measures]) -> str:

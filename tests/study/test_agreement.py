@@ -27,6 +27,8 @@ def test_verdicts_on_pairs():
     assert rows["1|2", "gap rises"]["runs"] == 1 and rows["1|2", "gap rises"]["verdict"] == "no more than chance"
     assert rows["1|2", "complete"]["verdict"] == "no run to ask"
     assert agreement.verdict({"runs": 10, "near": 6, "tail": 0.01}) == "partly"
+    assert "by chance: *2|3* and *loss lowest* (4 of 4 runs within 1 recorded epoch, 0.8 by" in agreement.summary(runs)
+    assert "more often than by chance: none. Every turn" in agreement.summary(runs[:1])
     text = agreement.section(runs)
     assert "| 2\\|3 – loss lowest | 4 | 1.0 / 5.0 | 4 / 0.8 | 0.1% | **agree** |" in text
     assert "| r1 | not found | 20 (20 … 20) | 2 (2 … 2) | 25 (25 … 25) |" in text
