@@ -68,10 +68,15 @@ def summary(runs: Sequence[Measures]) -> str:
         for row in sorted(near, key=lambda row: row["tail"])
     ]
     which = "; ".join(words) or "none"
+    legend = ", ".join(
+        f"*{name}*: {what}"
+        for name, (_, what) in agreement.TURNS.items()
+        if any(name in (row["first"], row["second"]) for row in near)
+    )
     return (
         "## Do the theories agree where training turns?\n\n"
         f"Of {len(known)} pairs of turns found in the same runs, near each other more often than by chance: {which}. "
-        "Every turn with its interval, and every pair: "
+        f"{legend and f'({legend}.) '}Every turn with its interval, and every pair: "
         "[tables](study-tables.md#do-the-theories-agree-where-training-turns).\n"
     )
 
