@@ -90,7 +90,7 @@ def test_everything_works_from_an_empty_folder(binaries, tmp_path):
     with serving(runs, binaries / "python", ALONE) as address:
         assert b"<title>" in urllib.request.urlopen(address).read()
     lines = done(binaries / "python", "-W", "ignore", "-c", PAGES, cwd=tmp_path).splitlines()
-    assert [json.loads(line) for line in lines[-2:]] == [["Dynamics", [], 3, 0], ["Help", [], 0, 9]]
+    assert [json.loads(line) for line in lines[-2:]] == [["Dynamics", [], 2, 0], ["Help", [], 0, 9]]
     done(interdash, "export", "digits", "--figure", "dynamics", "--out", "figures", cwd=tmp_path)
     assert list((tmp_path / "figures").rglob("*dynamics*.pdf"))
     report = done(interdash, "doctor", cwd=tmp_path)
