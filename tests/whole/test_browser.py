@@ -420,7 +420,7 @@ def test_job_survives_a_reload(tab, address, root):
     wait_for_address(tab, "job=")
     tab.reload()
     tab.wait_for_selector("text=built-in run fromform")
-    tab.wait_for_function("() => document.body.innerText.includes('· done')")
+    tab.wait_for_selector(f".st-key-job-{tab.url.rpartition('job=')[2]}:has-text('· done')")
     settled(tab)
     run = Run.open(root, "fromform")
     assert run.config.training.epochs == 2 and run.labels_dir.exists()
