@@ -5,7 +5,6 @@ holds the short tables; the salient interactions stay in their files until a pag
 `long_tables`). The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
 """
 
-import importlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -91,7 +90,7 @@ def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
     if shared.versions.get(str(run.path)) != data_version(run):
-        read_ahead(lambda: (_load(shared, run), importlib.import_module("scipy.stats")))  # a second, for Theories
+        read_ahead(lambda: _load(shared, run))
 
 
 def read_ahead(read: Callable[[], Any]) -> None:
