@@ -68,11 +68,7 @@ def summary(runs: Sequence[Measures]) -> str:
         for row in sorted(near, key=lambda row: row["tail"])
     ]
     which = "; ".join(words) or "none"
-    legend = ", ".join(
-        f"*{name}*: {what}"
-        for name, (_, what) in agreement.TURNS.items()
-        if any(name in (row["first"], row["second"]) for row in near)
-    )
+    legend = _legend([name for name in agreement.TURNS if any(name in (row["first"], row["second"]) for row in near)])
     return (
         "## Do the theories agree where training turns?\n\n"
         f"Of {len(known)} pairs of turns found in the same runs, near each other more often than by chance: {which}. "
@@ -86,10 +82,10 @@ def section(runs: Sequence[Measures]) -> str:
     names = [name for name in agreement.TURNS if any(name in run["turns"] for run in runs)]
     places = [[run["run"], *(_place(run["turns"].get(name)) for name in names)] for run in runs]
     rows = [_cells(row) for row in pairs(runs) if row["runs"]]
-    words = "; ".join(f"*{name}*: {agreement.TURNS[name][1]}" for name in names)
     return (
         "## Do the theories agree where training turns?\n\n"
-        f"Recorded epochs at which each theory puts its turn, with 95 % intervals ({words}). “–”: not measured.\n\n"
+        f"Recorded epochs at which each theory puts its turn, with 95 % intervals ({_legend(names)}). "
+        "“–”: not measured.\n\n"
         + table(["run", *names], places)
         + "\nEach two of them, over the runs that have both: mean distance in recorded epochs / of two random recorded "
         f"epochs; in how many runs they lie within {NEAR} / in how many random ones would; how often random ones would "
@@ -99,6 +95,10 @@ def section(runs: Sequence[Measures]) -> str:
         "the testing split; and seeds of one setting share their data.\n\n"
         + table(["turns", "runs", "apart / by chance", "near / by chance", "as often by chance", "verdict"], rows)
     )
+
+
+def _legend(names: Sequence[str]) -> str:
+    return "; ".join(f"*{name}*: {agreement.TURNS[name][1]}" for name in names)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
