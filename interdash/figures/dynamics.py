@@ -111,8 +111,8 @@ def gap(
 ) -> go.Figure:
     """Gap between the testing and the training loss of the whole splits at every epoch.
 
-    How to read: dashed lines and markers, numbered above, are the epochs whose distributions over orders are shown
-    beside it; where the gap rises, the network overfits. Dotted: where it begins to, which is where the second of the
+    How to read: dashed lines and markers, numbered above, are the epochs of the row of distributions over orders;
+    where the gap rises, the network overfits. Dotted: where it begins to, which is where the second of the
     two phases published before the three begins.
     """
     known = epochs.dropna(subset=["gap"])

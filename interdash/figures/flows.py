@@ -48,9 +48,9 @@ def flows(
     the baseline network (generalizable), hatched vermillion does not.] As shares, the two sides of a bar add up to 100
     %, so that weak early epochs compare with strong late ones. On a log axis lines take the place of bars. Under it:
     [how much of what is learned generalizes, with its 95 % bootstrap interval over samples, beside H, how much of all
-    that is there generalizes, and dashed the level that each would have by chance; ]the gap between testing and
-    training loss of the whole splits; the mean order of what is learned and of what is removed. [Grey bands are the
-    three phases.]
+    that is there generalizes, and dashed and dotted the level that each would have by chance; ]the gap between testing
+    and training loss of the whole splits; the mean order of what is learned and of what is removed. [Grey bands are
+    the three phases.]
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
@@ -83,7 +83,7 @@ def flows(
         _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
         figure.update_yaxes(title="generalizes", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
     if known and strength is not None:
-        _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log, named=False)
+        _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log)
         _of_epochs(figure, 2, strength, "generalization_power", "H, of all that is there", None, "solid", log=log)
     if epochs is not None:
         _of_epochs(figure, last - 1, epochs, "gap", "loss gap", theme.GAP, "dot", log=log, named=False)

@@ -257,7 +257,7 @@ def _traces(
     looks.append(
         {
             "mode": "markers",
-            "marker": {"symbol": "line-ew", "size": 9, "line": {"width": 1.5}},
+            "marker": {"symbol": "line-ew-open", "size": 9, "line": {"width": 1.5}},
             "name": "generalizable by chance",
             "showlegend": first and parts is theme.PARTS,
             "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>by chance %{{y:{NATS}}}<extra></extra>",

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ REMEDY = "install it with `apt-get install --no-install-recommends chromium font
 OFFLINE = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")  # it asks nobody for anything
 SECONDS = 60.0  # until a figure is given up
 PATIENCE = 600.0  # … that waits for others to be drawn
+FAREWELL = 10.0  # … until Chromium has ended by itself
 RENEWED = 20  # figures that one page draws
 PRINTED = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": "1"}
 TAG = re.compile(r'<([\w:]+)((?: [\w:-]+="[^"]*")+)(/?)>')
@@ -249,9 +251,9 @@ class _Browser:
         browser, self._kaleido = self._kaleido, None
         if browser is not None:
             try:
-                await asyncio.wait_for(browser.close(), 10)
-            except Exception:  # it is dead already
-                return
+                await asyncio.wait_for(browser.close(), FAREWELL)
+            except Exception:  # it is dead already, or does not end
+                browser.subprocess.kill()
 
     async def _end_in_turn(self) -> None:
         async with self._turn:
@@ -273,6 +275,9 @@ class _Browser:
 async def _started(path: str) -> Any:
     import kaleido
     from choreographer.browsers.chromium import Chromium
+
+    # what goes wrong reaches `_draw` as an error; the driver writes tracebacks of messages cut off by the end
+    logging.getLogger("choreographer").setLevel(logging.CRITICAL)
 
     class Kept(kaleido.Kaleido):
         """Draws a figure once for all formats, and loads its page anew after every `RENEWED` figures."""

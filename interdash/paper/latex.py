@@ -14,8 +14,9 @@ _LATEX = {
     "·": r"$\cdot$", "σ": r"$\sigma$", "‖": r"$\|$", "ḡ": r"\=g", "θ": r"$\theta$", "∇": r"$\nabla$",
     "’": "'", "“": "``", "”": "''", "\u00a0": "~",
 }  # fmt: skip
-_MATHS = re.compile(r"v\(x(_∅)?\)|x_∅|\|I\||½|1/2")  # what is set as a whole
+_MATHS = re.compile(r"v\(x(_∅)?\)|x_∅|\|Σ?I\||ḡ_te|½|1/2")  # what is set as a whole
 _SET = {"v(x_∅)": r"$v(x_\emptyset)$", "v(x)": "$v(x)$", "x_∅": r"$x_\emptyset$", "|I|": "$|I|$", "½": "1/2"}
+_SET |= {"|ΣI|": r"$|\Sigma I|$", "ḡ_te": r"$\bar g_{\mathrm{te}}$"}
 
 
 def escaped(text: str) -> str:

@@ -149,12 +149,12 @@ def template(venue: Venue) -> go.layout.Template:
 
 
 def _drop_index(figure: Any) -> None:
-    """Drops the last column of a chart with a slider: it only shows where in training the slider stands."""
+    """Drops the last column of a chart with a slider, where the slider stands, and what has no values at its epoch."""
     last = max(figure.data, key=lambda trace: int((trace.xaxis or "x")[1:] or 1))
     number = (last.xaxis or "x")[1:]
-    x = figure.layout[f"xaxis{number}"]
-    middle = sum(x.domain) / 2
-    figure.data = [trace for trace in figure.data if (trace.xaxis or "x")[1:] != number]
+    middle = sum(figure.layout[f"xaxis{number}"].domain) / 2
+    beside = [trace for trace in figure.data if (trace.xaxis or "x")[1:] != number]
+    figure.data = [trace for trace in beside if any(y is not None for y in trace.y)]  # else it has a legend entry
     figure.layout.annotations = [note for note in figure.layout.annotations if abs(note.x - middle) > 1e-6]
     figure.layout.shapes = [shape for shape in figure.layout.shapes if shape.xref != f"x{number}"]
     figure.layout[f"xaxis{number}"] = figure.layout[f"yaxis{number}"] = None
@@ -227,15 +227,15 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     label, tick = venue.label * POINT, venue.tick * POINT
     if any(note.name in (inputs.WORD, inputs.LAST) for note in layout.annotations):
         height = inputs.flow(layout.annotations, width - 24, label, serif="Serif" in venue.font)
-        layout.update(width=width, height=math.ceil(height + 16), showlegend=False, meta={"plots": 0})
+        layout.update(width=width, height=math.ceil(height + 4), showlegend=False, meta={"plots": 0})
         layout.margin = {"l": 16, "r": 8, "t": 8, "b": 8, "pad": 0, "autoexpand": False}
         return
     if not panels:
-        layout.update(width=width, height=1.5 * 96, showlegend=False, meta={"plots": 0})
-        layout.margin = {"l": 20, "r": 10, "t": 10, "b": 20}
+        margin = {"l": 20, "r": 10, "t": 10, "b": 20}
+        layout.update(width=width, height=1.5 * 96, showlegend=False, meta={"plots": 0}, margin=margin)
         return
-    old_columns = len({round(panel.left, 6) for panel in panels})
-    shared = old_columns > 1 and all(
+    before = len({round(panel.left, 6) for panel in panels})
+    shared = before > 1 and all(
         layout[panel.y].showticklabels is False for panel in panels if panel.left > panels[0].left
     )
     bars = _colour_bars(figure, panels)
@@ -246,9 +246,9 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     while True:  # twice: how high the panels are depends on the room beside them, and the lines of titles on that
         left = _y_room(figure, panels, lengths or [120.0] * len(panels), label, tick)
         right = 8.0 + (left if any(axis.overlaying for axis in figure.select_yaxes()) else 0)
-        columns = _columns(venue.width - (left + right + ink.BAR * len(bars)) / 96, old_columns, shared=shared)
+        columns = _columns(venue.width - (left + right + ink.BAR * len(bars)) / 96, before, len(panels), shared=shared)
         beside = [ink.BAR if any(i % columns == column for i in bars) else 0 for column in range(columns)]
-        moved, rows = columns != old_columns, math.ceil(len(panels) / columns)
+        moved, rows = columns != before, math.ceil(len(panels) / columns)
         sideways = not moved and any(panel.row_title for panel in panels)
         across = 7.0 if shared else left + 4
         right += beside[-1] + (1.4 * label if sideways else 0)
@@ -265,16 +265,16 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     names = [(panel.row_title if moved else "", panel.column_title) if len(panels) > 1 else () for panel in panels]
     titles = [lettering.wrapped(", ".join(filter(None, words)), 1.1 * panel_width, label) for words in names]
     title_room = max((1.7 + 1.3 * title.count("<br>")) * label if title else 0.0 for title in titles)
-    each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-old_columns])
+    each_x = moved or any(layout[panel.x].showticklabels is not False for panel in panels[:-before])
     x_titles = {layout[panel.x].title.text or "" for panel in panels} - {""}
     one_title = x_titles.pop() if columns > 1 and len(x_titles) == 1 and not each_x else ""
     room = plot_width if one_title else panel_width
     title_lines = max((lettering.lines(text, room, label) for text in (*x_titles, one_title) if text), default=0)
-    under_axis = max(lettering.turned(layout[panel.x], panel_width, tick) for panel in panels)
-    below = 10 + under_axis + 1.3 * label * title_lines
-    numbers = 3 + under_axis + 6  # under each panel; the title of the axis only under the last
+    under_each = [lettering.turned(layout[panel.x], panel_width, tick) for panel in panels]
+    under_axis, below = max(under_each), 10 + max(under_each[-columns:]) + 1.3 * label * title_lines
     each_title = moved or any(panel.is_first and panel.column_title for panel in panels[columns:])
-    down = (numbers if moved else below + 6 if each_x else 6.0) + (title_room if each_title else 0.0) + 4
+    down = 9 + under_axis if moved else 16 + under_axis + 1.3 * label * title_lines if each_x else 6.0
+    down += (title_room if each_title else 0.0) + 4
     notes = [note.text for note in layout.annotations if note.yref == "paper" and note.y == 1]
     above = max((1.4 * tick * (1 + text.count("<br>")) for text in notes), default=0.0)
     top = 4 + legend(figure, venue) * with_legend + title_room + above + 4
@@ -334,11 +334,11 @@ def _colour_bars(figure: Any, panels: list[_Panel]) -> dict[int, Any]:
     return {number[f"xaxis{(trace.xaxis or 'x')[1:]}"]: trace.marker.colorbar for trace in traces}
 
 
-def _columns(inches: float, old: int, *, shared: bool) -> int:
-    """Returns how many panels stand side by side: as many as were, or fewer, so that all rows are full."""
-    narrowest = NARROWEST_SHARED if shared else NARROWEST
-    fits = [n for n in range(old, 0, -1) if old % n == 0 and inches / n >= narrowest]
-    return fits[0] if fits else 1
+def _columns(inches: float, old: int, count: int, *, shared: bool) -> int:
+    """Returns how many of `count` panels stand side by side: as were, or fewer; rows are full, of one row even."""
+    most = max(1, min(old, int(inches / (NARROWEST_SHARED if shared else NARROWEST))))
+    full = next(n for n in range(most, 0, -1) if old % n == 0)
+    return math.ceil(old / math.ceil(old / most)) if shared and count == old else full
 
 
 def _heights(figure: Any, panels: list[_Panel], rows: int, width: float, tick: float, *, moved: bool) -> list[float]:

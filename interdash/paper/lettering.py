@@ -42,7 +42,7 @@ def large_enough(text: str) -> str:
 def apart(trace: Any, venue: Venue, *, log: bool = False) -> Any:
     """Returns the texts of points, without those that would touch another one's, latest kept first; `log`: x axis.
 
-    Names of points that no line joins, each on a side of its own, are clear of each other already.
+    Names of points that no line joins, each at a place of its own, are clear of each other already.
     """
     on_sides = trace.textposition is not None and not isinstance(trace.textposition, str)
     if (
@@ -102,6 +102,8 @@ def cut(text: str, most: int) -> str:
 
 def turned(axis: Any, length: float, tick: float) -> float:
     """Returns the pixels that the ticks of an x axis take below it; names that would touch are turned upright."""
+    if axis.showticklabels is False:
+        return 0.0
     names = [plain(text) for text in axis.ticktext or () if any(letter.isalpha() for letter in text)]
     longest = max((width(name, tick) for name in names), default=0.0)
     if not names or len(names) * (longest + 0.7 * tick) <= length:

@@ -4,7 +4,6 @@ import html
 import os
 import warnings
 import weakref
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import catalogue, theme
 from interdash.figures.choice import Choice, resolved
-from interdash.paper import bundle, captions, handout
+from interdash.paper import bundle, handout
 from interdash.paper.settings import Settings
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
@@ -53,7 +52,7 @@ class OpenRun:
         Raises:
             ValueError: there is no such figure, venue, epoch or sample.
         """
-        settings = Settings(venue=venue or "neurips", looks=looks or {}, choice=Choice(**choice))
+        settings = self._settings(venue, choice, looks)
         drawing = bundle.drawing(self.ask, name, settings)
         if venue or isinstance(drawing, catalogue.Panels):
             return bundle.printed(drawing, settings.size)
@@ -61,14 +60,15 @@ class OpenRun:
 
     def rows(self, name: str, **choice: Any) -> dict[str, pd.DataFrame]:
         """Returns the rows behind a figure, by their names; `choice` as in `figure`."""
-        return self._drawing(name, choice).rows
+        return catalogue.drawing(self.ask, name, Choice(**choice)).rows
 
-    def caption(self, name: str, **choice: Any) -> str:
-        """Returns the caption of a figure, fit for print; `choice` as in `figure`."""
-        return captions.caption(self.ask, self._drawing(name, choice), resolved(self.ask, Choice(**choice)))
+    def caption(self, name: str, *, venue: str = "", **choice: Any) -> str:
+        """Returns the caption of a figure as it is printed at a venue; `venue` and `choice` as in `figure`."""
+        settings = self._settings(venue, choice)
+        return bundle.caption(self.ask, bundle.drawing(self.ask, name, settings), settings)
 
-    def _drawing(self, name: str, choice: dict[str, Any]) -> catalogue.Drawing | catalogue.Panels:
-        return catalogue.drawing(self.ask, name, replace(Choice(), **choice))
+    def _settings(self, venue: str, choice: dict[str, Any], looks: dict[str, Any] | None = None) -> Settings:
+        return Settings(venue=venue or "neurips", looks=looks or {}, choice=resolved(self.ask, Choice(**choice)))
 
     def _repr_html_(self) -> str:
         return show(self)._repr_html_()

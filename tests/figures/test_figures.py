@@ -83,7 +83,7 @@ def test_chance_is_a_tick_on_each_bar(ask):
     last = rows.loc[rows["epoch"] == 3]
     above, below = np.nan_to_num(np.array(ticks.y, float)).reshape(2, -1)  # an order without strength has no tick
     assert above - below == pytest.approx(last["by_chance"].to_numpy())
-    assert ticks.marker.symbol == "line-ew"
+    assert ticks.marker.symbol == "line-ew-open"
 
 
 def test_scales_of_strength(ask):

@@ -11,7 +11,7 @@ from interdash.paper import captions, latex
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 
-SCREEN = r"click|pinned|cursor|hover|slider|button|this (sample|epoch|page)|chosen interaction|\*"
+SCREEN = r"click|pinned|cursor|hover|slider|button|this (sample|epoch|page)|chosen interaction|sample shown|\*"
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,8 @@ def test_a_run_of_ones_own_is_captioned_by_its_purpose(ask, monkeypatch):
         ("a_b & {c}", r"a\_b \& \{c\}"),
         ("naïve Ωmega 中", "naïve ?mega ?"),
         ("2ⁿ", "2$^n$"),
+        ("|ΣI| / Σ|I|", r"$|\Sigma I|$ / $\Sigma|I|$"),
+        ("ḡ_te · ḡ", r"$\bar g_{\mathrm{te}}$ $\cdot$ \=g"),
     ],
 )
 def test_words_in_latex(text, source):

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,30 @@ def test_a_killed_chromium_is_started_again_and_none_is_left(chromium):
     ):
         time.sleep(0.1)
     assert not left
+
+
+def test_what_chromium_leaves_half_said_at_its_end_is_no_traceback(chromium, monkeypatch, caplog):
+    export.render(simple("last"), "svg")
+    channel = export._browser._kaleido._channel
+    os.write(channel._write_from_browser, b'{"half": ')  # so that its answer to the farewell is no message either
+    while select.select([channel._read_from_browser], [], [], 0)[0]:
+        time.sleep(0.01)
+    monkeypatch.setattr(export, "FAREWELL", 0.5)
+    export.close()
+    assert channel.shutdown_lock.locked() and not chromiums() and not caplog.records
+
+
+def test_a_chromium_that_does_not_end_is_killed(chromium, monkeypatch):
+    export.render(simple("last"), "svg")
+    kept = export._browser._kaleido
+
+    async def stuck():
+        monkeypatch.undo()
+        raise TimeoutError
+
+    monkeypatch.setattr(kept, "close", stuck)
+    export.close()
+    kept.subprocess.wait(PATIENCE)
 
 
 def chromiums():

@@ -11,11 +11,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
+from plotly.subplots import make_subplots
 
 from benchmarks.figures import page_problems, svg_problems
 from interdash.figures import catalogue, inputs, theme
 from interdash.figures.choice import Choice, resolved
 from interdash.figures.interactions.variables import variable_network
+from interdash.figures.theories.agreement import turn_distances
 from interdash.paper import bundle, ink, layout, venues
 from interdash.paper import chromium as export
 from interdash.paper.settings import Settings
@@ -76,6 +78,8 @@ def test_printed_leaves_the_figure_alone_and_drops_what_only_a_screen_has(figure
     assert made.layout.width == 312 and not made.layout.sliders and not made.layout.updatemenus and not made.frames
     assert all(trace.xaxis in (None, "x") for trace in made.data)  # without the index of the slider
     assert not any(trace.marker.pattern.shape for trace in made.data if trace.type == "bar")
+    assert "generalizable" in (names := {trace.name for trace in made.data})
+    assert not any("spindle" in name for name in names)  # nothing random is expected after training
 
 
 def test_panels_are_set_in_fewer_columns_where_the_page_is_narrow(figures):
@@ -86,6 +90,16 @@ def test_panels_are_set_in_fewer_columns_where_the_page_is_narrow(figures):
     assert len({axis.domain for axis in narrow.select_yaxes()}) == 3
     for made in (wide, narrow):
         assert [note.text for note in made.layout.annotations][-1].startswith("gap: testing")
+
+
+@pytest.mark.parametrize("count, columns, rows", [(5, 3, 2), (6, 3, 2), (4, 2, 2), (2, 2, 1)])
+def test_panels_of_one_row_that_share_an_axis_stand_in_rows_as_even_as_can_be(count, columns, rows):
+    figure = make_subplots(1, count, shared_yaxes=True)
+    for column in range(1, count + 1):
+        figure.add_bar(x=[1, 2], y=[1, 2], row=1, col=column)
+    made = layout.printed(figure, venues.venue("icml-column"))
+    assert len({axis.domain for axis in made.select_xaxes()}) == columns
+    assert len({axis.domain for axis in made.select_yaxes()}) == rows
 
 
 def test_map_is_rectangles_of_its_values():
@@ -119,6 +133,17 @@ def test_long_names_beside_bars_are_set_in_lines():
 def test_texts_of_points_do_not_touch():
     figure = go.Figure(go.Scatter(x=[0, 0.01, 1], y=[0, 0, 1], text=["a", "b", "c"], mode="markers+text"))
     assert layout.printed(figure, venues.venue("icml-column")).data[0].text == ("", "b", "c")
+
+
+def test_every_cell_of_a_map_keeps_its_number(tmp_path, chromium):
+    names = ["1|2", "2|3", "gap rises", "loss lowest", "σ² falls", "transfer < 0", "complete"]
+    looks = {"by_chance": 0.41, "steps": 10, "meet": True, "first_epoch": 20, "first_low": 20, "first_high": 25}
+    pairs = [{"first_turn": one, "second_turn": other} | looks for one, other in itertools.permutations(names, 2)]
+    made = layout.printed(turn_distances(pd.DataFrame(pairs)), venues.venue("icml-column"))
+    (texts,) = (trace.text for trace in made.data if trace.mode == "text")
+    assert [*texts] == ["10 *<br>(41%)"] * len(pairs)
+    (tmp_path / "turns.pdf").write_bytes(export.render(made, "pdf"))
+    assert page_problems(tmp_path / "turns.pdf", 234) == []
 
 
 SEEN = {  # Machado, Oliveira and Fernandes 2009, severity 1; linear RGB
@@ -330,5 +355,7 @@ def test_names_and_numbers_of_an_axis_do_not_touch():
     narrow, wide = (layout.printed(figure, venues.venue(name)) for name in ("acl-column", "icml"))
     assert (narrow.layout.xaxis.tickangle, wide.layout.xaxis.tickangle) == (-90, 0)
     assert narrow.layout.margin.b > wide.layout.margin.b
+    figure.update_xaxes(showticklabels=False)
+    assert layout.printed(figure, venues.venue("icml")).layout.margin.b < wide.layout.margin.b
     bars = go.Figure(go.Bar(x=[*range(1, 41)], y=[1] * 40), {"xaxis": {"dtick": 1}})
     assert layout.printed(bars, venues.venue("icml-column")).layout.xaxis.dtick > 1

@@ -34,6 +34,7 @@ def test_figures_rows_and_captions_of_a_run(run):
     assert run.rows("dynamics")["epochs"]["epoch"].tolist() == [0, 1, 2, 3]
     assert run.rows("dynamics", split="test")["strength"].equals(run.rows("dynamics")["strength"]) is False
     assert run.caption("waterfall", sample=2, epoch=1).count("Sample 2 (") == 1
+    assert len(run.caption("removals", venue="icml-column")) < len(run.caption("removals"))
     with pytest.raises(ValueError, match="has no figure 'pie'"):
         run.figure("pie")
     with pytest.raises(FileNotFoundError, match="tiny"):

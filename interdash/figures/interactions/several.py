@@ -52,7 +52,8 @@ def pair(pair: pd.DataFrame, *, first: str = "first", second: str = "second") ->
     figure.update_xaxes(title="effect on v (nats)", zeroline=True)
     figure.update_yaxes(
         title="interaction", type="category", categoryorder="array", categoryarray=keys[::-1], tickvals=keys,
-        ticktext=[f"{_short(name, 40)} · {_course(row, first, second)}" for row, name in zip(rows, names, strict=True)],
+        ticktext=[f"{_short(one, 40)}\xa0·\xa0{_course(row, first, second)}"
+                  for row, one in zip(rows, names, strict=True)],
         showgrid=False, range=[-0.6, len(keys) - 0.4],
     )  # fmt: skip
     look = {"margin": {"t": 64}, "legend": {"traceorder": "reversed", "y": 1.01}}

@@ -20,7 +20,7 @@ CURVES = {  # curve: title in two lines, name, unit, colour
     "gap": ("loss<br>gap", "gap: testing − training loss", "nats", theme.GAP),
     "sigma2": ("σ² of<br>noise", "σ² of the theory of noise", "", theme.NON_GENERALIZABLE),
     "transfer": ("transfer<br>ratio", "transfer of gradients", "nats a nat", theme.ORANGE),
-    "rho": ("coher-<br>ence ρ", "coherence ρ of gradients", "", theme.GREY),
+    "rho": ("coherence<br>ρ", "coherence ρ of gradients", "", theme.GREY),
     "completeness": ("complete-<br>ness", "completeness of hidden layers", "", theme.GENERALIZABLE),
     "synergy": ("synergy", "synergy of testing samples", "nats", theme.TESTING),
 }
@@ -69,7 +69,7 @@ def agreement(
             figure.add_scatter(
                 x=_at([turn["epoch"]], log=log), y=[y], mode="markers+text", row=row, showlegend=False,
                 marker={"symbol": "diamond", "size": 11, "color": colour}, name=turn["turn"],
-                text=[turn["turn"]] if len(own) > 1 else None, textposition="bottom right", customdata=[turn["epoch"]],
+                text=[turn["turn"]] if len(own) > 1 else None, textposition="bottom left", customdata=[turn["epoch"]],
                 hovertemplate=f"{turn['turn']}: epoch {_between(turn)}<br>{turn['meaning']}<extra></extra>",
             )  # fmt: skip
         figure.update_yaxes(title=title, range=[-0.12, 1.12], tickvals=[0, 1], row=row, col=1)
@@ -109,7 +109,8 @@ def turn_distances(turn_distances: pd.DataFrame) -> go.Figure:
     ]
     figure.add_scatter(
         x=[j for _, j, _ in cells], y=[i for i, _, _ in cells], text=[text for *_, text in cells], mode="text",
-        textfont={"color": theme.BLACK}, hoverinfo="skip", showlegend=False,
+        textposition=["middle center"] * len(cells), textfont={"color": theme.BLACK}, hoverinfo="skip",
+        showlegend=False,
     )  # fmt: skip
     ends = [0.5, len(names) + 0.5]
     figure.update_xaxes(title="turn, by its number", tickvals=places, range=ends, showgrid=False, zeroline=False)

@@ -17,7 +17,7 @@ def confusing_samples(confusing: pd.DataFrame, *, chosen: int | None = None) -> 
 
     How to read: one point a sample. To the left its interactions cancel (ρ = |ΣI| / Σ|I| near 0), upwards more of their
     strength is of high order, of more than half of the variables: the upper left are the confusing samples. An open
-    symbol is a sample that the network gets wrong at that epoch; the ring is the sample shown. Click a point to see it.
+    symbol is a sample that the network gets wrong at that epoch. Click a point to see it: the ring is the sample shown.
     """
     titles = ("net share ρ = |ΣI| / Σ|I|", "strength of high order (share)")
     rows = confusing.dropna(subset=["net_share", "high_order_share"])

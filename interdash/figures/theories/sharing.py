@@ -53,7 +53,7 @@ def shared_orders(shared_orders: pd.DataFrame, *, first: str = "first", second: 
             figure.add_scatter(
                 x=np.asarray(rows["size"]), y=np.asarray(rows[f"chance_{sign}"]), name="shared by chance",
                 mode="markers", showlegend=column == 1 and sign == "positive", col=column,
-                marker={"symbol": "line-ew", "size": 16, "line": {"width": 2}},
+                marker={"symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
                 hovertemplate=f"order %{{x}}<br>by chance %{{y:{NATS}}} nats<extra></extra>",
             )  # fmt: skip
         figure.update_xaxes(title=ORDER, dtick=1, row=1, col=column)
