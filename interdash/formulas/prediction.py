@@ -89,7 +89,8 @@ def _by_order(effects: np.ndarray) -> np.ndarray:
     strength = np.abs(effects)
     salient = strength >= SALIENT * np.abs(effects[..., 1:].sum(-1, keepdims=True))
     salient |= ~salient[..., 1:].any(-1, keepdims=True)
-    return (strength * salient) @ _of_order(n_variables(effects.shape[-1]))
+    strength *= salient
+    return strength @ _of_order(n_variables(effects.shape[-1])).astype(strength.dtype)
 
 
 def predicted_profile(w_star: np.ndarray, sigma2: float) -> np.ndarray:
@@ -126,7 +127,9 @@ class Prediction:
         self.n = n_variables(w_star.shape[-1])
         self.scale = 2.0 ** (orders(self.n) / 2)
         self.turned = _forth(w_star * self.scale)
-        self.strengths = np.stack([self.at(sigma2) for sigma2 in SIGMA2])  # [σ², samples, n]
+        whole, self.turned = self.turned, self.turned.astype(np.float32)  # half the time; 1e-6 of a profile
+        self.strengths = np.stack([self.at(sigma2) for sigma2 in SIGMA2]).astype(float)  # [σ², samples, n]
+        self.turned = whole
 
     def at(self, sigma2: float) -> np.ndarray:
         """Returns the predicted strength of each sample and order, all types together, `[samples, n]`, nats."""
@@ -134,7 +137,9 @@ class Prediction:
 
     def by_type(self, sigma2: float) -> np.ndarray:
         """Returns the same of each type, `[samples, types, n]`."""
-        return _by_order(_back(self.turned, self.n, sigma2) / self.scale)
+        left = _back(self.turned, self.n, sigma2)
+        left /= self.scale
+        return _by_order(left)
 
     def fit(self, strengths: np.ndarray) -> float:
         """Returns the σ² whose profile has the least squared error, for measured strengths `[samples, n]` in nats.
@@ -153,7 +158,7 @@ class Prediction:
         errors = ((normalised(self.strengths.mean(1)) - target) ** 2).sum(-1)
         best = int(errors.argmin())
         ends = np.log(SIGMA2[[max(best - 1, 0), min(best + 1, len(SIGMA2) - 1)]])
-        nearby: Any = optimize.minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-8})
+        nearby: Any = optimize.minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-6})
         return float(np.exp(nearby.x) if nearby.fun < errors[best] else SIGMA2[best])
 
     def resampled(self, strengths: np.ndarray, group: Group) -> np.ndarray:
@@ -201,4 +206,5 @@ def _back(turned: np.ndarray, n: int, sigma2: float) -> np.ndarray:
     """Returns what is left of vectors in the eigenvectors' coordinates, `[..., 2**n]`."""
     upper, lower, values = _powers(n)
     kept = (values / (values + 2.0**n * sigma2)).reshape(len(upper), len(lower))
+    upper, kept, lower = (of.astype(turned.dtype) for of in (upper, kept, lower))
     return (upper @ (turned * kept) @ lower.T).reshape(*turned.shape[:-2], 2**n)

@@ -30,7 +30,7 @@ SAMPLES = 1000  # of each split
 EXPLAINED = 200  # explained samples, at most, that get a coherence of their own
 GROUPS = (3, 10)  # at least and at most, for the intervals
 BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 32 or 44 bytes a weight
-CHUNK = 100  # samples at a time, at most
+CHUNK = 250  # samples at a time, at most
 SEED = 0  # of the samples
 SAME = 1e-3  # relative difference of two ways to a gradient that is rounding
 
