@@ -313,4 +313,4 @@ with ui.page("Sample") as page:
         tabs = {view: partial(show_view, page, view, choices) for view in views}
         ui.sections(tabs | {"Shared": partial(show_shared, page, choices)})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
-    data.read_ahead(lambda: [ask_all(page, replace(choice, sample=sample)) for sample in following])
+    page.seen.near.insert(0, ("sample", number, following))

@@ -61,6 +61,8 @@ def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int
     keep(key, epoch)
     if len(labelled) > 1:
         st.select_slider(page.worded(label), labelled, key=key, on_change=write, args=(key,))
+        at = labelled.index(epoch)
+        page.seen.near.append(("epoch", epoch, [*labelled[max(at - 1, 0) : at], *labelled[at + 1 : at + 2]]))
     return epoch
 
 
@@ -194,7 +196,9 @@ def split(page: Page) -> str:
     if count := page.ask(queries_sample.random_labels):
         words = SPLITS | LABELS
         about += f" Random: the {count} training samples with another label than the true one. Clean: those with that."
-    return one(st.segmented_control, "Samples", list(words), key="split", format_func=words.__getitem__, help=about)
+    split = one(st.segmented_control, "Samples", list(words), key="split", format_func=words.__getitem__, help=about)
+    page.seen.near.append(("split", split, [each for each in words if each != split]))
+    return split
 
 
 def label(page: Page) -> int:

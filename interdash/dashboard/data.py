@@ -2,15 +2,16 @@
 
 The store is filled from a run's labels when the run is first opened, and brought up to date when its files change. It
 holds the short tables; the salient interactions stay in their files until a page asks for a sample's (see
-`long_tables`). The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`).
+`long_tables`). The page Runs has the run that will probably be opened next loaded in the background (`load_ahead`);
+pages of one run have what the next press will ask for answered and drawn there (`show.read_ahead`).
 """
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,22 @@ from interdash.store.database import Store, open_store
 from interdash.store.loading import refresh
 
 
+@dataclass
+class Seen:
+    """What a page has asked and drawn, and which choices are one press away: `show.read_ahead` does these before."""
+
+    asked: list[tuple[Callable[..., Any], dict[str, Any]]] = field(default_factory=list)  # what asks again, settings
+    drawn: list[tuple[Any, Any]] = field(default_factory=list)  # `Chart` and `Choice`
+    near: list[tuple[str, Any, list[Any]]] = field(default_factory=list)  # name of a setting, its value, its next ones
+
+
 @dataclass(frozen=True)
 class Page(Ask):
     """A page about one run: asks from the cache while the data of the run, and of others beside it, are the same."""
 
     version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
     others: tuple["Page", ...] = ()  # about the runs compared with
+    seen: Seen = field(default_factory=Seen, compare=False, repr=False)
 
     @property
     def unit(self) -> str:
@@ -60,10 +71,12 @@ class Page(Ask):
 
     def read(self, question: Callable[..., Any], /, **settings: Any) -> Any:
         """Returns the answer of a function that reads the run's own files too."""
+        self.seen.asked.append((partial(self.read, question), settings))
         return self._cached(question, None, settings, lambda: question(self.store, self.run, **settings))
 
     def about(self, question: Callable[..., Any], what: Any, /, **settings: Any) -> Any:
         """Returns the answer of a query function about another run, or several, by name."""
+        self.seen.asked.append((partial(self.about, question, what), settings))
         return self._cached(question, what, settings, lambda: question(self.store, what, **settings))
 
     def beside(self, others: Sequence["Page"]) -> "Page":
@@ -90,20 +103,31 @@ def load_ahead(run: Run) -> None:
     """Starts to load a run in the background, if it is not loaded, for the page that is opened next."""
     shared = _shared()
     if shared.versions.get(str(run.path)) != data_version(run):
-        read_ahead(lambda: _load(shared, run))
+        read_ahead([lambda: _load(shared, run)])
 
 
-def read_ahead(read: Callable[[], Any]) -> None:
-    """Reads into the caches, in the background, what is likely to be asked for next, unless that is under way."""
+def read_ahead(steps: Iterable[Callable[[], Any]]) -> None:
+    """Reads into the caches, in the background, what is likely to be asked for next, unless that is under way.
+
+    Stops between two steps as soon as a page starts anywhere: who waits comes first.
+    """
     shared = _shared()
     if shared.ahead is None or not shared.ahead.is_alive():
-        shared.ahead = threading.Thread(target=_try, args=(read,), daemon=False)  # ends whole
+        shared.ahead = threading.Thread(target=_take, args=(shared, shared.pages, steps), daemon=False)  # ends whole
         shared.ahead.start()
 
 
-def _try(read: Callable[[], Any]) -> None:
-    with suppress(Exception):  # the page that needs it meets the same trouble, and can say so
-        read()
+def start_page() -> None:
+    """Says that a page starts, see `read_ahead`."""
+    _shared().pages += 1
+
+
+def _take(shared: "_Shared", pages: int, steps: Iterable[Callable[[], Any]]) -> None:
+    for step in steps:
+        if shared.pages != pages:
+            return
+        with suppress(Exception):  # the page that needs it meets the same trouble, and can say so
+            step()
 
 
 def _load(shared: "_Shared", run: Run) -> tuple[Store, tuple[int, ...]]:
@@ -187,7 +211,8 @@ class _Shared:
     store: Store
     versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
     lock: threading.Lock = field(default_factory=threading.Lock)
-    ahead: threading.Thread | None = None  # loads what will be opened next
+    ahead: threading.Thread | None = None  # reads what will be asked for next
+    pages: int = 0  # started by all sessions
 
 
 @st.cache_resource(show_spinner=False)
@@ -195,7 +220,7 @@ def _shared() -> _Shared:
     return _Shared(open_store(lazy=True))
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
+@st.cache_data(max_entries=1000, show_spinner=False)
 def _answer(
     name: str,
     runs: tuple[tuple[str, tuple[int, ...]], ...],

@@ -26,7 +26,7 @@ from interdash.dashboard import choose, data, help, links
 from interdash.dashboard.data import Page
 from interdash.dashboard.first_steps import show_first_steps
 from interdash.dashboard.preload import prepare_browser
-from interdash.dashboard.show import is_dark
+from interdash.dashboard.show import is_dark, read_ahead
 from interdash.dashboard.style import style
 from interdash.figures.dynamics import FACTS
 from interdash.home import HOME
@@ -68,6 +68,7 @@ def page(title: str) -> Iterator[Page]:
         if before := st.session_state.pop("run_before", ""):
             _leave_behind(about, before)
         yield about
+        read_ahead(about)
 
 
 def opened(run: Run) -> Page:
@@ -123,6 +124,7 @@ def _leave_behind(page: Page, before: str) -> None:
 @contextmanager
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
+    data.start_page()
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
         prepare_browser()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
@@ -177,6 +179,7 @@ def sections(draw: Mapping[str, Callable[[], None]]) -> None:
 
 @st.fragment
 def _sections(draw: Mapping[str, Callable[[], None]], address: dict[str, list[str]]) -> None:
+    data.start_page()
     if _address() != address:
         st.rerun()
     view, section = choose.section(list(draw))

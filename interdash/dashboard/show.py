@@ -3,11 +3,14 @@
 import io
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from interdash.dashboard import data
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart, Drawing
@@ -34,12 +37,8 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
     chart = catalogue.chart(name)
     for one in chart.choices(choice):
         key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
-        drawing = chart.drawing_on_page(page, one)
-        figure = chart.figure
-        once = _drawn(
-            f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), drawing.options, drawing.unit,
-            _drawing=drawing, dark=is_dark(), selectable=bool(chart.click), panels=chart.panels,
-        )  # fmt: skip
+        page.seen.drawn.append((chart, one))
+        drawing, once = _prepared(page, chart, one, dark=is_dark())
         select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
         st.plotly_chart(
             once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
@@ -48,6 +47,28 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         whose = chart.whose(page, one)
         caption = f"{drawing.caption}{whose and f' {whose}.'}{f' {page.note}' if chart.says_rule else ''}"
         below(caption, drawing.how_to_read, drawing.rows, key)
+
+
+def _prepared(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> tuple[Drawing, theme.Drawn]:
+    drawing, figure = chart.drawing_on_page(page, choice), chart.figure
+    once = _drawn(
+        f"{figure.__module__}.{figure.__qualname__}", tuple(drawing.rows.values()), drawing.options, drawing.unit,
+        _drawing=drawing, dark=dark, selectable=bool(chart.click), panels=chart.panels,
+    )  # fmt: skip
+    return drawing, once
+
+
+def read_ahead(page: Page) -> None:
+    """Asks and draws in the background, once more with each choice that is one press away, all that the page shows."""
+    seen, dark = page.seen, is_dark()
+    asked, drawn, steps = [*seen.asked], [*seen.drawn], []
+    for key, now, others in seen.near:
+        for new in others:
+            steps += [partial(ask, **settings | {key: new}) for ask, settings in asked if settings.get(key) == now]
+            for chart, choice in drawn:
+                if getattr(choice, key) == now:
+                    steps.append(partial(_prepared, page, chart, replace(choice, **{key: new}), dark=dark))
+    data.read_ahead(steps)
 
 
 def view(page: Page, name: str, tab: str, choice: Choice, *, side: str = "") -> None:

@@ -33,7 +33,7 @@ TYPES = ("and", "or")
 
 
 def label_predictions(planned: Plan) -> list[Path]:
-    """Returns the folders of both tables, made if they are missing; none before every epoch of the target is labelled.
+    """Returns the folders of both tables, made if missing; none of one epoch, or before all of the target are labelled.
 
     Raises:
         DamagedFileError: labels are damaged.
@@ -41,7 +41,7 @@ def label_predictions(planned: Plan) -> list[Path]:
     run = planned.run
     folders = {epoch: planned.folder(network, epoch) for network, epoch in planned.pairs if network == "target"}
     there = {epoch: folder for epoch, folder in folders.items() if folder is not None and folder.exists()}
-    if not there or len(there) < len(folders):
+    if len(there) < max(len(folders), 2):  # the last epoch is what predicts
         return []
     key = digest([folder.name for folder in there.values()], LABELLING, "peaks")
     made = {name: run.labels_dir / f"{name}-{key}" for name in ("predictions", "predicted_orders")}

@@ -9,7 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from interdash.dashboard import data, help
 from interdash.dashboard import page as ui
+from interdash.pipeline import extract_and_label
 from interdash.presets import PRESETS
+from interdash.store.database import Store
 from tests.conftest import PATIENCE
 
 PAGES = sorted(ui.pages())
@@ -427,3 +429,33 @@ def test_of_few_samples_there_is_no_verdict(visit, labelled_run, small_store):
     ).set_index("split")["loss"]
     gap = losses["test"] - losses["train"]
     assert any(f"Loss gap at epoch 3: {gap:.3f} nats for the explained" in caption.value for caption in every.caption)
+
+
+def test_a_run_of_one_epoch(visit, ready_run):
+    """One checkpoint: nothing is learned between epochs and no theory has a course; pages say what there is."""
+    for epoch in (0, 1):
+        ready_run.checkpoint_path("target", epoch).unlink()
+    shutil.rmtree(ready_run.labels_dir)
+    assert not extract_and_label(ready_run).problems
+    for stem in PAGES:
+        page = visit(stem, ready_run.path.parent)
+        assert not page.exception and not page.error, stem
+
+
+def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch):
+    page = visit("dynamics", labelled_run.path.parent, epoch="1")
+    data._shared().ahead.join()
+    asked, ask = [], Store.ask
+    monkeypatch.setattr(Store, "ask", lambda *args, **settings: asked.append(args[1]) or ask(*args, **settings))
+    for key, value in (("epoch", "3"), ("split", "training")):
+        (page.select_slider if key == "epoch" else page.segmented_control)(key=key).set_value(value).run()
+        data._shared().ahead.join()
+        asked, seen = [], asked
+        assert not page.exception and seen == []
+
+
+def test_reading_ahead_gives_way_to_a_page(labelled_run, monkeypatch):
+    taken = []
+    data.read_ahead([lambda: taken.append(1), lambda: 1 / 0, lambda: taken.append(2), data.start_page, taken.clear])
+    data._shared().ahead.join()
+    assert taken == [1, 2]
