@@ -46,7 +46,7 @@ def find_phases(
     κ of an interval between recorded epochs is how far the share of the learned strength that generalizes lies above
     chance: (Σ generalizable − Σ by chance) / (Σ learned − Σ by chance). To κ, weighted by 1 / (bootstrap variance +
     0.01²), the best curve that rises to one peak and then falls is fitted. 1|2 is the end of the interval where it is
-    highest; 2|3 the start of the first later interval where it is below `share` of that, as half of the resamples say.
+    highest; 2|3 the start of the first later one where it is below `share` of that, as a third of the resamples say.
     Neither is reported unless the peak is above 0, and above both ends of the curve, by 3 bootstrap standard errors.
 
     Args:
@@ -74,7 +74,7 @@ def find_phases(
     peaks = fits.argmax(1)
     low = (fits < share * fits.max(1)[:, None]) & (np.arange(len(kappa)) > peaks[:, None])
     turns = np.where(low.any(1), low.argmax(1), len(kappa))  # the first later interval that is below the share
-    turns[0] = np.percentile(turns[1:], 50, method="inverted_cdf")  # steadier than that of one fit
+    turns[0] = np.percentile(turns[1:], 100 / 3, method="inverted_cdf")  # noise lowers the peak: half of them are late
     curves = kappa, error, fits[0]
     top = fits[:, peaks[0]]
     best = f"at most {top[0]:.2f} above chance, from epoch {epochs[peaks[0]]:g} to {epochs[peaks[0] + 1]:g}"

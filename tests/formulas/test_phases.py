@@ -30,7 +30,7 @@ def test_boundaries_intervals_and_curve():
     np.testing.assert_allclose(phases.fit, KAPPA, atol=0.1)
     assert ((phases.error > 0.01) & (phases.error < 0.06)).all()
     assert (np.diff(phases.fit[:4]) >= 0).all() and (np.diff(phases.fit[3:]) <= 0).all()
-    boundaries = [find_phases(EPOCHS, *drawn(KAPPA), share=share) for share in (0.3, 0.5, 0.65)]
+    boundaries = [find_phases(EPOCHS, *drawn(KAPPA), share=share) for share in (0.25, 0.5, 0.65)]
     assert [phases.boundary_12 for phases in boundaries] == [4, 4, 4]
     assert [phases.boundary_23 for phases in boundaries] == [16, 13, 10]
     learned = np.ones((5, len(KAPPA)))
