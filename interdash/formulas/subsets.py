@@ -23,10 +23,13 @@ def check_n_variables(n: int) -> int:
     """Returns n, the number of input variables, if it is between 0 and 20.
 
     Raises:
-        ValueError: n is negative or above 20; 2^n outputs would not fit into memory.
+        ValueError: n is negative or above 20; all 2^n masks are passed, and their outputs would not fit into memory.
     """
     if not 0 <= n <= MAX_VARIABLES:
-        raise ValueError(f"n_variables is {n}; it must be between 0 and {MAX_VARIABLES}: group variables to have fewer")
+        raise ValueError(
+            f"n_variables is {n}; it must be between 0 and {MAX_VARIABLES}, since all 2^n masks are passed: "
+            "take coarser variables, such as larger patches, phrases or groups of columns"
+        )
     return n
 
 

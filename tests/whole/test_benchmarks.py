@@ -1,6 +1,7 @@
 import importlib
 import itertools
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import against, gpu, inference, linear_program, many_rows, scale, solver, strata
+from benchmarks import against, beyond, gpu, inference, linear_program, many_rows, scale, solver, strata
 from interdash.formulas.interactions import and_interactions, matched_outputs, or_interactions
 from interdash.solver import published
 from interdash.solver.sparsify import Split
@@ -172,3 +173,46 @@ def test_strata_are_worth_their_bars_on_heavy_tailed_losses():
     rows = [*strata.gaps(dict.fromkeys(strata.EPOCHS, earlier) | {strata.EPOCHS[-1]: final})]
     rows += strata.intervals(final, changes)
     assert all(row["passed"] for row in rows) and len(rows) == 2 * len(strata.EPOCHS) + 3
+
+
+@pytest.mark.parametrize(("way", "passes"), [("trees", 512), ("lattice", 512), ("groups", 256)])
+def test_ways_beyond_all_masks_find_few_interactions_of_low_order(way, passes):
+    planted = {2 * 0b11: 3.0, 2 * 0b101100 + 1: -2.0, 2 * 0b10000: 1.5}  # AND {0, 1}, OR {2, 3, 5}, {4}
+    games = [planted, {key: -effect if key == 2 * 0b11 else effect for key, effect in planted.items()}]
+
+    def values(codes, game=None):
+        every = np.stack([beyond.predicted(each, codes) for each in games])
+        return every if game is None else every[game]
+
+    ((_, found),) = beyond.WAYS[way](8, values, np.random.default_rng(0), [passes])
+    row = beyond.judged(8, np.full(2, 0.3), [found, found], games)
+    assert row["Jaccard"][0] == row["precision"][0] == row["Jaccard of two draws"][0] == 1
+    assert row["H"][0] == pytest.approx(3.5 / 6.5, abs=0.03) and row["error of strength by order"][0] < 0.05
+    assert row["error of H"][0] == pytest.approx(0, abs=0.02)
+    worse = beyond.judged(8, np.full(2, 0.3), [[{2: 1.0}, {2: 1.0}]], games)
+    assert worse["Jaccard"][0] == 0 and worse["H"][0] == 1 and worse["H by chance"][0] == pytest.approx(1 / 8)
+
+
+def test_fourier_coefficients_of_a_tree_are_those_of_its_outputs():
+    codes = np.arange(16)
+    v = np.random.default_rng(0).normal(size=16)
+    model = beyond.HistGradientBoostingRegressor(max_iter=1, learning_rate=1.0, min_samples_leaf=1, max_bins=2)
+    model.fit(beyond.bits(codes, 4), v)
+    found = beyond.spectrum(model._predictors[0][0].nodes)
+    rebuilt = sum(value * (-1.0) ** np.bitwise_count(codes & subset) for subset, value in found.items())
+    np.testing.assert_allclose(rebuilt + v.mean(), v, atol=1e-6)
+
+
+def test_the_benchmark_beyond_all_masks_runs_at_a_tiny_size(labelled_run, monkeypatch):
+    explained = labelled_run.explained()
+    few = replace(explained, inputs=explained.inputs[[0, 30]], labels=explained.labels[[0, 30]])
+    monkeypatch.setattr(type(labelled_run), "explained", lambda run: few)
+    monkeypatch.setattr(beyond, "HELD_OUT", 64)
+    rows = [*beyond.of_size(labelled_run, 8, passes=(64,))]
+    assert [row["way"] for row in rows] == ["split, default", "split, tight", *beyond.WAYS]
+    assert rows[0]["Jaccard"] == [1, 1, 1] and rows[0]["error of H"][0] == 0
+    monkeypatch.setattr(beyond, "TRUTH", 4)  # as n = 24: without a truth the network is asked
+    there, here = rows[-2], [*beyond.of_size(labelled_run, 8, passes=(64,))][1]
+    assert "Jaccard" not in here and here["R2 on held-out masks"] == pytest.approx(
+        there["R2 on held-out masks"], abs=0.05
+    )
