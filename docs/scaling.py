@@ -111,6 +111,17 @@ def rows_text() -> str:
     return "\n".join([*found, ""])
 
 
+def gpu_split_text(gpu: dict[str, Any]) -> str:
+    """Returns what the measurement says of the split."""
+    if "split" not in gpu:
+        return """The split was the first bottleneck, for its chunks were cut for a CPU's cache and the GPU waited for launches.
+  Since then it takes as many samples at once as half of the free memory holds, and replays its steps as one CUDA graph; a unit's
+  part is written while the next ones are computed. **That has been tested on a CPU only and not measured on a GPU**: run `python -m benchmarks.gpu
+  data/runs/mnist` on one (less than eight minutes), then `docs/scaling.py`."""
+    many = "; ".join(f"{each['gpu_ms']:.2f} at n = {each['n']} ({each['samples']:,})" for each in gpu["split"])
+    return f"The split of many random games at once, ms a sample (games): {many}."
+
+
 def gpu_text(needed: float) -> str:
     """Returns what was measured on a GPU beside what one needs to replace all workers, milliseconds a sample."""
     path = RESULTS / "gpu.json"
@@ -140,8 +151,7 @@ Measured on one {gpu["gpu"]} against one core of its host, the same units by bot
 
 - Same results: outputs differ by at most {max(size["largest difference of v, nats"] for size in sizes):.0e} nats, G is the same for every interaction
   salient on both, and {100 * min(size["salient on both, of salient on either"] for size in sizes):.1f} % or more of those salient on either are salient on both ({n}).
-- The first bottleneck of a GPU is the split, not the network: at n = {last["n"]} it takes {split[-1] / inference[-1]:.0f} times as long as the masked inference, for its
-  iterations on a unit of {UNIT} samples are too small for the device. Below n = 12 one core splits faster.
+- {gpu_split_text(gpu)}
 - To replace {WORKERS} workers one GPU has to take at most {needed:.1f} ms a sample at n = {N}, forward passes and split together; at n = {last["n"]} this
   one takes {inference[-1] + split[-1]:.0f} ms. A GPU pays for larger networks than this LeNet, whose forward passes rule the time.
 """

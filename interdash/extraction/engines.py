@@ -1,7 +1,7 @@
-"""Engines: what takes units and gives each one's outcome as it is done. Here: this process, and worker processes.
+"""Engines: what takes units and gives each one's outcome as it is done. Here: this process, a GPU, worker processes.
 
 An engine is a context that yields one function, `submit(units)`, which yields (unit, outcome) as units are done, in any
-order; `outcome()` returns the unit's state or raises what went wrong with it. The third engine is `dask`.
+order; `outcome()` returns the unit's state or raises what went wrong with it. The fourth engine is `dask`.
 """
 
 import multiprocessing
@@ -10,17 +10,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 import torch
 
-from interdash.extraction.unit import State, compute_unit
+from interdash.extraction.unit import State, compute_unit, compute_units
 from interdash.extraction.work import Work
 from interdash.runs.parts import Unit
+from interdash.runs.plan import SAMPLES_PER_UNIT
+from interdash.solver.sparsify import samples_at_once
 
+MOST_SAMPLES = 1000  # computed together by a GPU, lost together if it is killed
+MOST_ENTRIES = 2**24  # … and of their 2^n outputs, of which the host's memory holds some arrays
 Submit = Callable[[Sequence[Unit]], Iterator[tuple[Unit, Callable[[], State]]]]
 
 
@@ -32,6 +36,32 @@ class WorkerLostError(RuntimeError):
 def in_process(work: Work) -> Iterator[Submit]:
     """Yields the engine that computes one unit after the other in this process."""
     yield lambda units: ((unit, lambda unit=unit: compute_unit(work, unit)) for unit in units)
+
+
+@contextmanager
+def on_device(work: Work) -> Iterator[Submit]:
+    """Yields the engine of a GPU: units are split together, and written while it computes the next ones."""
+
+    def submit(units: Sequence[Unit]) -> Iterator[tuple[Unit, Callable[[], State]]]:
+        size, being_written = units_at_once(work), []
+        for first in range(0, len(units), size):
+            computed = compute_units(work, units[first : first + size], writer)
+            yield from being_written
+            being_written = computed
+        yield from being_written
+
+    with ThreadPoolExecutor(1) as writer:
+        yield submit
+
+
+def units_at_once(work: Work) -> int:
+    """Returns how many units a GPU computes together: what its memory allows, and no more than may be lost with it."""
+    config = work.run.config
+    if config.split.zeta == "mean":  # over the samples of one split, which are those of a unit
+        return 1
+    n = config.masking.n_variables
+    samples = min(samples_at_once(n, work.device, config.split.tolerance), MOST_SAMPLES, MOST_ENTRIES >> n)
+    return max(1, samples // SAMPLES_PER_UNIT)
 
 
 @contextmanager

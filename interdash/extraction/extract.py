@@ -184,7 +184,9 @@ def _engine(work: Work, missing: Sequence[Unit]) -> AbstractContextManager[engin
         raise ValueError(f"a cluster goes with the engine 'dask', not with {work.engine!r}")
     if work.engine == "processes":
         return engines.processes(work, max(1, most))
-    if work.engine == "local" or most == 0 or work.network is not None or torch.device(work.device).type != "cpu":
+    if torch.device(work.device).type != "cpu":
+        return engines.on_device(work)
+    if work.engine == "local" or most == 0 or work.network is not None:
         return engines.in_process(work)
     if work.workers is None:
         n_samples = sum(unit.stop - unit.first for unit in missing)

@@ -3,10 +3,15 @@
 A unit is claimed by a file lock, computed, and written in one step: whatever is killed loses only the unit it was at.
 """
 
+import itertools
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -17,7 +22,9 @@ from interdash.extraction.work import Work
 from interdash.formulas.interactions import matched_outputs
 from interdash.masking.outputs import masked_outputs
 from interdash.masking.variables import Explained
+from interdash.runs.files import DamagedFileError
 from interdash.runs.parts import Unit, digest, is_there, write_part
+from interdash.runs.run import Run
 from interdash.solver.sparsify import sparse_split
 from interdash.training.loop import one_thread
 from interdash.training.network_of_run import network_builder
@@ -34,51 +41,90 @@ def compute_unit(work: Work, unit: Unit) -> State:
     Raises:
         DamagedFileError: checkpoint or samples are damaged.
     """
-    if is_there(work.run, unit):
-        return "there"
-    try:
-        with FileLock(work.run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0):
-            if is_there(work.run, unit):
-                return "there"
+    with _claim(work.run, unit) as state:
+        if state == "computed":
             start = time.perf_counter()
-            columns = _columns(work, unit.network, unit.epoch, range(unit.first, unit.stop))
-            arrays = {name: values.numpy() for name, values in columns.items()}
-            write_part(work.run, unit, arrays, seconds=time.perf_counter() - start)
-            return "computed"
+            columns = _computed(work, [unit])
+            _write(work.run, unit, columns, time.perf_counter() - start)
+        return state
+
+
+def compute_units(work: Work, units: Sequence[Unit], writer: Executor) -> list[tuple[Unit, Callable[[], State]]]:
+    """Returns units with their outcomes, as `compute_unit` gives or raises them, from one split of all their samples.
+
+    The writer, of one thread, is handed their parts to write.
+    """
+    with ExitStack() as claims:
+        start, states = time.perf_counter(), {unit: claims.enter_context(_claim(work.run, unit)) for unit in units}
+        ours = [unit for unit in units if states[unit] == "computed"]
+        try:
+            columns = _computed(work, ours) if ours else {}
+        except DamagedFileError:  # of one of them: each by itself
+            return [(unit, lambda unit=unit: compute_unit(work, unit)) for unit in units]
+        outcomes: dict[Unit, Any] = {unit: lambda state=state: state for unit, state in states.items()}
+        sizes = [unit.stop - unit.first for unit in ours]
+        a_sample = (time.perf_counter() - start) / max(1, sum(sizes))
+        for unit, size, *part in zip(ours, sizes, *(values.split(sizes) for values in columns.values()), strict=True):
+            named = dict(zip(columns, part, strict=True))
+            outcomes[unit] = writer.submit(_write, work.run, unit, named, size * a_sample).result
+        writer.submit(claims.pop_all().close)
+    return list(outcomes.items())
+
+
+@contextmanager
+def _claim(run: Run, unit: Unit) -> Iterator[State]:
+    """Yields "computed" if a unit is to be computed here, which is claimed in the meantime; else where it is."""
+    if is_there(run, unit):
+        yield "there"
+        return
+    lock = FileLock(run.parts_dir / "locks" / f"{unit.name}.lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
     except Timeout:
-        return "claimed"
+        yield "claimed"
+        return
+    try:
+        yield "there" if is_there(run, unit) else "computed"
+    finally:
+        lock.release()
 
 
-def _columns(work: Work, network: str, epoch: int, samples: range) -> dict[str, Tensor]:
-    """Returns the columns of a part for some samples; with one torch thread on the CPU, so that every bit is fixed."""
-    run, device, rows = work.run, work.device, list(samples)
+def _computed(work: Work, units: Sequence[Unit]) -> dict[str, Tensor]:
+    """Returns columns of the parts of units, one after another; units of a checkpoint in a row are masked together.
+
+    With one torch thread on the CPU, so that every bit is fixed.
+    """
+    run, device, passes = work.run, work.device, []
     with _turn, one_thread():
         config, explained, model = _materials(work, run.explained_hash(), digest(run.manifest["config"]))
-        model.load_state_dict(run.load_checkpoint(network, epoch))
-        inputs, labels = explained.inputs[rows], explained.labels[rows]
-        v = masked_outputs(model, inputs, labels, explained.variables.select(rows), device=device)
+        for (network, epoch), some in itertools.groupby(units, lambda unit: (unit.network, unit.epoch)):
+            rows = [row for unit in some for row in range(unit.first, unit.stop)]
+            model.load_state_dict(run.load_checkpoint(network, epoch))
+            inputs, labels = explained.inputs[rows], explained.labels[rows]
+            v = masked_outputs(model, inputs, labels, explained.variables.select(rows), device=device)
+            with torch.inference_mode():
+                model.to(device).eval()
+                predicted = model(inputs.to(device)).argmax(1).cpu()
+            passes.append({"sample": torch.tensor(rows), "label": labels, "predicted": predicted, "v": v})
+        joined = {name: torch.cat([each[name] for each in passes]) for name in passes[0]}
         split = sparse_split(
-            v.to(device),
+            joined["v"].to(device),
             config.split.kappa,
             tie_break=config.split.tie_break,
             tolerance=config.split.tolerance,
             zeta=config.split.zeta,
         )
-        with torch.inference_mode():
-            model.to(device).eval()
-            predicted = model(inputs.to(device)).argmax(1).cpu()
-        pieces = {name: torch.as_tensor(getattr(split, name)).cpu() for name in _SPLIT_COLUMNS}
-    matched = matched_outputs(pieces["i_and"], pieces["i_or"], v[:, 0])
-    return {
-        "sample": torch.tensor(rows),
-        "label": labels,
-        "predicted": predicted,
-        "v_empty": v[:, 0],
-        "v_full": v[:, -1],
-        "residual": (matched + pieces["delta"] - v).abs().amax(1),
-        "v": v,
-        **pieces,
-    }
+        return joined | {name: torch.as_tensor(getattr(split, name)).cpu() for name in _SPLIT_COLUMNS}
+
+
+def _write(run: Run, unit: Unit, columns: dict[str, Tensor], seconds: float) -> State:
+    """Returns "computed" after writing a unit's part."""
+    v = columns["v"]
+    matched = matched_outputs(columns["i_and"], columns["i_or"], v[:, 0])
+    residual = (matched + columns["delta"] - v).abs().amax(1)
+    whole = columns | {"v_empty": v[:, 0], "v_full": v[:, -1], "residual": residual}
+    write_part(run, unit, {name: values.numpy() for name, values in whole.items()}, seconds=seconds)
+    return "computed"
 
 
 _SPLIT_COLUMNS = ("i_and", "i_or", "delta", "objective", "lower_bound", "gap", "solved")
@@ -97,11 +143,10 @@ def _materials(work: Work, explained_hash: str, config_hash: str) -> tuple[RunCo
 @lru_cache(maxsize=4)
 def seconds_per_sample(work: Work, unit: Unit) -> float:
     """Returns the seconds that one sample of a unit takes on this machine, from a probe."""
-    samples = range(unit.first, unit.stop)
+    start, samples = time.perf_counter(), unit.stop - unit.first
+    _computed(work, [replace(unit, stop=unit.first + 1)])
+    if (time.perf_counter() - start) * samples > PROBE_SECONDS:
+        samples = min(samples, 2)  # a whole unit, which is faster a sample, would take too long
     start = time.perf_counter()
-    _columns(work, unit.network, unit.epoch, samples[:1])
-    if (time.perf_counter() - start) * len(samples) > PROBE_SECONDS:
-        samples = samples[:2]  # a whole unit, which is faster a sample, would take too long
-    start = time.perf_counter()
-    _columns(work, unit.network, unit.epoch, samples)
-    return (time.perf_counter() - start) / len(samples)
+    _computed(work, [replace(unit, stop=unit.first + samples)])
+    return (time.perf_counter() - start) / samples

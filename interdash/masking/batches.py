@@ -53,6 +53,7 @@ def input_batches(
     every = torch.tensor(masks(n_batch)).float()
     low_masks[:, :n_low], high_masks[:, n_low:n_batch] = every[:, :n_low], every[:, n_low:]
     low_masks, high_masks = low_masks[: 2**n_low].to(device), high_masks[:: 2**n_low].to(device)
+    assignment = assignment.to(device)
     owners = low = low_baseline = high = high_baseline = baseline = torch.empty(0)
     for start in range(position, len(inputs) << n, n_samples << n_batch):
         sample, first_subset = divmod(start, 2**n)
@@ -61,7 +62,7 @@ def input_batches(
         batch = buffer[: len(x)]
         new_owners = start == position or variables.per_sample
         if new_owners:
-            owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank).to(device)
+            owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank)
             low = torch.tensordot(low_masks, owners, 1).to(dtype).transpose(0, 1)[:, None, :, None]
             baseline = values[group] if each else values
             low_baseline = (1 - low) * baseline[:, None, None]  # as low: [samples or 1, 1, low, channels or 1, P]
@@ -118,13 +119,14 @@ def first_layer_batches(
     weight = layer.weight.double().t()
     baseline = variables.baseline.to(device, inputs.dtype).expand(shape).double()
     empty = baseline.flatten() @ weight + (0 if layer.bias is None else layer.bias.double())
+    assignment = variables.assignment.to(device)
     visible = torch.ones(2**n_batch, n + 1, device=device)  # column n: the background
     visible[:, :n_batch] = torch.tensor(masks(n_batch)).float().to(device)
     for start in range(position, len(inputs) << n, n_samples << n_batch):
         sample, first_subset = divmod(start, 2**n)
         group = slice(sample, sample + n_samples)
-        owners = _one_hot(variables.assignment[group] if variables.per_sample else variables.assignment[None], n, rank)
-        owners = owners.to(device, torch.float64).transpose(0, 1)[:, :, None]  # [samples or 1, n + 1, 1, P]
+        owners = _one_hot(assignment[group] if variables.per_sample else assignment[None], n, rank)
+        owners = owners.to(torch.float64).transpose(0, 1)[:, :, None]  # [samples or 1, n + 1, 1, P]
         change = (inputs[group].to(device).double() - baseline).reshape(-1, 1, shape[:-rank].numel(), owners.shape[-1])
         parts = (owners * change).flatten(2) @ weight  # [samples, n + 1, hidden]
         parts[:, n] += empty
@@ -136,4 +138,4 @@ def first_layer_batches(
 def _one_hot(assignment: Tensor, n: int, rank: int) -> Tensor:
     """Returns float32 `[n + 1, samples, P]`: 1 where an element belongs to variable i, row n is the background."""
     owner = torch.where(assignment < 0, n, assignment).flatten(-rank)
-    return (owner == torch.arange(n + 1)[:, None, None]).float()
+    return (owner == torch.arange(n + 1, device=owner.device)[:, None, None]).float()

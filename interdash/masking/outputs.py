@@ -7,7 +7,7 @@ x_T keeps the variables in T and sets all others to their baseline value; the ro
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float32, Float64, Int64
@@ -18,6 +18,7 @@ from interdash.masking.convolutions import faster
 from interdash.masking.local import local_batches, split_off_local
 from interdash.masking.several import Several, masked_input
 from interdash.masking.variables import Variables, check_every_variable_owns
+from interdash.solver.fixed import full_float32
 
 MIB = 2**20
 CPU_WORKING_SET = 8 * MIB  # activations of one batch; beyond a core's cache the forward pass slows down (measured)
@@ -56,7 +57,7 @@ def masked_outputs(
     variables: Variables,
     *,
     device: torch.device | str | None = None,
-    byte_budget: int = 256 * MIB,
+    byte_budget: int | None = None,
     heads: Callable[[], Sequence[Tensor]] | None = None,
 ) -> Float64[Tensor, "samples subsets"] | Float64[Tensor, "heads samples subsets"]:
     """Returns v(x_T), the log-odds of each sample's label, for all 2^n masks: `[samples, 2**n]` on the CPU, in nats.
@@ -67,7 +68,8 @@ def masked_outputs(
         labels: class numbers `[samples]`.
         variables: which elements of an input are masked together, and their baseline.
         device: where to run; None = where the network's parameters are.
-        byte_budget: bytes that one batch of inputs and activations may take; a batch that runs out of memory is halved.
+        byte_budget: bytes that one batch of inputs and activations may take; None = a quarter of a GPU's free memory,
+            256 MiB elsewhere. A batch that runs out of memory is halved.
         heads: returns other class logits that hooks have read off the batch that ran last, such as those of layers,
             always as many; then v is `[1 + heads, samples, 2**n]`, the network's own first, from the same passes.
 
@@ -78,14 +80,16 @@ def masked_outputs(
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"the network is a {type(network).__name__}; pass a torch.nn.Module that returns class logits")
-    masked, others = masked_input(inputs), heads or tuple
-    _check_inputs(masked, labels, variables)
+    others = heads or tuple
+    _check_inputs(masked_input(inputs), labels, variables)
     keep_freed_memory()
     with _ready(network, device) as device, faster(network, inputs[:1]) as channels_last, torch.inference_mode():
-        classes, row_bytes, activation = _probe(network, inputs[:1].to(device))
+        inputs, at = inputs.to(device), "cpu" if device.type == "mps" else device  # where `log_odds` are
+        classes, row_bytes, activation = _probe(network, inputs[:1])
         _check_labels(labels, classes)
+        masked, labels, size = masked_input(inputs), labels.to(at), len(inputs) * 2**variables.n_variables
         with torch.inference_mode(False):  # else nobody could change it in place
-            v = torch.empty((1 + len(others()), len(inputs) * 2**variables.n_variables), dtype=torch.float64)
+            v = torch.empty((1 + len(others()), size), dtype=torch.float64, device=at)
         rows, position = _batch_rows(row_bytes, byte_budget, device), 0
         first_layer = local = None
         if masked is inputs and channels_last:
@@ -118,7 +122,7 @@ def masked_outputs(
                 # Out of the except block the traceback no longer holds the failed batch.
                 batches = batch = whole = keep = logits = every = feature_keep["keep"] = None
                 rows = _halved(rows, device, message)
-    v = v.view(len(v), len(inputs), -1)
+    v = v.view(len(v), len(inputs), -1).cpu()
     finite = v.isfinite().all(2).all(0)
     if not finite.all():
         raise ValueError(
@@ -254,7 +258,7 @@ def _ready(network: nn.Module, device: torch.device | str | None) -> Iterator[to
     training = [(module, module.training) for module in network.modules()]
     try:
         network.to(device).eval()
-        with _full_float32(device):
+        with full_float32(device):
             yield device
     finally:
         network.to(origin)
@@ -262,24 +266,10 @@ def _ready(network: nn.Module, device: torch.device | str | None) -> Iterator[to
             module.training = flag
 
 
-@contextlib.contextmanager
-def _full_float32(device: torch.device) -> Iterator[None]:
-    """Switches TF32 off on CUDA: its 10 bits of mantissa are too few for sums over 2^n outputs."""
-    switches: tuple[Any, ...] = ()
-    if device.type == "cuda":
-        switches = cast(Any, torch.backends.cudnn).conv, torch.backends.cuda.matmul
-    before = [switch.fp32_precision for switch in switches]
-    try:
-        for switch in switches:
-            switch.fp32_precision = "ieee"
-        yield
-    finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
-
-
-def _batch_rows(row_bytes: int, byte_budget: int, device: torch.device) -> int:
+def _batch_rows(row_bytes: int, byte_budget: int | None, device: torch.device) -> int:
     """Returns the number of masked inputs in one batch, a power of two."""
+    if byte_budget is None:
+        byte_budget = torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else 256 * MIB
     rows = min(byte_budget // (2 * row_bytes), MAX_BATCH)  # twice: functions called in `forward` are not counted
     if device.type == "cpu":
         rows = min(rows, max(128, CPU_WORKING_SET // row_bytes))

@@ -29,8 +29,9 @@ from interdash.formulas.interactions import (
     settle_pairs,
 )
 from interdash.formulas.subsets import n_variables, orders
+from interdash.solver.fixed import FixedSteps, full_float32
 from interdash.solver.projection import projector
-from interdash.solver.steps import TINY, State, adjoint_of, advance, both, outputs_of, start
+from interdash.solver.steps import TINY, State, adjoint_of, advance, both, iterate, outputs_of, start
 
 CERTIFIED_GAPS = {"default": 0.02, "tight": 0.001}  # a sample is done when its certified gap is at most this
 SOLVED_GAP = 0.05  # a sample above it is marked unsolved
@@ -39,7 +40,9 @@ FLOAT32_VARIABLES = 13  # above it the conditioning, φ^{2n}, asks for float64
 CACHE_ENTRIES = 2**16  # entries of one [2^n, samples] array that advances at once on a CPU: all stay in a core's cache
 CHUNK_ENTRIES = 2**17  # entries of one [2^n, batch] array of the samples that advance together: it stays in the cache
 GROUP_ENTRIES = 2**24  # … and of the samples whose state is kept at once
-ENTRY_BYTES = 160  # that an entry takes on a GPU, everything counted
+COMPILED = "cpu"  # the device whose steps are compiled (`fused`); on others they are captured (`fixed`)
+MEMORY_SHARE = 0.5  # of a GPU's free memory that a split may take
+ENTRY_BYTES = {torch.float32: 250, torch.float64: 400}  # that an entry takes there, by the precision of the steps
 
 Kind = TypeVar("Kind", np.ndarray, torch.Tensor)
 
@@ -107,13 +110,37 @@ def sparse_split(
     else:
         weights = weights_of(n, tie_break, u.device)
         scale = u[-1].abs() if zeta == "sample" else u[-1].abs().mean().expand(u.shape[1])
-        group = max(1, GROUP_ENTRIES >> n)
-        parts = [
-            _solve(u[:, i : i + group].contiguous(), kappa * scale[i : i + group], weights, tolerance, max_steps)
-            for i in range(0, u.shape[1], group)
-        ]
+        group = samples_at_once(n, u.device, tolerance)
+        with full_float32(u.device):
+            parts = [
+                _solve(u[:, i : i + group].contiguous(), kappa * scale[i : i + group], weights, tolerance, max_steps)
+                for i in range(0, u.shape[1], group)
+            ]
         split = Split(*(torch.cat([getattr(part, key) for part in parts]) for key in FIELDS))
     return split if isinstance(v, Tensor) else split.numpy()  # pyright: ignore[reportReturnType]
+
+
+def samples_at_once(n: int, device: torch.device | str, tolerance: str = "default") -> int:
+    """Returns how many samples a split takes together: on a GPU, as many as its memory allows."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return max(1, GROUP_ENTRIES >> n)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # free too, but for torch alone
+    return samples_in(torch.cuda.mem_get_info(device)[0] + kept, n, _precision(n, tolerance))
+
+
+def samples_in(free: int, n: int, precision: torch.dtype) -> int:
+    """Returns how many samples a split can take together with so many free bytes of a GPU, at least one.
+
+    >>> samples_in(64 * 2**30, 10, torch.float32)
+    134217
+    """
+    return max(1, int(MEMORY_SHARE * free) // (ENTRY_BYTES[precision] << n))
+
+
+def _precision(n: int, tolerance: str) -> torch.dtype:
+    """Returns that of the steps; what leaves them is made exact, and certified, in float64."""
+    return torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
 
 
 def check_options(n: int, kappa: float, tie_break: float, tolerance: str, zeta: str) -> None:
@@ -207,35 +234,37 @@ def _chunks(states: list[State], size: int) -> list[State]:
 def _solve(u: Tensor, zeta: Tensor, weights: Tensor, tolerance: str, max_steps: int) -> Split[Tensor]:
     """Returns the split of a group of samples; u is `[2^n, batch]` in float64.
 
-    Chunks of samples advance from check to check; those that are done leave, the others are packed together again.
+    Samples advance from check to check; those that are done leave. On a CPU they do so at once, in chunks which are
+    packed together again. On a GPU all samples are one chunk, and leave once they are more than half of it.
     """
     n, target = n_variables(len(u)), CERTIFIED_GAPS[tolerance]
-    dtype = torch.float32 if n <= FLOAT32_VARIABLES and tolerance == "default" else torch.float64
+    dtype = _precision(n, tolerance)
     solver, w, noisy = projector(n, dtype, u.device), weights.to(dtype), bool((zeta > 0).any())
     of_steps = both(w)
-    entries = CACHE_ENTRIES
-    if u.device.type == "cuda":  # what half of its free memory holds
-        entries = torch.cuda.mem_get_info(u.device)[0] // (2 * ENTRY_BYTES * dtype.itemsize // 4)
-    chunk = max(1, entries >> n)
+    take, chunk, share = iterate, max(1, CACHE_ENTRIES >> n), 0.0
+    if u.device.type != COMPILED:
+        take, chunk, share = FixedSteps(of_steps, solver, max_steps), u.shape[1], 0.5
     checks = [*(step for step in CHECK_AT if step < max_steps), max_steps]
     finished: list[tuple[Tensor, Split[Tensor]]] = []
     chunks, step = _chunks([start(u, zeta, dtype)], chunk), 0
     for check in checks:
         pending = []
         for before in chunks:
-            s = advance(before, range(step + 1, check + 1), of_steps, solver, noisy=noisy)
+            s = advance(before, range(step + 1, check + 1), of_steps, solver, noisy=noisy, take=take)
             estimate = gap_of(_objective(w, s["x"]), _lower_bound(s["u"], s["zeta"], w, s["y"]))
             done = (estimate <= target) | (check == max_steps)
-            if done.any():
-                t = _pick(s, done.nonzero()[:, 0])
-                at = t["index"]
-                x = t["x"] * t["scale"].repeat(2)
-                split = _finish(u[:, at], zeta[at], weights, x, t["delta"] * t["scale"], t["y"])
-                settled = (split.gap <= target) | (check == max_steps)
-                finished.append((at[settled], Split(*(value[settled] for value in vars(split).values()))))
-                done[done.clone()] = settled
+            if int(done.sum()) <= share * len(done):  # the one number that a GPU hands back at a check
+                pending.append(s)
+                continue
+            t = _pick(s, done.nonzero()[:, 0])
+            at = t["index"]
+            x = t["x"] * t["scale"].repeat(2)
+            split = _finish(u[:, at], zeta[at], weights, x, t["delta"] * t["scale"], t["y"])
+            settled = (split.gap <= target) | (check == max_steps)
+            finished.append((at[settled], Split(*(value[settled] for value in vars(split).values()))))
+            done[done.clone()] = settled
             if not done.all():
-                pending.append(_pick(s, (~done).nonzero()[:, 0]) if done.any() else s)
+                pending.append(_pick(s, (~done).nonzero()[:, 0]))
         if not pending:
             break
         left = sum(len(s["index"]) for s in pending)

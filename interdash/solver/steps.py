@@ -1,4 +1,6 @@
-"""The steps of the sparse split: ADMM in one array, compiled on a CPU (`fused`), plain torch on a GPU."""
+"""The steps of the sparse split: ADMM in one array, compiled on a CPU (`fused`), captured on a GPU (`fixed`)."""
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -11,10 +13,10 @@ OVER_RELAXATION = 1.7
 FIRST_THRESHOLD = 0.015  # of the scale of the mean Harsanyi interaction
 ADAPT_AT = frozenset({10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2240, 3200})
 HEAD_START, HEAD_STEPS = 40, 70  # the tie-break starts 41 times as strong and falls to its value by step 70
-COMPILED = "cpu"  # the device whose steps are compiled, see `fused`
 LIMITS_CHANGE = 101  # up to this step, see `_limits`
 TINY = 1e-30
 State = dict[str, Tensor]  # of some samples, which are the last axis; see `start`
+Take = Callable[[State, range, Tensor, Tensor, Projector], Tensor]  # see `iterate`
 
 
 def outputs_of(x: Float[Tensor, "subsets two_batch"]) -> Float[Tensor, "subsets batch"]:
@@ -80,7 +82,7 @@ def start(u: Tensor, zeta: Tensor, dtype: torch.dtype) -> State:
     }
 
 
-def _schedule(steps: range) -> tuple[list[float], list[float]]:
+def schedule(steps: range) -> tuple[list[float], list[float]]:
     """Returns how strong the tie-break is and the share of δ's bound after each step.
 
     The tie-break comes from the side that it prefers, δ to its bound from inside, as fast as the iterate settles.
@@ -89,19 +91,27 @@ def _schedule(steps: range) -> tuple[list[float], list[float]]:
     return head, [1 - min(0.02, 2 / max(step, 1)) for step in steps]
 
 
-def _limits(s: State, step: int, weights: Tensor) -> Tensor:
-    """Returns where `moved` is clipped after a step, `[3, 2^n, batch]`."""
-    (head,), (inside,) = _schedule(range(step, step + 1))
+def limits(
+    s: State, head: float | Tensor, inside: float | Tensor, weights: Tensor
+) -> Float[Tensor, "parts subsets batch"]:
+    """Returns where `moved` is clipped, with the `schedule` of a step."""
     heavy = (1 + head * (weights - 1)).clamp_min_(0.1)
-    heavy[weights <= 0] = torch.inf  # the empty set has no interaction
-    limits = torch.empty_like(s["moved"])
-    torch.mul(heavy, s["threshold"], out=limits[:2])
-    limits[2] = s["zeta"] * inside
-    limits[2, [0, -1]] = 0
-    return limits
+    heavy.masked_fill_(weights <= 0, torch.inf)  # the empty set has no interaction
+    clips = torch.empty_like(s["moved"])
+    torch.mul(heavy, s["threshold"], out=clips[:2])
+    clips[2] = s["zeta"] * inside
+    clips[2, 0].zero_()
+    clips[2, -1].zero_()
+    return clips
 
 
-def _settled(moved: Tensor, limits: Tensor) -> Tensor:
+def _limits(s: State, step: int, weights: Tensor) -> Tensor:
+    """Returns where `moved` is clipped after a step."""
+    (head,), (inside,) = schedule(range(step, step + 1))
+    return limits(s, head, inside, weights)
+
+
+def settled(moved: Tensor, limits: Tensor) -> Tensor:
     """Returns z = [a, o, δ] of `moved`: a and o after the soft threshold, δ within its bound."""
     clipped = torch.clamp(moved, -limits, limits)
     torch.sub(moved[:2], clipped[:2], out=clipped[:2])
@@ -109,32 +119,16 @@ def _settled(moved: Tensor, limits: Tensor) -> Tensor:
 
 
 def iterate(s: State, steps: range, weights: Tensor, shift: Tensor, solver: Projector) -> Tensor:
-    """Takes steps, in place on `moved`; returns the multiplier of the last one's projection.
+    """Takes steps on a CPU, in place on `moved`; returns the multiplier of the last one's projection."""
+    from interdash.solver import fused  # numba is slow to import
 
-    A step projects 2z − moved onto the equality, x = 2z − moved + [Aᵀ, Oᵀ, shift] λ, and adds 1.7 (x − z) to `moved`.
-    """
-    moved, multiplier, limits = s["moved"], torch.empty(0), torch.empty(0)
     before = range(steps.start - 1, steps.stop - 1)
     varying = before[: max(1, LIMITS_CHANGE - before.start)]  # later limits are those of its last step
-    if moved.device.type == COMPILED:
-        from interdash.solver import fused  # numba is slow to import
-
-        head, inside = (weights.new_tensor(values) for values in _schedule(varying))
-        room = torch.empty_like(moved)
-        arrays = (moved, s["u"], s["zeta"], s["threshold"], shift, weights, head, inside, room)
-        fused.steps(*(array.numpy() for array in arrays), len(steps), fused.tables(solver))
-        return room[2]
-    for i in range(len(steps)):
-        if i < len(varying):
-            limits = _limits(s, varying[i], weights)
-        z = _settled(moved, limits)
-        point = 2 * z - moved
-        multiplier = solver.solve(s["u"] - point[2] - outputs_of(_side_by_side(point)), shift)
-        moved += OVER_RELAXATION * (z - moved)
-        i_and, i_or = adjoint_of(multiplier).chunk(2, 1)
-        moved[:2] += OVER_RELAXATION * torch.stack([i_and, i_or.flip(0)])
-        moved[2] += OVER_RELAXATION * (multiplier * shift)
-    return multiplier
+    head, inside = (weights.new_tensor(values) for values in schedule(varying))
+    room = torch.empty_like(s["moved"])
+    arrays = (s["moved"], s["u"], s["zeta"], s["threshold"], shift, weights, head, inside, room)
+    fused.steps(*(array.numpy() for array in arrays), len(steps), fused.tables(solver))
+    return room[2]
 
 
 def _change(residual: Tensor, movement: Tensor) -> Tensor:
@@ -143,21 +137,21 @@ def _change(residual: Tensor, movement: Tensor) -> Tensor:
     return (left / moved).sqrt().clamp(0.2, 5)
 
 
-def advance(s: State, steps: range, weights: Tensor, solver: Projector, *, noisy: bool) -> State:
+def advance(s: State, steps: range, weights: Tensor, solver: Projector, *, noisy: bool, take: Take = iterate) -> State:
     """Returns the state after some steps, with the last point (`x`, `delta`) and its dual point (`y`)."""
     s = {**s, "moved": s["moved"].clone()}
     shift = 1 / s["sigma"] if noisy else torch.zeros_like(s["sigma"])
     first = steps.start
     for step in sorted(ADAPT_AT.intersection(steps) | {steps[-1]}):
-        iterate(s, range(first, step), weights, shift, solver)
+        take(s, range(first, step), weights, shift, solver)
         before = s["moved"].clone()
-        z_before = _settled(before, _limits(s, step - 1, weights))
-        multiplier = iterate(s, range(step, step + 1), weights, shift, solver)
+        z_before = settled(before, _limits(s, step - 1, weights))
+        multiplier = take(s, range(step, step + 1), weights, shift, solver)
         point = z_before + (s["moved"] - before) / OVER_RELAXATION
         if step == steps[-1]:
             s |= {"x": _side_by_side(point), "delta": point[2], "y": multiplier / s["threshold"]}
         if step in ADAPT_AT:
-            z = _settled(s["moved"], _limits(s, step, weights))
+            z = settled(s["moved"], _limits(s, step, weights))
             dual = s["moved"] - z
             change = _change(point[:2] - z[:2], z[:2] - z_before[:2])
             s["threshold"] = s["threshold"] / change

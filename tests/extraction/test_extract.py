@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from interdash.extraction import engines
 from interdash.extraction import extract as extraction
 from interdash.extraction import unit as computation
 from interdash.extraction.extract import estimate, extract
@@ -93,6 +94,46 @@ def test_claimed_units_are_left_alone_and_waited_for(fresh_run, monkeypatch):
     lock.acquire()
     monkeypatch.setattr(extraction.time, "sleep", lambda _: lock.release())
     assert extract(Work(fresh_run, workers=0)).computed[-1] == units[1]
+
+
+def test_a_gpu_computes_units_together_and_writes_the_same_parts(fresh_run, labelled_run, monkeypatch):
+    """On the CPU, through the engine of a GPU: five units at once, of several checkpoints, one of them damaged."""
+    monkeypatch.setattr(engines, "units_at_once", lambda work: 5)
+    units = plan(fresh_run).units
+    assert compute_unit(Work(fresh_run), units[0]) == "computed"
+    path = fresh_run.checkpoint_path("target", 1)
+    path.write_bytes(path.read_bytes()[:-1])
+    with (
+        FileLock(fresh_run.parts_dir / "locks" / f"{units[1].name}.lock"),
+        engines.on_device(Work(fresh_run)) as submit,
+    ):
+        outcomes = list(submit(units))
+    states = {unit: outcome() for unit, outcome in outcomes if unit.epoch != 1}
+    assert [unit for unit, _ in outcomes] == list(units)
+    assert [states[unit] for unit in units if unit.epoch != 1] == ["there", "claimed", *["computed"] * 7]
+    with pytest.raises(DamagedFileError, match=str(path)):
+        outcomes[6][1]()
+    for unit, state in states.items():
+        if state != "claimed":
+            here, there = read_part(fresh_run, unit), read_part(labelled_run, unit)
+            for name in ("sample", "label", "predicted", "v"):
+                np.testing.assert_allclose(here[name], there[name], atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(here["objective"], there["objective"], rtol=1e-3)
+            assert here["gap"].max() <= 0.02 and here["residual"].max() < 1e-9
+    assert compute_unit(Work(fresh_run), units[1]) == "computed"  # what was claimed is free again
+    assert read_notes(part_path(fresh_run, units[-1]))["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "zeta", "expected"), [(10**6, "sample", 40), (60, "sample", 2), (3, "sample", 1), (10**6, "mean", 1)]
+)
+def test_units_of_a_gpu_follow_from_its_memory(fresh_run, monkeypatch, samples, zeta, expected):
+    config = fresh_run.config
+    fresh_run.update(config=replace(config, split=replace(config.split, zeta=zeta)).to_json())
+    monkeypatch.setattr(engines, "samples_at_once", lambda n, device, tolerance: samples)
+    assert engines.units_at_once(Work(fresh_run, device="cuda")) == expected
+    engine = extraction._engine(Work(fresh_run, device="cuda", engine="local"), plan(fresh_run).units)
+    assert engine.func is engines.on_device.__wrapped__
 
 
 def test_extract_names_a_damaged_checkpoint_and_does_the_rest(fresh_run):

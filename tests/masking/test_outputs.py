@@ -333,7 +333,7 @@ def test_first_activation_needs_a_feature_map():
 
 def test_full_float32_is_asked_for_and_put_back():
     before = torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
-    with outputs._full_float32(torch.device("cuda")):
+    with outputs.full_float32(torch.device("cuda")):
         assert torch.backends.cudnn.conv.fp32_precision == "ieee"
     assert before == (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)
 

@@ -1,21 +1,9 @@
-import numpy as np
 import pytest
 import torch
 
-from interdash.solver import fused, sparsify, steps
+from interdash.solver import fused, steps
 from interdash.solver.projection import projector
 from tests.solver.test_sparsify import games
-
-
-@pytest.mark.parametrize(("n", "tolerance", "kappa"), [(2, "default", 0.02), (5, "tight", 0.02), (7, "tight", 0.0)])
-def test_compiled_steps_are_those_of_a_gpu(monkeypatch, n, tolerance, kappa):
-    v = games(n, samples=5)
-    compiled = sparsify.sparse_split(v, kappa, tolerance=tolerance)
-    monkeypatch.setattr(steps, "COMPILED", "none")
-    monkeypatch.setattr(fused, "steps", None)
-    plain = sparsify.sparse_split(v, kappa, tolerance=tolerance)
-    np.testing.assert_allclose(compiled.objective, plain.objective, rtol=1e-3 if tolerance == "tight" else 0.02)
-    np.testing.assert_allclose(compiled.lower_bound, plain.lower_bound, rtol=1e-3 if tolerance == "tight" else 0.02)
 
 
 @pytest.mark.parametrize("n", [3, 6])

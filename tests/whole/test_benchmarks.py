@@ -1,5 +1,6 @@
 import importlib
 import itertools
+import json
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -109,11 +110,29 @@ def test_floating_point_operations_of_lenet():
 
 
 def test_the_benchmark_of_a_gpu_runs_on_a_cpu(labelled_run, tmp_path):
-    size = gpu.one_size(labelled_run, tmp_path, n=4, samples=6, device="cpu", repeats=1)
+    file = tmp_path / "gpu.json"
+    options = ["--device", "cpu", "--sizes", "4", "--samples", "6", "--repeats", "1", "--output", str(file)]
+    code = gpu.main([str(labelled_run.path), *options])
+    results = json.loads(file.read_text())
+    (size,), (many,) = results["sizes"], results["split"]
     assert size["largest difference of v, nats"] == 0 and size["salient on both, of salient on either"] == 1
     assert size["worst certified gap on the GPU"] <= gpu.BARS["worst certified gap on the GPU"]
-    assert size["time of the split, GPU over one core"] > 0
-    assert gpu.split_of_many("cpu", n=3, samples=5) > 0
+    assert (many["n"], many["samples"]) == (4, 6) and min(many["cpu_ms"], many["gpu_ms"]) > 0
+    assert set(results["bars"]) == set(gpu.BARS) and code == any(
+        bar["verdict"] == "FAIL" for bar in results["bars"].values()
+    )
+
+
+def test_bars_of_a_gpu_are_judged():
+    far = dict.fromkeys(gpu.BARS, 0.01)
+    sizes = [far | {"n": n, "extraction_s": {"cpu": 10.0, "gpu": 0.6}} for n in (8, 10)]
+    split = [{"n": n, "samples": 1000, "cpu_ms": cpu, "gpu_ms": 0.4} for n, cpu in ((8, 0.2), (10, 8.0))]
+    bars = gpu.judged({"sizes": sizes, "split": split})
+    assert bars["split of 1,000 samples at n = 10, ms a sample"]["verdict"] == "PASS"
+    assert bars["time of the split, GPU over one core"] == {"value": 2.0, "bar": 1.0, "verdict": "FAIL"}
+    assert bars["time of an extraction at n = 10, GPU over one core"]["value"] == pytest.approx(0.06)
+    assert bars["time of an extraction at n = 10, GPU over one core"]["verdict"] == "FAIL"
+    assert bars["worst certified gap on the GPU"]["verdict"] == "PASS"
 
 
 def test_the_page_on_scaling_reads_what_the_benchmark_writes(labelled_run, tmp_path):
