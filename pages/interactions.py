@@ -84,7 +84,7 @@ with ui.page("Interactions") as page:
         settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)
         settings["top"] = choose.one(st.selectbox, "Bars drawn", [10, 20, 50], key="top", default=20, width=90)
         settings["where"] = choose.where()
-        with st.container(width="stretch"):
+        with st.container(width=180):
             settings["epoch"] = choose.epoch(page)
     choice = Choice(pattern=choose.pattern(page), **settings)
     rows = table_of(page, choice)

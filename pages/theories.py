@@ -16,13 +16,12 @@ from interdash.queries import dynamics, theories
 
 
 def say_prediction(page: data.Page) -> None:
-    """Says where σ² falls and how well the prediction fits, or how to compute it."""
+    """Says how much the theory of noise explains and where σ² falls, or how to compute it."""
     rows = page.ask(theories.predictions)
     if rows.empty:
         st.info(f"Nothing is predicted for {page.run.name} yet; `interdash extract {page.run.name}` does it.")
-    else:
-        with st.container(key="finding"):
-            st.subheader(page.worded(prediction.prediction_text(rows, page.ask(dynamics.phases))), anchor=False)
+        return
+    say(page, prediction.finding_text(rows), prediction.details_text(rows, page.ask(dynamics.phases)))
 
 
 def say_coherence(page: data.Page) -> None:
@@ -48,9 +47,17 @@ def say_information(page: data.Page) -> None:
 
 
 def say_agreement(page: data.Page) -> None:
-    """Says which turns of the theories lie near each other, and which are not found."""
+    """Says how many turns of the theories lie near each other, which, and which are not found."""
     turns, distances = page.ask(queries_agreement.turns), page.ask(queries_agreement.turn_distances)
-    st.markdown(agreement.agreement_text(turns, distances).replace("<", r"\<"))
+    say(page, agreement.finding_text(distances), agreement.details_text(turns, distances))
+
+
+def say(page: data.Page, finding: str, details: str) -> None:
+    """Draws a finding as a heading, and below it what is behind it."""
+    with st.container(key="finding", gap="small"):
+        if finding:
+            st.subheader(page.worded(finding), anchor=False)
+        st.markdown(page.worded(details).replace("<", r"\<"))
 
 
 WORDS: dict[str, Callable[[data.Page], None]] = {  # above the charts of a tab

@@ -193,10 +193,12 @@ def scale() -> str:
 def split(page: Page) -> str:
     """Returns "all", "train" or "test"; or "clean" or "random", where it is known which of the labels are."""
     about, words = "The explained samples: a fixed number of each split, not the whole of it.", SPLITS
+    settings: dict[str, Any] = {"widget": st.segmented_control, "key": "split"}
     if count := page.ask(queries_sample.random_labels):
         words = SPLITS | LABELS
         about += f" Random: the {count} training samples with another label than the true one. Clean: those with that."
-    split = one(st.segmented_control, "Samples", list(words), key="split", format_func=words.__getitem__, help=about)
+        settings |= {"widget": st.selectbox, "width": 130}  # five side by side would take a row of their own
+    split = one(label="Samples", options=list(words), format_func=words.__getitem__, help=about, **settings)
     page.seen.near.append(("split", split, [each for each in words if each != split]))
     return split
 
@@ -274,8 +276,8 @@ def where() -> tuple[str, ...]:
         key="where",
         bind="query-params",
         help=about,
-        placeholder="samples >= 5, share <= 20%, with = 3",
-        width=290,
+        placeholder="samples >= 5, share <= 20%",
+        width=190,
     )
     conditions = []
     for each in filter(None, map(str.strip, (text or "").split(","))):
@@ -323,32 +325,41 @@ def phases(page: Page, phases: pd.DataFrame, words: str) -> None:
         st.markdown("  \n".join(map(links.message, words.splitlines())))
         if phases.empty or not is_writable(page.run.path):
             return
-        with st.popover("Move a boundary", type="tertiary", icon=":material/tune:"), st.form("phases", border=False):
-            boundary = st.selectbox("Boundary", list(BOUNDARIES), format_func=lambda pair: f"start of phase {pair[-1]}")
-            epoch = st.selectbox(
-                page.worded("Epoch"),
-                ["as found", "none", *page.ask(dynamics.labelled_epochs)],
-                format_func=str,
-                key="boundary-epoch",
-            )
-            if st.form_submit_button("Set"):
-                place = float(epoch) if isinstance(epoch, int) else None
-                move_boundary(page.run, boundary, place, reset=epoch == "as found")
-                st.rerun()
-        shares = known_shares(page.run.manifest)
-        if not shares:
-            return
-        with st.popover("Third phase from", type="tertiary", icon=":material/percent:"), st.form("share", border=False):
-            share = st.selectbox(
-                "Begins where what is learned generalizes less than this share as well as at its best",
-                shares,
-                index=shares.index(share_of(page.run.manifest)),
-                format_func="{:g}".format,
-                key="phase-share",
-            )
-            if st.form_submit_button("Set"):
-                set_share(page.run, share)
-                st.rerun()
+        with st.container(horizontal=True, width="content"):
+            with (
+                st.popover("Move a boundary", type="tertiary", icon=":material/tune:"),
+                st.form("phases", border=False),
+            ):
+                boundary = st.selectbox(
+                    "Boundary", list(BOUNDARIES), format_func=lambda pair: f"start of phase {pair[-1]}"
+                )
+                epoch = st.selectbox(
+                    page.worded("Epoch"),
+                    ["as found", "none", *page.ask(dynamics.labelled_epochs)],
+                    format_func=str,
+                    key="boundary-epoch",
+                )
+                if st.form_submit_button("Set"):
+                    place = float(epoch) if isinstance(epoch, int) else None
+                    move_boundary(page.run, boundary, place, reset=epoch == "as found")
+                    st.rerun()
+            shares = known_shares(page.run.manifest)
+            if not shares:
+                return
+            with (
+                st.popover("Third phase from", type="tertiary", icon=":material/percent:"),
+                st.form("share", border=False),
+            ):
+                share = st.selectbox(
+                    "Begins where what is learned generalizes less than this share as well as at its best",
+                    shares,
+                    index=shares.index(share_of(page.run.manifest)),
+                    format_func="{:g}".format,
+                    key="phase-share",
+                )
+                if st.form_submit_button("Set"):
+                    set_share(page.run, share)
+                    st.rerun()
 
 
 def refuse(label: str, text: str, default: Any, format_func: Callable[[Any], str]) -> None:

@@ -58,7 +58,7 @@ img {{width: 100%; height: 46px; image-rendering: pixelated; display: block;}}
     color: {theme.NON_GENERALIZABLE}; background: #fff;
 }}
 .random::before {{
-    content: "?"; position: absolute; bottom: 0; left: 0; width: 14px; font: bold 13px/14px sans-serif;
+    content: "?"; position: absolute; top: 32px; left: 0; width: 14px; font: bold 13px/14px sans-serif;
     color: #000; background: {theme.ORANGE};
 }}
 """

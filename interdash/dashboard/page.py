@@ -26,8 +26,8 @@ from interdash.dashboard import choose, data, help, links
 from interdash.dashboard.data import Page
 from interdash.dashboard.first_steps import show_first_steps
 from interdash.dashboard.preload import prepare_browser
-from interdash.dashboard.show import is_dark, read_ahead
-from interdash.dashboard.style import style
+from interdash.dashboard.show import read_ahead
+from interdash.dashboard.style import STYLE
 from interdash.figures.dynamics import FACTS
 from interdash.home import HOME
 from interdash.queries import dynamics
@@ -128,7 +128,7 @@ def frame(title: str) -> Iterator[None]:
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
         prepare_browser()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
-    st.html(style(dark=is_dark()))
+    st.html(STYLE)
     if st.user.get("is_logged_in") is False:  # there only where a login is set up, see docs/serving.md
         st.title("interdash", anchor=False)
         st.button("Log in", on_click=st.login, type="primary")

@@ -1,4 +1,4 @@
-"""What the browser is told before anything else: chart library and history. Imports nothing that takes time."""
+"""What the browser is told before anything else: chart library, history and theme. Imports nothing that takes time."""
 
 from pathlib import Path
 
@@ -21,11 +21,20 @@ HISTORY = """<script>{
     }
     window.interdashHistory = true;
 }</script>"""
+# Streamlit's page follows the browser's theme at once; what the server draws does when it runs again, by the key "r".
+THEME = """<script>{
+    const again = () => ['keydown', 'keypress', 'keyup'].forEach(kind => document.dispatchEvent(
+        new KeyboardEvent(kind, {key: 'r', code: 'KeyR', keyCode: 82, which: 82, bubbles: true})));
+    if (!window.interdashTheme)
+        matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTimeout(again, 500));
+    window.interdashTheme = true;
+}</script>"""
 
 
 def prepare_browser() -> None:
     """Gives each page one entry in the browser's history, and has the chart library read during our imports: 1 s."""
     st.html(HISTORY, unsafe_allow_javascript=True)
+    st.html(THEME, unsafe_allow_javascript=True)
     for path in (Path(st.__file__).parent / "static" / "static" / "js").glob("PlotlyChart.*.js"):
         st.html(
             "<script>{const main = document.querySelector('script[type=module][src*=\"static/js/\"]');"

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from interdash.dashboard import data
+from interdash.dashboard import data, slider
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart, Drawing
@@ -44,6 +44,8 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
             once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
             alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
         )  # fmt: skip
+        if chart.slider:
+            slider.on_release(key, lambda epoch: st.query_params.update(epoch=str(epoch)))
         whose = chart.whose(page, one)
         caption = f"{drawing.caption}{whose and f' {whose}.'}{f' {page.note}' if chart.says_rule else ''}"
         below(caption, drawing.how_to_read, drawing.rows, key)

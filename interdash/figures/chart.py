@@ -68,6 +68,7 @@ class Chart:
     when: Callable[[Ask, Choice], bool] = is_labelled  # whether the run has it
     says: tuple[str, ...] = ()  # what its caption in files says of the choice: names in `choice.WORDS`
     click: Literal["", "epoch", "interaction", "pattern", "sample"] = ""  # what a click on a point chooses
+    slider: bool = False  # whether it has a slider over the epochs, which pins the one where it is let go
     panels: bool = False  # whether it is a column of panels over one axis, all of which the mouse shows at once
     says_rule: bool = False  # whether its caption on the page says by which rule the outputs were split
     by_type: bool = False  # whether AND and OR apart are two charts

@@ -1,7 +1,7 @@
 """Charts of a run over its epochs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -195,31 +195,25 @@ def over_epochs(
     epoch_axis(figure, epochs, log=log)
 
 
-def phase_lines(figure: Sheet, phases: pd.DataFrame | None, *, log: bool) -> None:
-    """Draws a dashed line at each boundary between phases that was found."""
+def phase_lines(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], height: float, *, log: bool) -> None:
+    """Draws a dashed line at each boundary that was found, and in every panel, at a height, the phases' numbers."""
     for epoch in _boundaries(phases).values():
         figure.add_vline(x=position(epoch, log=log), line={"width": 1.5, "dash": "dash", "color": theme.GREY})
+    for name, left, right, _ in _spans(phases, epochs):
+        ends = [position(epoch, log=log) for epoch in (left, right)]
+        x = sum(map(math.log10, ends) if log else ends) / 2
+        for axis in {trace["xaxis"]: trace["yaxis"] for trace in figure.data}.items():
+            place = dict(zip(("xref", "yref"), axis, strict=True))
+            figure.add_annotation(x=x, y=height, **place, text=name, showarrow=False, font={"size": 11})
 
 
 def bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], *, log: bool) -> None:
     """Shades the phases that were found over all rows, behind everything; named in the first."""
-    found = _boundaries(phases)
-    if not found:
-        return
-    edges = [min(epochs), found.get("1|2"), found.get("2|3"), max(epochs)]
-    start = 0
-    for stop in (1, 2, 3):
-        if (right := edges[stop]) is None:
-            continue
-        left = max(edges[start], edges[0])
-        if right <= left:  # before the first epoch shown
-            start = stop
-            continue
-        names = "–".join(str(number) for number in sorted({start + 1, stop}))
+    for name, left, right, shade in _spans(phases, epochs):
         figure.add_vrect(
             x0=position(left, log=log),
             x1=position(right, log=log),
-            fillcolor=theme.PHASE_BANDS[start],
+            fillcolor=theme.PHASE_BANDS[shade],
             line={"width": 0},
             layer="below",
         )
@@ -230,10 +224,22 @@ def bands(figure: Sheet, phases: pd.DataFrame | None, epochs: Sequence[int], *, 
             y=1,
             yref="paper",
             yanchor="bottom",
-            text=f"phase {names}",
+            text=f"phase {name}",
             showarrow=False,
             font={"size": 11},
         )
+
+
+def _spans(phases: pd.DataFrame | None, epochs: Sequence[int]) -> Iterator[tuple[str, float, float, int]]:
+    """Yields the phases that were found, within the epochs: name, first and last epoch, and their place from 0 on."""
+    found, start = _boundaries(phases), 0
+    edges = [min(epochs), found.get("1|2"), found.get("2|3"), max(epochs)]
+    for stop in (1, 2, 3) if found else ():
+        if (right := edges[stop]) is None:
+            continue
+        left = max(edges[start] or 0, edges[0])
+        if right > left:  # else before the first epoch shown
+            yield "–".join(str(number) for number in sorted({start + 1, stop})), left, right, start
         start = stop
 
 
@@ -297,21 +303,9 @@ def _epoch_title(*, log: bool) -> str:
 
 
 def _line(
-    figure: Sheet,
-    row: int,
-    rows: pd.DataFrame,
-    column: str,
-    name: str,
-    colour: str | None,
-    dash: str,
-    symbol: str,
-    form: str,
-    unit: str,
-    *,
-    log: bool,
-    small: bool = False,
-    named: bool = True,
-) -> None:
+    figure: Sheet, row: int, rows: pd.DataFrame, column: str, name: str, colour: str | None, dash: str, symbol: str,
+    form: str, unit: str, *, log: bool, small: bool = False, named: bool = True,
+) -> None:  # fmt: skip
     rows = rows.dropna(subset=[column])
     figure.add_scatter(
         x=[position(epoch, log=log) for epoch in rows["epoch"]],

@@ -25,8 +25,8 @@ WITHOUT_G = (
     ("removed", "removed, no G known", -1, theme.rgba(theme.GREY, 0.5)),
 )
 ORDERS = (  # column, name, colour, dash, symbol
-    ("learned_order", "order of the learned", theme.TESTING, "solid", "circle"),
-    ("removed_order", "order of the removed", theme.GAP, "dash", "square"),
+    ("learned_order", "order of the learned", None, "solid", "circle"),
+    ("removed_order", "order of the removed", theme.GREY, "dash", "square"),
 )
 
 
@@ -97,7 +97,7 @@ def flows(
     figure.update_yaxes(title=of_bars, **form, row=1, col=1)
     figure.update_yaxes(title="gap (nats)", row=last - 1, col=1)
     figure.update_yaxes(title="mean order", row=last, col=1)
-    return figure.figure(height=590, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
+    return figure.figure(height=562, barmode="relative", margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
 
 
 def _inner(low: float, high: float, *, log: bool) -> tuple[float, float]:
@@ -108,7 +108,7 @@ def _inner(low: float, high: float, *, log: bool) -> tuple[float, float]:
 
 
 def _line(
-    figure: Sheet, row: int, x: list[float], flows: pd.DataFrame, column: str, name: str, colour: str, dash: str,
+    figure: Sheet, row: int, x: list[float], flows: pd.DataFrame, column: str, name: str, colour: str | None, dash: str,
     symbol: str,
 ) -> None:  # fmt: skip
     form = theme.SHARE if column in ("power", "chance") else NATS

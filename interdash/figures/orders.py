@@ -20,7 +20,8 @@ from interdash.queries import dynamics
 from interdash.queries.asking import Ask
 
 ORDER = "order (variables in an interaction)"
-LEAST = 0.01  # share of its epoch's strength below which an order has no H in the map
+LEAST = 0.01  # share of its epoch's strength below which an order is empty in the map
+LITTLE, MOST_CELLS = "below 1 % of its epoch's strength", 5_000  # of maps in which a click chooses: more are slow
 
 
 def order_strength(
@@ -35,11 +36,10 @@ def order_strength(
     """Strength of each order at one epoch, positive effects above the axis and negative ones below.
 
     How to read: one bar an order, which is the number of variables in an interaction[; plain blue transfers to the
-    baseline network (generalizable), hatched vermillion does not]. The slider and the play button go through all epochs
-    in the browser and start at the pinned one; the line on the right shows where in training the bars are. [A tick on
-    each bar is how much of it would be plain blue by chance.] At epoch 0 the dotted line is the spindle that random
-    outputs would show, scaled to the same total. On a log axis, which has no place for signs, lines take the place of
-    bars.
+    baseline network (generalizable), hatched vermillion does not]. Slider and play button go through all epochs; where
+    they stop is the pinned one. The line on the right shows where in training the bars are. [A tick on each bar is how
+    much of it would be plain blue by chance.] At epoch 0 the dotted line is the spindle that random outputs would show,
+    scaled to the same total. On a log axis, which has no place for signs, lines take the place of bars.
     """
     if order_strength.empty:
         return theme.nothing("No interactions are extracted for this choice.", ORDER, _unit(scale))
@@ -135,7 +135,8 @@ def order_map(
     How to read: bright means strong[; the first two maps share one colour scale], of nats, or, normalised, of shares of
     the epoch's strength. [In the third, bright means that most of the strength of that order generalizes; where the
     fourth, its chance level, is as bright, nothing of that order transfers beyond chance.] An empty cell has less than
-    1 % of the strength of its epoch. [Dashed lines part phases 1 to 3.] The solid line is the pinned epoch.
+    1 % of the strength of its epoch. [Dashed lines part the phases, whose numbers stand above.] The solid line is the
+    pinned epoch; a click pins another.
     """
     if order_map.empty:
         return theme.nothing("No interactions are extracted for this choice.", "epoch", "order")
@@ -167,18 +168,38 @@ def order_map(
     epoch_axis(figure, epochs, log=log)
     if not alone:
         figure.update_xaxes(title="", row=1)
-    phase_lines(figure, phases, log=log)
+    highest = max(order_map["size"].tolist())
+    room = 0.08 * highest  # for the numbers of the phases
+    phase_lines(figure, phases, epochs, highest + 0.5 + room / 2, log=log)
     if pinned is not None:
         figure.add_vline(x=position(pinned, log=log), line={"width": 1.5, "color": theme.ORANGE})
+        _clickable(figure, order_map, columns, log=log)
     figure.update_xaxes(range=_range(edges, log=log), showgrid=False)
-    highest = max(order_map["size"].tolist())
-    figure.update_yaxes(tick0=1, dtick=1 + (highest > 10), range=[0.5, highest + 0.5], showgrid=False, title="")
+    ticks = list(range(1, highest + 1, 1 + (highest > 10)))
+    figure.update_yaxes(tickvals=ticks, range=[0.5, highest + 0.5 + room], showgrid=False, title="")
     figure.update_yaxes(title="order", col=1)
-    return figure.figure(height=520, margin={"t": 40, "r": 80})
+    return figure.figure(height=520, margin={"t": 40, "r": 80}, clickmode="event+select", hoverdistance=-1)
+
+
+def _clickable(figure: Sheet, rows: pd.DataFrame, columns: Mapping[str, tuple[str, str, str]], *, log: bool) -> None:
+    """Lays an unseen point over each cell, which says what is there: a click in a heatmap itself chooses nothing."""
+    if len(rows) * len(columns) > MOST_CELLS:
+        return
+    for map_ in figure.data:
+        map_ |= {"hoverinfo": "skip", "hovertemplate": None}
+    x, unseen = [position(epoch, log=log) for epoch in rows["epoch"]], {"marker": {"opacity": 0}}
+    for i, (value, (name, form, unit)) in enumerate(columns.items()):
+        said = (LITTLE if pd.isna(each) else f"{each:{form.replace('~', '')}}{unit}" for each in rows[value])
+        places = zip(rows["epoch"], rows["size"], said, strict=True)
+        figure.add_scatter(
+            x=x, y=rows["size"].to_numpy(), mode="markers", selected=unseen, unselected=unseen, **unseen,
+            customdata=rows["epoch"].to_numpy(), hoverinfo="text", showlegend=False, row=1 + i // 2, col=1 + i % 2,
+            hovertext=[f"epoch {epoch}, order {order}<br>{name} {text}" for epoch, order, text in places],
+        )  # fmt: skip
 
 
 def _unit(scale: str) -> str:
-    return "strength (mean of orders = 1)" if scale == "normalised" else "strength (nats)"
+    return "strength (times the mean order's)" if scale == "normalised" else "strength (nats)"
 
 
 Groups = dict[tuple[str, int], dict[str, list[Any]]]  # columns by type and epoch
@@ -228,15 +249,9 @@ def _moving(
 
 
 def _traces(
-    groups: Groups,
-    parts: Mapping[str, Any],
-    expected: pd.DataFrame | None,
-    kind: str,
-    epoch: int,
-    scale: str,
-    *,
+    groups: Groups, parts: Mapping[str, Any], expected: pd.DataFrame | None, kind: str, epoch: int, scale: str, *,
     first: bool,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]]:  # fmt: skip
     """The traces of one epoch, the same ones at every epoch, as animation needs."""
     looks: list[dict[str, Any]] = [
         {
@@ -254,24 +269,15 @@ def _traces(
         for part, (name, colour, dash) in parts.items()
         for sign in _signs(scale)
     ]
-    looks.append(
-        {
-            "mode": "markers",
-            "marker": {"symbol": "line-ew-open", "size": 9, "line": {"width": 1.5}},
-            "name": "generalizable by chance",
-            "showlegend": first and parts is theme.PARTS,
-            "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>by chance %{{y:{NATS}}}<extra></extra>",
-        }
-    )
-    looks.append(
-        {
-            "mode": "lines",
-            "line": {"dash": "dot", "width": 2},
-            "name": "spindle of random outputs (epoch 0)",
-            "showlegend": first,
-            "hovertemplate": f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
-        }
-    )
+    looks.append({
+        "mode": "markers", "marker": {"symbol": "line-ew-open", "size": 9, "line": {"width": 1.5}},
+        "name": "generalizable by chance", "showlegend": first and parts is theme.PARTS,
+        "hovertemplate": f"epoch %{{meta}}, order %{{x}}<br>by chance %{{y:{NATS}}}<extra></extra>",
+    })  # fmt: skip
+    looks.append({
+        "mode": "lines", "line": {"dash": "dot", "width": 2}, "name": "spindle of random outputs (epoch 0)",
+        "showlegend": first, "hovertemplate": f"spindle, order %{{x}}<br>%{{y:{NATS}}}<extra></extra>",
+    })  # fmt: skip
     moving = _moving(groups, parts, expected, kind, epoch, scale)
     return [trace | look for trace, look in zip(moving, looks, strict=False)]
 
@@ -285,19 +291,13 @@ def _curves(
     for kind in kinds:
         rows = strength.loc[strength["type"] == kind]
         for part, (name, colour, dash) in parts.items():
-            curves.append(
-                dict(
-                    type="scatter",
-                    x=[position(epoch, log=log) for epoch in rows["epoch"]],
-                    y=rows[part].to_numpy(),
-                    customdata=rows["epoch"].to_numpy(),
-                    mode="lines+markers",
-                    marker={"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour, "maxdisplayed": MARKERS},
-                    line={"color": colour, "dash": dash},
-                    showlegend=False,
-                    hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
-                )
-            )
+            marker = {"symbol": theme.SYMBOLS[kind], "size": 5, "color": colour, "maxdisplayed": MARKERS}
+            curves.append({
+                "type": "scatter", "x": [position(epoch, log=log) for epoch in rows["epoch"]],
+                "y": rows[part].to_numpy(), "customdata": rows["epoch"].to_numpy(), "mode": "lines+markers",
+                "marker": marker, "line": {"color": colour, "dash": dash}, "showlegend": False,
+                "hovertemplate": f"epoch %{{customdata}}<br>{name} %{{y:{form}}}{unit}<extra></extra>",
+            })  # fmt: skip
     return curves
 
 
@@ -331,11 +331,8 @@ def _controls(epochs: list[int], pinned: int) -> dict[str, Any]:
         "active": epochs.index(pinned), "steps": steps, "x": 0.12, "len": 0.88, "y": -0.2, "pad": {"t": 8, "b": 0},
         "currentvalue": {"prefix": "epoch ", "font": {"size": 14}},
     }  # fmt: skip
-    menu = {
-        "type": "buttons", "direction": "left", "showactive": False, "x": 0, "xanchor": "left", "y": -0.32,
-        "yanchor": "top", "buttons": buttons,
-    }  # fmt: skip
-    return {"sliders": [slider], "updatemenus": [menu]}
+    menu = {"type": "buttons", "direction": "left", "showactive": False, "x": 0, "xanchor": "left", "y": -0.32}
+    return {"sliders": [slider], "updatemenus": [menu | {"yanchor": "top", "buttons": buttons}]}
 
 
 def _edges(epochs: list[int], *, log: bool) -> list[float]:
@@ -370,6 +367,7 @@ CHARTS = (
         view="Orders at one epoch",
         options=lambda ask, c: {"pinned": c.epoch, "scale": c.scale, "log": c.log},
         says=("epoch", "split", "label", "types"),
+        slider=True,
         says_rule=True,
     ),
     Chart(
@@ -394,6 +392,7 @@ CHARTS = (
         options=lambda ask, c: {"log": c.log, "type": c.types[0], "scale": c.scale},
         marks=of_epoch,
         says=("split", "label", "types"),
+        click="epoch",
         says_rule=True,
         by_type=True,
     ),

@@ -176,7 +176,7 @@ def sample_removals(sample_removals: pd.DataFrame) -> go.Figure:
     first = sample_removals.head(MOST)  # sorted: those that change most come first
     looks: tuple[tuple[str, dict[str, Any]], ...] = (
         ("train", {"symbol": "circle", "size": 9, "opacity": 0.75}),
-        ("test", {"symbol": "diamond-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
+        ("test", {"symbol": "square-open", "size": 9, "color": theme.TESTING, "line": {"width": 2}}),
     )
     for split, marker in looks:
         rows: Any = first[first["split"] == split]

@@ -9,10 +9,10 @@ import pandas as pd
 from interdash.formulas.bootstrap import distribution, sample_weights
 from interdash.formulas.flows import QUANTITIES, summary
 from interdash.formulas.theories.agreement import (
+    NEAR,
     NONE,
     Turn,
     by_chance,
-    expected_steps,
     first_below,
     scaled,
     shares,
@@ -97,8 +97,8 @@ def turns(store: Store, run: str) -> pd.DataFrame:
 def turn_distances(store: Store, run: str) -> pd.DataFrame:
     """Returns how far each two turns that were found lie apart: first and second with epoch, low and high; steps.
 
-    steps: recorded epochs; expected: of two random recorded epochs, on average; by_chance: how often such lie as near;
-    meet: whether the intervals do.
+    steps: recorded epochs; by_chance: how often two random ones lie as near; near: whether these lie within `NEAR`, and
+    near_by_chance: how often random ones do; meet: whether the intervals do.
     """
     recorded = dynamics.labelled_epochs(store, run)
     found: Any = turns(store, run).dropna(subset="epoch").to_dict("records")
@@ -107,10 +107,11 @@ def turn_distances(store: Store, run: str) -> pd.DataFrame:
     for first, second in permutations(found, 2):
         apart = steps(recorded, first["epoch"], second["epoch"])
         row = {f"{which}_{name}": of[name] for which, of in (("first", first), ("second", second)) for name in names}
-        row |= {"steps": apart, "expected": expected_steps(len(recorded)), "by_chance": by_chance(len(recorded), apart)}
+        row |= {"steps": apart, "by_chance": by_chance(len(recorded), apart), "near": apart <= NEAR}
+        row |= {"near_by_chance": by_chance(len(recorded), NEAR)}
         rows.append(row | {"meet": first["low"] <= second["high"] and second["low"] <= first["high"]})
     columns = [f"{which}_{name}" for which in ("first", "second") for name in names]
-    return pd.DataFrame(rows, columns=[*columns, "steps", "expected", "by_chance", "meet"])
+    return pd.DataFrame(rows, columns=[*columns, "steps", "by_chance", "near", "near_by_chance", "meet"])
 
 
 def _of_phase(row: dict[Any, Any]) -> Turn:

@@ -150,7 +150,7 @@ def faithfulness_text(rebuilt: pd.DataFrame, now: Any) -> str:
 
 def finding(now: Any, label: str, answer: str) -> str:
     """Returns in words what is to be seen of a sample at an epoch: a row of `sample.sample_life`."""
-    seen = f"{label}, recognized" if now["correct"] else f"{label}, taken for {answer}"
+    seen = f"label {label}, answer {answer}"
     if not now["salient"]:
         return f"{seen}; no interaction is salient"
     share = now["non_generalizable_share"]

@@ -45,20 +45,25 @@ def gap_text(epochs: pd.DataFrame, explained_losses: pd.DataFrame, epoch: int) -
     """Returns the loss gap of the explained samples beside that of the whole splits at an epoch, in words."""
     gaps = [dict(zip(rows["epoch"], rows["gap"], strict=True)).get(epoch) for rows in (explained_losses, epochs)]
     own, whole = ("not known" if gap is None or pd.isna(gap) else f"{gap:.3f} nats" for gap in gaps)
-    return f"Loss gap at epoch {epoch}: {own} for the explained samples, {whole} for the whole splits, all classes."
+    text = f"Loss gap at epoch {epoch}: {own} for the explained samples, {whole} for the whole splits, all classes."
+    return text.replace(" -", " −")
 
 
 def finding(phases: pd.DataFrame, flows: pd.DataFrame) -> str:
     """Returns in words what was removed in the first phase and learned in each; "" where nothing is known.
+
+    Phases that are not told apart are named first.
 
     The arguments are those of `phase_words`.
     """
     learned, removed = [], ""
     for numbers, start, end in _spans(phases, flows):
         sums = _sums(flows, start, end)
+        if len(numbers) > 1:
+            removed = f"Phases {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} cannot be told apart. {removed}"
         if sums["removed"] and 1 in numbers:
             share = sums["removed_other"] / sums["removed"]
-            removed = f"Up to epoch {end}, {share:.0%} of what is removed is non-generalizable. "
+            removed += f"Up to epoch {end}, {share:.0%} of what is removed is non-generalizable. "
         if sums["learned"]:
             share, chance = (sums[f"learned_{name}"] / sums["learned"] for name in ("generalizable", "by_chance"))
             where = f"up to epoch {end}" if 1 in numbers else f"from there to {end}"

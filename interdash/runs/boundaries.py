@@ -53,10 +53,8 @@ def _with_each(baselines: Sequence[dict[str, Any]]) -> str:
 
 def _at_shares(shares: dict[str, dict[str, Any]]) -> str:
     """Returns in words where the third phase begins at each share; "" of the boundary 1|2."""
-    epochs = [
-        ("not" if row["found"] is None else f"{row['found']:g}") + f" at {share}" for share, row in shares.items()
-    ]
-    return f"; by the share of the best: {', '.join(epochs)}" if epochs else ""
+    epochs = ["not found" if row["found"] is None else f"{row['found']:g}" for row in shares.values()]
+    return f"; below {', '.join(shares)} of its best from: {', '.join(epochs)}" if epochs else ""
 
 
 def share_of(manifest: dict[str, Any]) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interdash.formulas.theories.agreement import NEAR
+
 Measures = dict[str, Any]
 LEAST_FALL = 0.01  # of the strength at epoch 0: what is removed under both solvers
-NEAR = 1  # recorded epochs
 MOST, FEW = 0.8, 0.2  # shares of the runs: confirmed from the first on, not confirmed up to the second
 
 

@@ -428,7 +428,10 @@ def test_of_few_samples_there_is_no_verdict(visit, labelled_run, small_store):
         "WHERE network = 'target' AND epoch = 3 GROUP BY split"
     ).set_index("split")["loss"]
     gap = losses["test"] - losses["train"]
-    assert any(f"Loss gap at epoch 3: {gap:.3f} nats for the explained" in caption.value for caption in every.caption)
+    assert any(
+        f"Loss gap at epoch 3: {gap:.3f} nats for the explained".replace(" -", " −") in caption.value
+        for caption in every.caption
+    )
 
 
 def test_a_run_of_one_epoch(visit, ready_run):
@@ -448,7 +451,7 @@ def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch):
     asked, ask = [], Store.ask
     monkeypatch.setattr(Store, "ask", lambda *args, **settings: asked.append(args[1]) or ask(*args, **settings))
     for key, value in (("epoch", "3"), ("split", "training")):
-        (page.select_slider if key == "epoch" else page.segmented_control)(key=key).set_value(value).run()
+        (page.select_slider if key == "epoch" else page.selectbox)(key=key).set_value(value).run()
         data._shared().ahead.join()
         asked, seen = [], asked
         assert not page.exception and seen == []

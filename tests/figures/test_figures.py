@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import plotly.io
 import pytest
 
-from interdash.figures import catalogue, dynamics, sheet, theme
+from interdash.figures import catalogue, dynamics, orders, sheet, theme
 from interdash.figures.choice import Choice
 from interdash.paper import chromium
 from interdash.queries import dynamics as queries
@@ -115,6 +115,22 @@ def test_the_map_of_orders_shows_h_and_its_chance_on_one_scale(ask):
     assert np.array_equal(np.array(level.z, float), table, equal_nan=True) and np.nanmax(table) > 0
     shares = drawing.rows["map"][["generalizable", "non_generalizable"]].to_numpy().sum()
     assert shares == pytest.approx(drawing.rows["map"]["epoch"].nunique())  # each epoch's are all of its strength
+
+
+def test_the_map_of_orders_has_the_numbers_of_the_phases_and_pins_an_epoch_by_click(ask):
+    rows = catalogue.each(ask, "order_map", Choice())[0].rows["map"]
+    phases = pd.DataFrame({"boundary": ["1|2", "2|3"], "epoch": [1.0, None]})
+    drawn = orders.order_map(rows, phases, log=False, pinned=3)
+    numbers = [(note.text, note.x) for note in drawn.layout.annotations if note.yref.startswith("y")]
+    assert numbers == [(text, x) for text, x in (("1", 0.5), ("2–3", 2.0)) for _ in range(4)]
+    maps, points = drawn.data[:4], drawn.data[4:]
+    assert all(trace.hoverinfo == "skip" for trace in maps) and all(trace.marker.opacity == 0 for trace in points)
+    assert all(list(trace.customdata) == rows["epoch"].tolist() for trace in points)
+    last = rows.iloc[-1]
+    share = last["generalization_power"]
+    said = "below 1 % of its epoch's strength" if last["share"] < 0.01 else f"{share:.0%}"
+    assert points[2].hovertext[-1] == f"epoch {last['epoch']:g}, order {last['size']:g}<br>H {said}"
+    assert {trace.type for trace in orders.order_map(rows, phases).data} == {"heatmap"}  # in files
 
 
 def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():

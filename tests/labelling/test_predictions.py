@@ -56,12 +56,17 @@ def test_predictions_in_words_and_pictures(small_store):
     fits = theories.predictions(small_store, "tiny")
     fits = fits.assign(sigma2=[0.1, 0.5, 1e-6, 0.3, 0.2, 1e-6], r2=0.9, r2_last=0.5)
     phases = pd.DataFrame({"boundary": ["1|2", "2|3"], "epoch": [0.0, None]})
-    assert charts.prediction_text(fits, phases) == (
-        "σ² is 0.5 at epoch 1, where it is largest, 0.1 at 0 (1|2). From epoch 1 on the predicted profile explains "
-        "90.0% of the variance over orders (median), the profile of the last epoch 50.0%. By the opposite tie-break it "
-        "is 0.3 at most, at epoch 0, and from there on these shares are 90.0% and 50.0%."
+    assert charts.finding_text(fits) == (
+        "A theory of fading noise explains 90.0% of how strength is spread over simple and complex interactions, no "
+        "theory 50%; with ties of the split broken the other way 90% and 50%"
     )
-    assert charts.prediction_text(fits.head(2), phases) == charts.prediction_text(fits.head(0), phases) == ""
+    hangs = fits.assign(r2_last=[0.5] * 3 + [0.8] * 3)
+    assert charts.finding_text(hangs).endswith("the other way 90% and 80%: the gain rests on that choice")
+    assert charts.details_text(fits, phases).endswith(
+        "σ² is 0.5 at epoch 1, where it is largest; 0.1 at 0, the start of phase 2; by the opposite tie-break 0.3 at "
+        "most, at epoch 0."
+    )
+    assert charts.details_text(fits.head(2), phases) == charts.finding_text(fits.head(0)) == ""
     names = [trace.name for trace in charts.predictions(fits).data if trace.name]
     assert names == [
         *(name for name, *_ in charts.TIE_BREAKS.values()),

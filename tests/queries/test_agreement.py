@@ -26,18 +26,26 @@ def test_distances_of_turns(small_store):
     pair = rows.loc[("σ² falls", "loss lowest")]
     places = {0: 0, 1: 1, 3: 2}  # of recorded epochs
     assert pair["steps"] == abs(places[pair["first_epoch"]] - places[pair["second_epoch"]])
-    assert pair["expected"] == (9 - 1) / 9 and pair["by_chance"] == {0: 3, 1: 7, 2: 9}[pair["steps"]] / 9
+    assert pair["by_chance"] == {0: 3, 1: 7, 2: 9}[pair["steps"]] / 9
+    assert pair["near"] == (pair["steps"] <= 1) and pair["near_by_chance"] == 7 / 9
 
 
 def test_agreement_in_words():
-    turns = pd.DataFrame({"turn": ["1|2", "2|3", "gap rises"], "epoch": [4.0, None, 5.0]})
+    meaning = {"1|2": "this is highest", "2|3": "this has fallen", "gap rises": "that rises"}
+    turns = pd.DataFrame({"turn": [*meaning], "meaning": [*meaning.values()], "epoch": [4.0, None, 5.0]})
     row = {"first_turn": "1|2", "first_epoch": 4.0, "second_turn": "gap rises", "second_epoch": 5.0}
-    row |= {"steps": 1, "expected": 5.25, "by_chance": 0.2, "meet": True}
-    assert charts.agreement_text(turns, pd.DataFrame([row])) == (
-        "Two random recorded epochs lie 5.2 apart on average. Turns whose intervals meet, the nearest first: 1|2 and "
-        "gap rises (1 recorded epoch apart, as near by chance 20%). Not found: 2|3."
+    row |= {"steps": 1, "near": True, "near_by_chance": 0.2, "meet": True}
+    other = row | {"first_turn": "gap rises", "first_epoch": 5.0, "second_turn": "1|2", "second_epoch": 4.0}
+    distances = pd.DataFrame([row, other])
+    assert charts.finding_text(distances) == (
+        "Of 1 pairs of turning points, 1 lie within 1 recorded epoch of each other; by chance 0.2 would"
     )
-    assert charts.agreement_text(turns.head(0), pd.DataFrame()) == ""
+    assert charts.details_text(turns, distances) == (
+        "A turning point is the epoch at which one theory sees training change. Nearest, of those whose intervals "
+        "meet: this is highest (epoch 4) and that rises (epoch 5). Not found: where this has fallen. In one run a few "
+        "near pairs prove nothing, and some share data; Help, The study, has many runs."
+    )
+    assert charts.details_text(turns.head(0), distances.head(0)) == charts.finding_text(distances.head(0)) == ""
 
 
 def test_a_run_without_interactions_has_no_turns(opened, trained_run):

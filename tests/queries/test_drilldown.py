@@ -129,10 +129,10 @@ def test_faithfulness_and_finding_in_words():
     assert "off by up to 0.01 nats**; sparse: **unknown**." in drilldown.faithfulness_text(
         rows[:0], now | {"residual": 0.01}
     )
-    assert drilldown.finding(now, "7", "7") == "7, recognized; 75% of its salient strength does not generalize"
+    assert drilldown.finding(now, "7", "7") == "label 7, answer 7; 75% of its salient strength does not generalize"
     now |= {"correct": False, "non_generalizable_share": np.nan}
-    assert drilldown.finding(now, "7", "1") == "7, taken for 1"
-    assert drilldown.finding(now | {"salient": 0}, "7", "1") == "7, taken for 1; no interaction is salient"
+    assert drilldown.finding(now, "7", "1") == "label 7, answer 1"
+    assert drilldown.finding(now | {"salient": 0}, "7", "1") == "label 7, answer 1; no interaction is salient"
 
 
 def test_paired():

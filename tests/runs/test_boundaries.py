@@ -46,7 +46,7 @@ def test_planted_boundaries_are_found_and_told():
     rows = boundaries({"summary": {"phases": found}})
     assert [(row["epoch"], row["low"], row["high"], row["reason"]) for row in rows] == [
         (4.0, 4.0, 4.0, "epoch 4, 95% interval 4–4"),
-        (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8; by the share of the best: 8 at 0.4, 8 at 0.5, 8 at 0.6"),
+        (8.0, 8.0, 8.0, "epoch 8, 95% interval 8–8; below 0.4, 0.5, 0.6 of its best from: 8, 8, 8"),
     ]
     assert all("why" not in row for row in rows)
 
@@ -69,10 +69,8 @@ def test_a_boundary_moves_with_a_baseline_and_its_interval_covers_all():
     manifest = {"summary": {"phases": of(early, never, early)}}
     row = boundaries(manifest)[1]  # a third of the resamples has no boundary: too little evidence for the mean
     assert row["epoch"] is None and row["reason"].startswith("no third phase found: what is learned does not clearly")
-    assert (
-        "; found with 2 of 3 baselines (8, 8); by the share of the best: not at 0.4, not at 0.5" in row["reason"]
-        and "baselines" not in row
-    )
+    assert "; found with 2 of 3 baselines (8, 8); below 0.4, 0.5, 0.6 of its best from: not found" in row["reason"]
+    assert "baselines" not in row
     each = [row for row in baseline_boundaries(manifest) if row["boundary"] == "2|3"]
     assert [row["epoch"] for row in each] == [8, None, 8] and "does not clearly cease" in each[1]["reason"]
     assert baseline_boundaries({"summary": {"phases": alone}}) == baseline_boundaries({}) == []

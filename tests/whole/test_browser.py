@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 
 from interdash.dashboard import page as ui
-from interdash.figures import catalogue
+from interdash.figures import catalogue, theme
 from interdash.figures.choice import Choice
 from interdash.paper import handout
 from interdash.queries.asking import Ask
@@ -168,6 +168,15 @@ LAST_BAR = """() => {
     return {x: box.x + layout.xaxis._offset + layout.xaxis.l2p(middle),
             y: box.y + layout.yaxis._offset + layout.yaxis.l2p(row), name: bars.customdata[i]};
 }"""  # where the last of a chart's bars is on the screen, and the name it carries
+
+
+CELL = """() => {
+    const graph = document.querySelector('.st-key-order_map-all .js-plotly-plot'), layout = graph._fullLayout;
+    graph.scrollIntoView({block: 'center'});
+    const box = graph.getBoundingClientRect(), points = graph._fullData.at(-1), i = points.x.length - 1;
+    return {x: box.x + layout.xaxis4._offset + layout.xaxis4.d2p(points.x[i]) + 9,
+            y: box.y + layout.yaxis4._offset + layout.yaxis4.d2p(points.y[i]) + 5, name: points.customdata[i]};
+}"""  # beside the middle of the last cell of the map of orders
 
 
 @contextlib.contextmanager
@@ -352,11 +361,14 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     settled(tab)
     chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
     rail = chart.locator(".slider-rail-touch-rect").bounding_box()
-    asked = []
-    tab.on("request", lambda request: asked.append(request.url))
     with first_trace_changes(tab, ORDERS):
         tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
-    assert not asked and "epoch=3" in tab.url
+    wait_for_address(tab, "epoch=0")  # one epoch for all of the page
+    settled(tab)
+    tab.get_by_role("tab", name="Order × epoch").click()
+    tab.wait_for_selector(".st-key-order_map-all .js-plotly-plot .main-svg")
+    click_in_chart(tab, CELL, "epoch={name}")
+    settled(tab)
     tab.get_by_role("tab", name="Losses and strengths").click()
     tab.locator(".st-key-dynamics .js-plotly-plot").hover()
     with tab.expect_download() as waiting:
@@ -390,6 +402,16 @@ def test_one_screen(tab, address, stem, chart):
     for place in (".st-key-finding h3", f".st-key-{chart} .js-plotly-plot", f".st-key-below-{chart}"):
         box = tab.locator(place).first.bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 900, place
+
+
+def test_a_page_follows_the_theme_of_the_browser(tab, address):
+    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
+    tab.wait_for_selector(".js-plotly-plot .main-svg")
+    for dark, scheme in ((True, "dark"), (False, "light")):
+        tab.emulate_media(color_scheme=scheme)
+        paper = "paper => document.querySelector('.js-plotly-plot').layout.paper_bgcolor === paper"
+        tab.wait_for_function(paper, arg=theme.INKS[dark][1])
+        settled(tab)
 
 
 def test_download(tab, address, tmp_path):

@@ -69,11 +69,12 @@ def memorised_text(labels: pd.DataFrame, epoch: int) -> str:
     clean, random = of["clean"], of["random"]
     text = f"{random['samples']:g} of the explained training samples have a random label. At epoch {epoch} "
     if random["samples"] < FEW:
-        text += "(few: take it as an example) "
+        text += "(too few for a verdict) "
     return (
         f"{text}{random['power']:.0%} of the strength of their interactions generalizes, of the {clean['samples']:g} "
-        f"with clean labels {clean['power']:.0%}. Without the others their loss is {random['after']:.3f} in place of "
-        f"{random['before']:.3f} nats, the clean ones' {clean['after']:.3f} in place of {clean['before']:.3f}."
+        f"with clean labels {clean['power']:.0%}. Without their non-generalizable interactions their loss is "
+        f"{random['after']:.3f} instead of {random['before']:.3f} nats; that of the clean ones {clean['after']:.3f} "
+        f"instead of {clean['before']:.3f}."
     )
 
 

@@ -21,6 +21,7 @@ PARTS = (
     ("other", "non-generalizable", {"color": NON_GENERALIZABLE, "pattern": theme.HATCH}),
 )
 WHOLE = (("strength", "no G known", {"color": GREY}),)  # where there is no baseline network
+NOT_FOLLOWED = "It is salient in none of these samples, or not followed over the epochs yet (interdash extract)."
 MOST_ROWS = 24  # variables of the matrix
 LIST = {  # columns of `interactions.joined` and their headings
     **{"samples": "samples", "strength": "strength (nats per sample)", "effect": "mean effect", "spread": "± s.d."},
@@ -105,7 +106,7 @@ def pattern_life(
     or more have it[, grey bands the three phases]. Click a point to go to its epoch.
     """
     if life.empty:
-        return theme.nothing("It is salient in none of these samples, or lives are not followed yet.", "epoch", "share")
+        return theme.nothing(NOT_FOLLOWED, "epoch", "share")
     heights = [0.25, 0.42, 0.33][: 3 if life["power"].notna().to_numpy().any() else 2]  # without G two
     figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=heights)
     x = [position(epoch, log=log) for epoch in life["epoch"]]

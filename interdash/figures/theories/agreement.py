@@ -10,6 +10,7 @@ from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
+from interdash.formulas.theories.agreement import NEAR
 from interdash.queries import agreement as queries
 from interdash.queries import dynamics
 
@@ -25,6 +26,7 @@ CURVES = {  # curve: title in two lines, name, unit, colour
     "synergy": ("synergy", "synergy of testing samples", "nats", theme.TESTING),
 }
 ROW = 84  # pixels
+SIDES = ("first", "second")
 
 
 def agreement(
@@ -121,26 +123,34 @@ def turn_distances(turn_distances: pd.DataFrame) -> go.Figure:
     return figure.figure(height=150 + 54 * len(names), margin={"l": 170, "t": 24})
 
 
-def agreement_text(turns: pd.DataFrame, distances: pd.DataFrame) -> str:
-    """Returns in words which turns lie nearest together beside chance, and which are not found; "" before any."""
+def finding_text(distances: pd.DataFrame) -> str:
+    """Returns in a sentence how many pairs of turns lie near each other, and how many would by chance; "" of none."""
+    if distances.empty:
+        return ""
+    pairs = [distances[name].sum() / 2 for name in ("near", "near_by_chance")]  # each stands there both ways round
+    return (
+        f"Of {len(distances) // 2} pairs of turning points, {pairs[0]:.0f} lie within {NEAR} recorded epoch of each "
+        f"other; by chance {pairs[1]:.1f} would"
+    )
+
+
+def details_text(turns: pd.DataFrame, distances: pd.DataFrame) -> str:
+    """Returns in words what a turning point is, which lie nearest, and which are not found; "" before any."""
     if turns.empty:
         return ""
-    missing: list[str] = turns.loc[turns["epoch"].isna(), "turn"].tolist()
-    words = [f"Not found: {', '.join(missing)}."] if missing else []
+    meaning = dict(zip(turns["turn"], turns["meaning"], strict=True))
+    rows = [row for row in distances.to_dict("records") if row["meet"] and row["first_turn"] < row["second_turn"]]
+    said = [
+        " and ".join(f"{meaning[row[f'{which}_turn']]} (epoch {row[f'{which}_epoch']:g})" for which in SIDES)
+        for row in sorted(rows, key=lambda row: row["steps"])[:3]
+    ]
+    words = ["A turning point is the epoch at which one theory sees training change."]
+    words += [f"Nearest, of those whose intervals meet: {'; '.join(said)}."] if said else []
+    if missing := turns.loc[turns["epoch"].isna(), "meaning"].tolist():
+        words.append(f"Not found: where {'; where '.join(missing)}.")
     if len(distances):
-        near = [row for row in distances.to_dict("records") if row["meet"]]
-        once = {frozenset((row["first_turn"], row["second_turn"])): row for row in reversed(near)}
-        ordered = sorted(reversed(once.values()), key=lambda row: row["by_chance"])[:3]
-        said = [f"{row['first_turn']} and {row['second_turn']} ({_apart(row)})" for row in ordered]
-        if said:
-            words.insert(0, f"Turns whose intervals meet, the nearest first: {'; '.join(said)}.")
-        words.insert(0, f"Two random recorded epochs lie {distances['expected'].iloc[0]:.1f} apart on average.")
+        words.append("In one run a few near pairs prove nothing, and some share data; Help, The study, has many runs.")
     return " ".join(words)
-
-
-def _apart(row: dict[Any, Any]) -> str:
-    count = row["steps"]
-    return f"{count} recorded epoch{'' if count == 1 else 's'} apart, as near by chance {row['by_chance']:.0%}"
 
 
 def _cell(row: dict[Any, Any]) -> str:

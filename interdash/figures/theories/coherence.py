@@ -35,7 +35,7 @@ KINDS = {  # kind of explained sample: colour, symbol
     "training, clean label": (theme.GENERALIZABLE, "circle"),
     "training, noisy label": (theme.NON_GENERALIZABLE, "x"),
     "training": (theme.GENERALIZABLE, "circle"),
-    "testing": (theme.TESTING, "diamond-open"),
+    "testing": (theme.TESTING, "square-open"),
 }
 LOWEST = 0.1  # m-coherence on a log axis; below it an interval is cut off
 

@@ -9,7 +9,7 @@ from interdash.figures.dynamics import epoch_axis, position
 from interdash.figures.sheet import Sheet
 from interdash.queries import theories
 
-SPLITS = {"train": ("training", theme.GENERALIZABLE, "circle"), "test": ("testing", theme.TESTING, "diamond")}
+SPLITS = {"train": ("training", theme.GENERALIZABLE, "circle"), "test": ("testing", theme.TESTING, "square")}
 
 
 def confusing_samples(confusing: pd.DataFrame, *, chosen: int | None = None) -> go.Figure:

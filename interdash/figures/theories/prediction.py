@@ -1,6 +1,7 @@
 """Charts of the theory of noise: the distribution over orders that it predicts, its σ² and how well it fits."""
 
 import re
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,7 +17,7 @@ from interdash.formulas.prediction import SIGMA2
 from interdash.queries import dynamics, theories
 from interdash.queries.asking import Ask
 
-UNIT = "strength (mean of orders = 1)"
+UNIT = "strength (times the mean order's)"
 NUMBER = ".2~g"
 FITS = {  # column: name, colour, dash, symbol
     "r2": ("predicted profile", theme.GENERALIZABLE, "solid", "circle"),
@@ -95,34 +96,58 @@ def predictions(predictions: pd.DataFrame, phases: pd.DataFrame | None = None, *
     return figure.figure(height=520, margin={"t": 76}, legend={"y": 1.06})
 
 
-def prediction_text(predictions: pd.DataFrame, phases: pd.DataFrame) -> str:
-    """Returns in words how σ² goes, and how well the predicted profile fits after its peak; "" if that is unknown."""
-    own = predictions.loc[(predictions["tie_break"] == "own") & predictions["sigma2"].notna()].set_index("epoch")
-    sigma2: Any = own["sigma2"].iloc[:-1]  # the last epoch predicts itself
-    if len(sigma2) < 2:
+def finding_text(predictions: pd.DataFrame) -> str:
+    """Returns in a sentence how much the theory explains from the peak of σ² on, how much no theory; "" if unknown.
+
+    And whether that hangs on the tie-break of the split: under the opposite one, it gains less than half as much.
+    """
+    shares = [_explained(rows) for rows in map(partial(_fitted, predictions), TIE_BREAKS) if len(rows) > 2]
+    if not shares:
         return ""
-    start = sigma2.idxmax()
-    places = [f"{sigma2.max():.2g} at epoch {start}, where it is largest"]
+    (with_it, without), *other = shares
+    text = (
+        f"A theory of fading noise explains {with_it:.1%} of how strength is spread over simple and complex "
+        f"interactions, no theory {without:.0%}"
+    )
+    for a, b in other:
+        rests = ": the gain rests on that choice" if 2 * (a - b) < with_it - without else ""
+        text = f"{text}; with ties of the split broken the other way {a:.0%} and {b:.0%}{rests}"
+    return text
+
+
+def details_text(predictions: pd.DataFrame, phases: pd.DataFrame) -> str:
+    """Returns in words what the theory says, how σ² goes, and what the opposite tie-break gives; "" if unknown."""
+    own = _fitted(predictions, "own")
+    if len(own) < 3:
+        return ""
+    sigma2 = own["sigma2"].iloc[:-1]
+    places = [f"{sigma2.max():.2g} at epoch {sigma2.idxmax()}, where it is largest"]
     for row in phases.dropna(subset=["epoch"]).to_dict("records"):
         epoch = min(sigma2.index, key=lambda epoch, at=row["epoch"]: abs(epoch - at))
-        places.append(f"{sigma2[epoch]:.2g} at {epoch} ({row['boundary']})")
-    shares = _explained(own, start)
+        places.append(f"{sigma2[epoch]:.2g} at {epoch}, the start of phase {row['boundary'][-1]}")
     text = (
-        f"σ² is {', '.join(places)}. From epoch {start} on the predicted profile explains {shares[0]} of the variance "
-        f"over orders (median), the profile of the last epoch {shares[1]}."
+        "The theory takes the interactions of the last epoch and adds noise, which wipes out complex ones before "
+        "simple ones; σ² is how much, fitted at each epoch. No theory: the spread of the last epoch as it is. Shares "
+        "are of the variance over orders, medians from the largest σ² on. In phase 2 the noise should fade: σ² is "
     )
-    other = predictions.loc[predictions["tie_break"] == "opposite"].dropna(subset="sigma2").set_index("epoch")
-    if len(other) < 2:
-        return text
-    peak = other["sigma2"].iloc[:-1].idxmax()
-    shares = " and ".join(_explained(other, peak))
-    most = f"{other.loc[peak, 'sigma2']:.2g} at most, at epoch {peak}"
-    return f"{text} By the opposite tie-break it is {most}, and from there on these shares are {shares}."
+    other = _fitted(predictions, "opposite")
+    if len(other) > 2:
+        peak = other["sigma2"].iloc[:-1].idxmax()
+        places.append(f"by the opposite tie-break {other.loc[peak, 'sigma2']:.2g} at most, at epoch {peak}")
+    return f"{text}{'; '.join(places)}."
 
 
-def _explained(rows: pd.DataFrame, start: Any) -> list[str]:
-    """Returns the median R² of the predicted and of the last epoch's profile, from an epoch on, without the last."""
-    return [f"{rows.loc[start:, name].iloc[:-1].median():.1%}" for name in ("r2", "r2_last")]
+def _fitted(predictions: pd.DataFrame, tie_break: str) -> Any:
+    return predictions.loc[predictions["tie_break"] == tie_break].dropna(subset="sigma2").set_index("epoch")
+
+
+def _explained(rows: pd.DataFrame) -> list[float]:
+    """Returns the median R² of the predicted and of the last epoch's profile, from the peak of σ² on, without the last.
+
+    The last epoch predicts itself.
+    """
+    start: Any = rows["sigma2"].iloc[:-1].idxmax()
+    return [float(rows.loc[start:, name].iloc[:-1].median()) for name in ("r2", "r2_last")]
 
 
 def _number(sigma2: float) -> str:

@@ -19,6 +19,7 @@ class Turn(NamedTuple):
 
 
 NONE = Turn(None, None, None)
+NEAR = 1  # recorded epochs
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
