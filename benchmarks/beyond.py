@@ -330,7 +330,8 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
     rows.sort(key=lambda row: row["n"])
-    RESULTS.write_text(json.dumps({"samples": 10, "rows": rows}, indent=1, ensure_ascii=False) + "\n")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    RESULTS.write_text(f'{{"samples": 10, "rows": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":
