@@ -53,7 +53,7 @@ debian:
 	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN) $(LATEX)"; exit 1; fi
 
 test: debian lint
-	$(BIN)/python -m pytest --numprocesses 2 --durations 10
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 10
 
 # The pictures of README and docs, from the built-in runs.
 screenshots: .venv/dev
@@ -64,7 +64,7 @@ screenshots: .venv/dev
 # Which lines of interdash/ no test reaches; below 90 % it fails.
 coverage: debian .venv/dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses 2
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 import torch
+from filelock import FileLock
 
 from interdash.config import GeneralizationConfig
 from interdash.figures import sheet
@@ -47,9 +49,15 @@ def wrong():
 def fails():
     raise KeyError("data.csv")
 """  # a user's: three columns, of which the first decides the class
+VISITED: dict[str, str] = {}  # the folders whose runs the pages' store holds
 PATIENCE = 240  # seconds: how long a test waits for what comes soon on a quiet machine; costs nothing when it comes
 sheet.CHECKED = True
 torch.set_num_threads(1)  # more are slower on such small problems, the more so beside other processes
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the longest tests first: none is left for one worker alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +67,8 @@ def fresh_process():
     A page under AppTest takes the place of `__main__`, and worker processes would start by running it.
     """
     before = sys.modules["__main__"]
-    if streamlit := sys.modules.get("streamlit"):  # the store of the last test may hold another run of the same name
+    if streamlit := sys.modules.get("streamlit"):
         streamlit.cache_data.clear()
-        streamlit.cache_resource.clear()
     yield
     sys.modules["__main__"] = before
 
@@ -88,17 +95,22 @@ def nothing_unforeseen(caplog):
 def visit(monkeypatch):
     """Returns a function that runs a page on folders of runs at an address and returns it, never with a stack trace.
 
-    The page Figures comes without the pictures of all charts, most of its time, unless `pictures` asks for them.
+    The page Figures comes without the pictures of all charts, most of its time, unless `pictures` asks for them. The
+    store is kept from one visit to the next while the folders are the same: to load it is most of a visit.
     """
     from streamlit.testing.v1 import AppTest
 
+    from interdash.dashboard import data, picker
     from interdash.dashboard import page as ui
-    from interdash.dashboard import picker
 
     def visited(stem, /, *roots, through_app=False, pictures=False, **query):
         if not pictures:
             monkeypatch.setattr(picker, "_draw", lambda page, places: None)
-        monkeypatch.setenv("INTERDASH_ROOT", os.pathsep.join(map(str, roots)))
+        monkeypatch.setenv("INTERDASH_ROOT", folders := os.pathsep.join(map(str, roots)))
+        if VISITED.setdefault("folders", folders) != folders:
+            rest()
+            data._shared.clear()
+            VISITED["folders"] = folders
         script = ui.FOLDER.parent / "app.py" if through_app else ui.FOLDER / f"{stem}.py"
         page = AppTest.from_file(script, default_timeout=PATIENCE)
         page.query_params.update(query)
@@ -107,7 +119,24 @@ def visit(monkeypatch):
         assert not page.exception, (stem, query)
         return page
 
-    return visited
+    def rest():
+        """Ends what a page reads ahead."""
+        data.start_page()
+        if (ahead := data._shared().ahead) is not None:
+            ahead.join()
+
+    yield visited
+    rest()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are neither set for print nor drawn: their files hold two words."""
+    from interdash.paper import bundle, chromium
+
+    blank = go.Figure(layout={"width": 528, "height": 300})
+    monkeypatch.setattr(bundle, "printed", lambda *drawing: blank)
+    monkeypatch.setattr(chromium, "drawn", lambda figure, forms, **how: dict.fromkeys(forms, b"%PDF undrawn"))
 
 
 def tiny_config(name="tiny"):
@@ -121,42 +150,66 @@ def tiny_config(name="tiny"):
 
 
 @pytest.fixture(scope="session")
-def trained_run(tmp_path_factory) -> Run:
-    """A run with target and baseline checkpoints, nothing extracted. Not to be written to."""
-    from interdash.training import builtin, network_of_run
+def once(tmp_path_factory):
+    """Returns a function that fills a folder of runs once for all workers of a session; each gets a copy of its own."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs-of-all-workers"
+    shared.mkdir(exist_ok=True)
 
-    run = builtin.create_run(tmp_path_factory.mktemp("trained"), tiny_config())
-    builtin.train_run(run)
-    network_of_run.train_baseline(run, 0)
-    return run
+    def folder(name, fill) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / name).exists():
+                shutil.rmtree(shared / f".{name}", ignore_errors=True)
+                (shared / f".{name}").mkdir()
+                fill(shared / f".{name}")
+                (shared / f".{name}").rename(shared / name)
+        return shutil.copytree(shared / name, tmp_path_factory.mktemp(name), dirs_exist_ok=True)
+
+    return folder
 
 
 @pytest.fixture(scope="session")
-def labelled_run(trained_run, tmp_path_factory) -> Run:
+def trained_run(once) -> Run:
+    """A run with target and baseline checkpoints, nothing extracted. Not to be written to."""
+    from interdash.training import builtin, network_of_run
+
+    def fill(root):
+        run = builtin.create_run(root, tiny_config())
+        builtin.train_run(run)
+        network_of_run.train_baseline(run, 0)
+
+    return Run(once("trained", fill) / "tiny")
+
+
+@pytest.fixture(scope="session")
+def labelled_run(trained_run, once) -> Run:
     """A run that is ready. Not to be written to."""
     from interdash import pipeline
     from interdash.labelling import information, layers
     from interdash.training import gradients
 
-    run = Run(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("labelled") / "tiny"))
-    pipeline.extract_and_label(run, workers=0)
-    gradients.measure_coherence(gradients.Work(run))
-    layers.measure_layers(layers.Work(run))
-    information.measure_information(information.Work(run))
-    return run
+    def fill(root):
+        run = Run(shutil.copytree(trained_run.path, root / "tiny"))
+        pipeline.extract_and_label(run, workers=0)
+        gradients.measure_coherence(gradients.Work(run))
+        layers.measure_layers(layers.Work(run))
+        information.measure_information(information.Work(run))
+
+    return Run(once("labelled", fill) / "tiny")
 
 
 @pytest.fixture(scope="session")
-def run_of_three(trained_run, tmp_path_factory) -> Run:
+def run_of_three(trained_run, once) -> Run:
     """A run that is ready, with three baseline networks. Not to be written to."""
     from interdash import pipeline
 
-    run = Run(tmp_path_factory.mktemp("three") / "tiny")
-    shutil.copytree(trained_run.path, run.path)
-    run.update(config=replace(run.config, generalization=GeneralizationConfig()).to_json())
-    pipeline.train_baselines(run)
-    pipeline.extract_and_label(run, workers=0)
-    return run
+    def fill(root):
+        run = Run(shutil.copytree(trained_run.path, root / "tiny"))
+        run.update(config=replace(run.config, generalization=GeneralizationConfig()).to_json())
+        pipeline.train_baselines(run)
+        pipeline.extract_and_label(run, workers=0)
+
+    return Run(once("three", fill) / "tiny")
 
 
 @pytest.fixture
@@ -198,15 +251,17 @@ def small_store(labelled_run):
 
 
 @pytest.fixture(scope="session")
-def two_runs(labelled_run, tmp_path_factory) -> Path:
+def two_runs(labelled_run, once) -> Path:
     """A folder with two runs on the same samples, tiny (with its noise floor) and twin. Not to be written to."""
     from interdash.labelling import noise_floor
 
-    root = tmp_path_factory.mktemp("two")
-    for name in ("twin", "tiny"):
-        shutil.copytree(labelled_run.path, root / name)
-    noise_floor.store_noise_floor(Run(root / "tiny"), *noise_floor.noise_floor(Run(root / "tiny"), samples_per_split=5))
-    return root
+    def fill(root):
+        for name in ("twin", "tiny"):
+            shutil.copytree(labelled_run.path, root / name)
+        tiny = Run(root / "tiny")
+        noise_floor.store_noise_floor(tiny, *noise_floor.noise_floor(tiny, samples_per_split=5))
+
+    return once("two", fill)
 
 
 @pytest.fixture(scope="session")
@@ -217,20 +272,20 @@ def two_store(two_runs):
 
 
 @pytest.fixture(scope="session")
-def worded(tmp_path_factory) -> dict[str, Run]:
+def worded(once) -> dict[str, Run]:
     """A run on tables, census, and one on texts, movies, as small as they can be. Not to be written to."""
     from interdash import pipeline
     from interdash.training import builtin, network_of_run
 
-    runs = {}
-    for name in ("census", "movies"):
-        preset = PRESETS[name].config
+    def fill(root):
+        preset = PRESETS[root.name.removeprefix(".")].config
         config = replace(
             preset, training=replace(preset.training, epochs=1, checkpoints=(0, 1)),
             data=replace(preset.data, n_train=1000, n_test=1000), masking=replace(preset.masking, samples_per_split=3),
         )  # fmt: skip
-        runs[name] = builtin.create_run(tmp_path_factory.mktemp("worded"), config)
-        builtin.train_run(runs[name])
-        network_of_run.train_baseline(runs[name], 0)
-        pipeline.extract_and_label(runs[name], workers=0)
-    return runs
+        run = builtin.create_run(root, config)
+        builtin.train_run(run)
+        network_of_run.train_baseline(run, 0)
+        pipeline.extract_and_label(run, workers=0)
+
+    return {name: Run(once(name, fill) / name) for name in ("census", "movies")}

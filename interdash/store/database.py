@@ -40,6 +40,7 @@ OF_A_RUN = (
 TABLES = ("runs", "metrics", "phases", "baseline_phases", "sample_gradients", *OF_A_RUN, *FACTS)
 READERS = min(4, os.cpu_count() or 1)  # threads that read the files of one sample: one for each epoch, 2 ms each
 BATCH_ROWS = 100_000  # exported at a time
+COMMENT = re.compile(r"^COMMENT ON (?:[^']|'[^']*')*?;\n", re.MULTILINE)  # in schema.sql
 SEALED: dict[str, Any] = {"memory_limit": "512MB", "enable_external_access": False, "lock_configuration": True}
 
 
@@ -188,13 +189,19 @@ class Store:
                 raise
             cursor.commit()
 
-    def create(self) -> None:
-        """Makes the tables, empty."""
+    def _schema(self) -> str:
         sql = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-        if self.lazy:
-            sql = "CREATE SCHEMA aside;" + re.sub(rf"\b(TABLE|COLUMN) ({'|'.join(LONG)})\b", r"\1 aside.\2", sql)
+        return re.sub(rf"\b(TABLE|COLUMN) ({'|'.join(LONG)})\b", r"\1 aside.\2", sql) if self.lazy else sql
+
+    def describe(self) -> None:
+        """Gives tables and columns their comments, with units."""
         with self.transaction() as cursor:
-            cursor.execute(sql)
+            cursor.execute("".join(COMMENT.findall(self._schema())))
+
+    def create(self) -> None:
+        """Makes the tables, empty, without their comments: no question needs them, and they take 0.1 of 0.12 s."""
+        with self.transaction() as cursor:
+            cursor.execute("CREATE SCHEMA aside;" * self.lazy + COMMENT.sub("", self._schema()))
             row = [str(SCHEMA), version("interdash")]
             cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('interdash', ?)", row)
 

@@ -11,10 +11,13 @@ from interdash.store.database import TABLES, Store
 
 def column_units(store: Store) -> pd.DataFrame:
     """Returns one row for each column: table_name, column_name, data_type, comment (its unit and meaning)."""
-    return store.ask(
+    sql = (
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
         "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
     )
+    if store.ask(sql)["comment"].isna().to_numpy().all():
+        store.describe()
+    return store.ask(sql)
 
 
 def export_tables(store: Store, folder: Path) -> list[Path]:

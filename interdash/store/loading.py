@@ -67,6 +67,7 @@ def seal(run: Run, path: Path) -> Path:
             try:
                 store.connection.execute(f"ATTACH '{_quoted(place)}' AS sealed (STORAGE_VERSION '{STORAGE_VERSION}')")
                 store.create()
+                store.describe()
                 refresh(store, run)
                 if problems := store.problems.get(run.name):
                     raise DamagedFileError(problems[0])

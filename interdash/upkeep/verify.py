@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from interdash.runs import samples
@@ -212,6 +213,7 @@ def _labels(planned: Plan, report: Report) -> None:
     report.left_over += [str(path) for path in orphaned_labels(planned)]
 
 
+@cache
 def _columns() -> dict[str, set[str]]:
     """Returns the columns that the file of each table must have."""
     store = open_store()

@@ -289,7 +289,7 @@ def test_interrupted_extractions_end_cleanly_and_reruns_go_on(trained_run, tmp_p
     """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone; both at the same time."""
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143}
     runs = {sent: Run(tmp_path / sent.name / "tiny") for sent in codes}
-    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "2", "--root"]
+    command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "1", "--root"]
     processes = {}
     for sent, run in runs.items():
         shutil.copytree(trained_run.path, run.path)

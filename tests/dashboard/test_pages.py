@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from interdash.dashboard import data, help
@@ -18,38 +17,26 @@ PAGES = sorted(ui.pages())
 NEED_LABELS = ("dynamics", "sample", "interactions", "removal", "theories", "figures")
 
 
-@pytest.fixture(autouse=True)
-def fresh_caches():
-    yield
-    if data._shared.__wrapped__ is not None:
-        st.cache_data.clear()
-        if (ahead := data._shared().ahead) is not None:
-            ahead.join()
-        data._shared().store.close()
-        st.cache_resource.clear()
-
-
 def words(page):
     return " ".join(str(box.value) for kind in (page.info, page.warning, page.error) for box in kind)
 
 
 @pytest.mark.parametrize("through_app", [False, True])
-@pytest.mark.parametrize("stem", PAGES)
-def test_ready(visit, labelled_run, stem, through_app):
-    page = visit(stem, labelled_run.path.parent, through_app=through_app)
-    assert not page.error
-    assert page.title[0].value == ui.PAGES[stem][0]
-    page.run()
-    assert not page.exception
+def test_ready(visit, labelled_run, through_app):
+    for stem in PAGES:
+        page = visit(stem, labelled_run.path.parent, through_app=through_app)
+        assert not page.error, stem
+        assert page.title[0].value == ui.PAGES[stem][0]
+        page.run()
+        assert not page.exception, stem
 
 
 @pytest.mark.parametrize("through_app", [False, True])
-@pytest.mark.parametrize("stem", PAGES)
-def test_empty(visit, tmp_path, stem, through_app):
-    page = visit(stem, tmp_path / "nothing", through_app=through_app)
-    assert not page.error
-    if stem != "help":  # which needs no run
-        assert "interdash demo" in words(page)
+def test_empty(visit, tmp_path, through_app):
+    for stem in PAGES:
+        page = visit(stem, tmp_path / "nothing", through_app=through_app)
+        assert not page.error, stem
+        assert stem == "help" or "interdash demo" in words(page), stem  # help needs no run
 
 
 def nothing_extracted(run):
@@ -68,29 +55,27 @@ def recording(run):
     return "No epoch of tiny has interactions yet: it is recording"
 
 
-@pytest.mark.parametrize("through_app", [False, True])
-@pytest.mark.parametrize("stem", PAGES)
 @pytest.mark.parametrize(
     "fixture, spoil", [("fresh_run", nothing_extracted), ("ready_run", some_epochs_labelled), ("fresh_run", recording)]
 )
-def test_partial(visit, request, fixture, spoil, stem, through_app):
+def test_partial(visit, request, fixture, spoil):
     run = request.getfixturevalue(fixture)
     says = spoil(run)
-    page = visit(stem, run.path.parent, through_app=through_app)
-    assert not page.error
-    if stem in NEED_LABELS:
-        assert says in words(page)
+    for stem in PAGES:
+        page = visit(stem, run.path.parent)
+        assert not page.error, stem
+        assert stem not in NEED_LABELS or says in words(page), stem
 
 
-@pytest.mark.parametrize("stem", PAGES)
-def test_damaged_list_of_samples(visit, ready_run, stem):
+def test_damaged_list_of_samples(visit, ready_run):
     for path in next(ready_run.labels_dir.glob("samples-*")).iterdir():
         path.write_bytes(b"nothing of the sort")
-    page = visit(stem, ready_run.path.parent, run="tiny")
-    assert not page.error
-    if stem in NEED_LABELS:
-        assert "damaged" in words(page)
-        assert ("`interdash extract tiny` makes it again" in words(page)) == (stem != "dynamics")
+    for stem in PAGES:
+        page = visit(stem, ready_run.path.parent, run="tiny")
+        assert not page.error, stem
+        if stem in NEED_LABELS:
+            assert "damaged" in words(page), stem
+            assert ("`interdash extract tiny` makes it again" in words(page)) == (stem != "dynamics"), stem
 
 
 def test_an_open_page_says_that_there_are_newer_data(visit, monkeypatch, ready_run):
@@ -153,14 +138,12 @@ def test_curves_of_clean_and_of_random_labels(visit, labelled_run, small_store, 
     assert any(whose in caption.value for caption in page.caption)
 
 
-@pytest.mark.parametrize("stem", PAGES)
-def test_damaged(visit, ready_run, stem):
-    folder = next(ready_run.labels_dir.glob("target-*"))
-    for path in folder.iterdir():
-        path.write_bytes(b"nothing of the sort")
-    visit(stem, ready_run.path.parent, run="tiny")
-    (ready_run.path / "run.json").write_text("{")
-    visit(stem, ready_run.path.parent, run="tiny")
+def test_damaged(visit, ready_run):
+    for paths in (next(ready_run.labels_dir.glob("target-*")).iterdir(), [ready_run.path / "run.json"]):
+        for path in paths:
+            path.write_bytes(b"nothing of the sort")
+        for stem in PAGES:
+            visit(stem, ready_run.path.parent, run="tiny")
 
 
 def test_dynamics_pins_and_filters(visit, labelled_run):
@@ -200,11 +183,11 @@ def test_the_address_keeps_what_has_a_moving_default(visit, labelled_run):
     assert page.multiselect(key="epochs").value == [0, 1, 3]  # the automatic ones again
 
 
-@pytest.mark.parametrize("view", ["Losses and strengths", "Orders at one epoch", "Six epochs", "Order × epoch"])
-def test_sections_of_dynamics(visit, labelled_run, view):
-    page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
-    assert not page.error and not page.warning
-    assert len(page.get("plotly_chart")) == 2 + (2 if view == "Order × epoch" else 1)  # AND, OR; the tab
+def test_sections_of_dynamics(visit, labelled_run):
+    for view in ("Losses and strengths", "Orders at one epoch", "Six epochs", "Order × epoch"):
+        page = visit("dynamics", labelled_run.path.parent, view=view, type="apart")
+        assert not page.error and not page.warning, view
+        assert len(page.get("plotly_chart")) == 2 + (2 if view == "Order × epoch" else 1), view  # AND, OR; the tab
 
 
 def test_lives_from_a_start_epoch(visit, labelled_run):
@@ -349,6 +332,7 @@ def test_login_where_one_is_set_up(monkeypatch, labelled_run):
 
 
 def test_runs_loads_what_will_be_opened_next(visit, labelled_run):
+    data._shared.clear()
     page = visit("runs", labelled_run.path.parent)
     shared = data._shared()
     shared.ahead.join()

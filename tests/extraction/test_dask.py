@@ -121,11 +121,13 @@ def test_two_killed_workers_lose_and_repeat_nothing(fresh_run, labelled_run, eng
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["processes", "dask"])
-def test_a_killed_driver_takes_its_workers_along_and_a_rerun_computes_what_is_missing(fresh_run, labelled_run, engine):
+@pytest.mark.parametrize(("engine", "count"), [("processes", 2), ("dask", 1)])
+def test_a_killed_driver_takes_its_workers_along_and_a_rerun_computes_what_is_missing(
+    fresh_run, labelled_run, engine, count
+):
     units = plan(fresh_run).units
     with held(fresh_run, units[-3:]):
-        driver = start_extract(fresh_run, "--engine", engine, "--workers", "2")
+        driver = start_extract(fresh_run, "--engine", engine, "--workers", str(count))
         deadline = time.monotonic() + PATIENCE
         while len(parts_of(fresh_run)) < 4:
             assert driver.poll() is None and time.monotonic() < deadline, driver.communicate(timeout=1)
@@ -136,7 +138,7 @@ def test_a_killed_driver_takes_its_workers_along_and_a_rerun_computes_what_is_mi
         for worker in workers:
             worker.wait(PATIENCE)
     before = parts_of(fresh_run)
-    assert len(workers) == 2 and 4 <= len(before) <= len(units) - 3
+    assert len(workers) == count and 4 <= len(before) <= len(units) - 3
     outcome = extract_and_label(fresh_run, engine="local")
     assert len(outcome.computed) == len(units) - len(before) and len(outcome.found) == len(before)
     assert before.items() <= parts_of(fresh_run).items()
@@ -167,34 +169,30 @@ def test_a_cluster_without_workers_scheduler_or_what_a_unit_needs_ends_with_a_me
         extract(Work(fresh_run, engine="dask", cluster=Cluster("tcp://127.0.0.1:8639", wait=0.5)))
 
 
-@pytest.mark.parametrize(("told", "dealt"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
-def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, told, dealt):
-    """No GPU is needed: what each worker may see is told before CUDA starts there."""
-    import distributed
-
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if told:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    for device, expected in (("cuda", dealt), ("cuda:1", [told] * 3)):
-        with engine_dask._client(distributed, 3, Cluster(), device) as client:
-            seen = client.run(lambda dask_worker: (dask_worker.name, os.environ.get("CUDA_VISIBLE_DEVICES")))
-        assert [gpu for _, gpu in sorted(seen.values())] == expected
-
-
-def test_workers_of_this_machine_are_not_disturbed():
-    """No profiler looks at them."""
+@pytest.mark.parametrize(
+    ("visible", "device", "dealt"),
+    [(None, "cuda", ["0", "1", "0"]), ("3,5", "cuda", ["3", "5", "3"]), ("3,5", "cuda:1", ["3,5"])],
+)
+def test_several_gpus_are_dealt_out_to_the_workers_of_this_machine(monkeypatch, visible, device, dealt):
+    """No GPU is needed: what each worker may see is told before CUDA starts there. And no profiler looks at them."""
     import distributed
     from dask import config
 
-    def told():
-        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
-        return threads | {key: config.get(key) for key in engine_dask.UNDISTURBED}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    undisturbed = engine_dask.UNDISTURBED
 
-    with engine_dask._client(distributed, 1, Cluster()) as client:
-        found = list(client.run(told).values())
-    assert found == [{"OMP_NUM_THREADS": "1"} | engine_dask.UNDISTURBED]
-    assert told()["distributed.worker.profile.enabled"] is True  # of the driver: as before
+    def seen(dask_worker):
+        settings = {key: config.get(key) for key in undisturbed}
+        return dask_worker.name, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("OMP_NUM_THREADS"), settings
+
+    with engine_dask._client(distributed, len(dealt), Cluster(), device) as client:
+        workers = sorted(client.run(seen).values(), key=lambda worker: worker[0])
+    assert [worker[1] for worker in workers] == dealt
+    assert all(worker[2:] == ("1", undisturbed) for worker in workers)
+    assert config.get("distributed.worker.profile.enabled") is True  # of the driver: as before
 
 
 def test_a_worker_with_other_code_or_another_folder_ends_with_a_message(fresh_run, scheduler, monkeypatch):
@@ -277,7 +275,7 @@ def s3():
 
 
 @pytest.mark.slow
-def test_parts_travel_by_an_s3_address(fresh_run, labelled_run, s3, tmp_path):
+def test_parts_travel_by_an_s3_address(fresh_run, labelled_run, s3, scheduler, tmp_path):
     """Two workers on a node of their own; then another machine with the run, but no parts, finds them there."""
     import dask
 
@@ -289,7 +287,7 @@ def test_parts_travel_by_an_s3_address(fresh_run, labelled_run, s3, tmp_path):
     assert remote.parts_there(fresh_run, s3) == {unit.name for unit in plan(fresh_run).units}
     assert len(list(tmp_path.glob("node/**/tiny/checkpoints/*/*.safetensors"))) == 4  # each once for both workers
     assert not list(tmp_path.glob("node/**/*.parquet"))
-    found = extract(Work(copy, engine="dask", workers=1, cluster=Cluster(via=s3)))
+    found = extract(Work(copy, engine="dask", cluster=Cluster(scheduler, via=s3)))  # whose worker has no keys
     assert found.computed == [] and len(found.found) == 12
     assert finished(copy, plan(copy).units) == set(plan(copy).units)
 

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from interdash.labelling import noise_floor as robustness
 from interdash.labelling.noise_floor import Choice, Labels, compare, comparisons, noise_floor, store_noise_floor
 from interdash.queries import removal
 from interdash.runs.plan import plan
+from interdash.solver import published
 from interdash.solver.joint import joint_split
 from interdash.store.loading import refresh
 from tests.conftest import store_of
@@ -220,7 +222,13 @@ def test_published_solver_is_compared_on_a_few_samples(labelled_run, monkeypatch
     assert asked == [(3, 2, 16)]  # two epochs of the target and the baseline, in one go
 
 
-def test_command_trains_the_baselines_that_are_missing(ready_run):
+@pytest.fixture
+def few_steps(monkeypatch):
+    """The published solver takes 20 steps."""
+    monkeypatch.setattr(published, "split", functools.partial(published.split, steps=20))
+
+
+def test_command_trains_the_baselines_that_are_missing(ready_run, few_steps):
     options = ["tiny", "--root", str(ready_run.path.parent), "--baselines", "2", "--samples", "3", "--epochs", "1"]
     found = CliRunner().invoke(main.commands, ["robustness", *options], catch_exceptions=False)
     assert found.exit_code == 0 and "the noise floor is on the page Removal, and beside H" in found.stderr
@@ -229,7 +237,7 @@ def test_command_trains_the_baselines_that_are_missing(ready_run):
         assert {"baseline-1 alone", "the published SGD"} <= set(rows["alternative"]) and len(rows) == 7
 
 
-def test_command_compares_what_is_there_without_the_code(ready_run, monkeypatch):
+def test_command_compares_what_is_there_without_the_code(ready_run, few_steps, monkeypatch):
     def fail(*_args, **_settings):
         raise ValueError("no spec was recorded")
 

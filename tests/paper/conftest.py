@@ -11,7 +11,7 @@ from interdash.paper import chromium as export
 from interdash.queries.asking import Ask
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def no_browser_left():
     yield
     export.close()
@@ -33,7 +33,7 @@ def poppler(tool, path, *arguments):
                           capture_output=True, text=True).stdout  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def figures(small_store, labelled_run):
     """Every figure of the tiny run."""
     ask, choice = Ask(labelled_run, small_store), Choice(sample=1)

@@ -74,15 +74,14 @@ def test_command_writes_a_figure(labelled_run, tmp_path, chromium):
 
 
 def test_the_command_says_which_figures_no_page_has_room_for(labelled_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(chromium, "render", lambda *figure, **how: b"%PDF")
+    monkeypatch.setattr(chromium, "drawn", lambda figure, forms, **how: dict.fromkeys(forms, b"%PDF"))
     spec = "removals/removal_doses/dynamics/order_map"
     for extra in ([], ["--bundle"]):
         said = export_command(labelled_run.path.parent, "tiny", "--panels", spec, "--venue", "icml-column", *extra,
                               "--out", tmp_path)  # fmt: skip
         assert said.exit_code == 0
-        assert re.search(
-            r"Warning: removals\+.*: 3.25 × \d+\.\d in is more than a page holds with its caption", said.output
-        )
+        says = r"Warning: removals\+.*: 3.25 × \d+\.\d in is more than a page holds with its caption \(.* in\): choose"
+        assert re.search(says, said.output)
 
 
 def contents(path):
@@ -124,7 +123,7 @@ def test_a_changed_pixel_changes_the_rows():
     assert bundle.csv(frame) != bundle.csv(frame.assign(image=[b"One pixel"]))
 
 
-def test_provenance_says_what_everything_was_made_from(two_runs, two_store):
+def test_provenance_says_what_everything_was_made_from(two_runs, two_store, undrawn):
     tiny, twin = (Run(two_runs / name) for name in ("tiny", "twin"))
     settings = Settings(("dynamics", "curves"), formats=("html",), choice=Choice(runs=("twin",)))
     _, _, said = bundle.bundle(two_store, tiny, settings, others=[twin])
@@ -142,7 +141,7 @@ def test_provenance_says_what_everything_was_made_from(two_runs, two_store):
     assert list(everything.figures) == catalogue.offered(Ask(tiny, two_store), Choice())
 
 
-def test_all_is_the_bundle_and_from_takes_no_other_choice(labelled_run, tmp_path):
+def test_all_is_the_bundle_and_from_takes_no_other_choice(labelled_run, tmp_path, undrawn):
     root = labelled_run.path.parent
     said = export_command(root, "tiny", "--figure", "all", "--format", "html", "--out", tmp_path)
     assert said.exit_code == 0
@@ -181,18 +180,18 @@ def test_docs_name_every_venue_and_option():
             assert option.opts[0] in text, option.opts
 
 
-def test_handout_holds_all_it_needs(labelled_run, figures, tmp_path):
+def test_handout_holds_all_it_needs(labelled_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "CHARTS", catalogue.CHARTS[::5])  # of all of them: test_browser
     said = export_command(labelled_run.path.parent, "tiny", "--html", "--out", tmp_path)
     assert said.exit_code == 0
     text = (tmp_path / "tiny.html").read_text()
-    assert text.count("Plotly.newPlot") >= len(figures) and "peak of H" in text
+    assert text.count("Plotly.newPlot") > 6 and "peak of H" in text
     headings = {*re.findall("<h2>(.*?)</h2>", text)}
     assert "Generalizable share (H)" in headings <= {*tables.TITLES.values(), "Configuration"}
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
 
 
-def test_two_bundles_in_one_folder_overwrite_nothing(labelled_run, small_store, tmp_path, monkeypatch):
-    monkeypatch.setattr(chromium, "render", lambda *figure, **how: b"%PDF")
+def test_two_bundles_in_one_folder_overwrite_nothing(labelled_run, small_store, tmp_path, undrawn):
     choices = (Choice(), Choice(epoch=1), Choice(sample=2), Choice(scale="nats"))
     every = [Settings(choice=choice) for choice in choices]
     every += [Settings(venue="icml", formats=("pdf", "png")), Settings(looks={"colours": "grey"})]
@@ -211,7 +210,7 @@ def test_two_bundles_in_one_folder_overwrite_nothing(labelled_run, small_store, 
     assert any(re.fullmatch(r"fig:tiny-\w{6}-waterfall-sample2-epoch3", label) for label in labels)
 
 
-def test_a_renamed_run_is_the_same_and_another_one_is_named(two_runs, two_store):
+def test_a_renamed_run_is_the_same_and_another_one_is_named(two_runs, two_store, undrawn):
     tiny, twin = (Run(two_runs / name) for name in ("tiny", "twin"))
     settings = Settings(("share_and_gap",), formats=("html",))
     one, other = (bundle.bundle(two_store, run, settings)[2] for run in (tiny, twin))

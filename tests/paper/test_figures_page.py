@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from interdash.dashboard import picker
 from interdash.figures import inputs
 from interdash.paper import chromium as export
 
@@ -17,7 +18,8 @@ def opened(visit):
     return partial(visit, "figures")
 
 
-def test_page_shows_figures_at_true_size(opened, labelled_run):
+def test_page_shows_figures_at_true_size(opened, labelled_run, monkeypatch):
+    monkeypatch.setattr(picker, "_picture", lambda name, runs, _page: b"a picture")
     figure = ["waterfall", "pie"]
     page = opened(labelled_run.path.parent, pictures=True, run="tiny", venue="icml-column", figure=figure)
     drawn = [html for html in page.get("html") if "<img" in html.proto.body]

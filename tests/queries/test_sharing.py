@@ -1,5 +1,6 @@
 """What networks share: planted interactions, identical, disjoint, of other signs or random; and the small run."""
 
+from contextlib import closing
 from itertools import combinations
 from math import comb
 
@@ -20,28 +21,29 @@ N, SAMPLES = 6, 40
 
 @pytest.fixture
 def planted():
-    """A function that makes a store whose run "toy" has networks with such interactions: (sample, subset, effect)."""
-    stores = []
+    """A function that adds a run to a store, which it returns: (sample, subset, effect) of each network."""
+    with closing(open_store()) as store:
 
-    def store_with(**networks):
-        store = open_store()
-        stores.append(store)
-        with store.transaction() as cursor:
-            cursor.execute("INSERT INTO runs BY NAME SELECT 'toy' AS run, ? AS n_variables", [N])
-            cursor.execute("INSERT INTO samples BY NAME SELECT 'toy' AS run, unnest(range(?)) AS sample", [SAMPLES])
+        def store_with(run="toy", **networks):
+            tables = []
             for name, rows in networks.items():
                 network, epoch = ("target", int(name[1:])) if name[0] == "t" else (f"baseline-{name[1:]}", 9)
-                cursor.execute("INSERT INTO networks BY NAME SELECT 'toy' run, ? network, ? epoch", [network, epoch])
                 table = pd.DataFrame(rows, columns=["sample", "subset", "effect"])
-                table = table.assign(size=[int(s).bit_count() for s in table["subset"]])
-                cursor.register("rows", table.assign(run="toy", network=network, epoch=epoch, type="and"))
+                tables.append(table.assign(run=run, network=network, epoch=epoch, type="and"))
+            rows = pd.concat(tables, ignore_index=True)
+            rows["size"] = [int(subset).bit_count() for subset in rows["subset"]]
+            with store.transaction() as cursor:
+                cursor.execute("INSERT INTO runs BY NAME SELECT ? AS run, ? AS n_variables", [run, N])
+                cursor.execute(
+                    "INSERT INTO samples BY NAME SELECT ? AS run, unnest(range(?)) AS sample", [run, SAMPLES]
+                )
+                cursor.register("rows", rows)
+                cursor.execute("INSERT INTO networks BY NAME SELECT DISTINCT run, network, epoch FROM rows")
                 cursor.execute("INSERT INTO interactions BY NAME FROM rows")
                 cursor.unregister("rows")
-        return store
+            return store
 
-    yield store_with
-    for store in stores:
-        store.close()
+        yield store_with
 
 
 def drawn(rng, size, count):
@@ -75,9 +77,9 @@ def test_identical_networks_share_all_disjoint_ones_nothing_and_signs_count(plan
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_random_sets_share_what_chance_says(planted, size):
     rng, shares = np.random.default_rng(size), []
-    for _ in range(20):
-        store = planted(t1=drawn(rng, size, 4), b0=drawn(rng, size, 3))
-        row = sharing.shared_orders(store, "toy", 1, sharing.columns(store, "toy")[0]).iloc[0]
+    for run in map(str, range(20)):
+        store = planted(run, t1=drawn(rng, size, 4), b0=drawn(rng, size, 3))
+        row = sharing.shared_orders(store, run, 1, sharing.columns(store, run)[0]).iloc[0]
         shares.append(row["share"] - row["chance_share"])
         assert abs(row["chance_share"] - 3 / comb(N, size) / 2) < 0.15  # half of them have the other sign
     assert abs(np.mean(shares)) <= 2 * np.std(shares, ddof=1) / len(shares) ** 0.5
@@ -86,12 +88,12 @@ def test_random_sets_share_what_chance_says(planted, size):
 def test_intervals_by_epoch_cover_the_share_of_the_population(planted):
     """Each sample has 4 interactions, of which a number drawn with mean 2 is shared."""
     rng, hits = np.random.default_rng(0), 0
-    for _ in range(60):
+    for run in map(str, range(60)):
         kept = rng.integers(0, 5, SAMPLES)
         rows = [(sample, subset, 1.0) for sample in range(SAMPLES) for subset in (1, 2, 4, 8)]
         shared = [row for row in rows if row[1].bit_length() <= kept[row[0]]]
-        store = planted(t1=rows, b0=[*shared, (0, 63, 1.0)])
-        found = sharing.sharing_by_epoch(store, "toy", sharing.columns(store, "toy")[0])
+        store = planted(run, t1=rows, b0=[*shared, (0, 63, 1.0)])
+        found = sharing.sharing_by_epoch(store, run, sharing.columns(store, run)[0])
         first = found[(found["side"] == "first") & (found["group"] == "every order")].iloc[0]
         assert first["share"] == kept.sum() / (4 * SAMPLES) and first["salient"] == 4
         hits += first["low"] <= 0.5 <= first["high"]

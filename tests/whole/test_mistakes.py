@@ -18,7 +18,7 @@ from interdash.dashboard import server
 from interdash.runs.run import Run
 from tests.commands.test_commands import main, tiny_preset  # noqa: F401  a fixture
 from tests.conftest import SPEC_FILE
-from tests.dashboard.test_pages import fresh_caches, words  # noqa: F401  a fixture
+from tests.dashboard.test_pages import words
 
 
 def as_reader(*arguments):
@@ -59,13 +59,14 @@ def test_wrong_root(mistake, labelled_run, tmp_path):
     mistake("info", "tiny", "--root", tmp_path, says=f"lie deeper, .* --root {tmp_path}/data/runs")
 
 
-@pytest.mark.parametrize("stem", sorted({*ui.pages()} - {"help"}))  # which needs no run
-def test_wrong_root_in_the_dashboard(visit, labelled_run, tmp_path, stem):
-    page = visit(stem, tmp_path / "none")
-    assert f"There is no folder {tmp_path}/none; name the folder of runs with --root DIR" in words(page)
-    assert "interdash demo --preset digits" in " ".join(text.value for text in page.markdown)
-    page = visit(stem, labelled_run.path)
-    assert f"is a run itself; name the folder that it lies in: --root {labelled_run.path.parent}" in words(page)
+def test_wrong_root_in_the_dashboard(visit, labelled_run, tmp_path):
+    for stem in {*ui.pages()} - {"help"}:  # which needs no run
+        page = visit(stem, tmp_path / "none")
+        assert f"There is no folder {tmp_path}/none; name the folder of runs with --root DIR" in words(page), stem
+        assert "interdash demo --preset digits" in " ".join(text.value for text in page.markdown), stem
+        page = visit(stem, labelled_run.path)
+        says = f"is a run itself; name the folder that it lies in: --root {labelled_run.path.parent}"
+        assert says in words(page), stem
 
 
 def test_other_folders_are_no_runs(visit, tmp_path):

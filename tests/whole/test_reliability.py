@@ -86,7 +86,7 @@ def test_kill_at_ten_random_moments_loses_and_repeats_nothing(fresh_run, labelle
     """kill -9 of the parent alone: its workers must not outlive it; finished parts stay as they are."""
     rng, inodes, total = np.random.default_rng(0), {}, len(plan(fresh_run).units)
     for kill in range(KILLS):
-        process = Command(fresh_run) if kill in (2, 5) else start_in_process(fresh_run)
+        process = Command(fresh_run) if kill == 5 else start_in_process(fresh_run)
         # a run this small would be over within a second of work: kill after 0 to 2 more units, at a random moment
         done = len(list(fresh_run.parts_dir.glob("*.parquet")))
         goal, deadline = done + int(rng.integers(0, 3)), time.monotonic() + PATIENCE
@@ -176,7 +176,7 @@ def test_two_extractions_in_threads_compute_every_unit_once(fresh_run):
 def test_dashboard_reads_a_thousand_times_while_an_extraction_writes(fresh_run):
     """The dashboard's store refreshes and reads in this process, the extraction is another one."""
     store = open_store()
-    process = start_extract(fresh_run, "--workers", "1")
+    process = start_extract(fresh_run, "--workers", "0")
     reads, seen = 0, set()
     while reads < 1000 or process.poll() is None:
         if reads % 20 == 0:
