@@ -141,7 +141,7 @@ def spectrum(nodes: np.ndarray, at: int = 0) -> Found:
 
 def trees(n: int, values: Values, rng: np.random.Generator, passes: Sequence[int]) -> Ways:
     """Yields what boosted trees lead to, see the module."""
-    codes = rng.integers(0, 2**n, max(passes))
+    codes = rng.integers(0, 2**n, max(passes, default=0))
     u = values(codes)
     for count in passes:
         found = []
