@@ -47,10 +47,9 @@ def flows(
     learned in between, the growth of interactions; below it what it removed, their decline. [Plain blue transfers to
     the baseline network (generalizable), hatched vermillion does not.] As shares, the two sides of a bar add up to 100
     %, so that weak early epochs compare with strong late ones. On a log axis lines take the place of bars. Under it:
-    [how much of what is learned generalizes, with its 95 % bootstrap interval over samples, beside H, how much of all
-    that is there generalizes, and dashed and dotted the level that each would have by chance; ]the gap between testing
-    and training loss of the whole splits; the mean order of what is learned and of what is removed. [Grey bands are
-    the three phases.]
+    [how much of what is learned generalizes, with its 95 % bootstrap interval over samples, beside H, the same of all
+    that is there, and, dashed and dotted, the level of each by chance; ]the gap between testing and training loss of
+    the whole splits; the mean order of what is learned and of what is removed. [Grey bands are the three phases.]
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")

@@ -47,6 +47,8 @@ def vector_maps(figure: Any, size: float) -> None:
             for column, value in enumerate(values):
                 place = {"x0": x[column], "x1": x[column + 1], "y0": y[row], "y1": y[row + 1]}
                 place |= {"xref": trace.xaxis or "x", "yref": trace.yaxis or "y", "layer": "below"}
+                if not math.isfinite(value) and trace.hoverongaps is False:
+                    continue  # no cell at all
                 if not math.isfinite(value):  # struck through: in grey, the brightest cells are nearly white too
                     middle = (y[row] + y[row + 1]) / 2
                     line = {"width": 0.4, "color": theme.GREY}

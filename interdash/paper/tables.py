@@ -90,7 +90,7 @@ def booktabs(frame: pd.DataFrame, caption: str, label: str, venue: str = "neurip
     columns = "".join("l" if name in texts else "r" for name in frame.columns)
     table = "table*" if wide else "table"
     lines = [rf"\begin{{{table}}}[t]", rf"  \centering\{size}", rf"  \caption{{{escaped(caption)}}}"]
-    lines += [rf"  \label{{tab:{label}}}", rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"    \toprule"]
+    lines += [rf"  \label{{tab:{label}}}\smallskip", rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"    \toprule"]
     lines += [_line(frame.columns), r"    \midrule", *map(_line, frame.itertuples(index=False, name=None))]
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", rf"\end{{{table}}}"]) + "\n"
 

@@ -133,6 +133,27 @@ def test_the_map_of_orders_has_the_numbers_of_the_phases_and_pins_an_epoch_by_cl
     assert {trace.type for trace in orders.order_map(rows, phases).data} == {"heatmap"}  # in files
 
 
+def test_an_order_of_next_to_no_strength_is_an_empty_cell(ask):
+    (drawing,) = catalogue.each(ask, "order_map", Choice())
+    rows, phases = drawing.rows.values()
+    weak = rows.assign(share=rows["share"].mask(rows["size"] == 2, 0.009))
+    for of_map in drawing.chart.figure(weak, phases, **drawing.options).data:
+        assert np.isnan(np.array(of_map.z, float)[1]).all() and not np.isnan(np.array(of_map.z, float)[0]).all()
+
+
+def test_sorted_strengths_end_where_they_say_and_are_told_apart_by_shape(ask):
+    drawing = catalogue.drawing(ask, "sorted_strengths", Choice(sample=1))
+    made, rows = drawing.figure(), drawing.rows["interactions"]
+    low = made.layout.yaxis.range[0]
+    assert low == pytest.approx(np.log10(rows["tau"].iloc[0]) - 3)
+    assert all(np.log10(trace.y).min(initial=low) >= low for trace in made.data)
+    marked = [trace for trace in made.data if trace.mode == "markers"]
+    assert sum(len(trace.x) for trace in marked) == rows["salient"].sum() > 0
+    for trace in marked:
+        assert trace.marker.symbol.endswith("-open") == ("non-generalizable" in trace.name)
+        assert trace.marker.symbol.startswith("triangle") == trace.name.endswith("OR")
+
+
 def test_the_first_epoch_with_a_loss_that_is_not_finite_is_marked():
     epochs = pd.DataFrame({"epoch": [0, 4, 8], "train_loss": [1.0, None, None], "test_loss": 1.0, "gap": 0.0})
     strength = pd.DataFrame(columns=["type", "epoch"])

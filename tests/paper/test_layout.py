@@ -82,6 +82,7 @@ def test_printed_leaves_the_figure_alone_and_drops_what_only_a_screen_has(figure
     assert made.layout.width == 312 and not made.layout.sliders and not made.layout.updatemenus and not made.frames
     assert all(trace.xaxis in (None, "x") for trace in made.data)  # without the index of the slider
     assert not any(trace.marker.pattern.shape for trace in made.data if trace.type == "bar")
+    assert made.layout.yaxis.range is None  # the axis follows what is drawn, not all epochs
     assert "generalizable" in (names := {trace.name for trace in made.data})
     assert not any("spindle" in name for name in names)  # nothing random is expected after training
 
@@ -339,6 +340,8 @@ def test_empty_cells_of_a_map_are_struck_through():
     figure = go.Figure(go.Heatmap(x=[0, 1, 2], y=[1], z=[[0.0, None]], zmin=0, zmax=1, colorscale=theme.SEQUENTIAL))
     shapes = layout.printed(figure, venues.venue("neurips", colours="grey")).layout.shapes
     assert [shape.type for shape in shapes] == ["rect", "line"]
+    figure.data[0].hoverongaps = False  # where nothing is, nothing is struck through
+    assert [shape.type for shape in layout.printed(figure, venues.venue("neurips")).layout.shapes] == ["rect"]
 
 
 def test_names_and_numbers_of_an_axis_do_not_touch():

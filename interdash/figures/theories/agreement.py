@@ -71,7 +71,8 @@ def agreement(
             figure.add_scatter(
                 x=_at([turn["epoch"]], log=log), y=[y], mode="markers+text", row=row, showlegend=False,
                 marker={"symbol": "diamond", "size": 11, "color": colour}, name=turn["turn"],
-                text=[turn["turn"]] if len(own) > 1 else None, textposition="bottom left", customdata=[turn["epoch"]],
+                text=[turn["turn"]] if len(own) > 1 else None, customdata=[turn["epoch"]],
+                textposition="bottom right" if turn["turn"] == "1|2" else "bottom left",  # under the curve, which falls
                 hovertemplate=f"{turn['turn']}: epoch {_between(turn)}<br>{turn['meaning']}<extra></extra>",
             )  # fmt: skip
         figure.update_yaxes(title=title, range=[-0.12, 1.12], tickvals=[0, 1], row=row, col=1)

@@ -50,7 +50,8 @@ def synergy(
         if split == "train":
             theme.band(figure, x, some["floor_low"].tolist(), some["floor_high"].tolist(), theme.GREY, 1, 1)
         theme.band(figure, x, some["synergy_low"].tolist(), some["synergy_high"].tolist(), colour, 1, 1)
-        _line(figure, 1, some, "synergy", name, colour, dash, theme.NATS, log=log)
+        name = name.removesuffix(" samples")
+        _line(figure, 1, some, "synergy", f"synergy, {name}", colour, dash, theme.NATS, log=log)
         for column, (words, style) in AMOUNTS.items():
             _line(figure, 2, some, column, f"{words}, {name}", colour, style, theme.NATS, log=log)
     if len(power):
