@@ -18,6 +18,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from interdash.formulas.coherence import Sums, measures
+from interdash.masking.batches import keep_freed_memory
 from interdash.masking.variables import Explained
 from interdash.runs.run import Run
 from interdash.training.loop import one_thread, seconds_by_samples
@@ -30,7 +31,7 @@ SAMPLES = 1000  # of each split
 EXPLAINED = 200  # explained samples, at most, that get a coherence of their own
 GROUPS = (3, 10)  # at least and at most, for the intervals
 BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 32 or 44 bytes a weight
-CHUNK = 250  # samples at a time, at most
+CHUNK = 100  # samples at a time, at most
 SEED = 0  # of the samples
 SAME = 1e-3  # relative difference of two ways to a gradient that is rounding
 
@@ -209,6 +210,7 @@ def coherence_of(
     Raises:
         ValueError: see `gradients_of`, or there are too few samples.
     """
+    keep_freed_memory()
     network.to(device).eval()
     generator = torch.Generator().manual_seed(SEED)
     rows = {s: torch.randperm(len(spec.split(s)[0]), generator=generator)[:samples] for s in ("train", "test")}
