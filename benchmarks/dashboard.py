@@ -6,7 +6,8 @@
 
 `default` and `big` start the server anew for every repetition, load the first page, click through the others, and use
 their widgets, each with values that no cache holds yet. A page counts as there when the script has ended, every chart
-is drawn, and nothing in the document has changed for 0.3 s (which are not counted). Browser and server share the
+is drawn, and nothing in the document has changed for 0.3 s (which are not counted); the next action comes two seconds
+later, as a reader looks first, in which the page reads ahead what is one press away. Browser and server share the
 machine; so every round measures `benchmarks/smallest_page.py` too, a page of one chart and one slider, and the results
 hold each time as a multiple of its rerun (or of its first page). `sessions` has ten sessions click through all pages
 and widgets, with pauses like a reader's: one in the browser, nine without drawing (see `benchmarks.sessions`), for ten
@@ -49,6 +50,7 @@ PAGES = {
 BARS = {"first page": 5.0, "next page": 1.2, "rerun": 0.5}  # seconds, medians; twice these for the big run
 REFERENCES = {"first page": "first page", "next page": "rerun", "rerun": "rerun"}  # of the smallest page
 SMALLEST = 2.3  # seconds, first load of the smallest page on the machine of these bars; a slower one has higher bars
+LOOK = 2  # seconds between two actions
 BAR_OF_BIG_GIB, BAR_OF_SESSIONS = 1.5, 2.0
 CHROMIUM = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -208,7 +210,8 @@ class Window:
         return await self.there(title, patience=100_000)
 
     async def act(self, action: Act, title: str) -> float:
-        """Returns the seconds that an action takes until the page is complete again."""
+        """Returns the seconds that an action takes, after a look at the page, until it is complete again."""
+        await asyncio.sleep(LOOK)
         await self.page.evaluate("() => { watch.start = performance.now(); watch.ran = false; }")
         await action(self.page)
         return await self.there(title)

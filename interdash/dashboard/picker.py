@@ -1,12 +1,14 @@
 """The picker of figures: a picture and a tick for each, templates, and panels (a), (b), (c) by click."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from string import ascii_lowercase
 from typing import Any
 
 import streamlit as st
 
-from interdash.dashboard import choose
+from interdash.dashboard import choose, data
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, inputs
 from interdash.figures.choice import Choice
@@ -19,6 +21,11 @@ HIGH = 112  # pixels of a picture: all alike, so that nothing moves as they come
 SHELF = 392  # … of all of them, two rows: what is picked stands below on the first screen or the second
 
 
+AT_A_TIME = 10  # pictures that come together
+MOST_PICTURES = 1000  # kept, some 10 KB each
+Runs = tuple[tuple[str, tuple[int, ...]], ...]  # folder and version of the data of each run drawn
+
+
 def title(spec: str) -> str:
     """Returns a figure's name for people, or those of its panels: "Order strength row, Dynamics"."""
     names = [name.strip() for row in spec.split("/") for name in row.split(",")]
@@ -26,7 +33,7 @@ def title(spec: str) -> str:
 
 
 def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[], None]]:
-    """Returns the figures picked, as `catalogue.drawing` takes them, and what draws their pictures, slowly."""
+    """Returns the figures picked, as `catalogue.drawing` takes them, and what draws their pictures."""
     picked = choose.known_ones("figure", known, "figures")
     text = st.query_params.get("panels", "")
     if "figure" not in st.query_params and not text:
@@ -80,22 +87,51 @@ def _about(name: str) -> str:
 
 
 def _draw(page: Page, places: dict[str, Any]) -> None:
-    """Draws the pictures into their places, one by one; none without Chromium."""
+    """Puts the pictures that there are into their places; the others are drawn meanwhile. None without Chromium."""
     try:
         chromium.chromium()
     except chromium.NoBrowserError:
         return
     runs = tuple((str(each.run.path), each.version) for each in (page, *page.others))
+    _place(places, runs)
+    if missing := [name for name in places if (name, runs) not in _pictures()]:
+        _follow(page, missing, runs)
+
+
+@st.fragment(run_every=1)
+def _follow(page: Page, missing: list[str], runs: Runs) -> None:
+    """Has pictures drawn in the background; the page shows them some at a time, for a fragment cannot reach places."""
+    left = [name for name in missing if (name, runs) not in _pictures()]
+    if len(missing) - len(left) >= AT_A_TIME or not left:
+        st.rerun()
+    data.read_ahead([partial(_add, page, name, runs) for name in left])
+
+
+def _place(places: dict[str, Any], runs: Runs) -> None:
+    look = f"width: 100%; height: {HIGH}px; object-fit: contain"
     for name, place in places.items():
-        source = inputs.data_uri(_picture(name, runs, _page=page))
-        look = f"width: 100%; height: {HIGH}px; object-fit: contain"
-        place.html(f'<img alt="" style="{look}" src="{source}">')  # the tick below has its name
+        if picture := _pictures().get((name, runs)):
+            place.html(f'<img alt="" style="{look}" src="{inputs.data_uri(picture)}">')  # the tick below has its name
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
-def _picture(name: str, runs: tuple[tuple[str, tuple[int, ...]], ...], _page: Page) -> bytes:
-    """Returns a small PNG of a figure, as it is of the last epoch and the first sample."""
-    choice = Choice(runs=tuple(other.run.name for other in _page.others))
-    figure = bundle.printed(catalogue.drawing(_page, name, choice), venues.venue("nature-column", height=None))
+def _add(page: Page, name: str, runs: Runs) -> None:
+    """Adds a small PNG of a figure, as it is of the last epoch and the first sample; empty if it cannot be drawn."""
+    picture = b""
+    with suppress(Exception):  # the preview says it
+        picture = _picture(page, name)
+    if len(pictures := _pictures()) > MOST_PICTURES:
+        pictures.clear()
+    pictures[name, runs] = picture
+
+
+def _picture(page: Page, name: str) -> bytes:
+    choice = Choice(runs=tuple(other.run.name for other in page.others))
+    figure = bundle.printed(catalogue.drawing(page, name, choice), venues.venue("nature-column", height=None))
     figure.update_layout(height=max(figure.layout.height, 200))
     return chromium.render(figure, "png", dpi=PICTURE)
+
+
+@st.cache_resource(show_spinner=False)
+def _pictures() -> dict[tuple[str, Runs], bytes]:
+    """Returns the pictures drawn for any session."""
+    return {}
