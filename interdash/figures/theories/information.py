@@ -31,7 +31,8 @@ def synergy(
     How to read: synergy is what the answer to all variables says of the class beyond what the answers to one variable
     and to all others say, mean over the variables: above 0 several are needed together, below 0 they say the same
     twice. Ribbons are 95 % intervals over samples, the grey band is the floor: the same with permuted labels. In the
-    middle, the mutual information of class and answer from all variables, from one, and from all but one. [Lowest, H
+    middle, the mutual information of class and answer from all variables, from one, and from all but one. Squares are
+    of the testing split. [Lowest, H
     and its level by chance: both follow time, so that a likeness proves nothing.] GIB (arXiv 2509.26327) is known to us
     second hand; this formula, of discrete outputs with Miller and Madow's correction, is ours.
     """
@@ -123,9 +124,10 @@ def _cell(value: float, control: float) -> str:
 def _line(
     figure: Sheet, row: int, rows: Any, column: str, name: str, colour: str | None, dash: str, form: str, *, log: bool
 ) -> None:
+    marker = {"size": 5, "color": colour, "symbol": "square" if colour == theme.TESTING else "circle"}
     figure.add_scatter(
         x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), name=name, row=row,
-        mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, marker={"size": 5, "color": colour},
+        mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, marker=marker,
         customdata=rows["epoch"].to_numpy(), unselected={"marker": {"opacity": 1}},
         hovertemplate=f"epoch %{{customdata}}<br>{name} %{{y:{form}}}<extra></extra>",
     )  # fmt: skip
