@@ -131,7 +131,9 @@ def baselines(
     if strengths.empty:
         return theme.nothing("No epoch is labelled yet.", "epoch", "H above chance")
     names = [name for name in dict.fromkeys(strengths["baseline"]) if name != MEAN]
-    figure = Sheet(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.42, 0.36, 0.22])
+    places = pd.DataFrame({"epoch": []}) if phases is None else phases.dropna(subset=["epoch"])
+    heights = [0.42, 0.36] if places.empty else [0.42, 0.36, 0.22]
+    figure = Sheet(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=heights)
     looks = {
         name: {"color": COLOURS[i % len(COLOURS)], "dash": theme.DASHES[1 + i % (len(theme.DASHES) - 1)], "width": 1.5}
         for i, name in enumerate(names)
@@ -150,10 +152,8 @@ def baselines(
                 hovertemplate=f"epoch %{{customdata}}<br>{words} %{{y:{theme.SHARE}}} above chance<extra></extra>",
             )  # fmt: skip
     shown = [*names, MEAN]
-    for boundary, (symbol, words) in PLACES.items():
-        here = pd.DataFrame() if phases is None else phases.loc[phases["boundary"] == boundary].dropna(subset=["epoch"])
-        if here.empty:
-            continue
+    for boundary, here in places.groupby("boundary") if len(places) else ():
+        symbol, words = PLACES[str(boundary)]
         at, low, high = (
             [position(epoch, log=log) for epoch in here[name].fillna(here["epoch"])]
             for name in ("epoch", "low", "high")
@@ -177,6 +177,8 @@ def baselines(
     figure.update_yaxes(title="H above chance", tickformat=theme.SHARE, row=1, col=1)
     figure.update_yaxes(title="learned, above chance", tickformat=theme.SHARE, row=2, col=1)
     labels = [_words(name, len(names)) for name in shown]
+    if places.empty:
+        return figure.figure(height=440, margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
     figure.update_yaxes(title="baseline", type="category", categoryorder="array", categoryarray=labels[::-1],
                         tickvals=labels, ticktext=labels, range=[-0.6, len(labels) - 0.4], row=3, col=1)  # fmt: skip
     return figure.figure(height=560 + 22 * len(shown), margin={"t": 60}, legend={"y": 1.03}, clickmode="event+select")
