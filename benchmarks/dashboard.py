@@ -101,6 +101,16 @@ def select(text: str, where: str) -> Act:
     return act
 
 
+def choose(text: str, where: str) -> Act:
+    """Returns the action that picks one of a control's options, be they buttons or a list."""
+
+    async def act(page: Page) -> None:
+        is_list = await page.locator(f".st-key-{where} [role=combobox], .st-key-{where} input").count()
+        await (select if is_list else click)(text, where)(page)
+
+    return act
+
+
 def section(name: str) -> Act:
     """Returns the action that opens a section of a page."""
     return lambda page: page.get_by_role("tab", name=name, exact=True).click()
@@ -116,7 +126,7 @@ async def search(page: Page) -> None:
 WIDGETS: dict[str, dict[str, Act]] = {
     "runs": {"search": search, "search again": search},
     "dynamics": {
-        "training samples": click("training", "split"),
+        "training samples": choose("training", "split"),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "AND and OR apart": select("apart", "type"),
         "linear axis": click("linear", "axis"),
@@ -131,7 +141,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "section shared": section("Shared"),
     },
     "interactions": {
-        "training samples": click("training", "split"),
+        "training samples": choose("training", "split"),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "most samples first": select("samples", "rank"),
         "section network": section("Network"),
@@ -150,10 +160,10 @@ WIDGETS: dict[str, dict[str, Act]] = {
     },
     "compare": {
         "by phase": click("phase", "by"),
-        "training samples": click("training", "split"),
+        "training samples": choose("training", "split"),
         "earlier epoch of A": press("ArrowLeft", "epoch_a"),
     },
-    "figures": {"training samples": click("training", "split"), "another venue": select("iclr", "venue")},
+    "figures": {"training samples": choose("training", "split"), "another venue": select("iclr", "venue")},
     "help": {},
 }
 

@@ -70,8 +70,11 @@ def picture(browser: Browser, address: str, place: str, height: int, scheme: str
     tab.wait_for_selector("h1")
     settle(tab)
     if heading:
-        found = f"h3:has-text('{heading}'), [role=tab]:has-text('{heading}')"
-        tab.locator(found).first.evaluate("h => h.scrollIntoView({block: 'start'})")
+        found = tab.locator(f"h3:has-text('{heading}'), [role=tab]:has-text('{heading}')").first
+        if found.get_attribute("role") == "tab":
+            found.click()
+            settle(tab)
+        found.evaluate("h => h.scrollIntoView({block: 'start'})")
         settle(tab)
     content = tab.screenshot()
     context.close()
@@ -79,11 +82,12 @@ def picture(browser: Browser, address: str, place: str, height: int, scheme: str
 
 
 def settle(tab: Page) -> None:
-    """Waits until the script has ended and every chart is drawn."""
+    """Waits until the script has ended and every chart is drawn, and on Figures the pictures that are seen first."""
     tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     tab.wait_for_function(
         "() => !document.querySelector('[data-testid=stSkeleton]')"
         " && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))"
+        " && (document.querySelectorAll('.st-key-picker img').length > 9 || !document.querySelector('.st-key-picker'))"
     )
     tab.wait_for_timeout(1500)  # fonts and the last layout
 
