@@ -56,9 +56,8 @@ def unzipped(content, folder):
         archive.extractall(folder)
 
 
-@pytest.mark.parametrize(
-    "kind, venue", [("image", "neurips"), ("image", "icml-column"), ("census", "icml-column"), ("movies", "neurips")]
-)
+@pytest.mark.parametrize("venue", LAYOUTS)
+@pytest.mark.parametrize("kind", ["image", "census", "movies"])
 def test_a_bundle_compiles_without_a_warning(kind, venue, request, labelled_run, tmp_path, monkeypatch):
     """Every figure of a run, every table and caption, in one document; the figures in its columns.
 
