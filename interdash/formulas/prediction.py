@@ -127,9 +127,9 @@ class Prediction:
         self.n = n_variables(w_star.shape[-1])
         self.scale = 2.0 ** (orders(self.n) / 2)
         self.turned = _forth(w_star * self.scale)
-        whole, self.turned = self.turned, self.turned.astype(np.float32)  # half the time; 1e-6 of a profile
-        self.strengths = np.stack([self.at(sigma2) for sigma2 in SIGMA2]).astype(float)  # [σ², samples, n]
-        self.turned = whole
+        rough = self.turned.astype(np.float32)  # half the time; 1e-6 of a profile
+        strengths = [self._by_type(rough, sigma2).sum(1) for sigma2 in SIGMA2]
+        self.strengths = np.stack(strengths).astype(float)  # [σ², samples, n]
 
     def at(self, sigma2: float) -> np.ndarray:
         """Returns the predicted strength of each sample and order, all types together, `[samples, n]`, nats."""
@@ -137,7 +137,10 @@ class Prediction:
 
     def by_type(self, sigma2: float) -> np.ndarray:
         """Returns the same of each type, `[samples, types, n]`."""
-        left = _back(self.turned, self.n, sigma2)
+        return self._by_type(self.turned, sigma2)
+
+    def _by_type(self, turned: np.ndarray, sigma2: float) -> np.ndarray:
+        left = _back(turned, self.n, sigma2)
         left /= self.scale
         return _by_order(left)
 
