@@ -1,6 +1,7 @@
 """The dashboard in a real Chromium: pages, links, clicks, downloads, a job, trouble; nothing leaves the machine."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -455,7 +456,14 @@ def test_cancel_and_go_on(tab, address, root):
     opened(tab, f"{address}/runs?run=twin", "Runs")
     tab.get_by_role("button", name="Extract what is missing").click()
     wait_for_address(tab, "job=")
+    folder = root / ".jobs" / tab.url.rpartition("job=")[2]
+    group = json.loads((folder / "process.json").read_text())["pid"]
+    os.killpg(group, signal.SIGSTOP)  # however late Cancel is pressed, there is something left to do
     tab.get_by_role("button", name="Cancel").click()
+    deadline = time.monotonic() + PATIENCE
+    while not (folder / "cancelled").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGCONT)
     tab.wait_for_selector("text=· cancelled")
     settled(tab)
     cancelled = tab.url
