@@ -31,6 +31,7 @@ SAMPLES = 50
 ROUNDS = 5
 RUNS = {"census": (50, (0, 2, 10, 60)), "fashion-vgg": (10, (0, 5, 20))}  # samples per split, checkpoints
 RUN_ROUNDS = 3
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 BARS = {"lenet": 2.2, "vgg": 2.2, "resnet8": 1.15, "transformer": 1.0, "8": 2.0, "10": 2.0, "12": 2.0}
 BARS |= dict.fromkeys(RUNS, 2.0)
 
@@ -148,9 +149,9 @@ def train(name: str, samples: str, checkpoints: str, root: str) -> None:
 
 
 def command_seconds(arguments: list[str], tree: Path) -> float:
-    """Returns the processor time of a command of Python in a tree."""
+    """Returns the processor time of a command of Python in a tree, with one thread."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *arguments], cwd=tree, env=ONE_THREAD, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -64,7 +64,6 @@ def extract(
 ) -> None:
     """Turn checkpoints into interactions; computes only what is missing."""
     from interdash.extraction import extract as extraction
-    from interdash.extraction.dask import parse_needs
     from interdash.extraction.work import Cluster, Work
     from interdash.runs.plan import plan
     from interdash.training import network_of_run
@@ -72,7 +71,11 @@ def extract(
     if scheduler is None:
         check_device(device)
     part = None if shard is None else extraction.parse_shard(shard)
-    cluster = Cluster(scheduler, parse_needs(needs), via, wait) if scheduler or needs or via else None
+    cluster = None
+    if scheduler or needs or via:
+        from interdash.extraction.dask import parse_needs
+
+        cluster = Cluster(scheduler, parse_needs(needs), via, wait)
     if cluster is not None and engine not in (None, "dask"):
         raise click.UsageError(f"--scheduler, --need and --via go with --engine dask, not with {engine}")
     if cluster is not None or engine == "dask":

@@ -5,6 +5,7 @@ ended by SIGTERM, as cleanly.
 """
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ def commands() -> None:
 
 def main() -> None:
     """Runs the command line; errors are one line on stderr."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its products are small, threads wait
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and the dashboard's process end too
     try:
         commands(standalone_mode=False)

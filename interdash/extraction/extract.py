@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from filelock import FileLock, Timeout
 
-from interdash.extraction import dask, engines
+from interdash.extraction import engines
 from interdash.extraction.unit import State, seconds_per_sample
 from interdash.extraction.work import Work
 from interdash.runs.files import DamagedFileError, remove_drafts
@@ -179,6 +179,8 @@ def _engine(work: Work, missing: Sequence[Unit]) -> AbstractContextManager[engin
         )
     most = _workers(work, missing)
     if work.engine == "dask":
+        from interdash.extraction import dask  # with psutil and more, which the others do not need
+
         return dask.dask(work, max(1, most))
     if work.cluster is not None:
         raise ValueError(f"a cluster goes with the engine 'dask', not with {work.engine!r}")

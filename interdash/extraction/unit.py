@@ -32,6 +32,7 @@ from interdash.training.own import logits_builder
 
 State = Literal["computed", "there", "claimed"]
 PROBE_SECONDS = 10.0  # longest probe for an estimate
+_probed: dict[tuple[Work, Unit], tuple[dict[str, Tensor], float]] = {}  # columns and seconds of the last probe
 _turn = threading.Lock()  # the network and torch's number of threads are one for the process
 
 
@@ -44,8 +45,8 @@ def compute_unit(work: Work, unit: Unit) -> State:
     with _claim(work.run, unit) as state:
         if state == "computed":
             start = time.perf_counter()
-            columns = _computed(work, [unit])
-            _write(work.run, unit, columns, time.perf_counter() - start)
+            columns, seconds = _probed.pop((work, unit), None) or (_computed(work, [unit]), 0.0)
+            _write(work.run, unit, columns, seconds + time.perf_counter() - start)
         return state
 
 
@@ -142,11 +143,16 @@ def _materials(work: Work, explained_hash: str, config_hash: str) -> tuple[RunCo
 
 @lru_cache(maxsize=4)
 def seconds_per_sample(work: Work, unit: Unit) -> float:
-    """Returns the seconds that one sample of a unit takes on this machine, from a probe."""
+    """Returns the seconds that one sample of a unit takes on this machine, from a probe.
+
+    A whole unit that it computed is kept for `compute_unit` in this process.
+    """
     start, samples = time.perf_counter(), unit.stop - unit.first
     _computed(work, [replace(unit, stop=unit.first + 1)])
     if (time.perf_counter() - start) * samples > PROBE_SECONDS:
         samples = min(samples, 2)  # a whole unit, which is faster a sample, would take too long
-    start = time.perf_counter()
-    _computed(work, [replace(unit, stop=unit.first + samples)])
-    return (time.perf_counter() - start) / samples
+    start, probe = time.perf_counter(), replace(unit, stop=unit.first + samples)
+    columns, seconds = _computed(work, [probe]), time.perf_counter() - start
+    _probed.clear()
+    _probed[work, probe] = columns, seconds
+    return seconds / samples

@@ -161,7 +161,7 @@ class Prediction:
         errors = ((normalised(self.strengths.mean(1)) - target) ** 2).sum(-1)
         best = int(errors.argmin())
         ends = np.log(SIGMA2[[max(best - 1, 0), min(best + 1, len(SIGMA2) - 1)]])
-        nearby: Any = optimize.minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-6})
+        nearby: Any = optimize.minimize_scalar(error, bounds=ends, method="bounded", options={"xatol": 1e-5})
         return float(np.exp(nearby.x) if nearby.fun < errors[best] else SIGMA2[best])
 
     def resampled(self, strengths: np.ndarray, group: Group) -> np.ndarray:

@@ -19,7 +19,7 @@ from interdash.formulas.prediction import Prediction, normalised, r_squared, spi
 from interdash.formulas.subsets import orders
 from interdash.formulas.theories.agreement import shares
 from interdash.labelling.label import write_folder
-from interdash.labelling.noise_floor import EPOCHS, SAMPLES_PER_SPLIT, Choice, stored_games
+from interdash.labelling.noise_floor import EPOCHS, Choice, stored_games
 from interdash.runs import samples
 from interdash.runs.files import DamagedFileError
 from interdash.runs.parts import LABELLING, digest, is_there
@@ -29,6 +29,7 @@ from interdash.training.loop import one_thread
 
 MOST_SAMPLES = 100  # of each split, the first ones (they are in random order)
 MOST_VARIABLES = 12  # by the opposite tie-break: above, a split takes a second and more
+SOLVED_ANEW = 10  # of each split, by the opposite tie-break
 TYPES = ("and", "or")
 
 
@@ -100,7 +101,7 @@ def _by_opposite_tie_break(planned: Plan, epochs: list[int]) -> list[pa.Table]:
     units = [unit for epoch in chosen for unit in planned.pairs["target", epoch]]
     if split.tie_break == 0 or n > MOST_VARIABLES or not all(is_there(planned.run, unit) for unit in units):
         return []
-    games = stored_games(planned, SAMPLES_PER_SPLIT)
+    games = stored_games(planned, SOLVED_ANEW)
     rules: GeneralizationConfig = planned.config.generalization
     choice = Choice("", rules, replace(split, tie_break=-split.tie_break), ())
     effects = []

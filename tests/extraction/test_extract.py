@@ -183,6 +183,16 @@ def test_extract_costs_what_was_estimated_on_any_workers_and_reports_progress(fr
     assert_same(all_columns(fresh_run), all_columns(labelled_run))
 
 
+def test_the_unit_that_an_estimate_computed_is_not_computed_again(fresh_run, labelled_run, monkeypatch):
+    work, unit, computed = Work(fresh_run), plan(fresh_run).units[-1], computation._computed
+    estimate(work)
+    monkeypatch.setattr(computation, "_computed", lambda work, units: pytest.fail("computed again"))
+    assert compute_unit(work, unit) == "computed"
+    monkeypatch.setattr(computation, "_computed", computed)
+    assert float(read_notes(part_path(fresh_run, unit))["seconds"]) > 0
+    assert_same({unit.name: read_part(fresh_run, unit)}, {unit.name: read_part(labelled_run, unit)})
+
+
 def test_every_flipped_bit_of_a_part_is_found_or_harmless(labelled_run, tmp_path):
     unit = plan(labelled_run).units[0]
     run = Run(shutil.copytree(labelled_run.path, tmp_path / "tiny"))
