@@ -7,6 +7,7 @@ chance are ours.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -50,40 +51,65 @@ def columns(store: Store, run: str) -> list[Column]:
 class _Salient(NamedTuple):
     """The salient interactions of some columns, and which of them the others have too."""
 
-    rows: pd.DataFrame  # place (of the column; sorted), sample, size, effect (nats), up (positive), key and group
+    places: dict[tuple[str, str, int], int]  # of the columns, by run, network and epoch
+    starts: np.ndarray  # of the rows of each column, and their end, [columns + 1]
+    rows: dict[str, np.ndarray]  # sample, size, effect (nats), up (positive), key and group, each [rows]
     has: np.ndarray  # bool, [keys, columns]: key = sample, type, sign and subset
     share: np.ndarray  # [groups, columns]: group = sample, type, sign and order; of its subsets, how many are salient
 
-    def of(self, place: int, other: int) -> pd.DataFrame:
-        """Returns the interactions of one column: shared with the other or not (0, 1), and by chance (0–1)."""
-        start, end = np.searchsorted(self.rows["place"], (place, place + 1))
-        rows = self.rows.iloc[start:end]
-        shared, chance = self.has[rows["key"], other], self.share[rows["group"], other]
-        return rows.assign(shared=shared.astype(float), chance=chance)
+    def of(self, column: Column) -> dict[str, np.ndarray]:
+        """Returns the interactions of a column."""
+        start, end = self.starts[self.places[column[1:]] :][:2]
+        return {name: values[start:end] for name, values in self.rows.items()}
+
+    def beside(self, column: Column, other: Column) -> dict[str, np.ndarray]:
+        """Returns the interactions of a column: shared with another or not (0, 1), and by chance (0–1)."""
+        rows, place = self.of(column), self.places[other[1:]]
+        shared, chance = self.has[rows["key"], place], self.share[rows["group"], place]
+        return rows | {"shared": shared.astype(float), "chance": chance}
 
 
-def _salient(store: Store, some: Sequence[Column], *, every: int = 1) -> _Salient:
-    """Returns the interactions of columns; of every `every`-th sample."""
+def _salient(store: Store, some: Sequence[Column]) -> _Salient:
+    """Returns the interactions of columns, read once for all questions about one run.
+
+    These ask for its networks and for its target at the epochs of `_epochs`; other columns are read anew.
+    """
+    run = some[0].run if some else ""
+    usual = [*_networks(store, run, []), *_epochs(store, run)]
+    if not {column[1:] for column in some} <= {column[1:] for column in usual}:
+        return _read(store, tuple(some))
+    keys = store.fetch("SELECT list(key ORDER BY what) FROM loaded WHERE run = ?", [run])[0][0]
+    return _kept(store, tuple(usual), str(keys))
+
+
+def _read(store: Store, some: tuple[Column, ...], version: str = "") -> _Salient:
+    places = {name: place for place, name in enumerate(dict.fromkeys(column[1:] for column in some))}
     rows = store.ask(
         """
         WITH picked AS (SELECT unnest(range(len($runs))) AS place, unnest($runs) AS run, unnest($networks) AS network,
             unnest($epochs) AS epoch)
-        SELECT place, sample, type, subset, size, effect::DOUBLE AS effect, effect > 0 AS up,
+        SELECT place, sample, type = 'or' AS is_or, subset, size, effect::DOUBLE AS effect, effect > 0 AS up,
             factorial(size) * factorial(n_variables - size) / factorial(n_variables) AS odds
         FROM interactions JOIN picked USING (run, network, epoch) JOIN runs USING (run)
-        WHERE sample % $every = 0 ORDER BY place, sample, type, subset
+        ORDER BY place, sample, is_or, subset
         """,
-        {f"{name}s": [getattr(one, name) for one in some] for name in ("run", "network", "epoch")} | {"every": every},
-        details=[Rows("interactions", column.run, column.network, column.epoch) for column in some],
+        {f"{name}s": [of[i] for of in places] for i, name in enumerate(("run", "network", "epoch"))},
+        details=[Rows("interactions", *of) for of in places],
     )
-    alike = (rows["sample"].to_numpy(np.int64) * 2 + (rows["type"] == "or")) * 2 + rows["up"]
-    key = np.unique(alike * 2**32 + rows["subset"], return_inverse=True)[1]
-    group = np.unique(alike * 2**8 + rows["size"], return_inverse=True)[1]
-    has = np.zeros((key.max(initial=-1) + 1, len(some)), bool)
-    share = np.zeros((group.max(initial=-1) + 1, len(some)))
-    has[key, rows["place"]] = True
-    np.add.at(share, (group, rows["place"]), rows["odds"])
-    return _Salient(rows.assign(key=key, group=group), has, share)
+    columns: dict[str, np.ndarray] = {name: rows[name].to_numpy() for name in rows}
+    place, size = columns.pop("place"), columns["size"].astype(np.int64)
+    alike = (columns["sample"].astype(np.int64) * 2 + columns.pop("is_or")) * 2 + columns["up"]
+    key = np.unique(alike * 2**32 + columns.pop("subset"), return_inverse=True)[1]
+    group = alike * (size.max(initial=0) + 1) + size
+    has = np.zeros((key.max(initial=-1) + 1, len(places)), bool)
+    share = np.zeros((group.max(initial=-1) + 1, len(places)))
+    has[key, place] = True
+    np.add.at(share, (group, place), columns.pop("odds"))
+    columns |= {"key": key.astype(np.int32), "group": group.astype(np.int32)}
+    return _Salient(places, np.searchsorted(place, range(len(places) + 1)), columns, has, share)
+
+
+_kept = lru_cache(maxsize=2)(_read)  # of the runs looked at last; their labels' names tell when they are others
 
 
 def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
@@ -100,9 +126,10 @@ def shared_orders(store: Store, run: str, epoch: int, other: Column) -> pd.DataF
     level chance_share, above_chance.
     """
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE run = ?", [run])[0]
-    salient, sides = _salient(store, [Column("", run, "target", epoch), other]), []
-    for side, place in (("first", 0), ("second", 1)):
-        rows: Any = salient.of(place, 1 - place).assign(salient=1.0)
+    here, sides = Column("", run, "target", epoch), []
+    salient = _salient(store, [here, other])
+    for side, both in (("first", (here, other)), ("second", (other, here))):
+        rows: Any = pd.DataFrame(salient.beside(*both)).assign(salient=1.0)
         for name, part in (("", 1.0), ("shared_", rows["shared"]), ("chance_", rows["chance"])):
             for sign, of_sign in (("positive", rows["up"]), ("negative", ~rows["up"])):
                 rows[name + sign] = rows["effect"] * part * of_sign
@@ -144,18 +171,17 @@ def sharing_by_epoch(store: Store, run: str, other: Column) -> pd.DataFrame:
     side: "first" = share of the target's interactions that the other has, "second" = of the other's that the target
     has; group: of `GROUPS`; salient (a sample), share s and its 95 % bootstrap interval over samples, chance_share.
     """
-    epochs = _spread(labelled_epochs(store, run), MOST_EPOCHS)
-    salient = _salient(store, [*(Column("", run, "target", epoch) for epoch in epochs), other])
+    epochs = _epochs(store, run)
+    salient = _salient(store, [*epochs, other])
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE run = ?", [run])[0]
-    keys, sums, last = [], [], len(epochs)
+    keys, sums = [], []
     for side in ("first", "second"):
-        both = [(place, last) if side == "first" else (last, place) for place in range(last)]
-        tables = [salient.of(*places) for places in both]
+        tables = [salient.beside(*((epoch, other) if side == "first" else (other, epoch))) for epoch in epochs]
         for group, (low, high) in GROUPS.items():
-            keys += [(epoch, side, group) for epoch in epochs]
+            keys += [(epoch.epoch, side, group) for epoch in epochs]
             for rows in tables:
-                inside = rows["size"].between(low, high).to_numpy()
-                sample, *weights = (rows[name].to_numpy()[inside] for name in ("sample", "shared", "chance"))
+                inside = (rows["size"] >= low) & (rows["size"] <= high)
+                sample, *weights = (rows[name][inside] for name in ("sample", "shared", "chance"))
                 sums.append([np.bincount(sample, each, samples) for each in (None, *weights)])
     return _shares(pd.DataFrame(keys, columns=["epoch", "side", "group"]), np.array(sums, float))
 
@@ -185,33 +211,44 @@ def sharing_map(store: Store, some: Sequence[Column]) -> pd.DataFrame:
     """
     runs = list({column.run for column in some})
     (samples,) = store.fetch("SELECT count(*) FROM samples WHERE list_contains(?, run)", [runs])[0]
-    rows, has, share = _salient(store, some, every=max(1, ceil(samples / max(len(runs), 1) / MOST_SAMPLES)))
-    tables = []
-    for place, column in enumerate(some):
-        of = rows[rows["place"] == place]
-        numbers = {"salient": len(of), "shared": has[of["key"]].sum(0), "chance": share[of["group"]].sum(0)}
-        tables.append(pd.DataFrame({"first": column.name, "second": [each.name for each in some], **numbers}))
+    every = max(1, ceil(samples / max(len(runs), 1) / MOST_SAMPLES))
+    salient, names, tables = _salient(store, some), [column.name for column in some], []
+    places = np.array([salient.places[column[1:]] for column in some], int)
+    for column in some:
+        rows = salient.of(column)
+        key, group = (rows[name][rows["sample"] % every == 0] for name in ("key", "group"))
+        sums = {name: of[np.ix_(at, places)].sum(0) for name, of, at in
+                (("shared", salient.has, key), ("chance", salient.share, group))}  # fmt: skip
+        numbers = {"salient": len(key)} | sums
+        tables.append(pd.DataFrame({"first": column.name, "second": names, **numbers}))
     table = _ratios(pd.concat(tables).query("salient > 0"))
     return table.sort_values(["first", "second"], ignore_index=True)
 
 
 def epoch_map(store: Store, run: str) -> pd.DataFrame:
     """Returns `sharing_map` of the target's epochs, at most `MOST_EPOCHS` of them, named by number."""
-    epochs = _spread(labelled_epochs(store, run), MOST_EPOCHS)
-    rows = sharing_map(store, [Column(f"{epoch:08}", run, "target", epoch) for epoch in epochs])
+    rows = sharing_map(store, _epochs(store, run))
     return rows.assign(first=rows["first"].astype(int), second=rows["second"].astype(int))
+
+
+def _epochs(store: Store, run: str) -> list[Column]:
+    epochs = _spread(labelled_epochs(store, run), MOST_EPOCHS)
+    return [Column(f"{epoch:08}", run, "target", epoch) for epoch in epochs]
 
 
 def network_map(store: Store, run: str, others: Sequence[str] = ()) -> pd.DataFrame:
     """Returns `sharing_map` of the last epochs of a run's networks, and of the targets of other runs."""
+    return sharing_map(store, _networks(store, run, others))
+
+
+def _networks(store: Store, run: str, others: Sequence[str]) -> list[Column]:
     rows = store.fetch(
         "SELECT run, network, max(epoch) FROM networks WHERE run = $run OR (list_contains($others, run) AND "
         "network = 'target') GROUP BY run, network ORDER BY run <> $run, run, network <> 'target', length(network), "
         "network LIMIT $most",
         {"run": run, "others": list(others), "most": MOST_NETWORKS},
     )
-    some = [Column(network if r == run else f"{r}, {network}", r, network, epoch) for r, network, epoch in rows]
-    return sharing_map(store, some)
+    return [Column(network if r == run else f"{r}, {network}", r, network, epoch) for r, network, epoch in rows]
 
 
 def _spread(values: Sequence[int], most: int) -> list[int]:

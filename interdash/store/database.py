@@ -44,7 +44,7 @@ COMMENT = re.compile(r"^COMMENT ON (?:[^']|'[^']*')*?;\n", re.MULTILINE)  # in s
 SEALED: dict[str, Any] = {"memory_limit": "512MB", "enable_external_access": False, "lock_configuration": True}
 
 
-@dataclass
+@dataclass(eq=False)
 class Store:
     """A DuckDB with the tables of `schema.sql`. Made by `open_store` or `open_sealed`."""
 
@@ -104,16 +104,19 @@ class Store:
         if table == SAMPLE_EPOCHS and not any(rows.run in self.sealed for rows in wanted):
             cursor.execute(f"CREATE TEMP VIEW {table} AS FROM {self.place(table)}")
             return
-        read = [part for rows in wanted for part in self._read(cursor, rows)]
         nothing = cursor.sql(f"FROM {self.place(table)} LIMIT 0").to_arrow_table()
+        loaded = {run: self._loaded(cursor, run) for run in {rows.run for rows in wanted}}
+        read = [part for rows in wanted for part in self._read(rows, loaded[rows.run], nothing.schema)]
         cursor.register(table, together(read) if read else nothing)
 
-    def _read(self, cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[pa.Table]:
+    def _loaded(self, cursor: duckdb.DuckDBPyConnection, run: str) -> list[tuple[str, str]]:
+        return cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [run]).fetchall()
+
+    def _read(self, rows: Rows, loaded: list[tuple[str, str]], columns: pa.Schema) -> Iterator[pa.Table]:
         """Yields rows of a long table: from the sealed file of the run, or from one label unit after the other."""
         if rows.run in self.sealed or rows.table == SAMPLE_EPOCHS:
             yield self.sealed.get(rows.run, self).select(rows)
             return
-        loaded = cursor.execute("SELECT what, key FROM loaded WHERE run = ? ORDER BY what", [rows.run]).fetchall()
         if rows.table in OF_A_RUN:
             keys = [key for what, key in loaded if what == rows.table]
         else:
@@ -126,7 +129,6 @@ class Store:
                 return error
 
         ahead = rows.sample is not None and len(keys) > 1  # whole epochs are too large to hold several of them
-        columns = cursor.sql(f"FROM {self.place(rows.table)} LIMIT 0").to_arrow_table().schema
         for part in _readers.map(read, keys) if ahead else map(read, keys):
             if isinstance(part, pa.Table):
                 yield _completed(part, columns)
@@ -146,8 +148,10 @@ class Store:
     def rows(self, cursor: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.Table]:
         """Yields all rows of a table, some at a time; the long ones of a lazy store from their files."""
         if self.lazy and table in DETAILS:
+            columns = cursor.sql(f"FROM {self.place(table)} LIMIT 0").to_arrow_table().schema
             for (run,) in cursor.execute("SELECT run FROM runs ORDER BY run").fetchall():
-                for part in [] if run in self.sealed else self._read(cursor, Rows(table, run)):
+                loaded = self._loaded(cursor, run)
+                for part in [] if run in self.sealed else self._read(Rows(table, run), loaded, columns):
                     yield from (part.slice(first, BATCH_ROWS) for first in range(0, len(part), BATCH_ROWS))
         else:
             for batch in cursor.sql(f"FROM {self.place(table)}").to_arrow_reader(BATCH_ROWS):

@@ -138,6 +138,23 @@ def test_maps_of_epochs_and_of_runs(two_store):
     assert same["target", "twin, target"] == 1 and same["target", "baseline-0"] == same["twin, target", "baseline-0"]
 
 
+def test_interactions_are_read_once_for_all_questions_about_a_run(labelled_run, opened, monkeypatch):
+    store, asked = opened(labelled_run, lazy=False), []
+    ask, baseline = store.ask, sharing.columns(store, "tiny")[0]
+    monkeypatch.setattr(store, "ask", lambda sql, *rest, **how: asked.append(sql) or ask(sql, *rest, **how))
+
+    def answers():
+        questions = (sharing.epoch_map, sharing.network_map, sharing.sharing_by_epoch, sharing.shared_orders)
+        return [each(store, "tiny", *([3] * (i > 2) + [baseline] * (i > 1))) for i, each in enumerate(questions)]
+
+    before = answers()
+    assert len([sql for sql in asked if "picked" in sql]) == 1
+    store.fetch("DELETE FROM interactions WHERE network = 'target' AND epoch = 3 AND sample > 2")
+    store.fetch("UPDATE loaded SET key = 'newer' WHERE what = 'target-00003'")
+    assert not any(rows.equals(older) for rows, older in zip(answers(), before, strict=True))
+    assert len([sql for sql in asked if "picked" in sql]) == 2
+
+
 def test_no_such_partner(two_runs, two_store):
     ask = Ask(Run(two_runs / "tiny"), two_store)
     assert figures.partner(ask, Choice()).name == "baseline-0"
