@@ -138,7 +138,7 @@ def compare_interactions(pages: list[data.Page]) -> None:
     st.dataframe(compare.listed(both, "both"), hide_index=True, height=220)
     views = catalogue.views("compare")
     if views:
-        ui.sections({view: partial(show.view, page, "compare", view, choice) for view in views})
+        ui.sections(page, {view: partial(show.view, page, "compare", view, choice) for view in views})
 
 
 with ui.frame("Compare"):

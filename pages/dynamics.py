@@ -81,4 +81,4 @@ with ui.page("Dynamics") as page:
 
     views = {view: partial(show_view, view) for view in catalogue.views("dynamics")}
     seeds = data.other_seeds(page.run)[:MOST_OTHERS]
-    ui.sections(views | ({"Over seeds": partial(show_seeds, seeds)} if seeds else {}))
+    ui.sections(page, views | ({"Over seeds": partial(show_seeds, seeds)} if seeds else {}))

@@ -104,4 +104,4 @@ with ui.page("Interactions") as page:
     with right:
         there = {chart.view for chart in catalogue.CHARTS if chart.page == "interactions" and chart.when(page, choice)}
         views = [view for view in catalogue.views("interactions") if view in there]
-        ui.sections({view: partial(show_view, page, view, choice) for view in views})
+        ui.sections(page, {view: partial(show_view, page, view, choice) for view in views})

@@ -127,4 +127,4 @@ with ui.page("Removal") as page:
     show.chart(page, "gap_changes", choice)
     show.chart(page, "removals", choice)
     tabs = {view: partial(show.view, page, "removal", view, choice) for view in catalogue.views("removal")}
-    ui.sections(tabs | {view: partial(draw, page, epoch, choice) for view, draw in WITH_WORDS.items()})
+    ui.sections(page, tabs | {view: partial(draw, page, epoch, choice) for view, draw in WITH_WORDS.items()})

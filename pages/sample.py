@@ -311,6 +311,6 @@ with ui.page("Sample") as page:
         choices = [replace(one, samples=tuple(shown[:MANY])) for one in choices]
         views = [view for view in catalogue.views("sample") if pinned is None or view != "Pair"]
         tabs = {view: partial(show_view, page, view, choices) for view in views}
-        ui.sections(tabs | {"Shared": partial(show_shared, page, choices)})
+        ui.sections(page, tabs | {"Shared": partial(show_shared, page, choices)})
     following = numbers[numbers.index(number) + 1 :][:1] if number in numbers else []
     page.seen.near.insert(0, ("sample", number, following))

@@ -85,4 +85,4 @@ with ui.page("Theories") as page:
         epochs = tuple(choose.epochs(page))
         partner = choose.partner(page)
     choice = Choice(epoch=choose.epoch(page), types=types, log=log, epochs=epochs, partner=partner)
-    ui.sections({view: partial(show_view, page, view, choice) for view in catalogue.views("theories")})
+    ui.sections(page, {view: partial(show_view, page, view, choice) for view in catalogue.views("theories")})

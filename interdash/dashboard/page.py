@@ -26,7 +26,7 @@ from interdash.dashboard import choose, data, help, links
 from interdash.dashboard.data import Page
 from interdash.dashboard.first_steps import show_first_steps
 from interdash.dashboard.preload import prepare_browser
-from interdash.dashboard.show import read_ahead
+from interdash.dashboard.show import read_ahead, read_tabs_ahead
 from interdash.dashboard.style import STYLE
 from interdash.figures.dynamics import FACTS
 from interdash.home import HOME
@@ -169,22 +169,27 @@ def _trouble_in_words(title: str) -> Iterator[None]:
         st.stop()
 
 
-def sections(draw: Mapping[str, Callable[[], None]]) -> None:
+def sections(page: Page, draw: Mapping[str, Callable[[], None]]) -> None:
     """Draws the last part of a page, tabs of which one is open; a click on another draws that tab alone.
 
     Whatever else is chosen in a tab, and so changes the address, draws the whole page.
     """
-    _sections(draw, _address())
+    _sections(page, draw, _address(), [])
 
 
 @st.fragment
-def _sections(draw: Mapping[str, Callable[[], None]], address: dict[str, list[str]]) -> None:
+def _sections(
+    page: Page, draw: Mapping[str, Callable[[], None]], address: dict[str, list[str]], opened: list[str]
+) -> None:
     data.start_page()
     if _address() != address:
         st.rerun()
     view, section = choose.section(list(draw))
     with section, _trouble_in_words(view):
         draw[view]()
+    if opened:  # else the page reads ahead at its end
+        read_tabs_ahead(page)
+    opened.append(view)
 
 
 def _address() -> dict[str, list[str]]:

@@ -61,7 +61,10 @@ def _prepared(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> tuple[
 
 
 def read_ahead(page: Page) -> None:
-    """Asks and draws in the background, once more with each choice that is one press away, all that the page shows."""
+    """Asks and draws in the background, once more with each choice that is one press away, all that the page shows.
+
+    Then what its other tabs show.
+    """
     seen, dark = page.seen, is_dark()
     asked, drawn, steps = [*seen.asked], [*seen.drawn], []
     for key, now, others in seen.near:
@@ -70,7 +73,26 @@ def read_ahead(page: Page) -> None:
             for chart, choice in drawn:
                 if getattr(choice, key) == now:
                     steps.append(partial(_prepared, page, chart, replace(choice, **{key: new}), dark=dark))
-    data.read_ahead(steps)
+    data.read_ahead(steps + _of_tabs(page))
+
+
+def read_tabs_ahead(page: Page) -> None:
+    """Asks and draws in the background what the tabs of a page show that are not open."""
+    data.read_ahead(_of_tabs(page))
+
+
+def _of_tabs(page: Page) -> list[Callable[[], Any]]:
+    dark, in_tabs = is_dark(), [each for each in page.seen.drawn if each[0].view]
+    if not in_tabs:
+        return []
+    opened, choice = in_tabs[-1]
+
+    def prepare(chart: Chart) -> None:
+        for one in chart.choices(choice) if chart.when(page, choice) else ():
+            _prepared(page, chart, one, dark=dark)
+
+    of_page = [chart for chart in catalogue.CHARTS if chart.page == opened.page]
+    return [partial(prepare, chart) for chart in of_page if chart.view not in ("", opened.view)]
 
 
 def view(page: Page, name: str, tab: str, choice: Choice, *, side: str = "") -> None:

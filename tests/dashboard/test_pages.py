@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -433,12 +434,21 @@ def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch):
     page = visit("dynamics", labelled_run.path.parent, epoch="1")
     data._shared().ahead.join()
     asked, ask = [], Store.ask
-    monkeypatch.setattr(Store, "ask", lambda *args, **settings: asked.append(args[1]) or ask(*args, **settings))
-    for key, value in (("epoch", "3"), ("split", "training")):
-        (page.select_slider if key == "epoch" else page.selectbox)(key=key).set_value(value).run()
+
+    def heard(store, sql, *rest, **settings):
+        if threading.current_thread() is not data._shared().ahead:
+            asked.append(sql)
+        return ask(store, sql, *rest, **settings)
+
+    monkeypatch.setattr(Store, "ask", heard)
+    for key, value in (("epoch", "3"), ("split", "training"), ("view", "Order × epoch"), ("view", "Measures")):
+        if key == "view":
+            page.query_params[key] = page.session_state[key] = value
+            page.run()
+        else:
+            (page.select_slider if key == "epoch" else page.selectbox)(key=key).set_value(value).run()
         data._shared().ahead.join()
-        asked, seen = [], asked
-        assert not page.exception and seen == []
+        assert not page.exception and asked == [], value
 
 
 def test_reading_ahead_gives_way_to_a_page(labelled_run, monkeypatch):
