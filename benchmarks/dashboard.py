@@ -3,6 +3,7 @@
     python -m benchmarks.dashboard default data/runs/mnist data/runs/digits   the demo; a second run for Compare
     python -m benchmarks.dashboard big BIG data/runs/mnist                    BIG is made by benchmarks.big_run
     python -m benchmarks.dashboard sessions data/runs/mnist data/runs/digits  ten sessions at once
+    python -m benchmarks.dashboard charts data/runs/mnist                     each chart alone, in every tab
 
 `default` and `big` start the server anew for every repetition, load the first page, click through the others, and use
 their widgets, each with values that no cache holds yet. A page counts as there when the script has ended, every chart
@@ -11,7 +12,8 @@ later, as a reader looks first, in which the page reads ahead what is one press 
 machine; so every round measures `benchmarks/smallest_page.py` too, a page of one chart and one slider, and the results
 hold each time as a multiple of its rerun (or of its first page). `sessions` has ten sessions click through all pages
 and widgets, with pauses like a reader's: one in the browser, nine without drawing (see `benchmarks.sessions`), for ten
-browsers would share the machine with the server.
+browsers would share the machine with the server. `charts` says when each chart was drawn after the click that shows it:
+on a page (beside the bar of a next page) and in a tab of it (beside that of a rerun).
 """
 
 import argparse
@@ -35,6 +37,7 @@ from playwright.async_api import Browser, Error, Page, async_playwright
 
 from benchmarks.server import HOME, Server, serving
 from benchmarks.sessions import Client
+from interdash.figures import catalogue
 
 RESULTS = HOME / "benchmarks" / "results" / "dashboard.json"
 PAGES = {
@@ -58,10 +61,14 @@ CHROMIUM = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 WATCH = """
-    window.watch = {last: 0, start: 0, ran: false};
+    window.watch = {last: 0, start: 0, ran: false, charts: {}};
     new MutationObserver(changes => {
         const app = document.querySelector('[data-testid=stApp]');
         watch.last = performance.now();
+        for (const {target} of changes) {
+            const key = target.closest?.('.stPlotlyChart')?.closest('[class*=st-key-]')?.className;
+            if (key) watch.charts[key.match(/st-key-(\\S+)/)[1]] = watch.last;
+        }
         if (app && app.dataset.testScriptState === 'running') watch.ran = true;
     }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
     for (const kind of ['pointerdown', 'keydown'])  // the last: a list is opened before its option
@@ -75,10 +82,14 @@ QUIET = """([title, patience]) => {
         && !document.querySelector('[data-stale=true], [data-testid=stSpinner], [data-testid=stSkeleton]')
         && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'));
 }"""
+CHARTS = """() => Object.fromEntries(Object.entries(watch.charts)
+    .filter(([key]) => document.querySelector(`.st-key-${key} .stPlotlyChart`))
+    .map(([key, time]) => [key, (time - watch.start) / 1000]))"""
 TROUBLE = """() => [...document.querySelectorAll(
     '[data-testid=stException], [data-testid=stAlertContentError], [data-testid=stAlertContentWarning]'
 )].map(found => found.innerText.slice(0, 300))"""
 Act = Callable[[Page], Awaitable[Any]]
+Round = Callable[[Browser, Server, str, dict[str, list[float]]], Awaitable["Window"]]
 
 
 def press(key: str, where: str) -> Act:
@@ -137,6 +148,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "next sample": lambda page: page.locator(".st-key-Next button").click(),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "sorted by loss": select("highest loss", "sort"),
+        "sorted by confusion": select("most confusing", "sort"),
         "section faithfulness": section("Faithfulness"),
         "section shared": section("Shared"),
     },
@@ -222,7 +234,7 @@ class Window:
     async def act(self, action: Act, title: str) -> float:
         """Returns the seconds that an action takes, after a look at the page, until it is complete again."""
         await asyncio.sleep(LOOK)
-        await self.page.evaluate("() => { watch.start = performance.now(); watch.ran = false; }")
+        await self.page.evaluate("() => { watch.start = performance.now(); watch.ran = false; watch.charts = {}; }")
         await action(self.page)
         return await self.there(title)
 
@@ -258,6 +270,25 @@ async def widgets(window: Window, stem: str, title: str, found: dict[str, list[f
         found.setdefault(f"rerun: {stem}, {name}", []).append(seconds)
 
 
+async def one_round_of_charts(chromium: Browser, server: Server, run: str, found: dict[str, list[float]]) -> Window:
+    """Adds the seconds until each chart of each page and tab of a server that was just started was drawn."""
+    window = await Window.open(chromium)
+    tabs = window.page.get_by_role("tab")
+
+    async def add(kind: str, where: str) -> None:
+        for chart, seconds in (await window.page.evaluate(CHARTS)).items():
+            found.setdefault(f"{kind}: {where}, {chart}", []).append(seconds)
+
+    found.setdefault("first page", []).append(await window.goto(f"{server.address}/?run={run}", "Runs"))
+    for stem, title in ((stem, title) for stem, title in PAGES.items() if catalogue.views(stem)):
+        await window.turn_to(title)
+        await add("next page", stem)
+        for name in (await tabs.all_inner_texts())[1:]:
+            await window.act(section(name), title)
+            await add("rerun", f"{stem}, {name}")
+    return window
+
+
 async def reference(chromium: Browser, server: Server, found: dict[str, list[float]]) -> None:
     """Adds the seconds of the smallest page, from nothing and of its slider."""
     window = await Window.open(chromium)
@@ -267,7 +298,9 @@ async def reference(chromium: Browser, server: Server, found: dict[str, list[flo
     await window.page.context.close()
 
 
-async def measure(runs: list[Path], port: int, repeats: int, scale: float) -> dict[str, Any]:
+async def measure(
+    runs: list[Path], port: int, repeats: int, scale: float, one_round: Round = one_round
+) -> dict[str, Any]:
     """Returns medians over repetitions, each on a fresh server, beside the bars."""
     found: dict[str, list[float]] = {}
     least: dict[str, list[float]] = {}
@@ -422,7 +455,7 @@ async def sessions(runs: list[Path], port: int, count: int, rounds: int) -> dict
 def main() -> None:
     """Runs one part of the benchmark and adds it to the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("default", "big", "sessions"))
+    parser.add_argument("part", choices=("default", "big", "sessions", "charts"))
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, the one to look at first")
     parser.add_argument("--port", type=int, default=8603)
     parser.add_argument("--repeats", type=int, default=5)
@@ -432,7 +465,11 @@ def main() -> None:
     if options.part == "sessions":
         result = asyncio.run(sessions(options.runs, options.port, options.sessions, options.rounds))
     else:
-        result = asyncio.run(measure(options.runs, options.port, options.repeats, 2 if options.part == "big" else 1))
+        scale, round_ = (
+            (2 if options.part == "big" else 1),
+            one_round_of_charts if options.part == "charts" else one_round,
+        )
+        result = asyncio.run(measure(options.runs, options.port, options.repeats, scale, round_))
     machine = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(before | machine | {options.part: result}, indent=1, ensure_ascii=False) + "\n")
