@@ -14,7 +14,7 @@ from interdash.dashboard import data, slider
 from interdash.dashboard.data import Page
 from interdash.figures import catalogue, theme
 from interdash.figures.chart import Chart, Drawing
-from interdash.figures.choice import Choice
+from interdash.figures.choice import Choice, resolved
 from interdash.queries import dynamics
 
 CONFIG = {
@@ -88,7 +88,8 @@ def _of_tabs(page: Page) -> list[Callable[[], Any]]:
     opened, choice = in_tabs[-1]
 
     def prepare(chart: Chart) -> None:
-        for one in chart.choices(choice) if chart.when(page, choice) else ():
+        whole = resolved(page, choice)
+        for one in chart.choices(whole) if chart.when(page, whole) else ():
             _prepared(page, chart, one, dark=dark)
 
     of_page = [chart for chart in catalogue.CHARTS if chart.page == opened.page]

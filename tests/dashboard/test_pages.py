@@ -441,7 +441,8 @@ def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch):
         return ask(store, sql, *rest, **settings)
 
     monkeypatch.setattr(Store, "ask", heard)
-    for key, value in (("epoch", "3"), ("split", "training"), ("view", "Order × epoch"), ("view", "Measures")):
+    views = [("view", view) for view in ("Order × epoch", "Six epochs", "Life cycle")]
+    for key, value in (("epoch", "3"), ("split", "training"), *views):
         if key == "view":
             page.query_params[key] = page.session_state[key] = value
             page.run()
