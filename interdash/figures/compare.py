@@ -42,7 +42,7 @@ SOLVERS = {
     "certified": ("certified split", theme.GENERALIZABLE, "solid"),
     "published": ("published SGD", theme.NON_GENERALIZABLE, "dash"),
 }
-BOUNDARIES = {"1|2": ("circle", theme.WHITE, theme.GAP), "2|3": ("diamond", theme.GAP, theme.INK)}
+BOUNDARIES = {"1|2": ("circle", theme.WHITE, theme.GAP), "2|3": ("circle", theme.GAP, theme.INK)}
 _YES_NO = {True: "yes", False: "no"}
 
 

@@ -16,12 +16,12 @@ from interdash.queries.asking import Ask
 
 LIVES = {  # of lines: colour, dash, symbol
     "preserved": (None, "solid", "circle"),
-    "emerged": (theme.GAP, "dash", "diamond"),
+    "emerged": (theme.GAP, "dash", "cross"),
     "removed": (theme.GREY, "dot", "square-open"),
 }
 LIFE_LINES = {
     "reliable": (theme.TESTING, "solid", "circle"),
-    "fluctuating": (theme.SKY, "dash", "diamond"),
+    "fluctuating": (theme.SKY, "dash", "cross"),
     "betraying": (theme.ORANGE, "dashdot", "triangle-up"),
     "forgotten": (theme.GAP, "longdash", "square"),
     "withdrawn": (theme.GREY, "dot", "x"),

@@ -20,7 +20,7 @@ from interdash.queries.baselines import MEAN
 
 COLOURS = (theme.TESTING, theme.GAP, theme.SKY, theme.ORANGE)
 MOST = 1024  # points of masked versions
-PLACES = {"1|2": ("circle", "phase 2 from"), "2|3": ("diamond", "phase 3 from")}
+PLACES = {"1|2": ("circle-open", "phase 2 from"), "2|3": ("circle", "phase 3 from")}
 
 
 def robustness(robustness: pd.DataFrame, epochs: pd.DataFrame | None = None, *, pinned: int | None = None) -> go.Figure:
@@ -125,7 +125,7 @@ def baselines(
 
     How to read: thin lines are the baseline networks, each by itself; the thick line is their mean, which all other
     charts show, with its 95 % bootstrap interval over samples and baselines. Where the lines lie apart, G depends on
-    the baseline. Below, where the second phase begins (circle) and the third (diamond) with each of them, with
+    the baseline. Below, where the second phase begins (ring) and the third (dot) with each of them, with
     intervals; a missing sign: the boundary is not found with that baseline.
     """
     if strengths.empty:

@@ -24,10 +24,10 @@ NETWORKS = {"lenet": "LeNet-5", "vgg": "a small VGG", "resnet8": "ResNet-8", "ml
 DATA = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "census": "Census Income", "movies": "movie reviews",
         "scipy": "questions about SciPy's documentation",
         "digits": "8 × 8 digits"}  # fmt: skip
-_BANDS = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?)\b", re.IGNORECASE)
+_BANDS = re.compile(r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|diamonds?|large dot|rings?)\b", re.IGNORECASE)
 _LEGEND = re.compile(
-    r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|framed|thin|thick|diamonds?|circles?|squares?|triangle|cross\w*|ring"
-    r"|arrow\w*|filled|open|bars?|tick|markers?|points?|axis|above|below|left|right|row|bright|cell|numbered|pale)\b",
+    r"95 ?%|\b(ribbons?|bands?|dashed|dotted|plain|framed|thin|thick|diamonds?|circles?|squares?|triangle|cross\w*"
+    r"|rings?|dots?|arrow\w*|filled|open|bars?|tick|markers?|points?|axis|above|below|left|right|row|bright|cell|numbered|pale)\b",
     re.IGNORECASE,
 )
 _GREYS = {"blue": "dark", "vermillion": "light", "green": "grey", "orange": "grey"}

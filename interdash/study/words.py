@@ -8,7 +8,7 @@ Measures = dict[str, Any]
 READ = {
     "learned": (
         "**How to read:** one column a setting, one line a seed: κ, how far the share of what is learned that "
-        "generalizes lies above chance, by the end of its interval. Circles are the boundaries 1|2, diamonds 2|3; the "
+        "generalizes lies above chance, by the end of its interval. Rings are the boundaries 1|2, dots 2|3; the "
         "cross is the recorded epoch of the lowest testing loss, which the rule does not know."
     ),
     "strengths": (

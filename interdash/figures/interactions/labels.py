@@ -14,7 +14,7 @@ from interdash.queries.asking import Ask
 
 KINDS = {  # of samples: name, colour, dash, marker
     "clean": ("training, clean label", None, "solid", "circle"),
-    "random": ("training, random label", theme.GAP, "dot", "diamond"),
+    "random": ("training, random label", theme.GAP, "dot", "x"),
     "testing": ("testing", theme.TESTING, "dash", "square"),
 }
 PANELS = {

@@ -40,7 +40,7 @@ def agreement(
     """What every theory follows in this run, on one axis of epochs, and where each puts its turns.
 
     How to read: each row is one curve from its lowest value (0) to its highest (1), so that only its shape counts. A
-    diamond is where its theory puts a turn, the bar its 95 % interval: [where what is learned generalizes best above
+    large dot is where its theory puts a turn, the bar its 95 % interval: [where what is learned generalizes best above
     chance (1|2) and less than half as well (2|3), ]where the testing loss is lowest, the loss gap begins to rise, σ² of
     the theory of noise begins to fall, a small gradient step first raises the testing loss (transfer below 0), and
     hidden layers have most of the network's interactions (complete, of the epochs at which layers are measured). [Bands
@@ -70,7 +70,7 @@ def agreement(
             )  # fmt: skip
             figure.add_scatter(
                 x=_at([turn["epoch"]], log=log), y=[y], mode="markers+text", row=row, showlegend=False,
-                marker={"symbol": "diamond", "size": 11, "color": colour}, name=turn["turn"],
+                marker={"symbol": "circle", "size": 11, "color": colour}, name=turn["turn"],
                 text=[turn["turn"]] if len(own) > 1 else None, customdata=[turn["epoch"]],
                 textposition="bottom right" if turn["turn"] == "1|2" else "bottom left",  # under the curve, which falls
                 hovertemplate=f"{turn['turn']}: epoch {_between(turn)}<br>{turn['meaning']}<extra></extra>",

@@ -21,7 +21,7 @@ PARTS = {  # column: name, colour, hatch
 GROUPS = {  # group of orders: name, colour, dash, symbol
     "all": ("all orders", None, "solid", "circle"),
     "1–2": ("orders 1–2", theme.GENERALIZABLE, "dash", "square"),
-    "≥ 3": ("orders ≥ 3", theme.NON_GENERALIZABLE, "dot", "diamond"),
+    "≥ 3": ("orders ≥ 3", theme.NON_GENERALIZABLE, "dot", "x"),
 }
 CURVES = {
     "completeness": "completeness",

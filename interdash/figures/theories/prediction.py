@@ -22,7 +22,7 @@ NUMBER = ".2~g"
 FITS = {  # column: name, colour, dash, symbol
     "r2": ("predicted profile", theme.GENERALIZABLE, "solid", "circle"),
     "r2_last": ("profile of the last epoch", theme.ORANGE, "dash", "square"),
-    "r2_spindle": ("spindle of random outputs", theme.GREY, "dot", "diamond"),
+    "r2_spindle": ("spindle of random outputs", theme.GREY, "dot", "x"),
 }
 TIE_BREAKS = {  # name, colour, dash, symbol
     "own": ("σ², the run's tie-break", theme.GENERALIZABLE, "solid", "circle"),
