@@ -5,160 +5,23 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import TimeoutError
 
 from interdash.dashboard import page as ui
-from interdash.figures import catalogue, theme
+from interdash.figures import catalogue
 from interdash.figures.choice import Choice
 from interdash.paper import handout
 from interdash.queries.asking import Ask
 from interdash.runs.run import Run
 from tests.conftest import PATIENCE
+from tests.whole.conftest import findings, opened, settled, wait_for_address
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]
-HARMLESS = ("/_stcore/health", "/_stcore/host-config")  # 404 below a page's address, asked for again at the top
-
-
-@contextlib.contextmanager
-def serving(root, python=sys.executable, environment=None):
-    """Yields the address of a dashboard on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(python), "-m", "interdash", "serve", "--root", str(root), "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health") as answer:
-                if answer.status == 200:
-                    break
-            assert process.poll() is None, "the dashboard ended"
-            time.sleep(0.1)
-        yield address
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """What starts Chromium, and how."""
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail(
-            "no Chromium; install it with `apt-get install -y --no-install-recommends chromium fonts-liberation`"
-        )
-    with sync_playwright() as playwright:
-        yield playwright.chromium, {"executable_path": path, "args": ARGUMENTS}
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    started = chromium[0].launch(**chromium[1])
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def root(labelled_run, tmp_path_factory):
-    """A folder with two ready runs on the same samples, one with damaged labels and parts, and a broken one."""
-    root = tmp_path_factory.mktemp("root")
-    for name in ("tiny", "twin", "spoilt"):
-        shutil.copytree(labelled_run.path, root / name)
-    for path in [
-        *next((root / "spoilt" / "labels").glob("target-00000-*")).iterdir(),
-        *(root / "spoilt").glob("parts/*.p*"),
-    ]:
-        path.write_bytes(path.read_bytes()[:100])
-    (root / "broken").mkdir()
-    (root / "broken" / "run.json").write_text("{")
-    return root
-
-
-@pytest.fixture(scope="module")
-def address(root):
-    with serving(root) as found:
-        yield found
-
-
-WINDOW = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
-
-
-@pytest.fixture(scope="module")
-def window(chromium, tmp_path_factory):
-    """A browser that keeps the dashboard's code, read and compiled, from one test to the next, as a user's does."""
-    context = chromium[0].launch_persistent_context(tmp_path_factory.mktemp("profile"), **chromium[1], **WINDOW)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def tab(window):
-    """A new tab; see `watched`."""
-    with watched(window) as page:
-        yield page
-
-
-@pytest.fixture
-def fresh_tab(browser):
-    """The tab of a fresh browser, which knows nothing of the dashboard; see `watched`."""
-    with browser.new_context(**WINDOW) as context, watched(context) as page:
-        yield page
-
-
-@contextlib.contextmanager
-def watched(context):
-    """Yields a new tab; at its end nothing has left the machine and the console has no error."""
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE * 1000)
-    errors, away = [], []
-    page.on("console", lambda said: said.type == "error" and errors.append((said.text, said.location["url"])))
-    page.on("pageerror", lambda error: errors.append((str(error), "")))
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith(("http://127.0.0.1", "data:", "blob:")) else away.append(asked.url),
-    )
-    yield page
-    page.close()
-    assert not away
-    assert [error for error in errors if not error[1].endswith(HARMLESS)] == []
-
-
-def opened(tab, url, title):
-    tab.goto(url)
-    tab.wait_for_selector(f"h1:has-text('{title}')")
-    settled(tab)
-
-
-def settled(tab):
-    """Waits until the script has ended and the page says no error."""
-    tab.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    assert tab.locator("[data-testid=stException]").count() == 0
-
-
-def wait_for_address(tab, text, **options):
-    tab.wait_for_function("text => location.href.includes(text)", arg=text, **options)
-
-
 ORDERS = "document.querySelector('.st-key-order_strength .js-plotly-plot')"
 LAST_BAR = """() => {
     const graph = document.querySelector('CHART .js-plotly-plot'), layout = graph._fullLayout;
@@ -255,10 +118,11 @@ def test_deep_link(fresh_tab, address):
 def test_unknown_broken_and_damaged_runs_are_named(tab, address):
     opened(tab, f"{address}/dynamics?run=%3Cscript%3Ealert(1)%3C/script%3E&epoch=77", "Dynamics")
     body = tab.inner_text("body")
-    assert "There is no run" in body and "The link asks for Pinned epoch" in body
+    assert "There is no run" in body and "The link asks for Pinned epoch" in body and findings(tab) == []
     for stem in ("runs", "dynamics"):
         opened(tab, f"{address}/{stem}?run=broken", ui.PAGES[stem][0])
         assert "run.json is damaged" in tab.inner_text("body")
+    assert findings(tab) == []
     opened(tab, f"{address}/dynamics?run=spoilt", "Dynamics")
     assert "damaged" in tab.inner_text("[data-testid=stMain]")
     opened(tab, f"{address}/sample?run=spoilt", "Sample")
@@ -266,17 +130,18 @@ def test_unknown_broken_and_damaged_runs_are_named(tab, address):
     assert "damaged" in tab.inner_text("[data-testid=stMain]")
 
 
-@pytest.mark.parametrize("stem", ["runs", "dynamics", "sample", "compare"])
-def test_a_link_fetches_nothing(tab, address, root, stem):
-    image = "x%0A%0A![x](https://example.org/a.png)%0D%0D![x](https://example.org/b.png)"
-    folder = root / "![x](u) <img src=c.png>"
+IMAGE = "x%0A%0A![x](https://example.org/a.png)%0D%0D![x](https://example.org/b.png)"
+FOLDER = "![x](u)%20%3Cimg%20src=c.png%3E"
+
+
+@pytest.mark.parametrize("stem, run", [("runs", FOLDER), ("dynamics", IMAGE), ("sample", FOLDER), ("compare", IMAGE)])
+def test_a_link_fetches_nothing(tab, address, root, stem, run):
+    folder = root / unquote(FOLDER)
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text("{")
-    opened(
-        tab, f"{address}/{stem}?run={image}&epoch={image}&sample={image}&runs={image}&data={image}", ui.PAGES[stem][0]
-    )
-    assert "The link asks for" in tab.inner_text("body")
-    opened(tab, f"{address}/{stem}?run=![x](u)%20%3Cimg%20src=c.png%3E", ui.PAGES[stem][0])
+    others = "".join(f"&{name}={IMAGE}" for name in ("epoch", "sample", "runs", "data"))
+    opened(tab, f"{address}/{stem}?run={run}{others}", ui.PAGES[stem][0])
+    assert run == FOLDER or "The link asks for" in tab.inner_text("body")
     assert tab.locator("[data-testid=stMain] img[src*='example'], [data-testid=stMain] img[alt=x]").count() == 0
     shutil.rmtree(folder)  # the fixture asserts that no request has left
 
@@ -292,8 +157,7 @@ def test_a_link_fetches_nothing(tab, address, root, stem):
         ("removal?run=twin&epoch=1&order=2&dose=50&view=Share+and+gap", "Epoch 1: "),
     ],
 )
-def test_deep_links_keep_what_they_say(fresh_tab, address, link, shown):
-    tab = fresh_tab
+def test_deep_links_keep_what_they_say(tab, address, link, shown):
     stem, _, query = link.partition("?")
     opened(tab, f"{address}/{link}", ui.PAGES[stem][0])
     tab.wait_for_selector(f"h3:has-text('{shown}')")
@@ -345,22 +209,16 @@ def test_back_leaves_a_page_with_one_press(tab, address):
         settled(tab)
 
 
-def test_play_goes_through_the_epochs(tab, address):
+def test_dynamics_is_played_and_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_path):
     opened(tab, f"{address}/dynamics?run=tiny&epoch=0&view=Orders at one epoch", "Dynamics")
-    button = tab.locator(".st-key-order_strength .updatemenu-button").first
-    button.scroll_into_view_if_needed()
-    settled(tab)
-    with first_trace_changes(tab, ORDERS):
-        button.click()
-
-
-def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_path):
-    opened(tab, f"{address}/dynamics?run=tiny&view=Orders at one epoch", "Dynamics")
     chart = tab.locator(".st-key-order_strength .js-plotly-plot")
     chart.scroll_into_view_if_needed()
     tab.wait_for_selector(".st-key-order_strength .slider-rail-touch-rect")
     settled(tab)
     chart.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
+    with first_trace_changes(tab, ORDERS):
+        chart.locator(".updatemenu-button").first.click()
+    tab.wait_for_function(f"() => {ORDERS}._fullLayout.sliders[0].active === 2")  # played to the last of three epochs
     rail = chart.locator(".slider-rail-touch-rect").bounding_box()
     with first_trace_changes(tab, ORDERS):
         tab.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
@@ -387,34 +245,6 @@ def test_dynamics_is_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_
     settled(tab)
 
 
-@pytest.mark.parametrize(
-    "stem, chart",
-    [
-        ("dynamics", "flows-all"),
-        ("interactions", "strongest_patterns"),
-        ("sample", "interactions"),
-        ("removal", "gap_changes"),
-    ],
-)
-def test_one_screen(tab, address, stem, chart):
-    """The finding, the picture that shows it and its caption."""
-    tab.set_viewport_size({"width": 1440, "height": 900})
-    opened(tab, f"{address}/{stem}?run=tiny", ui.PAGES[stem][0])
-    for place in (".st-key-finding h3", f".st-key-{chart} .js-plotly-plot", f".st-key-below-{chart}"):
-        box = tab.locator(place).first.bounding_box()
-        assert box["y"] >= 0 and box["y"] + box["height"] <= 900, place
-
-
-def test_a_page_follows_the_theme_of_the_browser(tab, address):
-    opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
-    tab.wait_for_selector(".js-plotly-plot .main-svg")
-    for dark, scheme in ((True, "dark"), (False, "light")):
-        tab.emulate_media(color_scheme=scheme)
-        paper = "paper => document.querySelector('.js-plotly-plot').layout.paper_bgcolor === paper"
-        tab.wait_for_function(paper, arg=theme.INKS[dark][1])
-        settled(tab)
-
-
 def test_download(tab, address, tmp_path):
     import pandas as pd
 
@@ -437,16 +267,19 @@ def test_job_survives_a_reload(tab, address, root):
     tab.keyboard.type("digits:")
     tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
     tab.keyboard.press("Enter")
-    tab.locator(".st-key-new-epochs-digits input").fill("2")
+    tab.locator(".st-key-new-epochs-digits input").fill("10000")  # it goes on until it is cancelled
     tab.locator(".st-key-new-name input").fill("fromform")
     tab.get_by_role("button", name="Start", exact=True).click()
     wait_for_address(tab, "job=")
     tab.reload()
     tab.wait_for_selector("text=built-in run fromform")
-    tab.wait_for_selector(f".st-key-job-{tab.url.rpartition('job=')[2]}:has-text('· done')")
+    job = f".st-key-job-{tab.url.rpartition('job=')[2]}"
+    tab.wait_for_selector(f"{job}:has-text('step 1 of 3, train: training')")
+    tab.locator(job).get_by_role("button", name="Cancel").click()
+    tab.wait_for_selector(f"{job}:has-text('· cancelled')")
     settled(tab)
     run = Run.open(root, "fromform")
-    assert run.config.training.epochs == 2 and run.labels_dir.exists()
+    assert run.config.training.epochs == 10_000 and run.checkpoint_epochs("target")[:2] == [0, 1]
     shutil.rmtree(run.path)
 
 
@@ -466,12 +299,12 @@ def test_cancel_and_go_on(tab, address, root):
     os.killpg(group, signal.SIGCONT)
     tab.wait_for_selector("text=· cancelled")
     settled(tab)
-    cancelled = tab.url
-    tab.get_by_role("button", name="Go on").click()
+    cancelled, button = tab.url, tab.locator(f".st-key-job-{folder.name}").get_by_role("button", name="Go on")
+    button.click()
     tab.wait_for_function("before => location.href !== before && location.href.includes('job=')", arg=cancelled)
     job = tab.url.rpartition("job=")[2]
     tab.wait_for_selector(f".st-key-job-{job}:has-text('· done')")  # this one: earlier jobs on the page are done too
-    tab.get_by_role("button", name="Go on").wait_for(state="detached")  # it has been gone on with
+    button.wait_for(state="detached")  # it has been gone on with
     settled(tab)
 
 
