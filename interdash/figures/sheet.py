@@ -102,6 +102,22 @@ class Sheet:
             self.add_shape(**{f"{letter}ref": along, f"{other}ref": f"{across} domain"}, **ends, **shape)
 
 
+def copied(figure: Any, template: Any) -> Any:
+    """Returns a copy of a figure with another template; Plotly does not check once more what the figure holds."""
+    layout = _apart(figure.layout._props | {"template": template._props})
+    copy: Any = go.Figure({"data": [trace._props for trace in figure.data], "layout": layout}, _validate=False)
+    for part in (copy.layout, *copy.data):
+        part._validate = True
+    return copy
+
+
+def _apart(properties: Any) -> Any:
+    """Returns properties of which no two are one: the width of a line may be set for one of several shapes."""
+    if isinstance(properties, dict):
+        return {key: _apart(value) for key, value in properties.items()}
+    return [*map(_apart, properties)] if isinstance(properties, list | tuple) else properties
+
+
 def _set(properties: Any) -> Any:
     """Returns properties without those that are None: left to the template."""
     if isinstance(properties, dict):

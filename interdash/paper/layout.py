@@ -12,7 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from interdash.figures import inputs, theme
+from interdash.figures import inputs, sheet, theme
 from interdash.paper import ink, lettering
 from interdash.paper.venues import COLUMN, FONTS, NUMBERS, POINT, SMALLEST, TALLEST, Venue
 
@@ -90,13 +90,12 @@ def in_margins(figure: go.Figure, venue: Venue, *, with_legend: bool, stretch: f
 
     `with_legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
     """
-    drawn: Any = go.Figure(figure)
+    drawn = sheet.copied(figure, template(venue))
     if drawn.layout.sliders:
         _drop_index(drawn)
         drawn.update_yaxes(range=None)  # that of all epochs
-    drawn.frames = []
     drawn.layout.sliders, drawn.layout.updatemenus = (), ()
-    drawn.update_layout(title=None, template=template(venue), hovermode=False)
+    drawn.update_layout(title=None, hovermode=False)
     _scale(drawn, venue)
     ink.vector_maps(drawn, venue.tick * POINT)
     ink.vector_images(drawn)
