@@ -1,5 +1,6 @@
 """Figures: charts of the run picked by their pictures, at a venue's size, with caption and LaTeX, as files."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +32,13 @@ def choose_others(page: data.Page) -> data.Page:
     return page.beside([ui.opened(data.open_run(name)) for name in others])
 
 
-def choose_looks() -> tuple[str, dict[str, Any]]:
-    """Returns the venue, or a width, and what differs from its looks."""
+def choose_looks(page: data.Page, specs: list[str], choice: Choice) -> tuple[str, dict[str, Any]]:
+    """Returns the venue, or a width, and what differs from its looks; legend and y axis where the figures have one."""
+    drawings = []
+    with suppress(ValueError):  # the preview says it
+        drawings = [catalogue.drawing(page, spec, choice) for spec in specs]
+    has_legend, y_title = bundle.choices(drawings)
+    own: dict[str, Any] = {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         venue = choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue", width=160)
         if venue == "custom":
@@ -40,6 +46,14 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
         size = venues.venue(venue)
         height = st.number_input("Height (in)", 0.8, 12.0, None, 0.25, key="height", placeholder="as needed", width=150)
         colours = choose.one(st.segmented_control, "Colours", list(venues.COLOURS), key="print")
+        if has_legend:
+            own["legend"] = choose.one(st.selectbox, "Legend", venues.LEGENDS, key="legend", width=140)
+        if y_title:
+            for field, label in (("y_low", "y from"), ("y_high", "y to")):
+                own[field] = st.number_input(
+                    label, value=None, format="%g", key=field, bind="query-params", placeholder="as fits", width=150,
+                    help=f"Of: {y_title}.",
+                )  # fmt: skip
         with st.popover("Fonts and lines", icon=":material/format_size:"):
             font = choose.one(st.selectbox, "Font", FONTS, key="font")
             label = st.number_input("Text (pt)", venues.SMALLEST, 14.0, size.label, 0.5, key=f"text-{venue}")
@@ -52,7 +66,8 @@ def choose_looks() -> tuple[str, dict[str, Any]]:
             transparent = st.toggle("Transparent", key="transparent", bind="query-params")
     looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers, "lines": lines}
     looks |= {"height": height, "transparent": transparent}
-    return venue, looks | ({} if font == FONTS[0] else {"font": font})
+    own |= {} if font == FONTS[0] else {"font": font}
+    return venue, looks | {name: value for name, value in own.items() if value not in (None, venues.LEGENDS[0])}
 
 
 def choose_choice(page: data.Page, fields: set[str]) -> Choice:
@@ -110,7 +125,8 @@ def choose_formats() -> tuple[list[str], int]:
 
 def show_files(page: data.Page, settings: Settings, count: int) -> None:
     """Draws the buttons of what holds many figures: bundles, and the run as one HTML file."""
-    everything = replace(settings, figures=("all",))
+    looks = {name: value for name, value in settings.looks.items() if not name.startswith("y_")}  # of these figures
+    everything = replace(settings, figures=("all",), looks=looks)
     others = [data.open_run(name) for name in settings.choice.runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         for text, what in ((f"These {len(settings.figures)}", settings), (f"All {count}", everything)):
@@ -161,7 +177,7 @@ with ui.page("Figures") as page:
     known = catalogue.offered(page, choice)
     specs, draw_pictures = picker.choose_figures(page, known)
     choice = choose_choice(page, catalogue.fields(page, specs, choice))
-    venue, looks = choose_looks()
+    venue, looks = choose_looks(page, specs, choice)
     formats, dpi = choose_formats()
     settings = Settings(tuple(specs), venue, tuple(formats), dpi, looks, choice)
     if words := chromium.missing_font(settings.size.font):

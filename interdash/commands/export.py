@@ -76,6 +76,9 @@ from interdash.commands.options import progress_bar, root_option, warn
 @click.option("--height", type=float, help="Inches. Default: as high as it needs, 7.5 at most.")
 @click.option("--lines", type=float, help="Times the usual width of lines, size of markers.")
 @click.option("--transparent", is_flag=True, help="No white behind the figure.")
+@click.option("--legend", metavar="above|below|inside|top-left|…|off", help="Inside: in a corner. Default: above.")
+@click.option("--y-low", type=float, help="Where the y axis begins, of figures with one kind. Default: as fits.")
+@click.option("--y-high", type=float, help="… and where it ends.")
 @click.option("--grey", is_flag=True, help="For print without colour.")
 @click.option("--numbers", metavar="point|point-comma|comma|comma-point", help="1 234.5, 1,234.5, 1 234,5 or 1.234,5.")
 @click.pass_context
@@ -176,6 +179,9 @@ def _settings(
     height: float | None,
     lines: float | None,
     transparent: bool,
+    legend: str | None,
+    y_low: float | None,
+    y_high: float | None,
     **choice: Any,
 ) -> Any:
     from interdash.figures.choice import Choice
@@ -183,6 +189,7 @@ def _settings(
 
     looks: dict[str, Any] = {"font": font, "label": label_size, "tick": tick_size, "colours": "grey" if grey else None}
     looks |= {"numbers": numbers, "height": height, "lines": lines, "transparent": transparent or None}
+    looks |= {"legend": legend, "y_low": y_low, "y_high": y_high}
     return Settings(
         figures=(*figures, *panels) or ("all",),
         venue=venue,

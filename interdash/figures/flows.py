@@ -41,15 +41,14 @@ def flows(
     pinned: int | None = None,
     type: str = "all",
 ) -> go.Figure:
-    """What is learned and what is removed from one recorded epoch to the next[, and how much of it generalizes].
+    """What is learned and what is removed between recorded epochs[, and how much of it generalizes].
 
-    How to read: each bar spans two recorded epochs; points stand at the later one. Above the axis is what the network
-    learned in between, the growth of interactions; below it what it removed, their decline. [Plain blue transfers to
-    the baseline network (generalizable), hatched vermillion does not.] As shares, the two sides of a bar add up to 100
-    %, so that weak early epochs compare with strong late ones. On a log axis lines take the place of bars. Under it:
-    [how much of what is learned generalizes, with its 95 % bootstrap interval over samples, beside H, the same of all
-    that is there, and, dashed and dotted, the level of each by chance; ]the gap between testing and training loss of
-    the whole splits; the mean order of what is learned and of what is removed. [Grey bands are the three phases.]
+    How to read: bars span two recorded epochs, points stand at the later one. Above the axis: learned (interactions
+    grow); below: removed (they decline). [Plain blue is generalizable, hatched vermillion is not.] As shares, the two
+    sides of a bar add up to 100 %. Weak early epochs thus compare with strong late ones. On a log axis lines take the
+    place of bars. Under it: [the generalizable share of the learned, with its 95 % bootstrap interval over samples, and
+    H, that of all there is; dashed and dotted, both by chance; ]testing − training loss (whole splits); mean orders of
+    learned and removed. [Grey bands: the three phases.]
     """
     if flows.empty:
         return theme.nothing("Two recorded epochs with interactions are needed.", "epoch", "learned and removed")
@@ -82,8 +81,8 @@ def flows(
         _line(figure, 2, end, flows, "chance", "by chance", theme.GREY, "dash", "circle")
         figure.update_yaxes(title="generalizes", tickformat=theme.SHARE, rangemode="tozero", row=2, col=1)
     if known and strength is not None:
-        _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log)
         _of_epochs(figure, 2, strength, "generalization_power", "H, of all that is there", None, "solid", log=log)
+        _of_epochs(figure, 2, strength, "chance", "H by chance", theme.GREY, "dot", log=log)
     if epochs is not None:
         _of_epochs(figure, last - 1, epochs, "gap", "loss gap", theme.GAP, "dot", log=log, named=False)
     for column, name, colour, dash, symbol in ORDERS:

@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from interdash.figures import catalogue
 from interdash.figures.catalogue import Panels
 from interdash.figures.chart import Drawing
-from interdash.paper import captions, chromium, latex, layout, panels, tables, venues
+from interdash.paper import captions, chromium, latex, layout, legends, marks, panels, tables, venues
 from interdash.paper.provenance import provenance
 from interdash.paper.settings import Settings, resolved
 from interdash.queries import drilldown, sample
@@ -68,13 +68,26 @@ def printed(drawing: Drawing | Panels, venue: venues.Venue, tallest: float = ven
     """Returns a figure, or several as panels of one, as it is printed at a venue; `tallest` inches high at most.
 
     Raises:
-        ValueError: it cannot be as low as the venue says.
+        ValueError: it cannot be as low as the venue says, or has no y axis for its range.
     """
+    figures = on_screen(drawing)
+    if venue.y_range:
+        marks.check_range([layout.still(figure) for row in figures for figure in row], venue.y_range)
     if isinstance(drawing, Panels):
-        figures = [[part.figure() for part in row] for row in drawing.parts]
         return layout.fitted(lambda stretch: panels.composed(figures, venue, stretch=stretch), venue, tallest)
-    figure = drawing.figure()
-    return layout.fitted(lambda stretch: layout.printed(figure, venue, stretch=stretch), venue, tallest)
+    return layout.fitted(lambda stretch: layout.printed(figures[0][0], venue, stretch=stretch), venue, tallest)
+
+
+def on_screen(drawing: Drawing | Panels) -> list[list[Any]]:
+    """Returns the figures of a drawing as on the screen, row by row."""
+    parts = drawing.parts if isinstance(drawing, Panels) else ((drawing,),)
+    return [[part.figure() for part in row] for row in parts]
+
+
+def choices(drawings: Iterable[Drawing | Panels]) -> tuple[bool, str]:
+    """Returns whether any of some figures has a legend, and the title of their y axes if they can have one range."""
+    figures = [layout.still(figure) for drawing in drawings for row in on_screen(drawing) for figure in row]
+    return any(map(legends.entries, figures)), marks.y_title(figures)
 
 
 def room(ask: Ask, drawing: Drawing | Panels, settings: Settings) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from interdash.figures import inputs, sheet, theme
-from interdash.paper import ink, lettering
-from interdash.paper.venues import COLUMN, FONTS, NUMBERS, POINT, SMALLEST, TALLEST, Venue
+from interdash.paper import ink, legends, lettering, marks
+from interdash.paper.venues import NUMBERS, POINT, SMALLEST, TALLEST, VENUES, Venue
 
 NARROWEST = 1.5  # inches of a panel with numbers on its y axis
 NARROWEST_SHARED = 0.82  # … without
@@ -90,12 +90,10 @@ def in_margins(figure: go.Figure, venue: Venue, *, with_legend: bool, stretch: f
 
     `with_legend=False` leaves no room for the legend: it is drawn for several charts together, see `panels.composed`.
     """
-    drawn = sheet.copied(figure, template(venue))
-    if drawn.layout.sliders:
-        _drop_index(drawn)
-        drawn.update_yaxes(range=None)  # that of all epochs
-    drawn.layout.sliders, drawn.layout.updatemenus = (), ()
+    drawn = still(figure, venue)
     drawn.update_layout(title=None, hovermode=False)
+    if venue.y_range:
+        marks.set_range(drawn, venue.y_range)
     _scale(drawn, venue)
     ink.vector_maps(drawn, venue.tick * POINT)
     ink.vector_images(drawn)
@@ -103,6 +101,16 @@ def in_margins(figure: go.Figure, venue: Venue, *, with_legend: bool, stretch: f
     lettering.spell(drawn, venue)
     ink.large_powers(drawn, max(venue.tick, SMALLEST / 0.86) * POINT)
     _set_panels(drawn, venue, with_legend=with_legend, stretch=stretch)
+    return drawn
+
+
+def still(figure: go.Figure, venue: Venue = VENUES["neurips"]) -> Any:
+    """Returns the figure without slider, buttons and the line of the pinned epoch, in a venue's fonts."""
+    drawn = sheet.copied(figure, template(venue))
+    if drawn.layout.sliders:
+        _drop_index(drawn)
+        drawn.update_yaxes(range=None)  # that of all epochs
+    drawn.layout.sliders, drawn.layout.updatemenus = (), ()
     return drawn
 
 
@@ -120,6 +128,8 @@ def _without_sides(figure: Any) -> None:
         if item.xref == "paper":
             keys = ("x",) if isinstance(item, go.layout.Annotation) else ("x0", "x1")
             item.update({key: (left + item[key] * inside) / width for key in keys})
+    if layout.legend.xref == "paper":
+        layout.legend.x = (left + layout.legend.x * inside) / width
     layout.margin.update(l=0, r=0)
 
 
@@ -276,7 +286,9 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
     down += (title_room if each_title else 0.0) + 4
     notes = [note.text for note in layout.annotations if note.yref == "paper" and note.y == 1]
     above = max((1.4 * tick * (1 + text.count("<br>")) for text in notes), default=0.0)
-    top = 4 + legend(figure, venue) * with_legend + title_room + above + 4
+    of_legend = legends.legend(figure, venue, [(panel_width, height) for height in heights])
+    of_legend = of_legend if with_legend else legends.Room()
+    top, below = 4 + of_legend.above + title_room + above + 4, below + of_legend.below
     lettering.shorten_phases(figure, panel_width, tick)
     plot_height = sum(heights) + down * (rows - 1)
     layout.update(width=round(width, 3), height=math.ceil(top + plot_height + below))
@@ -318,6 +330,8 @@ def _set_panels(figure: Any, venue: Venue, *, with_legend: bool, stretch: float)
             middle = (y0 + y1) / 2
             notes.append(_note(panel.row_title, 1, middle, "left", "middle", textangle=90, font={"size": label}))
     layout.annotations = notes
+    if of_legend.inside:
+        legends.set_inside(figure, venue, of_legend.inside, (plot_width, plot_height))
 
 
 def _note(text: str, x: float, y: float, xanchor: str, yanchor: str, **looks: Any) -> go.layout.Annotation:
@@ -370,30 +384,3 @@ def _y_room(figure: Any, panels: list[_Panel], lengths: list[float], label: floa
     each = zip(layouts, lengths, strict=True)
     titles = max(lettering.lines(axis.title.text or "", length, label) for axis, length in each)
     return 7 + numbers + 1.3 * label * titles + 7
-
-
-def legend(figure: Any, venue: Venue) -> float:
-    """Makes a legend for over the panels, of entries of one width; returns how many pixels high it is."""
-    names = []
-    for trace in figure.data:
-        if trace.type == "image" or (trace.y is not None and not len(trace.y)):  # Plotly names neither
-            continue
-        trace.legendgroup = None
-        if trace.showlegend is not False and trace.name:
-            names.append(trace.name)
-    shown = figure.layout.showlegend if figure.layout.showlegend is not None else len(figure.data) > 1
-    if not names or not shown:
-        figure.update_layout(showlegend=False)
-        return 0.0
-    figure.update_layout(showlegend=True)
-    size = (venue.tick if venue.width < COLUMN else venue.label) * POINT
-    entry = max(lettering.width(name, size) for name in names) * FONTS.get(venue.font, 1.12)
-    rows = math.ceil(len(names) / max(1, int((venue.width * 96 + 4) // (entry + 45))))
-    figure.update_layout(
-        legend={
-            "orientation": "h", "x": 0.0, "xref": "container", "xanchor": "left", "y": 1.0, "yref": "container",
-            "yanchor": "top", "entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30,
-            "font": {"size": size}, "traceorder": "normal",
-        }
-    )  # fmt: skip
-    return rows * (max(16.0, 1.3 * size) + 3)  # as Plotly has it

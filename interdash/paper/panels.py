@@ -8,9 +8,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from interdash.paper import ink
-from interdash.paper.layout import in_margins, legend, template
-from interdash.paper.venues import COLUMN, POINT, Venue
+from interdash.paper import ink, legends
+from interdash.paper.layout import in_margins, template
+from interdash.paper.venues import COLUMN, CORNERS, POINT, Venue
 
 NARROWEST = 1.6  # inches of a chart; narrower ones are set below each other
 
@@ -19,47 +19,60 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: floa
     """Returns charts of the screen as one printed figure, row by row; charts of a row share the width.
 
     Plot areas of a row begin and end at the same heights, and those in columns of one width at the same left and
-    right; axes of the same title and scale cover the same range. One legend stands over all charts if that of one of
-    them names everything; else each has its own. `stretch` as in `layout.printed`.
+    right; axes of the same title and scale cover the same range. One legend stands over all charts, or inside of one,
+    if that of one of them names everything; else each has its own. `stretch` as in `layout.printed`.
     """
     rows = [line for row in rows for line in _fitting(row, venue)]
     colours = venue.colours
     printed = [[_part(figure, venue, len(row), with_legend=True, stretch=stretch) for figure in row] for row in rows]
     names = [_names(part, colours) for row in printed for part in row]
     shared = len(names) > 1 and any(one.keys() >= {key for other in names for key in other} for one in names)
+    inside = names.index(max(names, key=len)) if shared and venue.legend in CORNERS else None  # of which chart
     if shared:
+        numbers = iter(range(len(names)))
         printed = [
-            [_part(figure, venue, len(row), with_legend=False, stretch=stretch) for figure in row] for row in rows
+            [_part(figure, venue, len(row), with_legend=next(numbers) == inside, stretch=stretch) for figure in row]
+            for row in rows
         ]
     tops = [part["layout"]["margin"]["t"] for row in printed for part in row]
     _align(printed)
-    size, top = venue.label * POINT, 0.0
+    size, top, below = venue.label * POINT, 0.0, 0.0
     whole: dict[str, Any] = {"data": [], "layout": {"shapes": [], "annotations": []}}
     heights = [row[0]["layout"]["height"] for row in printed]
-    if shared:
-        entries = max(names, key=len)
-        over: Any = go.Figure([*entries.values()], {"showlegend": True})
-        top = 4 + legend(over, venue)
+    known: set[tuple[str, str]] = set() if inside is None else {*names[inside]}
+    if shared and inside is None:
+        over: Any = go.Figure([*max(names, key=len).values()], {"showlegend": True})
+        room = legends.legend(over, venue)
+        top, below = 4 + room.above, room.below
         whole["layout"] |= {"legend": over.layout.legend, "showlegend": True}
     number, start, height = 0, 0.0, sum(heights)
-    known: set[tuple[str, str]] = set()
     for row, high in zip(printed, heights, strict=True):
         for i, part in enumerate(row):
             left, down = i * venue.width / len(row) * 96, part["layout"]["margin"]["t"] - tops[number]
+            has_own, place = not shared or number == inside, _Place(left, start, venue.width * 96, height)
             number += 1
-            _name(part, known if shared else set(), colours)
-            if not shared and part["layout"].get("showlegend"):
-                place = {"x": left / venue.width / 96, "y": 1 - (start + down) / height}
-                whole["layout"][f"legend{number}"] = part["layout"]["legend"] | place
+            _name(part, set() if has_own else known, colours)
+            if has_own and part["layout"].get("showlegend"):
+                own = part["layout"]["legend"]
+                if own["yref"] == "paper":
+                    at = {"x": place.x(own["x"], part["layout"]), "y": place.y(own["y"], part["layout"])}
+                else:
+                    from_top = down if own["y"] else high
+                    at = {"x": left / venue.width / 96, "y": 1 - (start + from_top) / height}
+                whole["layout"][f"legend{number}"] = own | at
                 part["data"] = [trace | {"legend": f"legend{number}"} for trace in part["data"]]
-            _add(whole, part, _Place(left, start, venue.width * 96, height), number, size)
+            _add(whole, part, place, number, size)
         start += high
     _match(whole["layout"])
-    layout = whole["layout"] | {"width": venue.width * 96, "height": math.ceil(top + height), "barmode": "relative"}
+    layout = whole["layout"] | {
+        "width": venue.width * 96,
+        "height": math.ceil(top + height + below),
+        "barmode": "relative",
+    }
     layout |= {"bargap": 0.2, "hovermode": False, "template": template(venue)}
-    layout["margin"] = {"l": 0, "r": 0, "t": top, "b": 0, "pad": 0, "autoexpand": False}
+    layout["margin"] = {"l": 0, "r": 0, "t": top, "b": below, "pad": 0, "autoexpand": False}
     layout["meta"] = {"plots": sum(max(part["layout"]["meta"]["plots"] for part in row) for row in printed)}
-    layout.setdefault("showlegend", not shared)
+    layout.setdefault("showlegend", inside is not None or not shared)
     made = go.Figure(whole["data"], layout)
     return ink.grey(made) if venue.colours == "grey" else made
 
@@ -94,7 +107,8 @@ def _part(figure: go.Figure, venue: Venue, count: int, *, with_legend: bool, str
     venue_of_part = replace(venue, width=venue.width / count, colours="colour")
     part: Any = ink.plain(in_margins(figure, venue_of_part, with_legend=with_legend, stretch=stretch))
     layout, size = part["layout"], venue.label * POINT
-    under_legend = with_legend and layout.get("showlegend")
+    legend = layout.get("legend", {})
+    under_legend = with_legend and layout.get("showlegend") and (legend["yref"], legend["y"]) == ("container", 1.0)
     room = 1.3 * size if under_legend else max(0.0, 4 + 1.5 * size - layout["margin"]["t"])
     layout["margin"]["t"] += room  # for the letter
     layout["height"] += room

@@ -1,5 +1,6 @@
 """The sizes that venues print figures at, and the fonts beside which they stand."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,14 @@ PAGE = 8.9  # inches that a figure and its caption have, on a page of 9
 TALLEST = 7.5  # … and of a figure whose caption is not known
 COLUMN = 4.5  # inches; what is narrower is a column
 COLOURS = ("colour", "grey")
+CORNERS = {  # of a panel, where a legend may stand inside of it: (right, top), those before preferred
+    "inside": ((1, 1), (0, 1), (1, 0), (0, 0)),
+    "top-right": ((1, 1),),
+    "top-left": ((0, 1),),
+    "bottom-right": ((1, 0),),
+    "bottom-left": ((0, 0),),
+}
+LEGENDS = ("above", "below", *CORNERS, "off")
 NUMBERS = {  # decimal mark, mark of thousands: 1 234.5 and so on
     "point": ".\u2009",
     "point-comma": ".,",
@@ -36,12 +45,15 @@ class Venue:
     height: float | None = None  # inches; None = as high as it needs, TALLEST at most
     lines: float = 1.0  # times the usual width of lines, size of markers
     transparent: bool = False  # no white behind the figure
+    legend: str = "above"  # one of LEGENDS; above too where no panel can hold one inside
+    y_low: float | None = None  # where the y axes begin, in their unit; None = as fits
+    y_high: float | None = None  # … and end
 
     def __post_init__(self) -> None:
         """Checks what people may give themselves.
 
         Raises:
-            ValueError: a size cannot be printed, the font has odd characters, or the colours are unknown.
+            ValueError: a size or range cannot be printed, the font has odd characters, or a word is unknown.
         """
         if not 1.5 <= self.width <= 20:
             raise ValueError(f"a figure {self.width:g} inches wide cannot be drawn; choose 1.5 to 20 inches")
@@ -56,8 +68,22 @@ class Venue:
             raise ValueError(f"{self.font!r} is no name of a font; use one such as {SERIF!r}, see `fc-list : family`")
         if self.colours not in COLOURS:
             raise ValueError(f"colours cannot be {self.colours!r}; choose one of {', '.join(COLOURS)}")
+        if self.legend not in LEGENDS:
+            raise ValueError(f"a legend cannot stand {self.legend!r}; choose one of {', '.join(LEGENDS)}")
+        for end in (self.y_low, self.y_high):
+            if end is not None and not (isinstance(end, int | float) and math.isfinite(end)):
+                raise ValueError(f"y cannot begin or end at {end!r}; give a number, or none for what fits")
+        if self.y_low is not None and self.y_high is not None and self.y_low >= self.y_high:
+            raise ValueError(
+                f"y cannot go from {self.y_low:g} to {self.y_high:g}; the first number has to be the lower"
+            )
         if self.numbers not in NUMBERS:
             raise ValueError(f"numbers cannot be written with {self.numbers!r}; choose one of {', '.join(NUMBERS)}")
+
+    @property
+    def y_range(self) -> tuple[float | None, float | None] | None:
+        """Where the y axes begin and end; None = as fits."""
+        return None if self.y_low is None and self.y_high is None else (self.y_low, self.y_high)
 
 
 VENUES = {  # text width of a page, or of a column

@@ -63,13 +63,14 @@ def export_command(root, *arguments):
 
 def test_command_writes_a_figure(labelled_run, tmp_path, chromium):
     said = export_command(
-        labelled_run.path.parent, "tiny", "--figure", "order_strength", "--venue", "icml-column",
+        labelled_run.path.parent, "tiny", "--figure", "order_strength", "--venue", "icml-column", "--legend", "off",
         *("--format", "pdf", "--format", "svg", "--format", "png", "--dpi", 192, "--out", tmp_path),
     )  # fmt: skip
     assert said.exit_code == 0
     stem = "tiny-order_strength-epoch3"
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.{form}" for form in ("pdf", "png", "svg")]
-    assert 'width="3.25in"' in (tmp_path / f"{stem}.svg").read_text()
+    svg = (tmp_path / f"{stem}.svg").read_text()
+    assert 'width="3.25in"' in svg and "generalizable" not in svg
     assert int.from_bytes((tmp_path / f"{stem}.png").read_bytes()[16:20], "big") == 624
 
 

@@ -119,6 +119,22 @@ def test_only_what_matters_to_the_figures_is_asked(opened, labelled_run):
     assert keys("removals") >= {"order", "dose", "axis"}
 
 
+def test_the_legend_and_the_range_of_y_are_asked_where_figures_have_them(opened, labelled_run):
+    page = opened(labelled_run.path.parent, run="tiny", figure=["flows", "gap"], legend="left")
+    assert "asks for legend `left`" in page.warning[0].value.lower()
+    assert not {"y_low", "y_high"} & {field.key for field in page.number_input}  # several kinds
+    page = opened(labelled_run.path.parent, run="tiny", figure=["gap"], y_high="3")
+    assert "legend" not in {box.key for box in page.selectbox}
+    page.number_input(key="y_low").set_value(-2).run()
+    (chart,) = page.get("plotly_chart")
+    assert json.loads(chart.proto.spec)["layout"]["yaxis"]["range"] == [-2, 3]
+    page.number_input(key="y_low").set_value(4).run()
+    assert "y cannot go from 4 to 3" in page.error[0].value
+    page = opened(labelled_run.path.parent, run="tiny", figure=["waterfall"], legend="off")
+    (chart,) = page.get("plotly_chart")
+    assert json.loads(chart.proto.spec)["layout"]["showlegend"] is False
+
+
 def test_the_height_of_a_figure_is_stated_and_limited(opened, labelled_run):
     page = opened(labelled_run.path.parent, run="tiny", venue="icml-column", figure=["dynamics"])
     assert any(re.search(r"3\.25 × \d\.\d in, at true size", caption.value) for caption in page.caption)

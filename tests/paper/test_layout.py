@@ -48,6 +48,13 @@ def test_venues():
         (lambda: venues.venue("icml", colours="pink"), "colours cannot be 'pink'; choose one of colour, grey"),
         (lambda: venues.venue("icml", height=40), "40 inches high cannot be drawn; choose 0.8 to 12"),
         (lambda: venues.venue("icml", lines=9), "lines cannot be 9 times as wide as usual; choose 0.25 to 4"),
+        (
+            lambda: venues.venue("icml", legend="left"),
+            "a legend cannot stand 'left'; choose one of above, below, inside",
+        ),
+        (lambda: venues.venue("icml", y_low=2, y_high=1.5), "y cannot go from 2 to 1.5; the first .* to be the lower"),
+        (lambda: venues.venue("icml", y_high=float("nan")), "y cannot begin or end at nan; give a number, or none"),
+        (lambda: venues.venue("icml", y_low="one"), "y cannot begin or end at 'one'; give a number, or none"),
         (lambda: venues.venue("icml", numbers="dot"), "cannot be written with 'dot'; choose one of point, point-comma"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -327,6 +334,88 @@ def test_titles_of_panels_stand_once_and_axes_of_a_scatter_have_theirs(figures):
     made = layout.printed(figures["sample_shared"].figure(), venues.venue("icml-column"))
     assert "effect in target" in made.layout.xaxis.title.text and "effect in" in made.layout.yaxis.title.text
     assert layout.printed(figures["input_image"].figure(), venues.venue("icml-column")).layout.xaxis.title.text == ""
+
+
+@pytest.mark.parametrize(
+    "name, venue", [("waterfall", "icml-column"), ("interaction_life", "icml"), ("flows", "icml-column")]
+)
+def test_a_legend_stands_where_the_venue_says(figures, name, venue):
+    made = {each: bundle.printed(figures[name], venues.venue(venue, legend=each)) for each in venues.LEGENDS}
+    usual, below, off = (made[each].layout for each in ("above", "below", "off"))
+    assert usual.legend.y == 1 and below.legend.y == 0 and below.margin.t < usual.margin.t
+    assert below.margin.b > off.margin.b == usual.margin.b and off.showlegend is False and off.height <= usual.height
+    for each in venues.CORNERS:
+        layout = made[each].layout
+        if name == "flows":  # no panel has room for it
+            assert layout.legend == usual.legend and layout.height == usual.height
+            continue
+        assert layout.height == off.height and layout.legend.yref == "paper" and layout.margin == off.margin
+        assert each == "inside" or f"{layout.legend.yanchor}-{layout.legend.xanchor}" == each
+        assert all(0 < place < 1 for place in (layout.legend.x, layout.legend.y))
+
+
+RISING = list(range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "corner, trace, looks",
+    [
+        ("top-left", go.Scatter(x=RISING, y=RISING), {}),
+        ("top-right", go.Scatter(x=RISING, y=RISING[::-1]), {}),
+        ("top-left", go.Scatter(x=RISING, y=[10**y for y in RISING]), {"yaxis_type": "log"}),
+        ("bottom-right", go.Scatter(x=RISING, y=[9, *[8.9] * 8]), {"yaxis_range": [0, 9]}),
+        ("top-left", go.Bar(x=RISING, y=RISING), {}),
+        ("top-left", go.Bar(x=[1] * 9, y=list("abcdefghi"), base=RISING, orientation="h"), {}),
+        ("top-right", go.Bar(x=[1, 2], y=[9, 1]), {"barmode": "relative"}),
+    ],
+)
+def test_a_legend_inside_stands_where_it_covers_least(corner, trace, looks):
+    figure = go.Figure([trace, trace], looks)
+    figure.update_traces(name="line", showlegend=True)
+    legend = layout.printed(figure, venues.venue("icml-column", legend="inside")).layout.legend
+    assert f"{legend.yanchor}-{legend.xanchor}" == corner
+
+
+def test_a_range_of_y_is_that_of_every_panel(figures):
+    made = bundle.printed(figures["order_strength_row"], venues.venue("icml", y_low=-3, y_high=9))
+    assert {axis.range for axis in made.select_yaxes()} == {(-3, 9)}
+    usual, low = (bundle.printed(figures["gap"], venues.venue("icml", y_low=end)).layout for end in (None, -7))
+    assert low.yaxis.range == (-7, usual.yaxis.range[1])  # the end that is not said stays
+    assert bundle.printed(figures["gap"], venues.venue("icml", y_high=0.05)).data[-1].y.max() == 0.05  # in sight
+    log = bundle.printed(figures["sorted_strengths"], venues.venue("icml", y_low=1e-3, y_high=100))
+    assert log.layout.yaxis.range == pytest.approx((-3, 2))  # in the unit of the axis
+
+
+@pytest.mark.parametrize(
+    "name, ends, message",
+    [
+        (
+            "gap",
+            {"y_low": 70, "y_high": 80},
+            r"y from 70 to 80 leaves out all that is drawn, \S+ to \S+; choose numbers",
+        ),
+        ("gap", {"y_high": -70}, "y to -70 leaves out all that is drawn"),
+        ("sorted_strengths", {"y_low": 0}, "y cannot begin or end at 0 on a log axis; choose a number above 0"),
+        (
+            "flows",
+            {"y_low": 0},
+            "y from 0 is for figures with y axes of one kind, of numbers; .* leave it out, or choose",
+        ),
+        ("waterfall", {"y_low": 0}, "y from 0 is for figures with y axes of one kind"),  # names
+        ("order_map", {"y_low": 0}, "y from 0 is for figures with y axes of one kind"),  # a map
+    ],
+)
+def test_a_range_of_y_that_cannot_be_is_named(figures, name, ends, message):
+    with pytest.raises(ValueError, match=message):
+        bundle.printed(figures[name], venues.venue("icml", **ends))
+
+
+def test_h_comes_before_its_chance_and_the_flows_are_not_low_in_a_column(figures, small_store, labelled_run):
+    ask, settings = Ask(labelled_run, small_store), Settings(venue="icml-column")
+    made = bundle.printed(figures["flows"], settings.size, bundle.room(ask, figures["flows"], settings))
+    names = [trace.name for trace in made.data]
+    assert names.index("H, of all that is there") == names.index("H by chance") - 1
+    assert made.layout.meta["plots"] / 96 >= 2.2
 
 
 def test_a_legend_has_the_width_of_the_page(figures):
