@@ -36,8 +36,9 @@ with ui.page("Dynamics") as page:
             st.subheader(f"{of}: too few to say what is learned", anchor=False)
             st.warning(f"Of fewer than {FEW} samples there is no verdict, and no interval is drawn.")
         else:
-            st.subheader(page.worded(finding(phases, flows) or course), anchor=False)
-            st.markdown(page.worded(f"{f'{course}. ' if finding(phases, flows) else ''}{of}."))
+            words = finding(phases, flows)
+            st.subheader(page.worded(words or course), anchor=False)
+            st.markdown(page.worded(f"{f'{course}. ' if words else ''}{of}."))
     if not page.ask(queries.flows).empty:
         show.chart(page, "flows", choice)
         st.markdown("" if few else page.worded(phase_table(phases, epochs, flows)))

@@ -8,6 +8,7 @@ pages of one run have what the next press will ask for answered and drawn there 
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -106,14 +107,21 @@ def load_ahead(run: Run) -> None:
         read_ahead([lambda: _load(shared, run)])
 
 
-def read_ahead(steps: Iterable[Callable[[], Any]]) -> None:
+def read_ahead(steps: Iterable[Callable[[], Any]], *, pause: float = 0) -> None:
     """Reads into the caches, in the background, what is likely to be asked for next, unless that is under way.
 
     Stops between two steps as soon as a page starts anywhere: who waits comes first.
+
+    Args:
+        steps: what asks for it.
+        pause: seconds before the first of them, in which a browser on this machine draws.
     """
     shared = _shared()
-    if shared.ahead is None or not shared.ahead.is_alive():
-        shared.ahead = threading.Thread(target=_take, args=(shared, shared.pages, steps), daemon=False)  # ends whole
+    before, under_way = shared.ahead, shared.ahead is not None and shared.ahead.is_alive()
+    if not under_way or shared.ahead_of != shared.pages:
+        shared.ahead_of = shared.pages
+        arguments = (shared, before, shared.pages, steps, pause)
+        shared.ahead = threading.Thread(target=_take, args=arguments, daemon=False)  # ends whole
         shared.ahead.start()
 
 
@@ -122,7 +130,14 @@ def start_page() -> None:
     _shared().pages += 1
 
 
-def _take(shared: "_Shared", pages: int, steps: Iterable[Callable[[], Any]]) -> None:
+def _take(
+    shared: "_Shared", before: threading.Thread | None, pages: int, steps: Iterable[Callable[[], Any]], pause: float
+) -> None:
+    if before is not None:
+        before.join()
+    end = time.monotonic() + pause
+    while shared.pages == pages and time.monotonic() < end:
+        time.sleep(0.02)
     for step in steps:
         if shared.pages != pages:
             return
@@ -212,6 +227,7 @@ class _Shared:
     versions: dict[str, tuple[int, ...]] = field(default_factory=dict)  # loaded, by run folder
     lock: threading.Lock = field(default_factory=threading.Lock)
     ahead: threading.Thread | None = None  # reads what will be asked for next
+    ahead_of: int = 0  # value of `pages` for which it does
     pages: int = 0  # started by all sessions
 
 

@@ -17,6 +17,7 @@ from interdash.figures.chart import Chart, Drawing
 from interdash.figures.choice import Choice, resolved
 from interdash.queries import dynamics
 
+PAUSE = 0.4  # seconds for the browser to draw a page before others are read ahead
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,
@@ -73,12 +74,12 @@ def read_ahead(page: Page) -> None:
             for chart, choice in drawn:
                 if getattr(choice, key) == now:
                     steps.append(partial(_prepared, page, chart, replace(choice, **{key: new}), dark=dark))
-    data.read_ahead(steps + _of_tabs(page))
+    data.read_ahead(steps + _of_tabs(page), pause=PAUSE)
 
 
 def read_tabs_ahead(page: Page) -> None:
     """Asks and draws in the background what the tabs of a page show that are not open."""
-    data.read_ahead(_of_tabs(page))
+    data.read_ahead(_of_tabs(page), pause=PAUSE)
 
 
 def _of_tabs(page: Page) -> list[Callable[[], Any]]:

@@ -457,3 +457,15 @@ def test_reading_ahead_gives_way_to_a_page(labelled_run, monkeypatch):
     data.read_ahead([lambda: taken.append(1), lambda: 1 / 0, lambda: taken.append(2), data.start_page, taken.clear])
     data._shared().ahead.join()
     assert taken == [1, 2]
+    held = threading.Event()
+    data.read_ahead([held.wait, lambda: taken.append(3)])
+    data.read_ahead([lambda: taken.append(4)])  # under way
+    data.start_page()
+    data.read_ahead([lambda: taken.append(5)])  # once the step before has ended
+    held.set()
+    data._shared().ahead.join()
+    assert taken == [1, 2, 5]
+    data.read_ahead([lambda: taken.append(6)], pause=60)
+    data.start_page()
+    data._shared().ahead.join()
+    assert taken == [1, 2, 5]
