@@ -45,7 +45,7 @@ def legend(figure: Any, venue: Venue, panels: Sequence[tuple[float, float]] = ()
         return Room()
     size = (venue.tick if venue.width < COLUMN else venue.label) * POINT
     entry = max(lettering.width(name, size) for name in names) * FONTS.get(venue.font, 1.12)
-    line = max(16.0, 1.3 * size) + 3  # as Plotly has it
+    line = line_height(size)
     looks: dict[str, Any] = {"entrywidth": entry, "entrywidthmode": "pixels", "itemwidth": 30, "font": {"size": size}}
     looks |= {"traceorder": "normal"}
     wide, high = entry + 45, line * len(names) + 6
@@ -59,6 +59,26 @@ def legend(figure: Any, venue: Venue, panels: Sequence[tuple[float, float]] = ()
     figure.update_layout(showlegend=True, legend=looks)
     rows = math.ceil(len(names) / max(1, int((venue.width * 96 + 4) // (entry + 45))))
     return Room(below=rows * line + 8) if below else Room(above=rows * line)  # Plotly puts titles clear of it
+
+
+def line_height(size: float) -> float:
+    """Returns the pixels from one entry to the next, of text of a size, as Plotly has it."""
+    return max(16.0, 1.3 * size) + 3
+
+
+def in_columns(own: dict[str, Any], names: int, wide: float, page: tuple[float, float]) -> list[dict[str, Any]]:
+    """Returns legends side by side, for each column of so many names, in place of one that is `wide` pixels at most.
+
+    Plotly gives a legend the width of the `page`; one that fits in a line is returned as it is. Sizes in pixels.
+    """
+    entry, line = own["entrywidth"] + 45, line_height(own["font"]["size"])
+    count = max(1, int((wide + 4) // entry))
+    if own["orientation"] == "v" or names <= count:
+        return [own]
+    up = math.ceil(names / count) * line + 5 if own["yanchor"] == "bottom" else 0.0
+    looks = own | {"orientation": "v", "y": own["y"] + up / page[1], "yanchor": "top"}
+    looks |= {"xref": "paper", "yref": "paper"}  # in the container, titles of axes would be put clear of it
+    return [looks | {"x": own["x"] + i * entry / page[0]} for i in range(count)]
 
 
 def set_inside(figure: Any, venue: Venue, size: tuple[float, float], plot: tuple[float, float]) -> None:

@@ -59,8 +59,14 @@ def composed(rows: Sequence[Sequence[go.Figure]], venue: Venue, *, stretch: floa
                 else:
                     from_top = down if own["y"] else high
                     at = {"x": left / venue.width / 96, "y": 1 - (start + from_top) / height}
-                whole["layout"][f"legend{number}"] = own | at
-                part["data"] = [trace | {"legend": f"legend{number}"} for trace in part["data"]]
+                named = [trace for trace in part["data"] if trace.get("showlegend")]
+                wide = venue.width / len(row) * 96
+                columns = legends.in_columns(own | at, len(named) * (len(row) > 1), wide, (venue.width * 96, height))
+                for column, looks in enumerate(columns):
+                    key = f"legend{number}" if len(columns) == 1 else f"legend{100 * number + column}"
+                    whole["layout"][key] = looks
+                    for trace in named[column :: len(columns)]:
+                        trace["legend"] = key
             _add(whole, part, place, number, size)
         start += high
     _match(whole["layout"])

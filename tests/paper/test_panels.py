@@ -73,17 +73,23 @@ def test_charts_of_the_same_names_share_one_legend(small_store, labelled_run):
 
 
 @pytest.mark.parametrize("spec", ["interaction_life/interaction_life", "waterfall,interaction_life"])  # one, two
-@pytest.mark.parametrize("place", ["below", "inside", "off"])
+@pytest.mark.parametrize("place", ["above", "below", "inside", "off"])
 def test_legends_of_panels_stand_where_the_venue_says(small_store, labelled_run, spec, place):
     usual, made = (composed(small_store, labelled_run, spec, "icml", legend=each) for each in ("above", place))
     names = [[trace.name for trace in each.data if trace.showlegend] for each in (usual, made)]
     assert names[0] == names[1] if place != "off" else not names[1]
-    used = {trace.legend or "legend" for trace in made.data if trace.showlegend}
-    assert len(used) == (0 if place == "off" else 1 + ("," in spec))
-    for legend in (made.layout[each] for each in used):
-        assert legend.yref == ("paper" if place == "inside" else "container") and (place == "inside" or legend.y < 0.2)
-        assert 0 <= legend.y <= 1 and 0 <= legend.x <= 1
     assert made.layout.height <= usual.layout.height + 12
+    beside = "," in spec
+    shown = [trace for trace in made.data if trace.showlegend]
+    for trace in shown:
+        legend = made.layout[trace.legend or "legend"]
+        left = (int(trace.xaxis[1:]) // 100 - 1) / 2 if beside else 0
+        in_line = sum(each.legend == trace.legend for each in shown) if legend.orientation == "h" else 1
+        right = legend.x + (0 if place == "inside" else in_line * (legend.entrywidth + 45) / made.layout.width)
+        assert left <= legend.x and (right <= left + 0.51 or not beside)  # over its own chart, all of it
+        assert legend.y > 0.9 or place != "above"
+        assert legend.y < 0.25 or place != "below"
+        assert legend.yref == "paper" or place != "inside"
 
 
 def test_panels_in_grey_show_lines_and_bars_in_the_legend(small_store, labelled_run):
