@@ -7,7 +7,7 @@ bars become pale with a frame, maps become rectangles: Chromium writes both as b
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import plotly.graph_objects as go
@@ -133,7 +133,7 @@ def _without_sides(figure: Any) -> None:
     layout.margin.update(l=0, r=0)
 
 
-@cache
+@lru_cache(64)
 def template(venue: Venue) -> go.layout.Template:
     """Returns the template of the screen with the fonts and sizes of a venue."""
     font = f'"{venue.font}", {FALLBACKS["Serif" in venue.font]}'  # for readers of SVG and HTML without the font
