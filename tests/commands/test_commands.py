@@ -284,10 +284,11 @@ def test_serve_binds_to_this_machine_only_and_shows_several_folders(monkeypatch,
     assert [[root.name for root in roots] for roots in started] == [["a", "b"], ["c", "d"]]
 
 
-@pytest.mark.parametrize("engine", ["processes", "dask"])
-def test_interrupted_extractions_end_cleanly_and_reruns_go_on(trained_run, tmp_path, engine):
+@pytest.mark.slow
+@pytest.mark.parametrize("engine, codes", [("processes", {signal.SIGINT: 130, signal.SIGTERM: 143}),
+                                           ("dask", {signal.SIGINT: 130})])  # fmt: skip
+def test_interrupted_extractions_end_cleanly_and_reruns_go_on(trained_run, tmp_path, engine, codes):
     """Ctrl-C reaches the whole process group, SIGTERM (a cancelled job) the command alone; both at the same time."""
-    codes = {signal.SIGINT: 130, signal.SIGTERM: 143}
     runs = {sent: Run(tmp_path / sent.name / "tiny") for sent in codes}
     command = [sys.executable, "-m", "interdash", "extract", "tiny", "--engine", engine, "--workers", "1", "--root"]
     processes = {}

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from itertools import cycle
 
 import pytest
 
@@ -61,10 +62,10 @@ def unzipped(content, folder):
 def test_a_bundle_compiles_without_a_warning(kind, venue, request, labelled_run, tmp_path, monkeypatch):
     """Every figure of a run, every table and caption, in one document; the figures in its columns.
 
-    The first is drawn; of the others, LaTeX sees empty pages of the figures' sizes.
+    Of the first, every fifth figure is drawn; of the others, LaTeX sees empty pages of the figures' sizes.
     """
-    if (kind, venue) != ("image", "neurips"):
-        monkeypatch.setattr(chromium, "drawn", blank)
+    drawers = cycle([chromium.drawn if (kind, venue) == ("image", "neurips") else blank, *[blank] * 4])
+    monkeypatch.setattr(chromium, "drawn", lambda figure, forms, **how: next(drawers)(figure, forms, **how))
     run = labelled_run if kind == "image" else request.getfixturevalue("worded")[kind]
     choice = Choice(sample=1, top=5)
     with store_of(run) as store:
