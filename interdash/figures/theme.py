@@ -91,7 +91,7 @@ def themed(figure: go.Figure, *, dark: bool = False) -> go.Figure:
 
     Only axes whose labels are words make room for them: a chart that looks for room is drawn twice, at twice the time.
     """
-    figure.update_yaxes(automargin=True, selector={"type": "category"})
+    figure.update_yaxes(automargin=True, selector={"type": "category", "automargin": None})
     layout: Any = figure.layout
     layout.template = _TEMPLATES[dark]  # `update_layout` would set its properties one by one
     return figure

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from interdash.figures import theme
 from interdash.figures.choice import Choice
 from interdash.figures.theories import sharing as figures
 from interdash.queries import sharing
@@ -134,6 +135,8 @@ def test_maps_of_epochs_and_of_runs(two_store):
     )
     networks = sharing.network_map(two_store, "tiny", ["twin"])
     assert networks["first"].unique().tolist() == ["baseline-0", "target", "twin, target"]
+    drawn = theme.themed(figures.epoch_map(epochs)).layout, theme.themed(figures.network_map(networks)).layout
+    assert [[each.xaxis.automargin, each.yaxis.automargin] for each in drawn] == [[False] * 2, [True] * 2]
     same = networks.set_index(["first", "second"])["share"]
     assert same["target", "twin, target"] == 1 and same["target", "baseline-0"] == same["twin, target", "baseline-0"]
 

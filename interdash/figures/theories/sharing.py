@@ -134,6 +134,7 @@ def _map(rows: Any, what: str) -> go.Figure:
     figure = Sheet(
         rows=1, cols=2, subplot_titles=["shared", "by chance"], shared_yaxes=True, horizontal_spacing=0.06
     )  # fmt: skip
+    long = what == "network"  # labels, for which an axis must make room, at the price of being drawn twice
     for column, name in enumerate(("share", "chance_share"), start=1):
         table = rows.pivot(index="first", columns="second", values=name)
         if what == "network":
@@ -147,8 +148,8 @@ def _map(rows: Any, what: str) -> go.Figure:
             hovertemplate=f"{what} %{{y}}, in {what} %{{x}}<br>{'shared' if column == 1 else 'by chance'} "
             f"%{{z:{SHARE}}}<extra></extra>",
         )  # fmt: skip
-        figure.update_xaxes(title=titles[0], type="category", automargin=True, row=1, col=column)
-    figure.update_yaxes(type="category", autorange="reversed")
+        figure.update_xaxes(title=titles[0], type="category", automargin=long, row=1, col=column)
+    figure.update_yaxes(type="category", autorange="reversed", automargin=long)
     figure.update_yaxes(title=titles[1], row=1, col=1)
     return figure.figure(height=460, margin={"t": 60})
 
