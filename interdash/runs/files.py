@@ -90,14 +90,22 @@ def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
     >>> checksum_holds(with_checksum({"notes": "a"})), checksum_holds(with_checksum({"notes": "a"}) | {"notes": "b"})
     (True, False)
     """
-    fields = {key: value for key, value in record.items() if key != "checksum"}
-    text = json.dumps(json.loads(json.dumps(fields)), sort_keys=True)  # as it is when it has been written and read
-    return fields | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
+    fields = _fields(record)
+    as_read = json.loads(json.dumps(fields))
+    return fields | {"checksum": _checksum(as_read)}
 
 
 def checksum_holds(record: Mapping[str, Any]) -> bool | None:
-    """Returns whether a JSON object is as `with_checksum` made it; None if it has no checksum."""
-    return None if "checksum" not in record else with_checksum(record)["checksum"] == record["checksum"]
+    """Returns whether a JSON object, as it was read, is as `with_checksum` made it; None if it has no checksum."""
+    return None if "checksum" not in record else _checksum(_fields(record)) == record["checksum"]
+
+
+def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "checksum"}
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def words(error: Exception) -> str:
