@@ -381,7 +381,7 @@ CLIENT_ACTIONS: dict[str, list[tuple[str, str | int]]] = {  # of sessions withou
     "theories": [("axis", "linear")],
     "removal": [("order", 1), ("dose", -2), ("epoch", -2)],
     "compare": [("by", "phase"), ("split", "training"), ("epoch_a", -2)],
-    "figures": [("split", "training"), ("epoch", -2)],
+    "figures": [("split", "training"), ("venue", "iclr")],
     "help": [],
 }
 

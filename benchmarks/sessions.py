@@ -21,7 +21,7 @@ class Client:
         self.query: dict[str, str] = dict(parse_qsl(query))
         self.page_hash = ""
         self.widgets: dict[str, Any] = {}  # by the widget's key: its message
-        self.states: dict[str, list[str]] = {}  # by the widget's id: what was chosen
+        self.states: dict[str, str | list[str]] = {}  # by the widget's id: what was chosen, of a list or of others
         self.charts = 0
         self.errors: list[str] = []
 
@@ -40,9 +40,11 @@ class Client:
 
     async def choose(self, key: str, option: str | int) -> float:
         """Returns the seconds of a rerun after an option of a control or slider was chosen, by text or by place."""
+        if key not in self.widgets:
+            raise KeyError(f"{key!r} is none of this page's widgets: {', '.join(sorted(self.widgets))}")
         widget = self.widgets[key]
         text = option if isinstance(option, str) else widget.options[option]
-        self.states[widget.id] = [text]
+        self.states[widget.id] = text if widget.DESCRIPTOR.name == "Selectbox" else [text]
         if widget.query_param_key:
             self.query[widget.query_param_key] = text
         return await self._run(BackMsg())
@@ -58,8 +60,12 @@ class Client:
         script.query_string = urlencode(self.query)
         if not script.page_name:
             script.page_script_hash = self.page_hash
-        for id, values in self.states.items():
-            script.widget_states.widgets.add(id=id).string_array_value.data.extend(values)
+        for id, chosen in self.states.items():
+            state = script.widget_states.widgets.add(id=id)
+            if isinstance(chosen, str):
+                state.string_value = chosen
+            else:
+                state.string_array_value.data.extend(chosen)
         start, self.charts = time.perf_counter(), 0
         await self.link.send(message.SerializeToString())
         while True:
@@ -84,5 +90,5 @@ class Client:
             self.errors.append(found.body[:300])
         elif kind == "plotly_chart":
             self.charts += 1
-        elif kind in ("slider", "button_group", "button"):
+        elif kind in ("slider", "button_group", "button", "selectbox"):
             self.widgets[found.id.rpartition("-")[2]] = found  # an id ends with the widget's key
