@@ -467,11 +467,9 @@ def main() -> None:
     if options.part == "sessions":
         result = asyncio.run(sessions(options.runs, options.port, options.sessions, options.rounds))
     else:
-        scale, round_ = (
-            (2 if options.part == "big" else 1),
-            one_round_of_charts if options.part == "charts" else one_round,
-        )
-        result = asyncio.run(measure(options.runs, options.port, options.repeats, scale, round_))
+        scale = 2 if options.part == "big" else 1
+        each = one_round_of_charts if options.part == "charts" else one_round
+        result = asyncio.run(measure(options.runs, options.port, options.repeats, scale, each))
     machine = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(before | machine | {options.part: result}, indent=1, ensure_ascii=False) + "\n")

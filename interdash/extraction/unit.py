@@ -154,5 +154,6 @@ def seconds_per_sample(work: Work, unit: Unit) -> float:
     start, probe = time.perf_counter(), replace(unit, stop=unit.first + samples)
     columns, seconds = _computed(work, [probe]), time.perf_counter() - start
     _probed.clear()
-    _probed[work, probe] = columns, seconds
+    if probe == unit:
+        _probed[work, unit] = columns, seconds
     return seconds / samples

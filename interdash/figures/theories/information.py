@@ -31,10 +31,10 @@ def synergy(
     How to read: synergy is what the answer to all variables says of the class beyond what the answers to one variable
     and to all others say, mean over the variables: above 0 several are needed together, below 0 they say the same
     twice. Ribbons are 95 % intervals over samples, the grey band is the floor: the same with permuted labels. In the
-    middle, the mutual information of class and answer from all variables, from one, and from all but one. Squares are
-    of the testing split. [Lowest, H
-    and its level by chance: both follow time, so that a likeness proves nothing.] GIB (arXiv 2509.26327) is known to us
-    second hand; this formula, of discrete outputs with Miller and Madow's correction, is ours.
+    middle, the mutual information of class and answer from all variables, from one, and from all but one. Squares
+    are of the testing split. [Lowest, H and its level by chance: both follow time, so that a likeness proves
+    nothing.] GIB (arXiv 2509.26327) is known to us second hand; this formula, of discrete outputs with Miller and
+    Madow's correction, is ours.
     """
     rows: Any = synergy
     titles = "synergy (nats)", "information (nats)", "generalizable share (H)"
