@@ -32,6 +32,8 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 def read(path: Path) -> list[dict[str, Any]]:
     """Returns the lines that count, the last one for each network and epoch, sorted by both.
 
+    A line of coherence adds to the losses before it; losses that are recorded anew count without it.
+
     Raises:
         DamagedFileError: a line other than a torn last one is not readable.
     """
@@ -42,10 +44,16 @@ def read(path: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
             if checksum_holds(row) is False:
                 raise ValueError("its checksum does not hold")
-            rows[row["network"], row["epoch"]] = row
+            place = row["network"], row["epoch"]
+            rows[place] = row if has_losses(row) else rows.get(place, {}) | row
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedFileError(f"{path}, line {number} is damaged ({error}); delete that line") from error
     return [rows[key] for key in sorted(rows)]
+
+
+def has_losses(line: Mapping[str, Any]) -> bool:
+    """Returns whether a line has losses, known or not, and not only coherence."""
+    return "train_loss" in line
 
 
 def kept(measures: Mapping[str, Any]) -> dict[str, list[Any]]:

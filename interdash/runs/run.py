@@ -3,7 +3,8 @@
     data/runs/<name>/
       run.json                                  format, configuration, class names, networks' state, notes, checksum
       samples.safetensors, samples.json         the explained samples, their variables and baseline values
-      metrics.jsonl                             one line per network and epoch: losses in nats, accuracies, checksum
+      metrics.jsonl                             a line per network and epoch: losses in nats, accuracies, checksum; and
+                                                one of its coherence, if that was measured
       checkpoints/<network>/<epoch>.safetensors and .sha256     network: target, baseline-0, baseline-1, …
       parts/, labels/                           what extraction makes; see `extraction`
 
@@ -215,10 +216,9 @@ class Run:
 
     def record_gradients(self, network: str, epoch: int, gradients: Mapping[str, Any]) -> None:
         """Adds the coherence of a network's gradients at an epoch, see `training.gradients`, to its losses."""
-        place = {"network": check_network(network), "epoch": check_epoch(epoch)}
+        line: dict[str, Any] = {"network": check_network(network), "epoch": check_epoch(epoch)}
+        line["gradients"] = {**gradients, "measures": recorded_measures.kept(gradients["measures"])}
         with self._lock():
-            line = next((line for line in self._lines() if place.items() <= line.items()), place)
-            line = line | {"gradients": {**gradients, "measures": recorded_measures.kept(gradients["measures"])}}
             recorded_measures.append(self.path / "metrics.jsonl", line)
 
     def gradients(self) -> list[dict[str, Any]]:
@@ -228,7 +228,8 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """Returns the losses, one row per network and epoch: network, epoch, `METRICS`; NaN where missing."""
         columns = {"network": "str", "epoch": "int64", **dict.fromkeys(METRICS, "float64")}
-        return pd.DataFrame(self._lines(), columns=list(columns)).astype(columns)
+        lines = [line for line in self._lines() if recorded_measures.has_losses(line)]
+        return pd.DataFrame(lines, columns=list(columns)).astype(columns)
 
     def not_finite(self, network: str = "target") -> dict[int, dict[str, str]]:
         """Returns the metrics that are no finite numbers: epoch → metric → "NaN", "Infinity" or "-Infinity"."""

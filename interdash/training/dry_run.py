@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from interdash.config import MaskingConfig
 from interdash.masking.kinds import kind_of
 from interdash.masking.outputs import masked_outputs
+from interdash.masking.rows import batch_size
 from interdash.masking.variables import Explained, Variables
 from interdash.training.logits import UnclearOutputError, class_outputs
-from interdash.training.rows import batch_size
 from interdash.training.spec import Spec, explained_samples
 
 SAMPLES = 500  # of each split, looked at for outputs that are probabilities

@@ -1,10 +1,8 @@
 """Gradient coherence of a network at an epoch, from the gradients of single samples; see `formulas.coherence`.
 
-Gradients come from `torch.func`, or one sample at a time where a network cannot be taken so. Only sums over groups of
-samples are kept: memory does not grow with the number of samples, see `BUDGET`.
+Only sums over groups of samples are kept: memory does not grow with the number of samples, see `BUDGET`.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
-from torch.nn import functional
 
 from interdash.formulas.coherence import Sums, measures
 from interdash.masking.batches import keep_freed_memory
@@ -23,9 +19,17 @@ from interdash.masking.variables import Explained
 from interdash.runs.run import Run
 from interdash.training.loop import one_thread, seconds_by_samples
 from interdash.training.network_of_run import network_builder, spec_of_run
+from interdash.training.sample_gradients import (
+    Gradients,
+    Rows,
+    along,
+    gradients_of,
+    layers_of,
+    squares,
+    summed,
+    weighted,
+)
 from interdash.training.spec import Spec
-
-logger = logging.getLogger(__name__)
 
 SAMPLES = 1000  # of each split
 EXPLAINED = 200  # explained samples, at most, that get a coherence of their own
@@ -33,147 +37,6 @@ GROUPS = (3, 10)  # at least and at most, for the intervals
 BUDGET = 2**30  # bytes of gradients and sums; more where the fewest groups need it, 32 or 44 bytes a weight
 CHUNK = 100  # samples at a time, at most
 SEED = 0  # of the samples
-SAME = 1e-3  # relative difference of two ways to a gradient that is rounding
-
-# The gradients of some samples for each trained weight: [samples, elements]; or, of a dense layer whose weight is
-# [out, in], their factors [samples, out] and [samples, in], whose outer product is never made.
-Rows = list[Tensor | tuple[Tensor, Tensor]]
-Gradients = Callable[[Tensor, Tensor], Rows]
-
-
-def gradients_of(network: nn.Module, inputs: Tensor, labels: Tensor) -> Gradients:
-    """Returns the function that gives the gradients of single samples: from `torch.func`, or one at a time.
-
-    Args:
-        network: in evaluation mode; returns class logits.
-        inputs: a few samples, to try it on.
-        labels: their classes.
-
-    Raises:
-        ValueError: no weight is trained, or a sample's gradient depends on the others of its batch.
-    """
-    if not any(weight.requires_grad for weight in network.parameters()):
-        raise ValueError("the network has no weight that is trained, so that it has no gradients; set requires_grad")
-    few = inputs[:4], labels[:4]
-    together, error = summed(network, *few), None
-    for way in (_at_once(network, _dense(network, few[0])), _at_once(network, {}), _one_by_one(network)):
-        try:
-            ones = torch.ones((1, len(few[0])), device=inputs.device)
-            apart = [weighted(ones, rows)[0] for rows in way(*few)]
-        except Exception as problem:  # a user's forward may raise anything
-            logger.info("this way to the gradients of single samples fails: %s", problem)
-            error = problem
-            continue
-        if all(_same(whole.flatten(), each) for whole, each in zip(together, apart, strict=True)):
-            return way
-    if error is not None:
-        logger.warning("no gradients of single samples: %s", error)
-    raise ValueError(
-        "the gradient of a batch is not the sum of its samples' gradients; coherence needs a network without dropout "
-        "and batch statistics in evaluation mode: let batch normalisation use its running averages"
-    )
-
-
-def _dense(network: nn.Module, inputs: Tensor) -> dict[str, nn.Linear]:
-    """Returns the dense layers, by name, that read one vector a sample, once."""
-    linear = {name: m for name, m in network.named_modules() if type(m) is nn.Linear and m.weight.requires_grad}
-    axes: dict[str, list[int]] = {name: [] for name in linear}
-    handles = [
-        module.register_forward_hook(lambda m, args, out, name=name: axes[name].append(args[0].ndim))
-        for name, module in linear.items()
-    ]
-    try:
-        network(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: module for name, module in linear.items() if axes[name] == [2]}
-
-
-def _at_once(network: nn.Module, dense: dict[str, nn.Linear]) -> Gradients:
-    """Returns gradients by `torch.func`; of dense layers from what they read and the gradient at their output."""
-    weights = {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
-    apart = {f"{name}.weight": name for name in dense}
-    rest = {name: value.detach() for name, value in network.state_dict(keep_vars=True).items()}
-    offsets = {name: torch.zeros_like(module.weight[:, 0])[None] for name, module in dense.items()}
-
-    def loss(parameters: dict[str, Tensor], offsets: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Any]:
-        read: dict[str, Tensor] = {}
-
-        def shift(module: nn.Module, args: tuple[Tensor], out: Tensor, name: str) -> Tensor:
-            read[name] = args[0][0]
-            return out + offsets[name]
-
-        handles = [module.register_forward_hook(partial(shift, name=name)) for name, module in dense.items()]
-        try:
-            logits = functional_call(network, {**rest, **parameters}, (x[None],))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return functional.cross_entropy(logits, y[None]), read
-
-    others = {name: weight for name, weight in weights.items() if name not in apart}
-    vectorised = vmap(grad(loss, argnums=(0, 1), has_aux=True), in_dims=(None, None, 0, 0))
-
-    def gradients(x: Tensor, y: Tensor) -> Rows:
-        (of_others, at_output), read = vectorised(others, offsets, x, y)
-        return [
-            (at_output[apart[name]][:, 0].float(), read[apart[name]].float())
-            if name in apart
-            else of_others[name].flatten(1).float()
-            for name in weights
-        ]
-
-    return gradients
-
-
-def _one_by_one(network: nn.Module) -> Gradients:
-    """Returns gradients one sample at a time, for a network that `torch.func` does not take."""
-
-    def gradients(x: Tensor, y: Tensor) -> Rows:
-        rows = [summed(network, a, b) for a, b in zip(x.split(1), y.split(1), strict=True)]
-        return [torch.stack(each).flatten(1).float() for each in zip(*rows, strict=True)]
-
-    return gradients
-
-
-def squares(rows: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Returns the square of each sample's gradient of a weight, `[samples]`, float64; nats²."""
-    factors = rows if isinstance(rows, tuple) else (rows,)
-    return math.prod(torch.linalg.vector_norm(factor, dim=1).double() ** 2 for factor in factors)  # pyright: ignore
-
-
-def weighted(weights: Tensor, rows: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Returns sums of the samples' gradients of a weight, `[sums, elements]`, with `weights` `[sums, samples]`."""
-    if not isinstance(rows, tuple):
-        return weights @ rows
-    out, read = rows
-    return torch.stack([(out * each[:, None]).T @ read for each in weights]).flatten(1)
-
-
-def along(rows: Tensor | tuple[Tensor, Tensor], direction: Tensor) -> Tensor:
-    """Returns the product of each sample's gradient of a weight with a direction `[elements]`: `[samples]`."""
-    if not isinstance(rows, tuple):
-        return rows @ direction
-    out, read = rows
-    return ((out @ direction.view(out.shape[1], read.shape[1])) * read).sum(1)
-
-
-def summed(network: nn.Module, inputs: Tensor, labels: Tensor) -> list[Tensor]:
-    """Returns the gradient of the summed loss of some samples, one tensor for each trained weight; nats."""
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
-    loss = functional.cross_entropy(network(inputs), labels, reduction="sum")
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
-    return [torch.zeros_like(w) if g is None else g.detach() for w, g in zip(weights, found, strict=True)]
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).norm() <= SAME * (a.norm() + b.norm()) + 1e-6)
-
-
-def layers_of(network: nn.Module) -> list[str]:
-    """Returns the layer of each trained weight: the name of the module that holds it, "network" for the outermost."""
-    return [name.rpartition(".")[0] or "network" for name, w in network.named_parameters() if w.requires_grad]
 
 
 def _sizes(weights: Sequence[Tensor], kinds: int, samples: int, budget: int) -> tuple[int, int]:
@@ -193,6 +56,7 @@ def coherence_of(
     samples: int = SAMPLES,
     device: torch.device | str = "cpu",
     budget: int = BUDGET,
+    gradients: Gradients | None = None,
 ) -> dict[str, Any]:
     """Returns the coherence of a network as `Run.record_gradients` takes it: measures, and explained samples.
 
@@ -206,6 +70,7 @@ def coherence_of(
         samples: drawn from each split, the same ones for each network; all if there are fewer.
         device: where to compute.
         budget: bytes, see `BUDGET`.
+        gradients: of this network, from `gradients_of`, which looks for a way each time if it is left out.
 
     Raises:
         ValueError: see `gradients_of`, or there are too few samples.
@@ -218,7 +83,8 @@ def coherence_of(
     if (true := spec.true_train_labels) is not None:
         noisy = spec.train_labels != true
     inputs, labels = spec.train_inputs, spec.train_labels.long()
-    gradients = gradients_of(network, inputs[rows["train"]][:4].to(device), labels[rows["train"]][:4].to(device))
+    if gradients is None:
+        gradients = gradients_of(network, inputs[rows["train"][:4]].to(device), labels[rows["train"][:4]].to(device))
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     names = layers_of(network)
     layers = list(dict.fromkeys(names))
@@ -248,7 +114,8 @@ def coherence_of(
             places = [*(kind * groups + group for kind in kinds), group - groups]
             known[group] += int((norm > 0).sum())
             for total, of_weight in zip(kept, each, strict=True):
-                total[places] += weighted(pick, of_weight)
+                for place, row in zip(places, weighted(pick, of_weight), strict=True):
+                    total[place] += row
             for kind in kinds:
                 of_squares[:, kind, group] += (square @ masks[kind]).cpu().numpy()
                 fourths[kind, group] += float(norm**4 @ masks[kind])
@@ -279,7 +146,7 @@ def coherence_of(
             itself = trained and row in drawn
             cosine = (product / norm - itself) / (m - itself) if norm > 0 else None
             columns["coherence"].append(cosine)
-            columns["norm"].append(norm)
+            columns["norm"].append(norm if math.isfinite(norm) else None)
             columns["noisy"].append(bool(noisy[row]) if trained and true is not None else None)
     sums = Sums(products, of_squares, fourths, counts, units, known, len(spec.train_inputs))
     return {"samples_of_split": samples, "measures": measures(sums, layers), "samples": columns}
@@ -300,13 +167,21 @@ class Work:
         there = {line["epoch"] for line in lines if line["gradients"]["samples_of_split"] == self.samples}
         return [epoch for epoch in self.run.checkpoint_epochs("target") if epoch not in there]
 
-    def epochs(self, epochs: Sequence[int], samples: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yields epochs with what `coherence_of` gives."""
+    def measurer(self) -> Callable[[int, int], dict[str, Any]]:
+        """Returns what gives the coherence of an epoch, from so many samples of each split, see `coherence_of`."""
         spec, explained = spec_of_run(self.run, self.spec), self.run.explained()
-        network = network_builder(self.run, self.spec)()
-        for epoch in epochs:
+        network = network_builder(self.run, self.spec)().to(self.device).eval()
+        few = spec.train_inputs[:4].to(self.device), spec.train_labels[:4].long().to(self.device)
+        ways: list[Gradients] = []
+
+        def measured(epoch: int, samples: int) -> dict[str, Any]:
             network.load_state_dict(self.run.load_checkpoint("target", epoch))
-            yield epoch, coherence_of(network, spec, explained, samples=samples, device=self.device)
+            if not ways:
+                ways.append(gradients_of(network, *few))
+            device = self.device
+            return coherence_of(network, spec, explained, samples=samples, device=device, gradients=ways[0])
+
+        return measured
 
 
 @dataclass(frozen=True)
@@ -331,7 +206,7 @@ def estimate(work: Work) -> Estimate:
     left = work.left()
     spec = spec_of_run(work.run, work.spec)
     samples = min(work.samples, max(len(spec.train_inputs), len(spec.test_inputs)))
-    seconds = seconds_by_samples(lambda few: list(work.epochs(left[-1:], few)), samples) if left else 0.0
+    seconds = seconds_by_samples(partial(work.measurer(), left[-1]), samples) if left else 0.0
     weights = [weight for weight in network_builder(work.run, work.spec)().parameters() if weight.requires_grad]
     kinds = 1 if spec.true_train_labels is None else 2
     groups, chunk = _sizes(weights, kinds, samples, BUDGET)
@@ -348,8 +223,9 @@ def measure_coherence(work: Work, *, progress: Callable[[int, int], None] | None
         ValueError: see `coherence_of` and `spec_of_run`.
     """
     left = work.left()
-    for done, (epoch, gradients) in enumerate(work.epochs(left, work.samples), start=1):
-        work.run.record_gradients("target", epoch, gradients)
+    measured = work.measurer()
+    for done, epoch in enumerate(left, start=1):
+        work.run.record_gradients("target", epoch, measured(epoch, work.samples))
         if progress is not None:
             progress(done, len(left))
     return len(left)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from interdash.config import TrainingConfig
-from interdash.training.rows import batch_size
+from interdash.masking.rows import batch_size
 
 MIN_RECORDED = 12  # epochs with a checkpoint, unless the training is shorter
 

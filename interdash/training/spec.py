@@ -24,10 +24,10 @@ from interdash.config import MaskingConfig
 from interdash.formulas.bootstrap import one_of_each_stratum
 from interdash.masking import variables as makers
 from interdash.masking.kinds import check_baseline, kind_of
+from interdash.masking.rows import Rows, read_split, rows_of
 from interdash.masking.several import Several, masked_input, together
 from interdash.masking.variables import Explained, Variables
 from interdash.training.loop import sample_losses
-from interdash.training.rows import Rows, read_split, rows_of
 
 DEFAULT_FUNCTION = "spec"
 

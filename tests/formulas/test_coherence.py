@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import stdtrit
 
-from interdash.formulas.coherence import Sums, coherence, measures, rho
+from interdash.formulas.coherence import T_QUANTILES, Sums, coherence, measures, rho
 
 
 def gradients(m, seed=0, dimensions=1000, noise=0.1):
@@ -125,3 +126,8 @@ def test_few_noisy_labels_have_values_without_an_interval():
 def test_too_few_samples_are_refused():
     with pytest.raises(ValueError, match="1 training and 1 testing samples have no coherence; take at least two and"):
         measures(sums_of(np.ones((1, 3)), np.ones((1, 3)), np.zeros(1, bool), 1, 1), ["a", "b"])
+
+
+def test_the_table_of_quantiles_is_that_of_student():
+    freedom = np.arange(1, len(T_QUANTILES) + 1)
+    np.testing.assert_allclose(T_QUANTILES, stdtrit(freedom, 0.975), rtol=1e-9)

@@ -11,11 +11,11 @@ import interdash
 from interdash.config import TrainingConfig
 from interdash.formulas.subsets import masks
 from interdash.masking.outputs import log_odds, masked_outputs
+from interdash.masking.rows import Rows
 from interdash.masking.several import Several, several, taking_several
 from interdash.pipeline import extract_and_label, train_baselines
 from interdash.runs.state import state
 from interdash.training.loop import train_to_convergence
-from interdash.training.rows import Rows
 from interdash.training.spec import Spec
 
 N, SAMPLES = 4, 24

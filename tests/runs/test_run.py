@@ -171,6 +171,16 @@ def test_metrics(run: Run) -> None:
         run.record_metrics("target", 1, loss=1.0)
 
 
+def test_coherence_adds_to_the_losses_it_belongs_to(run: Run) -> None:
+    run.record_metrics("target", 0, train_loss=1.0)
+    run.record_gradients("target", 0, {"samples_of_split": 9, "measures": {"rho": 0.5}})
+    run.record_gradients("target", 1, {"samples_of_split": 9, "measures": {"rho": 0.25}})
+    assert run.metrics()[["epoch", "train_loss"]].values.tolist() == [[0, 1.0]]
+    assert [line["gradients"]["measures"]["rho"][0] for line in run.gradients()] == [0.5, 0.25]
+    run.record_metrics("target", 0, train_loss=0.75)  # of other weights, whose coherence is not known
+    assert run.metrics()["train_loss"].tolist() == [0.75] and [line["epoch"] for line in run.gradients()] == [1]
+
+
 def test_torn_last_line_of_metrics_is_ignored_and_overwritten(run: Run) -> None:
     run.record_metrics("target", 0, train_loss=1.0)
     path = run.path / "metrics.jsonl"

@@ -1,4 +1,4 @@
-"""Gradients of single samples: by every way, of known networks, within a budget; measured on demand and resumed."""
+"""Coherence of known networks, within a budget; measured on demand and resumed."""
 
 import json
 from dataclasses import replace
@@ -12,26 +12,13 @@ from torch.nn import functional
 from interdash.commands.main import commands
 from interdash.config import RunConfig
 from interdash.formulas.coherence import coherence
-from interdash.masking.variables import Explained, table_variables
-from interdash.presets import PRESETS
+from interdash.masking.variables import Explained
 from interdash.queries import coherence as queries
-from interdash.training import datasets, gradients
+from interdash.training import gradients, sample_gradients
 from interdash.training.loop import seeded
 from interdash.training.recorder import Recorder
-from interdash.training.spec import Spec
 from tests.conftest import store_of
-
-
-def table_spec(network, samples=60, features=4, noise=False):
-    """A spec with a table of two classes."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2 * samples, features, generator=generator)
-    y = (x[:, 0] > 0).long()
-    trained = torch.where(torch.arange(samples) % 6 == 0, 1 - y[:samples], y[:samples]) if noise else y[:samples]
-    names = [f"x{i}" for i in range(features)]
-    variables = table_variables(list(range(features)), names, x.mean(0))
-    known = {"true_train_labels": y[:samples]} if noise else {}
-    return Spec(network, x[:samples], trained, x[samples:], y[samples:], variables, **known)
+from tests.training.test_sample_gradients import by_hand, perceptron, table_spec
 
 
 def explained_of(spec, count=5):
@@ -39,114 +26,6 @@ def explained_of(spec, count=5):
     inputs, labels = torch.cat([spec.train_inputs[rows]] * 2), torch.cat([spec.train_labels[rows]] * 2)
     split = ("train",) * count + ("test",) * count
     return Explained(inputs, labels, split, torch.cat([rows, rows]), spec.variables)
-
-
-def by_hand(network, inputs, labels):
-    """Gradients `[samples, P]`, one backward pass each."""
-    rows = []
-    for x, y in zip(inputs, labels, strict=True):
-        loss = functional.cross_entropy(network(x[None]), y[None])
-        found = torch.autograd.grad(loss, [w for w in network.parameters() if w.requires_grad])
-        rows.append(torch.cat([g.flatten() for g in found]))
-    return torch.stack(rows)
-
-
-class InPlace(nn.Module):
-    """Writes into what it computed, and asks a number of it, which torch.func does not allow."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(4, 2)
-
-    def forward(self, x):
-        h = self.layer(x)
-        h[:, 0] += float(h.detach().sum().item() > 1e9)
-        return h
-
-
-class Twice(nn.Module):
-    """Uses one dense layer twice."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner, self.outer = nn.Linear(4, 4), nn.Linear(4, 2)
-
-    def forward(self, x):
-        return self.outer(self.inner(torch.tanh(self.inner(x))))
-
-
-def perceptron():
-    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 2))
-
-
-@pytest.mark.parametrize("network", [perceptron, InPlace, Twice, lambda: nn.Linear(4, 2)])
-def test_every_way_gives_the_gradients_by_hand(network):
-    with seeded(0):
-        model = network().eval()
-    spec = table_spec(network)
-    few = spec.train_inputs[:9], spec.train_labels[:9]
-    rows = gradients.gradients_of(model, *few)(*few)
-    expected = by_hand(model, *few)
-    ones = torch.eye(9)
-    found = torch.cat([gradients.weighted(ones, each) for each in rows], dim=1)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
-    total = sum(gradients.squares(each) for each in rows)
-    torch.testing.assert_close(total, (expected.double() ** 2).sum(1), rtol=1e-5, atol=1e-8)
-    direction = torch.randn(expected.shape[1])
-    sizes = [each[0].shape[1] * each[1].shape[1] if isinstance(each, tuple) else each.shape[1] for each in rows]
-    parts = direction.split(sizes)
-    product = sum(gradients.along(each, part) for each, part in zip(rows, parts, strict=True))
-    torch.testing.assert_close(product, expected @ direction, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("architecture", ["mlp", "lenet", "vgg", "resnet8"])
-def test_built_in_images_go_through_torch_func(architecture, caplog):
-    config = PRESETS["digits" if architecture == "mlp" else "fashion"].config
-    config = replace(config, network=replace(config.network, architecture=architecture))
-    with caplog.at_level("INFO", "interdash.training.gradients"):
-        spec = datasets.load(config)
-        network = spec.network().eval()
-        few = spec.train_inputs[:3], spec.train_labels[:3]
-        rows = gradients.gradients_of(network, *few)(*few)
-    assert not caplog.records
-    found = torch.cat([gradients.weighted(torch.eye(3), each) for each in rows], dim=1)
-    torch.testing.assert_close(found, by_hand(network, *few), rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("preset", ["movies", "census"])
-def test_words_and_tables_have_a_way(preset):
-    spec = datasets.load(PRESETS[preset].config)
-    network = spec.network().eval()
-    few = spec.train_inputs[:3], spec.train_labels[:3]
-    rows = gradients.gradients_of(network, *few)(*few)
-    found = torch.cat([gradients.weighted(torch.eye(3), each) for each in rows], dim=1)
-    torch.testing.assert_close(found, by_hand(network, *few), rtol=1e-3, atol=1e-5)
-
-
-class Alone(nn.Module):
-    """Normalises over the batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(4, 2)
-
-    def forward(self, x):
-        h = self.layer(x)
-        return h - h.mean(0)
-
-
-@pytest.mark.parametrize("network", [Alone, lambda: nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2, momentum=None,
-                                     track_running_stats=False))])  # fmt: skip
-def test_statistics_of_a_batch_are_refused(network):
-    spec = table_spec(network)
-    with pytest.raises(ValueError, match="the gradient of a batch is not the sum of its samples' gradients; coherence"):
-        gradients.gradients_of(network().eval(), spec.train_inputs[:9], spec.train_labels[:9])
-
-
-def test_a_network_without_trained_weights_is_refused():
-    frozen = nn.Linear(4, 2).requires_grad_(False)
-    with pytest.raises(ValueError, match="no weight that is trained, so that it has no gradients; set requires_grad"):
-        gradients.gradients_of(frozen, torch.zeros(4, 4), torch.zeros(4, dtype=torch.long))
 
 
 def test_measures_are_those_of_all_gradients():
@@ -190,7 +69,7 @@ def test_transfer_is_what_a_small_step_gains():
         return float(functional.cross_entropy(network(inputs), labels).detach())
 
     before = {split: loss(split) for split in ("train", "test")}
-    step = gradients.summed(network, spec.train_inputs, spec.train_labels)
+    step = sample_gradients.summed(network, spec.train_inputs, spec.train_labels)
     with torch.no_grad():
         for weight, each in zip(network.parameters(), step, strict=True):
             weight -= 1e-5 * each / len(spec.train_inputs)
@@ -262,6 +141,15 @@ def test_measured_on_demand_and_resumed(fresh_run, monkeypatch):
     assert set(of_measure["part"]) == {"", "clean", "noisy", "layer 1: 1", "layer 2: 3", "layer 3: 5"}
     assert sorted(set(of_measure["layer"])) == [0, 1, 2, 3] and set(rows["epoch"]) == {0, 1, 3}
     assert kinds[:2] == [False, True] and rows["unit"].isin(["", "samples", "nats²", "nats a nat"]).all()
+
+
+def test_an_epoch_that_diverged_has_no_measures(fresh_run):
+    weights = fresh_run.load_checkpoint("target", 3)
+    fresh_run.save_checkpoint("target", 3, {name: torch.full_like(w, torch.nan) for name, w in weights.items()})
+    assert gradients.measure_coherence(gradients.Work(fresh_run)) == 3
+    lines = {line["epoch"]: line["gradients"] for line in fresh_run.gradients()}
+    assert lines[1]["measures"]["rho"][0] > 0 and lines[3]["measures"]["rho"][:3] == [None] * 3
+    assert set(lines[3]["samples"]["norm"]) == {None}
 
 
 def test_while_training(tmp_path):

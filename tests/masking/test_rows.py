@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from interdash.config import MaskingConfig
+from interdash.masking.rows import Rows
 from interdash.pipeline import extract_and_label
 from interdash.training.recorder import Recorder
-from interdash.training.rows import Rows
 from interdash.training.spec import Spec
 from tests.conftest import PATIENCE
 
