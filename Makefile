@@ -52,8 +52,12 @@ debian:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN) $(LATEX); \
 	else echo "the tests need Debian packages; install them with: sudo apt-get install $(DEBIAN) $(LATEX)"; exit 1; fi
 
-test: debian lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 10
+# Types are checked beside the tests, whose slowest leave a core idle.
+test: debian .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(BIN)/pyright & types=$$!; $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 10; tests=$$?; \
+		wait $$types && exit $$tests
 
 # The pictures of README and docs, from the built-in runs.
 screenshots: .venv/dev

@@ -134,6 +134,7 @@ async def search(page: Page) -> None:
     await box.press("Enter")
 
 
+# Samples, types and axis stay chosen from page to page: each page chooses another one than the page before.
 WIDGETS: dict[str, dict[str, Act]] = {
     "runs": {"search": search, "search again": search},
     "dynamics": {
@@ -153,14 +154,14 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "section shared": section("Shared"),
     },
     "interactions": {
-        "training samples": choose("training", "split"),
+        "testing samples": choose("testing", "split"),
         "earlier epoch": press("ArrowLeft", "epoch"),
         "most samples first": select("samples", "rank"),
         "section network": section("Network"),
     },
     "theories": {
-        "AND and OR apart": select("apart", "type"),
-        "linear axis": click("linear", "axis"),
+        "AND and OR together": select("together", "type"),
+        "logarithmic axis": click("log", "axis"),
         "section coherence": section("Coherence"),
         "section sharing": section("Sharing"),
     },
@@ -175,7 +176,7 @@ WIDGETS: dict[str, dict[str, Act]] = {
         "training samples": choose("training", "split"),
         "earlier epoch of A": press("ArrowLeft", "epoch_a"),
     },
-    "figures": {"training samples": choose("training", "split"), "another venue": select("iclr", "venue")},
+    "figures": {"testing samples": choose("testing", "split"), "another venue": select("iclr", "venue")},
     "help": {},
 }
 

@@ -34,10 +34,9 @@ def choose_others(page: data.Page) -> data.Page:
 
 def choose_looks(page: data.Page, specs: list[str], choice: Choice) -> tuple[str, dict[str, Any]]:
     """Returns the venue, or a width, and what differs from its looks; legend and y axis where the figures have one."""
-    drawings = []
+    has_legend, y_title = False, ""
     with suppress(ValueError):  # the preview says it
-        drawings = [catalogue.drawing(page, spec, choice) for spec in specs]
-    has_legend, y_title = bundle.choices(drawings)
+        has_legend, y_title = picker.looks(page, specs, choice)
     own: dict[str, Any] = {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         venue = choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue", width=160)
@@ -145,9 +144,8 @@ def show_files(page: data.Page, settings: Settings, count: int) -> None:
 
 def show_figure(page: data.Page, spec: str, settings: Settings) -> None:
     """Draws one figure at true size, with caption and LaTeX to copy, and its files."""
-    drawing = bundle.drawing(page, spec, settings)
-    tallest = bundle.room(page, drawing, settings)
-    name, figure = catalogue.file_name(spec, drawing), bundle.printed(drawing, settings.size, tallest)
+    drawing, tallest, figure = picker.printed(page, spec, settings)
+    name = catalogue.file_name(spec, drawing)
     st.subheader(picker.title(spec), anchor=False)
     config = show.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
     key, alt = f"preview-{name}", show.alt_text(drawing.caption, drawing.rows)

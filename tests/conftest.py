@@ -69,6 +69,8 @@ def fresh_process():
     before = sys.modules["__main__"]
     if streamlit := sys.modules.get("streamlit"):
         streamlit.cache_data.clear()
+    if picker := sys.modules.get("interdash.dashboard.picker"):
+        picker._printed.clear()
     yield
     sys.modules["__main__"] = before
 

@@ -26,6 +26,8 @@ from interdash.runs.run import Run
 from interdash.store.database import Store, open_store
 from interdash.store.loading import refresh
 
+Versions = tuple[tuple[str, tuple[int, ...]], ...]  # folder and version of the data of each run
+
 
 @dataclass
 class Seen:
@@ -43,6 +45,11 @@ class Page(Ask):
     version: tuple[int, ...]  # of the run's data: cached answers are dropped when it changes
     others: tuple["Page", ...] = ()  # about the runs compared with
     seen: Seen = field(default_factory=Seen, compare=False, repr=False)
+
+    @property
+    def versions(self) -> Versions:
+        """The data that answers are from: those of the run and of the ones beside it."""
+        return tuple((str(page.run.path), page.version) for page in (self, *self.others))
 
     @property
     def unit(self) -> str:
@@ -85,8 +92,7 @@ class Page(Ask):
         return replace(self, others=tuple(others))
 
     def _cached(self, question: Callable[..., Any], what: Any, settings: dict[str, Any], ask: Callable[[], Any]) -> Any:
-        runs = tuple((str(page.run.path), page.version) for page in (self, *self.others))
-        return _answer(f"{question.__module__}.{question.__qualname__}", runs, what, settings, _ask=ask)
+        return _answer(f"{question.__module__}.{question.__qualname__}", self.versions, what, settings, _ask=ask)
 
 
 def roots() -> list[Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from string import ascii_lowercase
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from interdash.dashboard import choose, data
-from interdash.dashboard.data import Page
+from interdash.dashboard.data import Page, Versions
 from interdash.figures import catalogue, inputs
 from interdash.figures.choice import Choice
 from interdash.paper import bundle, chromium, venues
+from interdash.paper.settings import Settings
 
 FIRST = ["dynamics", "order_strength_row"]  # unless picked
 TOGETHER = {"each by itself": 0, "below each other": 1, "two a row": 2, "three a row": 3}  # panels a row, 0 = none
@@ -23,7 +25,6 @@ SHELF = 392  # … of all of them, two rows: what is picked stands below on the 
 
 AT_A_TIME = 10  # pictures that come together
 MOST_PICTURES = 1000  # kept, some 10 KB each
-Runs = tuple[tuple[str, tuple[int, ...]], ...]  # folder and version of the data of each run drawn
 
 
 def title(spec: str) -> str:
@@ -92,14 +93,13 @@ def _draw(page: Page, places: dict[str, Any]) -> None:
         chromium.chromium()
     except chromium.NoBrowserError:
         return
-    runs = tuple((str(each.run.path), each.version) for each in (page, *page.others))
-    _place(places, runs)
-    if missing := [name for name in places if (name, runs) not in _pictures()]:
-        _follow(page, missing, runs)
+    _place(places, page.versions)
+    if missing := [name for name in places if (name, page.versions) not in _pictures()]:
+        _follow(page, missing, page.versions)
 
 
 @st.fragment(run_every=1)
-def _follow(page: Page, missing: list[str], runs: Runs) -> None:
+def _follow(page: Page, missing: list[str], runs: Versions) -> None:
     """Has pictures drawn in the background; the page shows them some at a time, for a fragment cannot reach places."""
     left = [name for name in missing if (name, runs) not in _pictures()]
     if len(missing) - len(left) >= AT_A_TIME or not left:
@@ -107,14 +107,14 @@ def _follow(page: Page, missing: list[str], runs: Runs) -> None:
     data.read_ahead([partial(_add, page, name, runs) for name in left])
 
 
-def _place(places: dict[str, Any], runs: Runs) -> None:
+def _place(places: dict[str, Any], runs: Versions) -> None:
     look = f"width: 100%; height: {HIGH}px; object-fit: contain"
     for name, place in places.items():
         if picture := _pictures().get((name, runs)):
             place.html(f'<img alt="" style="{look}" src="{inputs.data_uri(picture)}">')  # the tick below has its name
 
 
-def _add(page: Page, name: str, runs: Runs) -> None:
+def _add(page: Page, name: str, runs: Versions) -> None:
     """Adds a small PNG of a figure, as it is of the last epoch and the first sample; empty if it cannot be drawn."""
     picture = b""
     with suppress(Exception):  # the preview says it
@@ -132,6 +132,37 @@ def _picture(page: Page, name: str) -> bytes:
 
 
 @st.cache_resource(show_spinner=False)
-def _pictures() -> dict[tuple[str, Runs], bytes]:
+def _pictures() -> dict[tuple[str, Versions], bytes]:
     """Returns the pictures drawn for any session."""
     return {}
+
+
+def looks(page: Page, specs: list[str], choice: Choice) -> tuple[bool, str]:
+    """Returns `bundle.choices` of some figures, which no venue changes: kept.
+
+    Raises:
+        ValueError: see `catalogue.drawing`.
+    """
+    return _looks(page.versions, specs, choice, page)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _looks(versions: Versions, specs: list[str], choice: Choice, _page: Page) -> tuple[bool, str]:
+    return bundle.choices([catalogue.drawing(_page, spec, choice) for spec in specs])
+
+
+def printed(page: Page, spec: str, settings: Settings) -> tuple[Any, float, Any]:
+    """Returns a drawing, the inches that a page has for it, and the figure as printed: kept, not to be changed.
+
+    Raises:
+        ValueError: see `catalogue.drawing` and `bundle.printed`.
+    """
+    in_any_file = replace(settings, figures=(spec,), formats=("pdf",), dpi=300)
+    return _printed(page.versions, in_any_file, page)
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _printed(versions: Versions, settings: Settings, _page: Page) -> tuple[Any, float, Any]:
+    drawing = bundle.drawing(_page, settings.figures[0], settings)
+    tallest = bundle.room(_page, drawing, settings)
+    return drawing, tallest, bundle.printed(drawing, settings.size, tallest)

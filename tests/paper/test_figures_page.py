@@ -9,6 +9,7 @@ import pytest
 
 from interdash.dashboard import data, picker
 from interdash.figures import inputs
+from interdash.paper import bundle
 from interdash.paper import chromium as export
 
 
@@ -33,6 +34,18 @@ def test_page_shows_figures_at_true_size(opened, labelled_run, monkeypatch):
     page.selectbox(key="venue").set_value("custom").run()
     page.text_input(key="width").set_value("3 feet").run()
     assert "there is no venue '3 feet'" in page.error[0].value
+
+
+def test_a_figure_is_printed_once_for_a_look_at_it(opened, labelled_run, monkeypatch):
+    printed, calls = bundle.printed, []
+    monkeypatch.setattr(bundle, "printed", lambda *args: calls.append(args) or printed(*args))
+    page = opened(labelled_run.path.parent, run="tiny", figure=["dynamics", "gap"])
+    assert len(calls) == 2
+    page.multiselect(key="formats").set_value(["png", "html"]).run()
+    page.checkbox(key="tick-gap").uncheck().run()
+    assert len(calls) == 2 and [heading.value for heading in page.subheader] == ["Dynamics"]
+    page.selectbox(key="venue").set_value("nature").run()
+    assert len(calls) == 3 and not page.exception
 
 
 def test_page_compares_runs_and_sets_panels(opened, two_runs):

@@ -251,7 +251,10 @@ def test_download(tab, address, tmp_path):
     opened(tab, f"{address}/dynamics?run=tiny", "Dynamics")
     tab.get_by_role("tab", name="Six epochs").click()
     tab.wait_for_url("**view=Six*")
-    tab.locator(".st-key-below-order_strength_row").get_by_text("Rows").click()
+    rows = tab.locator(".st-key-below-order_strength_row").get_by_text("Rows")
+    rows.wait_for()
+    settled(tab)  # a page that is made anew under a press loses it
+    rows.click()
     for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         with tab.expect_download() as waiting:
             tab.locator(f".st-key-{kind}-order_strength_row-orders button").click()
