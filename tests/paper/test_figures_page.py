@@ -42,10 +42,9 @@ def test_a_figure_is_printed_once_for_a_look_at_it(opened, labelled_run, monkeyp
     page = opened(labelled_run.path.parent, run="tiny", figure=["dynamics", "gap"])
     assert len(calls) == 2
     page.multiselect(key="formats").set_value(["png", "html"]).run()
-    page.checkbox(key="tick-gap").uncheck().run()
-    assert len(calls) == 2 and [heading.value for heading in page.subheader] == ["Dynamics"]
+    assert len(calls) == 2 and [heading.value for heading in page.subheader] == ["Dynamics", "Gap"]
     page.selectbox(key="venue").set_value("nature").run()
-    assert len(calls) == 3 and not page.exception
+    assert len(calls) == 4 and not page.exception
 
 
 def test_page_compares_runs_and_sets_panels(opened, two_runs):
