@@ -106,7 +106,10 @@ def select(text: str, where: str) -> Act:
     """Returns the action that picks an option of a list."""
 
     async def act(page: Page) -> None:
-        await page.locator(f".st-key-{where} [role=combobox], .st-key-{where} input").first.click()
+        box = page.locator(f".st-key-{where} [role=combobox], .st-key-{where} input").first
+        await box.scroll_into_view_if_needed()
+        await asyncio.sleep(0.2)  # a list closes as the page is scrolled under it
+        await box.click()
         await page.get_by_role("option", name=text, exact=True).click()
 
     return act

@@ -144,12 +144,12 @@ def show_files(page: data.Page, settings: Settings, count: int) -> None:
 
 def show_figure(page: data.Page, spec: str, settings: Settings) -> None:
     """Draws one figure at true size, with caption and LaTeX to copy, and its files."""
-    drawing, tallest, figure = picker.printed(page, spec, settings)
+    drawing, tallest, figure, once = picker.printed(page, spec, settings)
     name = catalogue.file_name(spec, drawing)
     st.subheader(picker.title(spec), anchor=False)
     config = show.CONFIG | {"responsive": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
     key, alt = f"preview-{name}", show.alt_text(drawing.caption, drawing.rows)
-    st.plotly_chart(figure, theme=None, width="content", key=key, config=config, alt=alt)
+    st.plotly_chart(once, theme=None, width="content", key=key, config=config, alt=alt)
     size = f"{figure.layout.width / 96:.3g} × {figure.layout.height / 96:.1f} in, at true size."
     if words := layout.too_tall(figure, tallest):
         st.warning(words)

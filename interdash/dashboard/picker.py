@@ -5,13 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from interdash.dashboard import choose, data
 from interdash.dashboard.data import Page, Versions
-from interdash.figures import catalogue, inputs
+from interdash.figures import catalogue, inputs, theme
+from interdash.figures.chart import Drawing
 from interdash.figures.choice import Choice
 from interdash.paper import bundle, chromium, venues
 from interdash.paper.settings import Settings
@@ -151,18 +152,33 @@ def _looks(versions: Versions, specs: list[str], choice: Choice, _page: Page) ->
     return bundle.choices([catalogue.drawing(_page, spec, choice) for spec in specs])
 
 
-def printed(page: Page, spec: str, settings: Settings) -> tuple[Any, float, Any]:
-    """Returns a drawing, the inches that a page has for it, and the figure as printed: kept, not to be changed.
+class Printed(NamedTuple):
+    """A figure as it is printed; not to be changed."""
+
+    drawing: Drawing | catalogue.Panels
+    tallest: float  # inches that a page has for it
+    figure: Any
+    once: theme.Drawn  # the same, as the browser draws it once
+
+
+def printed(page: Page, spec: str, settings: Settings) -> Printed:
+    """Returns a figure as it is printed, which is kept.
 
     Raises:
         ValueError: see `catalogue.drawing` and `bundle.printed`.
     """
     in_any_file = replace(settings, figures=(spec,), formats=("pdf",), dpi=300)
-    return _printed(page.versions, in_any_file, page)
+
+    def about(choice: Choice) -> Printed:
+        return _printed(page.versions, replace(in_any_file, choice=choice), page)
+
+    page.seen.printed.append((about, settings.choice))
+    return about(settings.choice)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
-def _printed(versions: Versions, settings: Settings, _page: Page) -> tuple[Any, float, Any]:
+def _printed(versions: Versions, settings: Settings, _page: Page) -> Printed:
     drawing = bundle.drawing(_page, settings.figures[0], settings)
     tallest = bundle.room(_page, drawing, settings)
-    return drawing, tallest, bundle.printed(drawing, settings.size, tallest)
+    figure = bundle.printed(drawing, settings.size, tallest)
+    return Printed(drawing, tallest, figure, theme.once(figure, selectable=False))

@@ -62,18 +62,21 @@ def _prepared(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> tuple[
 
 
 def read_ahead(page: Page) -> None:
-    """Asks and draws in the background, once more with each choice that is one press away, all that the page shows.
+    """Asks, draws and prints ahead all that the page shows, once more with each choice that is one press away.
 
     Then what its other tabs show.
     """
     seen, dark = page.seen, is_dark()
-    asked, drawn, steps = [*seen.asked], [*seen.drawn], []
+    asked, drawn, printed, steps = [*seen.asked], [*seen.drawn], [*seen.printed], []
     for key, now, others in seen.near:
         for new in others:
             steps += [partial(ask, **settings | {key: new}) for ask, settings in asked if settings.get(key) == now]
             for chart, choice in drawn:
                 if getattr(choice, key) == now:
                     steps.append(partial(_prepared, page, chart, replace(choice, **{key: new}), dark=dark))
+            for printing, choice in printed:
+                if getattr(choice, key) == now:
+                    steps.append(partial(printing, replace(choice, **{key: new})))
     data.read_ahead(steps + _of_tabs(page), pause=PAUSE)
 
 

@@ -119,12 +119,13 @@ def once(figure: go.Figure, *, selectable: bool) -> Drawn:
     """Returns a themed figure in a form that the browser draws once.
 
     Streamlit's page hands every figure to Plotly twice, the second time a copy, with clicks as it wants them. Plotly
-    draws the copy anew, at the same cost, unless it can see that nothing changed. It cannot see that of a template and
-    of packed arrays; so there are none: the template's properties are set where they apply, arrays are lists, and
-    `datarevision` says that the data are the same.
+    draws the copy anew, at the same cost, unless it can see that nothing changed. It cannot see that of a template, of
+    packed arrays and of `meta`; so there are none: the template's properties are set where they apply, arrays are
+    lists, and `datarevision` says that the data are the same.
     """
     of_figure: Any = figure.layout
     layout: dict[str, Any] = dict(of_figure._props)  # `to_plotly_json` would copy everything, frames above all
+    layout.pop("meta", None)  # which is for us
     defaults = dict(layout.pop("template")["layout"])
     each = {name: defaults.pop(f"{name}defaults") for name in ("annotation", "shape")}
     axes = {name: defaults.pop(f"{name}axis") for name in ("x", "y")}

@@ -54,7 +54,7 @@ def test_page_compares_runs_and_sets_panels(opened, two_runs):
     )  # fmt: skip
     assert "asks for runs `gone`, not there: left out." in page.warning[0].value
     specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
-    assert len(specs) == 2 and all(spec["template"]["layout"]["separators"] == ",\u2009" for spec in specs)
+    assert len(specs) == 2 and all(spec["separators"] == ",\u2009" for spec in specs)
     assert [heading.value for heading in page.subheader] == ["Curves", "Dynamics, Interactions"]
     assert {"tick-curves", "tick-difference"} <= {tick.key for tick in page.checkbox}
     page.text_input(key="panels").set_value("dynamics,pie").run()

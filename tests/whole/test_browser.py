@@ -70,7 +70,7 @@ def click_in_chart(tab, place, expected):
     raise AssertionError(f"six clicks did not bring {expected} into {tab.url}")
 
 
-@pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4), ("interactions", 3)])
+@pytest.mark.parametrize("stem, charts", [("dynamics", 2), ("sample", 4), ("interactions", 3), ("figures", 2)])
 def test_a_chart_is_drawn_once(tab, address, stem, charts):
     """Of the changes that the browser makes in one go inside a chart, one is large: the drawing."""
     tab.add_init_script(
