@@ -266,10 +266,14 @@ def test_download(tab, address, tmp_path):
 def test_job_survives_a_reload(tab, address, root):
     opened(tab, f"{address}/runs", "Runs")
     tab.get_by_text("Start a built-in run").click()
-    tab.locator(".st-key-new-preset input").click()
-    tab.keyboard.type("digits:")
-    tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
-    tab.keyboard.press("Enter")
+    preset = tab.locator(".st-key-new-preset input")
+    for _ in range(6):  # a list closes as the page moves under it
+        with contextlib.suppress(TimeoutError):
+            preset.click(timeout=10_000)
+            preset.fill("digits:", timeout=10_000)
+            tab.locator("[role=option]", has_text="digits:").first.click(timeout=10_000)
+            tab.locator(".st-key-new-epochs-digits input").wait_for(timeout=10_000)
+            break
     tab.locator(".st-key-new-epochs-digits input").fill("10000")  # it goes on until it is cancelled
     tab.locator(".st-key-new-name input").fill("fromform")
     tab.get_by_role("button", name="Start", exact=True).click()
