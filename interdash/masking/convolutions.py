@@ -4,7 +4,7 @@ Rules and no measurement, so that a rerun gives the same bits; a layer that they
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -26,23 +26,32 @@ def faster(network: nn.Module, x: Tensor | Several) -> Iterator[bool]:
     pools = [module for module in modules if weights and type(module) is nn.MaxPool2d and _in_tiles(module)]
     before = [weight.data for weight in weights]
     try:
-        for pool in pools:
-            vars(pool)["forward"] = partial(highest, size=cast(int, pool.kernel_size))
         for weight in weights:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        last = bool(weights)
-        if last:
-            try:
-                with torch.inference_mode():
-                    network(x.to(weights[0].device))
-            except RuntimeError:
-                last = False
-                for weight, data in zip(weights, before, strict=True):
-                    weight.data = data
-        yield last
+        with computed_by(pools, lambda pool, maps: highest(maps, cast(int, pool.kernel_size))):
+            last = bool(weights)
+            if last:
+                try:
+                    with torch.inference_mode():
+                        network(x.to(weights[0].device))
+                except RuntimeError:
+                    last = False
+                    for weight, data in zip(weights, before, strict=True):
+                        weight.data = data
+            yield last
     finally:
         for weight, data in zip(weights, before, strict=True):
             weight.data = data
+
+
+@contextlib.contextmanager
+def computed_by(pools: Sequence[nn.MaxPool2d], function: Callable[[nn.MaxPool2d, Tensor], Tensor]) -> Iterator[None]:
+    """Has layers compute what a function gives of the layer and its maps; their own way is put back after."""
+    try:
+        for pool in pools:
+            vars(pool)["forward"] = partial(function, pool)
+        yield
+    finally:
         for pool in pools:
             vars(pool).pop("forward", None)
 

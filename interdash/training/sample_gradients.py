@@ -12,6 +12,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 from torch.nn.grad import conv1d_weight, conv2d_weight, conv3d_weight
 
+from interdash.masking.convolutions import computed_by
+
 logger = logging.getLogger(__name__)
 
 SAME = 1e-3  # relative difference of two ways to a gradient that is rounding
@@ -228,13 +230,8 @@ def _loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     pools = [
         m for m in network.modules() if type(m) is nn.MaxPool2d and not m.return_indices and "forward" not in vars(m)
     ]
-    try:
-        for pool in pools:
-            vars(pool)["forward"] = partial(_highest, pool)
+    with computed_by(pools, _highest):
         return functional.cross_entropy(network(inputs), labels, reduction="sum")
-    finally:
-        for pool in pools:
-            vars(pool).pop("forward", None)
 
 
 def _highest(pool: nn.MaxPool2d, maps: Tensor) -> Tensor:

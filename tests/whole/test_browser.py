@@ -271,7 +271,8 @@ def test_job_survives_a_reload(tab, address, root):
         with contextlib.suppress(TimeoutError):
             preset.click(timeout=10_000)
             preset.fill("digits:", timeout=10_000)
-            tab.locator("[role=option]", has_text="digits:").first.click(timeout=10_000)
+            tab.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1", timeout=10_000)
+            tab.locator("[role=option]").click(timeout=10_000)
             tab.locator(".st-key-new-epochs-digits input").wait_for(timeout=10_000)
             break
     tab.locator(".st-key-new-epochs-digits input").fill("10000")  # it goes on until it is cancelled
