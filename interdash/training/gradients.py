@@ -3,6 +3,7 @@
 Only sums over groups of samples are kept: memory does not grow with the number of samples, see `BUDGET`.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from interdash.training.sample_gradients import (
     along,
     gradients_of,
     layers_of,
+    picked,
     squares,
     summed,
     weighted,
@@ -39,11 +41,13 @@ CHUNK = 100  # samples at a time, at most
 SEED = 0  # of the samples
 
 
-def _sizes(weights: Sequence[Tensor], kinds: int, samples: int, budget: int) -> tuple[int, int]:
-    """Returns the number of groups and of samples at a time within a budget of bytes; see `BUDGET`."""
+def _sizes(weights: Sequence[Tensor], kinds: int, samples: int, budget: int) -> tuple[int, int, int]:
+    """Returns the number of groups, of samples at a time and of those kept, within a budget of bytes; see `BUDGET`."""
     room = budget // max(1, sum(4 * weight.numel() for weight in weights))  # sums or gradients of the whole network
     groups = min(max(GROUPS[0], min(GROUPS[1], room // 2 // (kinds + 1))), max(2, samples))
-    return groups, min(CHUNK, max(1, (room - (kinds + 1) * groups) // 2))
+    room -= (kinds + 1) * groups
+    chunk = min(CHUNK, max(1, room // 2))
+    return groups, chunk, min(EXPLAINED, max(0, room - 2 * chunk))
 
 
 @torch.enable_grad()  # a trainer's hooks may run without
@@ -90,22 +94,28 @@ def coherence_of(
     layers = list(dict.fromkeys(names))
     of_layer = [layers.index(name) for name in names]
     kinds = [0, 1] if noisy.any() else [0]
-    groups, chunk = _sizes(weights, len(kinds), min(map(len, rows.values())), budget)
+    groups, chunk, room = _sizes(weights, len(kinds), min(map(len, rows.values())), budget)
+    chosen = torch.linspace(0, len(explained) - 1, min(EXPLAINED, len(explained))).round().long().tolist()
+    trained = {int(explained.index[i]): i for i in chosen if explained.split[i] == "train"}
+    of_explained: list[tuple[list[int], Rows, Tensor]] = []  # of those that are drawn too, as far as there is room
     kept = [torch.zeros(((len(kinds) + 1) * groups, w.numel()), device=device) for w in weights]  # last: of g/‖g‖
     of_squares, fourths = np.zeros((len(layers), 2, groups)), np.zeros((2, groups))
     counts, known = np.zeros((3, groups)), np.zeros(groups)
 
-    def in_chunks(x: Any, y: Tensor, some: Tensor) -> Iterator[tuple[Tensor, Rows, Tensor]]:
+    def in_chunks(x: Any, y: Tensor, some: Tensor) -> Iterator[tuple[list[int], Rows, Tensor]]:
         """Yields rows, their gradients and the squares of these, `[layers, rows]`."""
         for few in some.split(chunk):
             each = gradients(x[few].to(device), y[few].to(device))
             square = torch.zeros((len(layers), len(few)), dtype=torch.float64, device=device)
             for layer, of_weight in zip(of_layer, each, strict=True):
                 square[layer] += squares(of_weight)
-            yield few, each, square
+            yield few.tolist(), each, square
 
     for group, members in enumerate(rows["train"].tensor_split(groups)):
         for few, each, square in in_chunks(inputs, labels, members):
+            if here := [place for place, row in enumerate(few) if row in trained][:room]:
+                room -= len(here)
+                of_explained.append(([trained[few[place]] for place in here], picked(each, here), square[:, here]))
             bad = noisy[few].to(device)
             norm = square.sum(0).sqrt()
             unit = torch.where(norm > 0, 1 / norm, 0.0)
@@ -134,22 +144,25 @@ def coherence_of(
             for layer, total, g in zip(of_layer, kept, summed(network, x, y), strict=True):
                 product = (total[:-groups] @ g.flatten().float()).double().cpu().numpy()
                 products[layer, 2, group, : len(kinds)] += product.reshape(len(kinds), groups)
-    few = torch.linspace(0, len(explained) - 1, min(EXPLAINED, len(explained))).round().long()
     directions = [total[-groups:].sum(0) for total in kept]
-    columns: dict[str, list[Any]] = {"sample": few.tolist(), "coherence": [], "norm": [], "noisy": []}
     drawn, m = set(rows["train"].tolist()), len(rows["train"])
-    for some, each, square in in_chunks(explained.inputs, explained.labels.long(), few):
+    left = sorted({*chosen}.difference(*(some for some, *_ in of_explained)))
+    others = in_chunks(explained.inputs, explained.labels.long(), torch.tensor(left, dtype=torch.long))
+    found: dict[int, dict[str, Any]] = {}
+    for some, each, square in itertools.chain(of_explained, others):
         norms = square.sum(0).sqrt().tolist()
         with_all = sum(along(of_weight, to).double() for of_weight, to in zip(each, directions, strict=True))
-        for i, norm, product in zip(some.tolist(), norms, torch.as_tensor(with_all).tolist(), strict=True):
-            row, trained = int(explained.index[i]), explained.split[i] == "train"
-            itself = trained and row in drawn
-            cosine = (product / norm - itself) / (m - itself) if norm > 0 else None
-            columns["coherence"].append(cosine)
-            columns["norm"].append(norm if math.isfinite(norm) else None)
-            columns["noisy"].append(bool(noisy[row]) if trained and true is not None else None)
+        for i, norm, product in zip(some, norms, torch.as_tensor(with_all).tolist(), strict=True):
+            row, of_training = int(explained.index[i]), explained.split[i] == "train"
+            itself = of_training and row in drawn
+            found[i] = {
+                "coherence": (product / norm - itself) / (m - itself) if norm > 0 else None,
+                "norm": norm if math.isfinite(norm) else None,
+                "noisy": bool(noisy[row]) if of_training and true is not None else None,
+            }
+    columns = {name: [found[i][name] for i in chosen] for name in ("coherence", "norm", "noisy")}
     sums = Sums(products, of_squares, fourths, counts, units, known, len(spec.train_inputs))
-    return {"samples_of_split": samples, "measures": measures(sums, layers), "samples": columns}
+    return {"samples_of_split": samples, "measures": measures(sums, layers), "samples": {"sample": chosen, **columns}}
 
 
 @dataclass(frozen=True)
@@ -209,8 +222,8 @@ def estimate(work: Work) -> Estimate:
     seconds = seconds_by_samples(partial(work.measurer(), left[-1]), samples) if left else 0.0
     weights = [weight for weight in network_builder(work.run, work.spec)().parameters() if weight.requires_grad]
     kinds = 1 if spec.true_train_labels is None else 2
-    groups, chunk = _sizes(weights, kinds, samples, BUDGET)
-    most = ((kinds + 1) * groups + 2 * chunk) * sum(4 * weight.numel() for weight in weights)
+    groups, chunk, room = _sizes(weights, kinds, samples, BUDGET)
+    most = ((kinds + 1) * groups + 2 * chunk + room) * sum(4 * weight.numel() for weight in weights)
     return Estimate(len(left), samples, most, len(left) * seconds)
 
 

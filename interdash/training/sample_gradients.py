@@ -2,12 +2,13 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 from torch.nn.grad import conv1d_weight, conv2d_weight, conv3d_weight
@@ -105,11 +106,10 @@ def _by_layer(network: nn.Module, layers: dict[str, Any]) -> Gradients:
 
     def gradients(x: Tensor, y: Tensor) -> Rows:
         read: dict[str, Tensor] = {}
-        out: dict[str, Tensor] = {}
+        out: dict[str, GradientEdge] = {}  # of outputs as they are here: the next layer may change them in place
 
-        def keep(module: nn.Module, args: tuple[Tensor], output: Tensor, name: str) -> Tensor:
-            read[name], out[name] = args[0].detach(), output
-            return output.clone()  # which the next layer may change in place
+        def keep(module: nn.Module, args: tuple[Tensor], output: Tensor, name: str) -> None:
+            read[name], out[name] = args[0].detach(), get_gradient_edge(output)
 
         handles = [module.register_forward_hook(partial(keep, name=name)) for name, module in layers.items()]
         try:
@@ -195,6 +195,11 @@ def _one_by_one(network: nn.Module) -> Gradients:
     return gradients
 
 
+def picked(each: Rows, some: Sequence[int]) -> Rows:
+    """Returns the gradients of some of the samples."""
+    return [(rows[0][some], rows[1][some]) if isinstance(rows, tuple) else rows[some] for rows in each]
+
+
 def squares(rows: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     """Returns the square of each sample's gradient of a weight, `[samples]`, float64; nats²."""
     factors = rows if isinstance(rows, tuple) else (rows,)
@@ -239,7 +244,8 @@ def _highest(pool: nn.MaxPool2d, maps: Tensor) -> Tensor:
     size = pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode
     quick = torch.backends.mkldnn.is_available() and maps.device.type == "cpu" and maps.dtype == torch.float32
     if quick and maps.ndim == 4 and pool.dilation == 1 and math.isfinite(maps.detach().sum().item()):
-        return torch.mkldnn_max_pool2d(maps.to_mkldnn(), *size).to_dense()
+        as_one = maps.flatten(0, 1)[None]  # of many channels: quicker by a third than the few that a sample may have
+        return torch.mkldnn_max_pool2d(as_one.to_mkldnn(), *size).to_dense()[0].unflatten(0, maps.shape[:2])
     return functional.max_pool2d(maps, *size)
 
 

@@ -84,8 +84,8 @@ def test_ten_million_weights_stay_within_the_budget():
         network = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
         weights = list(network.parameters())
         count = sum(weight.numel() for weight in weights)  # the second, of a tenth of both, is measured
-        groups, chunk = gradients._sizes(weights, 1, 40, budget)
-        assert groups == 6 and count > 0.9 * width**2 and (2 * groups + 2 * chunk) * 4 * count <= budget
+        groups, chunk, kept = gradients._sizes(weights, 1, 40, budget)
+        assert groups == 6 and count > 0.9 * width**2 and (2 * groups + 2 * chunk + kept) * 4 * count <= budget
     spec = table_spec(lambda: None, samples=40)
     held = []
     make = torch.zeros
@@ -100,8 +100,29 @@ def test_ten_million_weights_stay_within_the_budget():
         found = gradients.coherence_of(network, spec, explained_of(spec), budget=budget)
     assert sum(held) < 12.5 * 4 * count
     small = gradients.coherence_of(network, spec, explained_of(spec), budget=4 * 4 * count)
-    assert gradients._sizes(weights, 1, 40, 4 * 4 * count) == (3, 1)
+    assert gradients._sizes(weights, 1, 40, 4 * 4 * count) == (3, 1, 0)
     assert small["measures"]["rho"][0] == pytest.approx(found["measures"]["rho"][0], rel=1e-3, abs=1e-6)
+
+
+def test_explained_samples_are_the_same_whether_kept_or_computed_again(monkeypatch):
+    """Those drawn too are taken from the drawn ones where there is room; a third is kept, or all, or none."""
+    spec = table_spec(perceptron, samples=40)
+    with seeded(2):
+        network = perceptron().eval()
+    computed = []
+    way = sample_gradients.gradients_of(network, spec.train_inputs[:4], spec.train_labels[:4])
+    monkeypatch.setattr(gradients, "gradients_of", lambda *_: lambda x, y: computed.append(len(x)) or way(x, y))
+    explained, real = explained_of(spec), gradients._sizes
+    count = explained.split.count("train")
+    found = []
+    for kept in (count, count // 3, 0):
+        monkeypatch.setattr(gradients, "_sizes", lambda *a, kept=kept: (*real(*a)[:2], kept))
+        computed.clear()
+        found.append(gradients.coherence_of(network, spec, explained)["samples"])
+        assert sum(computed) == 40 + len(explained) - kept
+        assert found[-1]["sample"] == list(range(len(explained))) and found[-1]["noisy"] == found[0]["noisy"]
+        for name in ("coherence", "norm"):
+            assert found[-1][name] == pytest.approx(found[0][name], rel=1e-5, abs=1e-7)
 
 
 def test_measured_on_demand_and_resumed(fresh_run, monkeypatch):
