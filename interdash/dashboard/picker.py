@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from interdash.dashboard import choose, data
+from interdash.dashboard import page as ui
 from interdash.dashboard.data import Page, Versions
 from interdash.figures import catalogue, inputs, theme
 from interdash.figures.chart import Drawing
@@ -22,7 +23,8 @@ TOGETHER = {"each by itself": 0, "below each other": 1, "two a row": 2, "three a
 PICTURE = 42  # dots per inch of a picture, of a figure 3.5 inches wide
 HIGH = 112  # pixels of a picture: all alike, so that nothing moves as they come
 SHELF = 392  # … of all of them, two rows: what is picked stands below on the first screen or the second
-
+ALL = "all"
+SHELVES = {"sample_interactions": "sample", "input_words": "sample"}  # of those that are on no page; else Dynamics
 
 AT_A_TIME = 10  # pictures that come together
 MOST_PICTURES = 1000  # kept, some 10 KB each
@@ -46,10 +48,18 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
             st.markdown("As published:")
             for name, spec in fitting.items():
                 st.button(name, key=f"template-{name}", on_click=_take, args=(spec,))
-    together = choose.one(st.segmented_control, "Figures picked", list(TOGETHER), key="set")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        together = choose.one(st.segmented_control, "Figures picked", list(TOGETHER), key="set")
+        shelves = [title for title, _ in ui.PAGES.values() if title in {_shelf(name) for name in known}]
+        shelf = choose.one(
+            st.segmented_control, "Figures of the page", [*shelves, ALL], key="shelf",
+            help="The picked ones are always among them.",
+        )  # fmt: skip
     places = {}
     with st.container(horizontal=True, key="picker", height=SHELF):
         for name in known:
+            if shelf not in (ALL, _shelf(name)) and name not in picked:
+                continue
             with st.container(width=168, border=True):
                 places[name] = st.empty()
                 places[name].html(f'<div style="height: {HIGH}px"></div>')
@@ -66,6 +76,12 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
         rows = [",".join(picked[i : i + columns]) for i in range(0, len(picked), columns)]
         picked = ["/".join(rows)]
     return [*picked, *([text] if text and text.strip() else [])], lambda: _draw(page, places)
+
+
+def _shelf(name: str) -> str:
+    """Returns the page that has a figure, or those like it."""
+    page = SHELVES.get(name) or catalogue.chart(name).page or "dynamics"
+    return ui.PAGES[page][0]
 
 
 def _fits(spec: str, known: list[str]) -> bool:

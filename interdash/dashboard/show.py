@@ -3,6 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,20 +37,24 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         side: tells two of one chart on a page apart.
     """
     chart = catalogue.chart(name)
-    for one in chart.choices(choice):
-        key = f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}"
-        page.seen.drawn.append((chart, one))
-        drawing, once = _prepared(page, chart, one, dark=is_dark())
-        select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
-        st.plotly_chart(
-            once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
-            alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
-        )  # fmt: skip
-        if chart.slider:
-            slider.on_release(key, lambda epoch: st.query_params.update(epoch=str(epoch)))
-        whose = chart.whose(page, one)
-        caption = f"{drawing.caption}{whose and f' {whose}.'}{f' {page.note}' if chart.says_rule else ''}"
-        below(caption, drawing.how_to_read, drawing.rows, key)
+    with st.container() if chart.by_type else nullcontext():  # one place for one or two: what follows is not drawn anew
+        for one in chart.choices(choice):
+            _chart(page, chart, one, f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}")
+
+
+def _chart(page: Page, chart: Chart, choice: Choice, key: str) -> None:
+    page.seen.drawn.append((chart, choice))
+    drawing, once = _prepared(page, chart, choice, dark=is_dark())
+    select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
+    st.plotly_chart(
+        once, theme=None, key=key, config=CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key}},
+        alt=alt_text(drawing.caption, drawing.rows), **select if chart.click else {},
+    )  # fmt: skip
+    if chart.slider:
+        slider.on_release(key, lambda epoch: st.query_params.update(epoch=str(epoch)))
+    whose = chart.whose(page, choice)
+    caption = f"{drawing.caption}{whose and f' {whose}.'}{f' {page.note}' if chart.says_rule else ''}"
+    below(caption, drawing.how_to_read, drawing.rows, key)
 
 
 def _prepared(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> tuple[Drawing, theme.Drawn]:

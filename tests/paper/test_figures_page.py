@@ -22,7 +22,7 @@ def opened(visit):
 def test_page_shows_figures_at_true_size(opened, labelled_run, monkeypatch):
     monkeypatch.setattr(picker, "_picture", lambda page, name: b"a picture" if name != "gap" else 1 / 0)
     figure = ["waterfall", "pie"]
-    page = opened(labelled_run.path.parent, pictures=True, run="tiny", venue="icml-column", figure=figure)
+    page = opened(labelled_run.path.parent, pictures=True, run="tiny", venue="icml-column", figure=figure, shelf="all")
     assert not [html for html in page.get("html") if "<img" in html.proto.body]  # they come while nobody waits
     assert "asks for figures `pie`, not there: left out." in page.warning[0].value
     data._shared().ahead.join()
@@ -50,7 +50,7 @@ def test_a_figure_is_printed_once_for_a_look_at_it(opened, labelled_run, monkeyp
 def test_page_compares_runs_and_sets_panels(opened, two_runs):
     page = opened(
         two_runs, run="tiny", figure=["curves"], panels="dynamics/interactions", numbers="1 234,5",
-        **{"with": ["twin", "gone"]},
+        shelf="Compare", **{"with": ["twin", "gone"]},
     )  # fmt: skip
     assert "asks for runs `gone`, not there: left out." in page.warning[0].value
     specs = [json.loads(chart.proto.spec)["layout"] for chart in page.get("plotly_chart")]
@@ -90,6 +90,21 @@ def test_page_names_a_wrong_interaction_and_too_many_runs(opened, labelled_run, 
     assert page.multiselect(key="with").value == [*"abcde"]
 
 
+def test_picker_shows_the_figures_of_a_page_and_those_picked(opened, labelled_run):
+    page = opened(labelled_run.path.parent, run="tiny", figure=["flows", "waterfall"])
+
+    def offered():
+        return [tick.key.removeprefix("tick-") for tick in page.checkbox if tick.key.startswith("tick-")]
+
+    assert {"flows", "dynamics", "gap", "waterfall"} < {*offered()} and not {"pair", "removals"} & {*offered()}
+    page.segmented_control(key="shelf").set_value("Sample").run()
+    assert {"flows", "waterfall", "pair", "sample_interactions"} < {*offered()} and "gap" not in offered()
+    page.checkbox(key="tick-flows").uncheck().run()
+    assert "flows" not in offered() and [heading.value for heading in page.subheader] == ["Waterfall"]
+    page.segmented_control(key="shelf").set_value("all").run()
+    assert len(offered()) > 30 and not page.exception
+
+
 def test_page_without_chromium(opened, monkeypatch, labelled_run):
     def missing():
         raise export.NoBrowserError("install it")
@@ -102,7 +117,7 @@ def test_page_without_chromium(opened, monkeypatch, labelled_run):
 
 
 def test_figures_are_picked_and_set_as_panels_by_click(opened, labelled_run):
-    page = opened(labelled_run.path.parent, run="tiny", venue="icml")
+    page = opened(labelled_run.path.parent, run="tiny", venue="icml", shelf="Sample")
     assert [heading.value for heading in page.subheader] == ["Dynamics", "Order strength row"]
     page.checkbox(key="tick-waterfall").check().run()
     page.checkbox(key="tick-order_strength_row").uncheck().run()
