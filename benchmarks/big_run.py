@@ -6,23 +6,27 @@ It is resampled, not computed: its samples are drawn with replacement from those
 and its tables at every real epoch are made by the package's own labelling of those samples. An epoch between two real
 ones has sums and means that lie between theirs, and the interactions of the nearer one, each effect times 1 ± 5 %. The
 parts of the first unit are written anew for every epoch, those of the other samples are links to the nearest real
-epoch's. Everything goes through the package's own writers, so that the store loads it as any other run, and `state`
-finds it ready.
+epoch's. Flows (of the salient interactions alone), lives, predictions and coherence are then made as of any run, so
+that every page shows all it can: some three minutes. Everything goes through the package's own writers, so that the
+store loads it as any other run, and `state` finds it ready.
 """
 
 import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from interdash.labelling import label
+from interdash.labelling import label, predictions
 from interdash.labelling.aggregate import label_tables
 from interdash.labelling.boundaries import find_boundaries
+from interdash.labelling.flows import flow_tables
 from interdash.masking.variables import Explained
 from interdash.queries.dynamics import epochs, sample_flows
 from interdash.runs import parts
@@ -31,6 +35,7 @@ from interdash.runs.run import Run
 from interdash.runs.state import state, summarise
 from interdash.store.database import open_store
 from interdash.store.loading import refresh
+from interdash.training import gradients
 
 NOISY = {"interactions": ("effect",), "sample_orders": ("positive", "negative")}  # rows differ from epoch to epoch
 NOISE = 0.05
@@ -71,13 +76,18 @@ def resampled_run(real: Run, root: Path, n_epochs: int, n_samples: int) -> Run:
         near = late if share > 0.5 else early
         tables = {name: _between(name, early[2][name], late[2][name], share, rng) for name in near[2]}
         _write(run, planned, "target", epoch, near[1], tables, near[0])
-    label.label_samples(run)
+    with mock.patch.object(label, "flow_tables", partial(flow_tables, vectors=False)):  # those are links: no flow
+        problems = label.label(planned)
+    assert not problems, problems
+    predictions.label_predictions(planned)
     store = open_store()
     refresh(store, run)
     word = state(run).word
     assert word == "ready", state(run).text
     summarise(run, epochs(store, run.name), find_boundaries(sample_flows(store, run.name)))
     store.close()
+    label.label_lives(planned)
+    gradients.measure_coherence(gradients.Work(run))
     return run
 
 
@@ -90,6 +100,7 @@ def drawn_run(real: Run, root: Path, name: str, n_epochs: int, draw: np.ndarray)
         purpose=f"For benchmarks: {n_epochs} epochs and {len(draw)} samples, resampled from the run {real.name}.",
         training=replace(config.training, epochs=n_epochs - 1, checkpoints="all"),
         masking=replace(config.masking, samples_per_split=len(draw) // 2),
+        generalization=replace(config.generalization, baselines=1),
     )
     run = Run.create(root, config, real.class_names)
     if not run.is_finished("target"):

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from interdash.figures import theme
 from interdash.figures.chart import Chart, pinned
 from interdash.figures.choice import Choice
-from interdash.figures.dynamics import LOG, over_epochs, position
+from interdash.figures.dynamics import LOG, MARKERS, over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, NATS, NON_GENERALIZABLE, TYPE_NAMES
 from interdash.queries import dynamics
@@ -110,10 +110,11 @@ def _line(
     symbol: str,
 ) -> None:  # fmt: skip
     form = theme.SHARE if column in ("power", "chance") else NATS
+    most = 0 if flows[column].isna().any() else MARKERS  # 0 = all: between two gaps a marker is all there is
     figure.add_scatter(
         x=x, y=flows[column].to_numpy(), name=name, mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1 if column == "chance" else 2},
-        marker={"color": colour, "symbol": symbol, "size": 4 if column == "chance" else 7},
+        marker={"color": colour, "symbol": symbol, "size": 4 if column == "chance" else 7, "maxdisplayed": most},
         customdata=flows["epoch_to"].to_numpy(), unselected={"marker": {"opacity": 1}},
         hovertemplate=f"{name} %{{y:{form}}}<extra></extra>", row=row,
     )  # fmt: skip
@@ -128,7 +129,8 @@ def _of_epochs(
     form = f"%{{y:{NATS}}} nats" if column == "gap" else f"%{{y:{theme.SHARE}}}"
     figure.add_scatter(
         x=[position(epoch, log=log) for epoch in rows["epoch"]], y=rows[column].to_numpy(), name=name,
-        line={"color": colour, "dash": dash, "width": 1}, mode="lines+markers", marker={"size": 3, "color": colour},
+        line={"color": colour, "dash": dash, "width": 1}, mode="lines+markers",
+        marker={"size": 3, "color": colour, "maxdisplayed": MARKERS},
         unselected={"marker": {"opacity": 1}}, showlegend=named, customdata=rows["epoch"].to_numpy(),
         hovertemplate=f"{name} {form}<extra></extra>", row=row,
     )  # fmt: skip

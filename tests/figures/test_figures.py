@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import plotly.io
 import pytest
 
-from interdash.figures import catalogue, dynamics, orders, sheet, theme
+from interdash.figures import catalogue, dynamics, flows, orders, sheet, theme
 from interdash.figures.choice import Choice
 from interdash.paper import chromium
 from interdash.queries import dynamics as queries
@@ -213,6 +213,20 @@ def test_the_mouse_shows_an_epoch_through_all_panels(ask, log):
     assert f"H, of all that is there {power['generalization_power']:.0%}" in words
     gap = drawing.rows["epochs"].set_index("epoch").loc[3, "gap"]
     assert any(word == f"loss gap {gap:.3f}".rstrip("0").rstrip(".") + " nats" for word in words)
+
+
+def test_flows_over_many_epochs_show_whether_a_line_is_dashed(ask):
+    """At most 40 markers a line; all of them where it has gaps, for between two there is no line."""
+    (drawing,) = catalogue.each(ask, "flows", Choice())
+    one = drawing.rows["flows"].iloc[[-1]].drop(columns=["epoch_from", "epoch_to"])
+    many = pd.concat([one] * 100, ignore_index=True).assign(epoch_from=range(100), epoch_to=range(1, 101))
+    many.loc[50, "removed_order"] = np.nan
+
+    def most(rows):
+        of_line = {trace.name: trace.marker.maxdisplayed for trace in flows.flows(rows).data if trace.type == "scatter"}
+        return [of_line[f"mean order of the {name}"] for name in ("learned", "removed")]
+
+    assert most(many) == [40, 0] and most(many.drop(index=50)) == [40, 40]
 
 
 @pytest.mark.browser

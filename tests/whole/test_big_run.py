@@ -18,6 +18,8 @@ def test_resampled_run_is_ready_and_lies_between_its_epochs(labelled_run, tmp_pa
         assert strength["epoch"].tolist() == [0, 1, 2, 3, 4] and strength["samples"].tolist() == [80] * 5
         ends = strength["strength"].tolist()
         assert min(ends[0], ends[2]) <= ends[1] <= max(ends[0], ends[2])
+        made = {name: len(store.ask(f"SELECT * FROM {name}")) for name in ("flows", "patterns", "predictions")}
+        assert min(made.values()) > 0 and len(run.gradients()) == 5
         for unit in plan(run).units:
             np.testing.assert_array_equal(read_part(run, unit, ["sample"])["sample"], range(unit.first, unit.stop))
         assert big_run.resampled_run(labelled_run, tmp_path, 5, 80) == run  # there already: nothing is made
