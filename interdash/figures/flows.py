@@ -110,7 +110,7 @@ def _line(
     symbol: str,
 ) -> None:  # fmt: skip
     form = theme.SHARE if column in ("power", "chance") else NATS
-    most = 0 if flows[column].isna().any() else MARKERS  # 0 = all: between two gaps a marker is all there is
+    most = 0 if flows[column].isna().to_numpy().any() else MARKERS  # 0 = all: between two gaps a marker is all there is
     figure.add_scatter(
         x=x, y=flows[column].to_numpy(), name=name, mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1 if column == "chance" else 2},
