@@ -256,8 +256,13 @@ def test_download(tab, address, tmp_path):
     settled(tab)  # a page that is made anew under a press loses it
     rows.click()
     for kind, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
-        with tab.expect_download() as waiting:
-            tab.locator(f".st-key-{kind}-order_strength_row-orders button").click()
+        button = tab.locator(f".st-key-{kind}-order_strength_row-orders button")
+        button.wait_for()
+        settled(tab)
+        for _ in range(3):  # a button that is drawn anew between press and release downloads nothing
+            with contextlib.suppress(TimeoutError), tab.expect_download(timeout=20_000) as waiting:
+                button.click()
+                break
         waiting.value.save_as(tmp_path / kind)
         rows = read(tmp_path / kind)
         assert rows["epoch"].tolist()[0] == 0 and "generalizable_positive" in rows
