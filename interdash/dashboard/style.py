@@ -19,7 +19,7 @@ STYLE = f"""<style>
 :root {{color-scheme: light dark;}}
 .block-container {{padding: 1.2rem 2.5rem 2rem; max-width: 1760px;}}
 h1 {{font-size: 1.7rem !important; padding: 0.3rem 0 !important;}}
-[data-testid="stSidebar"] {{min-width: 200px; max-width: 230px;}}
+[data-testid="stSidebar"] {{min-width: 200px; max-width: 230px; transition: none;}}
 [data-testid="stElementContainer"]:not([class*="st-key-preview-"]):has([data-testid="stPlotlyChart"]) {{
     width: round(down, 100%, 1px) !important;}}
 .stElementContainer:has(> .stHtml > script:only-child) {{position: absolute;}}
