@@ -50,7 +50,8 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
                 st.button(name, key=f"template-{name}", on_click=_take, args=(spec,))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         together = choose.one(st.segmented_control, "Figures picked", list(TOGETHER), key="set")
-        shelves = [title for title, _ in ui.PAGES.values() if title in {_shelf(name) for name in known}]
+        shelf_of = {name: _shelf(name) for name in known}
+        shelves = [title for title, _ in ui.PAGES.values() if title in shelf_of.values()]
         shelf = choose.one(
             st.segmented_control, "Figures of the page", [*shelves, ALL], key="shelf",
             help="The picked ones are always among them.",
@@ -58,7 +59,7 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
     places = {}
     with st.container(horizontal=True, key="picker", height=SHELF):
         for name in known:
-            if shelf not in (ALL, _shelf(name)) and name not in picked:
+            if shelf not in (ALL, shelf_of[name]) and name not in picked:
                 continue
             with st.container(width=168, border=True):
                 places[name] = st.empty()

@@ -104,7 +104,7 @@ def coherence_of(
 
     def in_chunks(x: Any, y: Tensor, some: Tensor) -> Iterator[tuple[list[int], Rows, Tensor]]:
         """Yields rows, their gradients and the squares of these, `[layers, rows]`."""
-        for few in some.split(chunk):
+        for few in some.split(chunk) if len(some) else ():
             each = gradients(x[few].to(device), y[few].to(device))
             square = torch.zeros((len(layers), len(few)), dtype=torch.float64, device=device)
             for layer, of_weight in zip(of_layer, each, strict=True):

@@ -123,6 +123,13 @@ def test_explained_samples_are_the_same_whether_kept_or_computed_again(monkeypat
         assert found[-1]["sample"] == list(range(len(explained))) and found[-1]["noisy"] == found[0]["noisy"]
         for name in ("coherence", "norm"):
             assert found[-1][name] == pytest.approx(found[0][name], rel=1e-5, abs=1e-7)
+    rows = torch.arange(count)
+    drawn = replace(explained, inputs=explained.inputs[rows], labels=explained.labels[rows], index=rows)
+    monkeypatch.setattr(gradients, "_sizes", real)
+    computed.clear()
+    alone = gradients.coherence_of(network, spec, replace(drawn, split=("train",) * count))["samples"]
+    assert sum(computed) == 40 and 0 not in computed  # nothing is left to be computed
+    assert alone["coherence"] == pytest.approx(found[0]["coherence"][:count], rel=1e-5, abs=1e-7)
 
 
 def test_measured_on_demand_and_resumed(fresh_run, monkeypatch):
