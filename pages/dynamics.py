@@ -17,9 +17,9 @@ from interdash.queries.phase_words import finding, gap_text, phase_table
 with ui.page("Dynamics") as page:
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
         split = choose.split(page)
-        types = choose.types()
+        types = choose.types(page)
         log = choose.log(page)
-        scale = choose.scale()
+        scale = choose.scale(page)
         with st.container(width=130):
             label = choose.label(page)
         with st.container(width=220):

@@ -81,10 +81,10 @@ def choose_choice(page: data.Page, fields: set[str]) -> Choice:
     with st.container(horizontal=True, vertical_alignment="bottom", key="choices"):
         ask("split", lambda: choose.split(page))
         ask("label", lambda: choose.label(page))
-        ask("types", choose.types)
+        ask("types", lambda: choose.types(page))
         ask("sort", lambda: choose.one(st.selectbox, "Sorted by", list(SORTS), key="rank", width=140))
         ask("where", choose.where)
-        ask("scale", choose.scale)
+        ask("scale", lambda: choose.scale(page))
         ask("log", lambda: choose.log(page))
         count = sum(page.ask(queries_sample.counts).values())
         ask("sample", lambda: choose.one(st.selectbox, "Sample", list(range(count)), key="sample", width=120))

@@ -53,11 +53,16 @@ def show_table(rows: pd.DataFrame, chosen: str) -> None:
     st.caption(f"{len(rows):,} interactions, salient in any of these samples at any epoch.{more}")
 
 
-def show_samples(page: data.Page, choice: Choice) -> None:
-    """Lists the samples that have the chosen interaction, with links to them."""
+def about_chosen(page: data.Page, choice: Choice) -> tuple[str, pd.DataFrame]:
+    """Returns what the chosen interaction is called, and the samples that have it."""
     kind, subset, sample = lit_pattern(page, choice)
     of = {name: value for name, value in of_choice(choice).items() if name != "type"}
-    rows = page.ask(interactions.pattern_samples, epoch=choice.epoch, type=kind, subset=subset, sample=sample, **of)
+    settings = {"epoch": choice.epoch, "type": kind, "subset": subset, "sample": sample} | of
+    return pattern_name(page, choice), page.ask(interactions.pattern_samples, **settings)
+
+
+def show_samples(page: data.Page, rows: pd.DataFrame, choice: Choice) -> None:
+    """Lists the samples that have the chosen interaction, with links to them."""
     if rows.empty:
         st.caption(f"It is salient in none of these samples at epoch {choice.epoch}.")
         return
@@ -78,7 +83,7 @@ def show_view(page: data.Page, view: str, choice: Choice) -> None:
 with ui.page("Interactions") as page:
     choose.need_labels(page)
     with st.container(horizontal=True, vertical_alignment="bottom", key="controls"):
-        settings: dict[str, Any] = {"split": choose.split(page), "types": choose.types()}
+        settings: dict[str, Any] = {"split": choose.split(page), "types": choose.types(page)}
         with st.container(width=130):
             settings["label"] = choose.label(page)
         settings["sort"] = choose.one(st.selectbox, "Sorted by", list(interactions.SORTS), key="rank", width=140)
@@ -86,21 +91,30 @@ with ui.page("Interactions") as page:
         settings["where"] = choose.where()
         with st.container(width=180):
             settings["epoch"] = choose.epoch(page)
-    choice = Choice(pattern=choose.pattern(page), **settings)
+        choose.near(page, "sort", settings["sort"], interactions.SORTS)
+    asked = choose.pattern(page)
+
+    def with_pattern(choice: Choice) -> Choice:
+        first = table_of(page, choice).head(1)
+        return replace(choice, pattern=asked or next(iter(strongest.keys(first)), FIRST_PATTERN))
+
+    choice = with_pattern(Choice(**settings))
     rows = table_of(page, choice)
-    choice = replace(choice, pattern=choice.pattern or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))
+    page.seen.complete = with_pattern
+    page.seen.made.append((partial(about_chosen, page), choice))
     with st.container(key="finding"):
         st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
     if not page.ask(baselines.count):
         st.caption(links.message(f"{baselines.NONE} `interdash baseline {page.run.name}` trains one."))
     show.chart(page, "strongest_patterns", choice)
     show_table(rows, choice.pattern)
+    name, samples = about_chosen(page, choice)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         with st.container(key="finding-pattern"):
-            st.subheader(links.plain(pattern_name(page, choice)), anchor=False)
+            st.subheader(links.plain(name), anchor=False)
         show.chart(page, "pattern_life", choice)
-        show_samples(page, choice)
+        show_samples(page, samples, choice)
     with right:
         there = {chart.view for chart in catalogue.CHARTS if chart.page == "interactions" and chart.when(page, choice)}
         views = [view for view in catalogue.views("interactions") if view in there]

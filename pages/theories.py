@@ -80,7 +80,7 @@ def show_view(page: data.Page, view: str, choice: Choice) -> None:
 with ui.page("Theories") as page:
     choose.need_labels(page)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        types = choose.types()
+        types = choose.types(page)
         log = choose.log(page)
         epochs = tuple(choose.epochs(page))
         partner = choose.partner(page)

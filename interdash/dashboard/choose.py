@@ -1,6 +1,6 @@
 """What is chosen on a page: each widget's key is its name in the URL, and what a link gets wrong is named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -62,7 +62,7 @@ def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int
     if len(labelled) > 1:
         st.select_slider(page.worded(label), labelled, key=key, on_change=write, args=(key,))
         at = labelled.index(epoch)
-        page.seen.near.append(("epoch", epoch, [*labelled[max(at - 1, 0) : at], *labelled[at + 1 : at + 2]]))
+        near(page, "epoch", epoch, labelled[max(at - 1, 0) : at + 2])
     return epoch
 
 
@@ -177,17 +177,26 @@ def known_ones(key: str, known: Sequence[str], what: str, most: int | None = Non
     return names
 
 
+def near(page: Page, setting: str, now: Any, options: Iterable[Any]) -> None:
+    """Says which values of a setting are one press away, so that what they show is read ahead; the likeliest first."""
+    page.seen.near.append((setting, now, [each for each in options if each != now]))
+
+
 def log(page: Page) -> bool:
     """Returns whether the epoch axis is logarithmic."""
     title = page.worded("Epoch axis")
     about = page.worded("Log shows epoch + 1, so that epoch 0, before training, has a place.")
-    return one(st.segmented_control, title, ["log", "linear"], key="axis", help=about) == "log"
+    log = one(st.segmented_control, title, ["log", "linear"], key="axis", help=about) == "log"
+    near(page, "log", log, [True, False])
+    return log
 
 
-def scale() -> str:
+def scale(page: Page) -> str:
     """Returns "normalised", each epoch by its own strength, "nats", or "log" for nats on a logarithmic axis."""
     about = "Normalised: each epoch by its own strength, so that weak early epochs compare. Log: nats on a log axis."
-    return one(st.selectbox, "Strengths", SCALES, key="unit", help=about, width=130)
+    scale = one(st.selectbox, "Strengths", SCALES, key="unit", help=about, width=130)
+    near(page, "scale", scale, SCALES)
+    return scale
 
 
 def split(page: Page) -> str:
@@ -199,7 +208,7 @@ def split(page: Page) -> str:
         about += f" Random: the {count} training samples with another label than the true one. Clean: those with that."
         settings |= {"widget": st.selectbox, "width": 130}  # five side by side would take a row of their own
     split = one(label="Samples", options=list(words), format_func=words.__getitem__, help=about, **settings)
-    page.seen.near.append(("split", split, [each for each in words if each != split]))
+    near(page, "split", split, words)
     return split
 
 
@@ -300,13 +309,15 @@ def pattern(page: Page) -> str:
         return ""
 
 
-def types() -> tuple[str, ...]:
+def types(page: Page) -> tuple[str, ...]:
     """Returns the types of interaction to show: ("all",) is AND and OR together, ("and", "or") both apart."""
     names = {"all": "together", "apart": "apart", "and": "AND", "or": "OR"}
     about = "An AND interaction fires if all of its variables are present, an OR interaction if any is."
     word = names.__getitem__
     kind = one(st.selectbox, "AND and OR", list(names), key="type", format_func=word, help=about, width=130)
-    return ("and", "or") if kind == "apart" else (kind,)
+    of = {name: ("and", "or") if name == "apart" else (name,) for name in names}
+    near(page, "types", of[kind], of.values())
+    return of[kind]
 
 
 def section(names: Sequence[str]) -> tuple[str, Any]:

@@ -35,8 +35,9 @@ class Seen:
 
     asked: list[tuple[Callable[..., Any], dict[str, Any]]] = field(default_factory=list)  # what asks again, settings
     drawn: list[tuple[Any, Any]] = field(default_factory=list)  # `Chart` and `Choice`
-    printed: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list)  # what prints a `Choice`, and that
+    made: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list)  # what else is made of a `Choice`
     near: list[tuple[str, Any, list[Any]]] = field(default_factory=list)  # name of a setting, its value, its next ones
+    complete: Callable[[Any], Any] = lambda choice: choice  # fills in what follows from a `Choice` with another value
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def printed(page: Page, spec: str, settings: Settings) -> Printed:
     def about(choice: Choice) -> Printed:
         return _printed(page.versions, replace(in_any_file, choice=choice), page)
 
-    page.seen.printed.append((about, settings.choice))
+    page.seen.made.append((about, settings.choice))
     return about(settings.choice)
 
 

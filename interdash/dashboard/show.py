@@ -37,13 +37,13 @@ def chart(page: Page, name: str, choice: Choice, *, side: str = "") -> None:
         side: tells two of one chart on a page apart.
     """
     chart = catalogue.chart(name)
+    page.seen.drawn.append((chart, choice))
     with st.container() if chart.by_type else nullcontext():  # one place for one or two: what follows is not drawn anew
         for one in chart.choices(choice):
             _chart(page, chart, one, f"{name}{f'-{one.types[0]}' if chart.by_type else ''}{side}")
 
 
 def _chart(page: Page, chart: Chart, choice: Choice, key: str) -> None:
-    page.seen.drawn.append((chart, choice))
     drawing, once = _prepared(page, chart, choice, dark=is_dark())
     select: dict[str, Any] = {"on_select": _chooser(page, chart, key), "selection_mode": "points"}
     st.plotly_chart(
@@ -71,17 +71,23 @@ def read_ahead(page: Page) -> None:
 
     Then what its other tabs show.
     """
+
+    def prepare(chart: Chart, choice: Choice) -> None:
+        for one in chart.choices(choice):
+            _prepared(page, chart, one, dark=dark)
+
+    def complete(make: Callable[[Choice], Any], choice: Choice) -> None:
+        make(page.seen.complete(choice))
+
     seen, dark = page.seen, is_dark()
-    asked, drawn, printed, steps = [*seen.asked], [*seen.drawn], [*seen.printed], []
+    asked, made, steps = [*seen.asked], [*seen.made], []
+    made += [(partial(prepare, chart), choice) for chart, choice in seen.drawn]
     for key, now, others in seen.near:
         for new in others:
             steps += [partial(ask, **settings | {key: new}) for ask, settings in asked if settings.get(key) == now]
-            for chart, choice in drawn:
+            for make, choice in made:
                 if getattr(choice, key) == now:
-                    steps.append(partial(_prepared, page, chart, replace(choice, **{key: new}), dark=dark))
-            for printing, choice in printed:
-                if getattr(choice, key) == now:
-                    steps.append(partial(printing, replace(choice, **{key: new})))
+                    steps.append(partial(complete, make, replace(choice, **{key: new})))
     data.read_ahead(steps + _of_tabs(page), pause=PAUSE)
 
 

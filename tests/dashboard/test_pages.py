@@ -3,12 +3,14 @@
 import json
 import shutil
 import threading
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from interdash.dashboard import data, help
 from interdash.dashboard import page as ui
+from interdash.figures.chart import Drawing
 from interdash.pipeline import extract_and_label
 from interdash.presets import PRESETS
 from interdash.store.database import Store
@@ -430,26 +432,42 @@ def test_a_run_of_one_epoch(visit, ready_run):
         assert not page.exception and not page.error, stem
 
 
-def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch):
-    page = visit("dynamics", labelled_run.path.parent, epoch="1")
+@pytest.mark.parametrize(
+    ("stem", "presses"),
+    [
+        (
+            "dynamics",
+            {
+                "epoch": 3, "split": "training", "type": "apart", "unit": "nats", "axis": "linear",
+                "view": ["Order × epoch", "Six epochs", "Life cycle"],
+            },
+        ),
+        ("interactions", {"rank": "flips", "epoch": 3, "split": "training", "type": "OR", "view": ["Network"]}),
+    ],
+)  # fmt: skip
+def test_what_is_one_press_away_is_read_ahead(visit, labelled_run, monkeypatch, stem, presses):
+    page = visit(stem, labelled_run.path.parent, epoch="1")
     data._shared().ahead.join()
-    asked, ask = [], Store.ask
+    done, ask, figure = [], Store.ask, Drawing.figure
 
-    def heard(store, sql, *rest, **settings):
+    def heard(do, what, *rest, **settings):
         if threading.current_thread() is not data._shared().ahead:
-            asked.append(sql)
-        return ask(store, sql, *rest, **settings)
+            done.append(what)
+        return do(what, *rest, **settings)
 
-    monkeypatch.setattr(Store, "ask", heard)
-    views = [("view", view) for view in ("Order × epoch", "Six epochs", "Life cycle")]
-    for key, value in (("epoch", "3"), ("split", "training"), *views):
-        if key == "view":
-            page.query_params[key] = page.session_state[key] = value
-            page.run()
-        else:
-            (page.select_slider if key == "epoch" else page.selectbox)(key=key).set_value(value).run()
-        data._shared().ahead.join()
-        assert not page.exception and asked == [], value
+    monkeypatch.setattr(
+        Store, "ask", lambda store, sql, *rest, **settings: heard(partial(ask, store), sql, *rest, **settings)
+    )
+    monkeypatch.setattr(Drawing, "figure", lambda drawing: heard(figure, drawing))
+    for key, values in presses.items():
+        for value in values if isinstance(values, list) else [values]:
+            if key in ("view", "axis"):
+                page.query_params[key] = page.session_state[key] = value
+                page.run()
+            else:
+                (page.select_slider if key == "epoch" else page.selectbox)(key=key).set_value(value).run()
+            data._shared().ahead.join()
+            assert not page.exception and done == [], (key, value)
 
 
 def test_reading_ahead_gives_way_to_a_page(labelled_run, monkeypatch):
