@@ -3,6 +3,7 @@
 from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -83,7 +84,9 @@ def show_list(rows: pd.DataFrame, count: str) -> str | None:
 
 def show_table(rows: pd.DataFrame) -> None:
     """Draws one line a run: a click on any cell, or an arrow key, opens it; ticks are for the page Compare."""
-    names, run, key = rows["run"].tolist(), st.query_params.get("run"), "list-of-runs"
+    names, run = rows["run"].tolist(), st.query_params.get("run")
+    # another list, another table: a row chosen that a shorter one lacks would be taken back, in a rerun of its own
+    key = f"list-of-runs-{crc32(repr(names).encode()):x}"
     ticked = st.query_params.get_all("runs")
 
     def pick() -> None:  # when it is clicked, and not later: the list may then be another one

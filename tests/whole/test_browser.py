@@ -168,7 +168,7 @@ def test_deep_links_keep_what_they_say(tab, address, link, shown):
 
 def test_a_row_of_the_list_opens_a_run_until_another_is_clicked(tab, address):
     opened(tab, f"{address}/runs?sort=name&label=all+classes", "Runs")  # broken, spoilt, tiny, twin
-    rows = tab.locator(".st-key-list-of-runs .dvn-scroller").first
+    rows = tab.locator("[class*=st-key-list-of-runs] .dvn-scroller").first
     rows.click(position={"x": 300, "y": 35 + 3 * 35 + 17})  # any cell of the row
     wait_for_address(tab, "run=twin")
     tab.wait_for_selector("h3:has-text('twin')")
