@@ -161,7 +161,12 @@ def looks(page: Page, specs: list[str], choice: Choice) -> tuple[bool, str]:
     Raises:
         ValueError: see `catalogue.drawing`.
     """
-    return _looks(page.versions, specs, choice, page)
+
+    def about(choice: Choice) -> tuple[bool, str]:
+        return _looks(page.versions, specs, choice, page)
+
+    page.seen.made.append((about, choice))
+    return about(choice)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
