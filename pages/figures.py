@@ -175,6 +175,7 @@ with ui.page("Figures") as page:
     known = catalogue.offered(page, choice)
     specs, draw_pictures = picker.choose_figures(page, known)
     choice = choose_choice(page, catalogue.fields(page, specs, choice))
+    page.seen.near = [each for each in page.seen.near if each[0] in ("split", "epoch")]  # to print one takes 0.1 s
     venue, looks = choose_looks(page, specs, choice)
     formats, dpi = choose_formats()
     settings = Settings(tuple(specs), venue, tuple(formats), dpi, looks, choice)

@@ -95,9 +95,7 @@ class Page(Ask):
 
     def _cached(self, question: Callable[..., Any], what: Any, settings: dict[str, Any], ask: Callable[[], Any]) -> Any:
         asked = f"{question.__module__}.{question.__qualname__}", self.versions, what, sorted(settings.items())
-        return _answer(
-            repr(asked), _ask=ask
-        )  # all plain; Streamlit takes 0.1 ms to tell them apart, 50 times a page
+        return _answer(repr(asked), _ask=ask)  # all plain; Streamlit takes 0.1 ms to tell them apart, 50 times a page
 
 
 def roots() -> list[Path]:
