@@ -17,6 +17,7 @@ from interdash.queries.sample import FITS
 from interdash.store.database import Store
 
 LIFE_LINES = GROUPS[1:]
+AT_A_TIME = 40  # epochs whose sums are in memory together: all of a run of 200 epochs and 1,000 samples take 0.5 GiB
 STRONGEST = -1  # in the place of the epoch: each interaction as at its strongest
 
 
@@ -53,14 +54,12 @@ def life_classes(
 
 def life_lines(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the measures of the interactions of each life line at each recorded epoch, as `life_classes` has them."""
-    rows = _measures(store, run, -1, LIFE_LINES, split, label)
-    return rows.loc[rows["epoch"] != STRONGEST].reset_index(drop=True)
+    return _measures(store, run, -1, LIFE_LINES, split, label, f"epoch <> {STRONGEST}")
 
 
 def life_line_totals(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
     """Returns the measures of each life line, every interaction that is ever salient as at its strongest epoch."""
-    rows = _measures(store, run, -1, LIFE_LINES, split, label)
-    return rows.loc[rows["epoch"] == STRONGEST].reset_index(drop=True)
+    return _measures(store, run, -1, LIFE_LINES, split, label, f"epoch = {STRONGEST}")
 
 
 def explained_losses(store: Store, run: str, *, split: str = "all", label: int = -1) -> pd.DataFrame:
@@ -160,18 +159,33 @@ def _cell(row: Any, measure: str, form: str, level: str | None) -> str:
     return text if level is None else f"{text}, by chance {row[level]:{form}}"
 
 
-def _measures(store: Store, run: str, start: int | None, names: Sequence[str], split: str, label: int) -> pd.DataFrame:
+def _measures(
+    store: Store, run: str, start: int | None, names: Sequence[str], split: str, label: int, at: str = "true"
+) -> pd.DataFrame:
+    """Returns the measures of some classes or life lines at the epochs that fit a condition, with intervals."""
+    of = {"run": run, "start": start}
+    about = f"FROM life_sums WHERE run = $run AND start = $start AND {at}"
+    epochs = store.ask(f"SELECT DISTINCT epoch {about} ORDER BY epoch", of, details=("life_sums",))["epoch"].tolist()
+    blocks = [epochs[i : i + AT_A_TIME] for i in range(0, len(epochs), AT_A_TIME)] or [[]]
+    parts = [_measures_at(store, of | {"epochs": block}, about, names, split, label) for block in blocks]
+    return with_enough(pd.concat(parts, ignore_index=True))
+
+
+def _measures_at(
+    store: Store, of: dict[str, Any], about: str, names: Sequence[str], split: str, label: int
+) -> pd.DataFrame:
+    """Returns `_measures` at some epochs."""
     sums = ", ".join(name for name in MEANS if not name.startswith(("train", "test")))
     rows = store.ask(
         f"""
         SELECT epoch, life, place, {sums}, (split = 'train')::INTEGER AS train, (split = 'test')::INTEGER AS test,
             train * loss AS train_loss, test * loss AS test_loss
-        FROM (FROM life_sums WHERE run = $run AND start = $start)
+        FROM ({about} AND epoch IN (SELECT unnest($epochs)))
         JOIN (SELECT *, {PLACE} AS place FROM samples WHERE run = $run) USING (sample)
         WHERE {FITS}
         ORDER BY epoch, list_position($names, life), sample
         """,
-        {"run": run, "start": start, "names": list(names), "split": split, "label": label},
+        of | {"names": list(names), "split": split, "label": label},
         details=("life_sums",),
     )
     of_class = rows[["epoch", "life"]].drop_duplicates(ignore_index=True)
@@ -181,4 +195,4 @@ def _measures(store: Store, run: str, start: int | None, names: Sequence[str], s
     drawn = group(rows["place"].head(values.shape[1]) if len(rows) else None, values.shape[1])
     for name, ends in mean_intervals(class_measures, values, drawn).items():
         measures |= {f"{name}_low": ends[0], f"{name}_high": ends[1]}
-    return with_enough(of_class.assign(samples=values.shape[1], **measures))
+    return of_class.assign(samples=values.shape[1], **measures)

@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,17 @@ def test_measures_are_means_over_samples_with_intervals(small_store, labelled_ru
     assert len(lines) == 3 * len(queries.LIFE_LINES) and lines["epoch"].min() == 0
     assert queries.life_classes(small_store, "unknown").empty and queries.first_start(small_store, "unknown") is None
     assert queries.life_classes(small_store, "tiny", label=99).empty
+
+
+def test_few_epochs_at_a_time_give_what_all_together_give(small_store, monkeypatch):
+    ask = [
+        partial(queries.life_lines, small_store, "tiny"),
+        partial(queries.life_classes, small_store, "tiny", start=0),
+    ]
+    whole = [question() for question in ask]
+    monkeypatch.setattr(queries, "AT_A_TIME", 1)
+    for rows, question in zip(whole, ask, strict=True):
+        pd.testing.assert_frame_equal(rows, question())
 
 
 def test_of_a_sample_and_of_one_life_line(small_store):
