@@ -226,6 +226,7 @@ WORDS = {  # name in `Chart.says`: what a caption says of the choice; "" = what 
     "label": lambda ask, c: "" if c.label == -1 else f"class {_class_name(ask, c.label)}",
     "types": lambda ask, c: TYPES.get(c.types[0], "") if len(c.types) == 1 else "",
     "where": lambda ask, c: ", ".join(c.where),
+    "sort": lambda ask, c: f"sorted by {c.sort}",
     "pattern": pattern_name,
     "beside": lambda ask, c: "compared with {}epoch {}".format(
         f"sample {other_of(ask, c)[0]}, " * (other_of(ask, c)[0] != c.sample), other_of(ask, c)[1]
@@ -248,6 +249,7 @@ IN_FILES = {  # … what the name of a file says of it
     "types": lambda ask, c: c.types[0] if len(c.types) == 1 and c.types[0] in TYPES else "",
     "where": lambda ask, c: "".join(letter for letter in "-".join(c.where) if letter.isalnum() or letter in "-."),
     "pattern": lambda ask, c: "-".join(map(str, lit_pattern(ask, c))),
+    "sort": lambda ask, c: "" if c.sort == "strength" else f"by-{c.sort.replace(' ', '-')}",
     "beside": lambda ask, c: "-".join(map(str, ("with", *other_of(ask, c)))),
     "samples": lambda ask, c: "-".join(map(str, ("samples", *c.samples))) if c.samples else "",
     "start": lambda ask, c: f"from{c.start}",

@@ -198,6 +198,7 @@ def test_captions_say_what_was_chosen(ask):
     assert caption("pair", beside="7-1").endswith("), epoch 3, compared with sample 7, epoch 1.")
     assert caption("many_samples", samples=(4, 2)).endswith(" Samples 4, 2, epoch 3.")
     assert caption("removals", min_order=2, dose=50).endswith(" Orders from 2 on, dose 50 %.")
+    assert caption("strongest_patterns", sort="flips").endswith(" Epoch 3, sorted by flips.")
     assert caption("difference", runs=("twin",), other_epoch=1).endswith("), epoch 3 of A, 1 of B.")
 
 

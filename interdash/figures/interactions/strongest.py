@@ -31,7 +31,7 @@ LIST = {  # columns of `interactions.joined` and their headings
 
 
 def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> go.Figure:
-    """The strongest interactions over the samples: how strong[, how much of it generalizes], and of which variables.
+    """Interactions over samples, the first as sorted: how strong[, how much of it generalizes], and of which variables.
 
     How to read: each column is one interaction, AND (dots) or OR (triangles) of the variables marked below it. Its bar
     is the strength over all samples chosen, in nats per sample[: plain blue is the part that transfers to the baseline
@@ -235,7 +235,7 @@ CHARTS = (
         _strongest,
         page="interactions",
         marks=lambda ask, c: {"chosen": "-".join(map(str, lit_pattern(ask, c)))},
-        says=("epoch", "split", "label", "types", "where"),
+        says=("epoch", "split", "label", "types", "where", "sort"),
         click="pattern",
         says_rule=True,
     ),
