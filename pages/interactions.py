@@ -94,21 +94,19 @@ with ui.page("Interactions") as page:
         choose.near(page, "sort", settings["sort"], interactions.SORTS)
     asked = choose.pattern(page)
 
-    def with_pattern(choice: Choice) -> Choice:
-        first = table_of(page, choice).head(1)
-        return replace(choice, pattern=asked or next(iter(strongest.keys(first)), FIRST_PATTERN))
+    def with_pattern(choice: Choice, rows: pd.DataFrame) -> Choice:
+        return replace(choice, pattern=asked or next(iter(strongest.keys(rows.head(1))), FIRST_PATTERN))
 
-    choice = with_pattern(Choice(**settings))
-    rows = table_of(page, choice)
-    page.seen.complete = with_pattern
-    page.seen.made.append((partial(about_chosen, page), choice))
+    rows = table_of(page, Choice(**settings))
+    choice = with_pattern(Choice(**settings), rows)
+    page.seen.complete = lambda choice: with_pattern(choice, table_of(page, choice))
     with st.container(key="finding"):
         st.subheader(strongest.finding_text(rows, choice.epoch or 0, choice.top), anchor=False)
     if not page.ask(baselines.count):
         st.caption(links.message(f"{baselines.NONE} `interdash baseline {page.run.name}` trains one."))
     show.chart(page, "strongest_patterns", choice)
     show_table(rows, choice.pattern)
-    name, samples = about_chosen(page, choice)
+    name, samples = page.make(partial(about_chosen, page), choice)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         with st.container(key="finding-pattern"):

@@ -89,6 +89,11 @@ class Page(Ask):
         self.seen.asked.append((partial(self.about, question, what), settings))
         return self._cached(question, what, settings, lambda: question(self.store, what, **settings))
 
+    def make(self, what: Callable[[Any], Any], choice: Any) -> Any:
+        """Returns what a function makes of a `Choice`; read ahead of those that are one press away."""
+        self.seen.made.append((what, choice))
+        return what(choice)
+
     def beside(self, others: Sequence["Page"]) -> "Page":
         """Returns the page with other runs, so that it can ask about them too."""
         return replace(self, others=tuple(others))

@@ -161,12 +161,7 @@ def looks(page: Page, specs: list[str], choice: Choice) -> tuple[bool, str]:
     Raises:
         ValueError: see `catalogue.drawing`.
     """
-
-    def about(choice: Choice) -> tuple[bool, str]:
-        return _looks(page.versions, specs, choice, page)
-
-    page.seen.made.append((about, choice))
-    return about(choice)
+    return page.make(lambda choice: _looks(page.versions, specs, choice, page), choice)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -190,12 +185,7 @@ def printed(page: Page, spec: str, settings: Settings) -> Printed:
         ValueError: see `catalogue.drawing` and `bundle.printed`.
     """
     in_any_file = replace(settings, figures=(spec,), formats=("pdf",), dpi=300)
-
-    def about(choice: Choice) -> Printed:
-        return _printed(page.versions, replace(in_any_file, choice=choice), page)
-
-    page.seen.made.append((about, settings.choice))
-    return about(settings.choice)
+    return page.make(lambda choice: _printed(page.versions, replace(in_any_file, choice=choice), page), settings.choice)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)

@@ -66,22 +66,23 @@ def _prepared(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> tuple[
     return drawing, once
 
 
+def _prepare(page: Page, chart: Chart, choice: Choice, *, dark: bool) -> None:
+    for one in chart.choices(choice):
+        _prepared(page, chart, one, dark=dark)
+
+
 def read_ahead(page: Page) -> None:
     """Asks, draws and prints ahead all that the page shows, once more with each choice that is one press away.
 
     Then what its other tabs show.
     """
 
-    def prepare(chart: Chart, choice: Choice) -> None:
-        for one in chart.choices(choice):
-            _prepared(page, chart, one, dark=dark)
-
     def complete(make: Callable[[Choice], Any], choice: Choice) -> None:
         make(page.seen.complete(choice))
 
     seen, dark = page.seen, is_dark()
     asked, made, steps = [*seen.asked], [*seen.made], []
-    made += [(partial(prepare, chart), choice) for chart, choice in seen.drawn]
+    made += [(partial(_prepare, page, chart, dark=dark), choice) for chart, choice in seen.drawn]
     for key, now, others in seen.near:
         for new in others:
             steps += [partial(ask, **settings | {key: new}) for ask, settings in asked if settings.get(key) == now]
@@ -104,8 +105,8 @@ def _of_tabs(page: Page) -> list[Callable[[], Any]]:
 
     def prepare(chart: Chart) -> None:
         whole = resolved(page, choice)
-        for one in chart.choices(whole) if chart.when(page, whole) else ():
-            _prepared(page, chart, one, dark=dark)
+        if chart.when(page, whole):
+            _prepare(page, chart, whole, dark=dark)
 
     of_page = [chart for chart in catalogue.CHARTS if chart.page == opened.page]
     return [partial(prepare, chart) for chart in of_page if chart.view not in ("", opened.view)]
