@@ -29,7 +29,7 @@ def choose_runs() -> list[str]:
     choose.keep("runs", runs)
     st.multiselect(
         "Runs", names, key="runs", max_selections=MOST_COMPARED, placeholder="two to six runs", on_change=choose.write,
-        args=("runs",),
+        args=("runs",), **choose.SURELY,
     )  # fmt: skip
     return runs
 

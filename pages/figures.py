@@ -28,7 +28,7 @@ def choose_others(page: data.Page) -> data.Page:
         return page
     others = choose.known_ones("with", names, "runs", MOST_OTHERS)
     with st.popover("Compare with other runs", icon=":material/compare_arrows:"):
-        st.multiselect("Compared with", names, others, key="with", bind="query-params", max_selections=MOST_OTHERS)
+        st.multiselect("Compared with", names, others, key="with", max_selections=MOST_OTHERS, **choose.IN_ADDRESS)
     return page.beside([ui.opened(data.open_run(name)) for name in others])
 
 
@@ -41,7 +41,7 @@ def choose_looks(page: data.Page, specs: list[str], choice: Choice) -> tuple[str
     with st.container(horizontal=True, vertical_alignment="bottom"):
         venue = choose.one(st.selectbox, "Venue", [*venues.VENUES, "custom"], key="venue", width=160)
         if venue == "custom":
-            venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", bind="query-params")
+            venue = st.text_input("Width, such as 120mm or 4.5in", "120mm", key="width", **choose.IN_ADDRESS)
         size = venues.venue(venue)
         height = st.number_input("Height (in)", 0.8, 12.0, None, 0.25, key="height", placeholder="as needed", width=150)
         colours = choose.one(st.segmented_control, "Colours", list(venues.COLOURS), key="print")
@@ -50,8 +50,8 @@ def choose_looks(page: data.Page, specs: list[str], choice: Choice) -> tuple[str
         if y_title:
             for field, label in (("y_low", "y from"), ("y_high", "y to")):
                 own[field] = st.number_input(
-                    label, value=None, format="%g", key=field, bind="query-params", placeholder="as fits", width=150,
-                    help=f"Of: {y_title}.",
+                    label, value=None, format="%g", key=field, placeholder="as fits", width=150,
+                    help=f"Of: {y_title}.", **choose.IN_ADDRESS,
                 )  # fmt: skip
         with st.popover("Fonts and lines", icon=":material/format_size:"):
             font = choose.one(st.selectbox, "Font", FONTS, key="font")
@@ -62,7 +62,7 @@ def choose_looks(page: data.Page, specs: list[str], choice: Choice) -> tuple[str
             shown = NUMBERS.__getitem__
             numbers = choose.one(st.selectbox, "Format of numbers", list(NUMBERS), key="numbers", format_func=shown)
             lines = st.number_input("Width of lines (times)", 0.25, 4.0, 1.0, 0.25, key="lines")
-            transparent = st.toggle("Transparent", key="transparent", bind="query-params")
+            transparent = st.toggle("Transparent", key="transparent", **choose.IN_ADDRESS)
     looks: dict[str, Any] = {"label": label, "tick": tick, "colours": colours, "numbers": numbers, "lines": lines}
     looks |= {"height": height, "transparent": transparent}
     own |= {} if font == FONTS[0] else {"font": font}

@@ -28,7 +28,9 @@ def choose_text() -> str:
         choose.refuse("text", name, help.TEXTS[0], help.title)
         name = help.TEXTS[0]
     choose.keep("text", name)
-    st.selectbox("Text", help.TEXTS, key="text", format_func=help.title, on_change=choose.write, args=("text",))
+    st.selectbox(
+        "Text", help.TEXTS, key="text", format_func=help.title, on_change=choose.write, args=("text",), **choose.SURELY
+    )
     return name
 
 
@@ -36,7 +38,7 @@ with ui.frame("Help"), st.container(width=900):
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = choose_text()
         query = st.text_input(
-            "Search all texts", key="search", bind="query-params", placeholder="salient, own data, …", max_chars=100
+            "Search all texts", key="search", placeholder="salient, own data, …", max_chars=100, **choose.IN_ADDRESS
         )
     if query and query.strip():
         show_places(query.strip())

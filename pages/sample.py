@@ -49,7 +49,7 @@ def bound(key: str, low: float, high: float) -> dict[str, Any]:
     """Returns key and binding of a number's widget; a link's number that is not within limits is named, not bound."""
     if asked(key, links.amount, low, high, key) is None and key in st.query_params:
         return {"key": key}  # bound, the widget would raise at an infinite one
-    return {"key": key, "bind": "query-params"}
+    return {"key": key} | choose.IN_ADDRESS
 
 
 def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[int], list[int], str]:

@@ -16,6 +16,12 @@ from interdash.runs.boundaries import BOUNDARIES, known_shares, move_boundary, s
 from interdash.runs.files import is_writable
 from interdash.runs.state import state
 
+# What a widget shows reaches the browser in one message, which Streamlit drops where the page runs again before it is
+# sent: two clicks on a busy server. Unless a widget has this, the browser then shows its default, and sends that back
+# as a choice: another run, without a word. With it, Streamlit says the value again until the browser has the widget.
+SURELY: dict[str, Any] = {"persist_state": "page"}
+IN_ADDRESS: dict[str, Any] = SURELY | {"bind": "query-params"}  # … and its key is its name in the address
+
 SPLITS = {"all": "both", "train": "training", "test": "testing"}
 LABELS = {"clean": "clean", "random": "random"}
 
@@ -45,7 +51,7 @@ def one(
     settings[name] = options.index(default) if name == "index" else default
     if widget is st.segmented_control:
         settings["required"] = True
-    choice = widget(label, options, key=key, bind="query-params", format_func=format_func, **settings)
+    choice = widget(label, options, key=key, format_func=format_func, **settings, **IN_ADDRESS)
     return default if choice is None else choice  # a link such as "?axis=" chooses nothing
 
 
@@ -60,7 +66,7 @@ def epoch(page: Page, *, label: str = "Pinned epoch", key: str = "epoch") -> int
     epoch = known.get(text or "", labelled[-1])
     keep(key, epoch)
     if len(labelled) > 1:
-        st.select_slider(page.worded(label), labelled, key=key, on_change=write, args=(key,))
+        st.select_slider(page.worded(label), labelled, key=key, on_change=write, args=(key,), **SURELY)
         at = labelled.index(epoch)
         near(page, "epoch", epoch, labelled[max(at - 1, 0) : at + 2])
     return epoch
@@ -115,7 +121,8 @@ def epochs(page: Page, *, most: int = 6) -> list[int]:
     elif texts:
         numbers = sorted({int(text) for text in texts})[:most]
     keep(key, numbers)
-    st.multiselect(page.worded("Epochs"), labelled, key=key, max_selections=most, on_change=write, args=(key,))
+    title = page.worded("Epochs")
+    st.multiselect(title, labelled, key=key, max_selections=most, on_change=write, args=(key,), **SURELY)
     return numbers
 
 
@@ -159,7 +166,7 @@ def several(label: str, options: Sequence[str], *, key: str, **settings: Any) ->
         refuse(label, ", ".join(wrong), "the choice without it", str)
     if any(name not in options for name in st.session_state.get(key, [])):
         del st.session_state[key]
-    return st.multiselect(label, options, key=key, bind="query-params", format_func=str, **settings)
+    return st.multiselect(label, options, key=key, format_func=str, **settings, **IN_ADDRESS)
 
 
 def known_ones(key: str, known: Sequence[str], what: str, most: int | None = None) -> list[str]:
@@ -245,6 +252,7 @@ def interaction(page: Page, epoch: int | None, sample: int) -> str:
     st.selectbox(
         "Interaction highlighted", list(names), key=key, format_func=lambda name: names.get(name, str(name)), width=240,
         accept_new_options=True, on_change=write, args=(key,), help="Choose one, or type it: AND {0, 2}, or and-5.",
+        **SURELY,
     )  # fmt: skip
     return lit
 
@@ -252,9 +260,7 @@ def interaction(page: Page, epoch: int | None, sample: int) -> str:
 def beside(page: Page, count: int) -> str:
     """Returns sample and epoch to compare one with, as the address or the user writes it: "7-40"; "" unless chosen."""
     about = "Sample and epoch, such as 7-40; else the same sample at the epoch from which lives are told."
-    text = (
-        st.text_input("Compared with", key="pin", bind="query-params", placeholder="7-40", help=about, width=140) or ""
-    )
+    text = st.text_input("Compared with", key="pin", placeholder="7-40", help=about, width=140, **IN_ADDRESS) or ""
     try:
         if text:
             links.pin(text, range(count), page.ask(dynamics.labelled_epochs))
@@ -283,10 +289,10 @@ def where() -> tuple[str, ...]:
     text = st.text_input(
         "Only those with",
         key="where",
-        bind="query-params",
         help=about,
         placeholder="samples >= 5, share <= 20%",
         width=190,
+        **IN_ADDRESS,
     )
     conditions = []
     for each in filter(None, map(str.strip, (text or "").split(","))):

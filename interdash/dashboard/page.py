@@ -261,7 +261,7 @@ def _choose_run() -> Run:
         if st.session_state.get("chosen_run") != name:
             st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
         st.query_params["run"] = name
-        st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run)
+        st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run, **choose.SURELY)
         if len(folders := data.namesakes(name)) > 1:
             others = ", ".join(map(str, folders[1:]))
             text = f"{len(folders)} folders hold a run {name}. This is {folders[0]}; "

@@ -67,9 +67,9 @@ def choose_figures(page: Page, known: list[str]) -> tuple[list[str], Callable[[]
                 letter = f"({ascii_lowercase[picked.index(name)]}) " if name in picked and TOGETHER[together] else ""
                 choose.set_widget(f"tick-{name}", name in picked)
                 st.checkbox(f"{letter}{title(name)}", key=f"tick-{name}", on_change=_tick, args=(name, picked),
-                            help=_about(name))  # fmt: skip
+                            help=_about(name), **choose.SURELY)  # fmt: skip
     text = st.text_input(
-        "Panels in words", key="panels", bind="query-params", placeholder="order_strength_row/dynamics,interactions",
+        "Panels in words", key="panels", placeholder="order_strength_row/dynamics,interactions", **choose.IN_ADDRESS,
         help=f"One more figure: a comma sets charts side by side, a slash below. There are {', '.join(known)}.",
     )  # fmt: skip
     columns = TOGETHER[together]

@@ -30,14 +30,14 @@ def choose_matching(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that fit the search and the filters, in the chosen order; of none, says how to see all."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
-            "Search", key="q", bind="query-params", placeholder="name, purpose, tag, note …", max_chars=100
+            "Search", key="q", placeholder="name, purpose, tag, note …", max_chars=100, **choose.IN_ADDRESS
         )
         datasets = choose.several("Data", sorted(rows["dataset"].dropna().unique()), key="data")
         states = choose.several(
             "State", sorted({listing.state_of(row) for row in rows.to_dict("records")}), key="state"
         )
         sort = choose.one(st.selectbox, "Sort by", list(listing.SORTS), key="sort", width=180)
-    matching = listing.matching(rows, text=text, datasets=datasets, states=states, sort=sort)
+    matching = listing.matching(rows, text=text or "", datasets=datasets, states=states, sort=sort)
     if matching.empty:
         with st.container(horizontal=True, vertical_alignment="center"):
             sought = ", ".join(filter(None, [text, *datasets, *states]))
