@@ -35,18 +35,20 @@ TABLE = {
 
 
 def show_table(rows: pd.DataFrame, chosen: str) -> None:
-    """Draws one line for each interaction; a click on any cell of one, or its tick, chooses it."""
+    """Draws one line for each interaction, the one with the chosen name ticked; a click anywhere in one chooses it."""
     shown = rows.head(MOST_ROWS)
-    keys = strongest.keys(shown)
+    keys, table = strongest.keys(shown), strongest.list_of_patterns(shown)
+    ticked = [row for row, name in enumerate(table["interaction"]) if name == chosen]  # however the list is sorted
+    choose.tick("patterns", ticked, ticked, table.columns[0])
 
     def choose_row() -> None:
         picked = st.session_state["patterns"]["selection"]
         rows = {*picked["rows"], *(row for row, _ in picked["cells"])}  # the tick of before stays beside a cell
-        if new := {keys[row] for row in rows} - {chosen}:
-            st.query_params["pattern"] = new.pop()
+        if new := rows.difference(ticked):
+            st.query_params["pattern"] = keys[new.pop()]
 
     st.dataframe(
-        strongest.list_of_patterns(shown), hide_index=True, height=320, key="patterns", on_select=choose_row,
+        table, hide_index=True, height=320, key="patterns", on_select=choose_row,
         placeholder="–", selection_mode=["single-row", "single-cell"], column_config=TABLE,
     )  # fmt: skip
     more = f" The first {len(shown):,} are listed." if len(rows) > len(shown) else ""
@@ -105,8 +107,8 @@ with ui.page("Interactions") as page:
     if not page.ask(baselines.count):
         st.caption(links.message(f"{baselines.NONE} `interdash baseline {page.run.name}` trains one."))
     show.chart(page, "strongest_patterns", choice)
-    show_table(rows, choice.pattern)
     name, samples = page.make(partial(about_chosen, page), choice)
+    show_table(rows, name)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         with st.container(key="finding-pattern"):

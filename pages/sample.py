@@ -112,18 +112,18 @@ def show_list(page: data.Page, rows: pd.DataFrame, number: int, sort: str) -> No
     if page.kind.picture:
         gallery(rows, lambda clicked: go(sample=clicked), chosen=number, sort=sort)
         return
-    at = rows["sample"].tolist().index(number) if number in rows["sample"].tolist() else None
-    if at is not None:  # the ticked row is the sample shown, also after previous and next
-        st.session_state["list"] = {"selection": {"rows": [at], "columns": [], "cells": []}}
+    table = list_of_texts(rows, sort)
+    shown = [row for row, sample in enumerate(rows["sample"]) if sample == number]  # also after previous and next
+    choose.tick("list", shown, shown, table.columns[0])
 
     def tick() -> None:
         picked = st.session_state["list"]["selection"]
-        for row in {*picked["rows"], *(row for row, _ in picked["cells"])} - {at}:
+        for row in {*picked["rows"], *(row for row, _ in picked["cells"])}.difference(shown):
             go(sample=int(rows["sample"].iloc[row]))
 
     forms = {each.title: each.form.replace("%", "f") for each in SORTS.values() if each.form != "s"}
     st.dataframe(
-        list_of_texts(rows, sort), hide_index=True, height=560, key="list", on_select=tick,
+        table, hide_index=True, height=560, key="list", on_select=tick,
         selection_mode=["single-row", "single-cell"],
         column_config={title: st.column_config.NumberColumn(format=f"%{form}") for title, form in forms.items()}
         | {"input": st.column_config.TextColumn(width="medium")},

@@ -96,6 +96,16 @@ def write(key: str) -> None:
     st.query_params[key] = ([str(each) for each in value] or [""]) if isinstance(value, list) else str(value)
 
 
+def tick(key: str, rows: list[int], opened: list[int], column: str) -> None:
+    """Ticks rows of a table, and has the keyboard in the row that is opened: where it was in it, else in a column.
+
+    Without a cell to start from, the arrow keys would do nothing.
+    """
+    before = st.session_state.get(key, {}).get("selection", {}).get("cells", [])
+    cells = [cell for cell in before if cell[0] in opened] or [(row, column) for row in opened]
+    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": cells}}
+
+
 def need_labels(page: Page, *, samples: bool = True) -> None:
     """Stops the page, in words, if no epoch of the run has interactions yet, or, with `samples`, none can be shown."""
     if not page.ask(dynamics.labelled_epochs):

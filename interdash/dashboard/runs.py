@@ -102,13 +102,8 @@ def show_table(rows: pd.DataFrame) -> None:
                     del st.query_params[parameter]
             st.query_params["run"] = names[row]
 
-    st.session_state[key] = {
-        "selection": {
-            "rows": [names.index(name) for name in ticked if name in names],
-            "columns": [],
-            "cells": [(names.index(run), "run")] if run in names else [],
-        }
-    }
+    opened = [names.index(run)] if run in names else []
+    choose.tick(key, [names.index(name) for name in ticked if name in names], opened, "run")
     st.dataframe(
         listing.table(rows), hide_index=True, column_config=_columns(), key=key, on_select=pick,
         selection_mode=["multi-row", "single-cell"], placeholder="–", height=min(38 + 35 * max(len(rows), 1), 460),

@@ -1,5 +1,6 @@
 """The page Interactions: its finding, its list, and what a link can ask for."""
 
+import json
 import re
 from functools import partial
 
@@ -46,6 +47,12 @@ def test_choices(page, ask):
     rows = test.dataframe[0].value
     assert set(rows["order"]) == {2} and rows["samples"].min() >= 10 and rows["flips"].is_monotonic_decreasing
     assert test.subheader[1].value == "OR \\{0, 1\\}"
+    selection = test.session_state["patterns"]["selection"]
+    (ticked,) = selection["rows"]  # the one that is drawn
+    assert [tuple(cell) for cell in selection["cells"]] == [(ticked, "interaction")]  # where arrow keys start from
+    assert rows["interaction"].iloc[ticked] == "OR {0, 1}" and ticked > 0
+    (frame,) = json.loads(test.get("plotly_chart")[0].proto.spec)["layout"]["shapes"]
+    assert frame["x0"] < ticked < frame["x1"]
     count = sample.random_labels(ask.store, "tiny")
     random = page(split="random")
     assert 0 < count < FEW

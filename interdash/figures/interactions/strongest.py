@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from interdash.figures import theme
 from interdash.figures.chart import Chart, log_axis, pinned
-from interdash.figures.choice import SPLITS, Choice, lit_pattern, names_of, of_choice, table_of
+from interdash.figures.choice import SPLITS, Choice, lit_pattern, names_of, of_choice, pattern_name, table_of
 from interdash.figures.dynamics import over_epochs, position
 from interdash.figures.sheet import Sheet
 from interdash.figures.theme import GENERALIZABLE, GREY, NATS, NON_GENERALIZABLE, escaped
@@ -45,7 +45,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
     heights = [150, 17 * len(rows)]
     spacing = 60 / (sum(heights) + 60)
     figure = Sheet(rows=2, cols=1, shared_xaxes=True, vertical_spacing=spacing, row_heights=heights)
-    names = keys(patterns)
+    names, words = keys(patterns), names_of(patterns)
     places = list(range(len(patterns)))
     known = patterns["generalizable"].notna().to_numpy().any()
     for column, name, look in PARTS if known else WHOLE:
@@ -60,7 +60,7 @@ def strongest_patterns(patterns: pd.DataFrame, *, chosen: str | None = None) -> 
             marker={"symbol": "line-ew-open", "size": 13, "line": {"width": 2.5}}, hoverinfo="skip",
         )  # fmt: skip
     for x, top in zip(places, patterns["strength"], strict=True):
-        if names[x] == chosen:
+        if words[x] == chosen:
             frame = {"line": {"width": 3, "color": theme.ORANGE}, "layer": "above"}
             figure.add_shape(type="rect", xref="x", yref="y", x0=x - 0.42, x1=x + 0.42, y0=0, y1=top, **frame)
     dots = [(x, rows.index(name)) for x, each in zip(places, members, strict=True) for name in each if name in rows]
@@ -234,7 +234,7 @@ CHARTS = (
         strongest_patterns,
         _strongest,
         page="interactions",
-        marks=lambda ask, c: {"chosen": "-".join(map(str, lit_pattern(ask, c)))},
+        marks=lambda ask, c: {"chosen": pattern_name(ask, c)},
         says=("epoch", "split", "label", "types", "where", "sort"),
         click="pattern",
         says_rule=True,
