@@ -39,7 +39,7 @@ def show_table(rows: pd.DataFrame, chosen: str) -> None:
     shown = rows.head(MOST_ROWS)
     keys, table = strongest.keys(shown), strongest.list_of_patterns(shown)
     ticked = [row for row, name in enumerate(table["interaction"]) if name == chosen]  # however the list is sorted
-    choose.tick("patterns", ticked, ticked, table.columns[0])
+    show.tick("patterns", ticked, ticked, table.columns[0])
 
     def choose_row() -> None:
         picked = st.session_state["patterns"]["selection"]

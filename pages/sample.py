@@ -114,7 +114,7 @@ def show_list(page: data.Page, rows: pd.DataFrame, number: int, sort: str) -> No
         return
     table = list_of_texts(rows, sort)
     shown = [row for row, sample in enumerate(rows["sample"]) if sample == number]  # also after previous and next
-    choose.tick("list", shown, shown, table.columns[0])
+    show.tick("list", shown, shown, table.columns[0])
 
     def tick() -> None:
         picked = st.session_state["list"]["selection"]

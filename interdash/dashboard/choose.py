@@ -42,9 +42,10 @@ def one(
     """
     options = list(options)
     default = options[0] if default is None else default
-    text = st.query_params.get(key)
-    if text is not None and text not in {format_func(option) for option in options}:
+    text, named = st.query_params.get(key), {format_func(option): option for option in options}
+    if text is not None and text not in named:
         refuse(label, text, default, format_func)
+    begin(key, named.get(text))
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
     name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
@@ -86,24 +87,25 @@ def keep(key: str, value: Any) -> None:
 
 def set_widget(key: str, value: Any) -> None:
     """Gives a widget the value that the address decides."""
+    begin(key, value)
     if st.session_state.get(key) != value:  # else what is typed meanwhile would be undone
         st.session_state[key] = value
+
+
+def begin(key: str, value: Any) -> None:
+    """Gives a widget a value, unless None, where its page was just opened: under its key there may be one of the page
+    before, which the browser does not show on this one.
+    """
+    page = st.session_state.get("page")
+    if st.session_state.get(f"page of {key}") != page and value is not None:
+        st.session_state[key] = value
+    st.session_state[f"page of {key}"] = page
 
 
 def write(key: str) -> None:
     """Writes what was just chosen in a widget into the address."""
     value = st.session_state[key]
     st.query_params[key] = ([str(each) for each in value] or [""]) if isinstance(value, list) else str(value)
-
-
-def tick(key: str, rows: list[int], opened: list[int], column: str) -> None:
-    """Ticks rows of a table, and has the keyboard in the row that is opened: where it was in it, else in a column.
-
-    Without a cell to start from, the arrow keys would do nothing.
-    """
-    before = st.session_state.get(key, {}).get("selection", {}).get("cells", [])
-    cells = [cell for cell in before if cell[0] in opened] or [(row, column) for row in opened]
-    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": cells}}
 
 
 def need_labels(page: Page, *, samples: bool = True) -> None:
@@ -270,6 +272,7 @@ def interaction(page: Page, epoch: int | None, sample: int) -> str:
 def beside(page: Page, count: int) -> str:
     """Returns sample and epoch to compare one with, as the address or the user writes it: "7-40"; "" unless chosen."""
     about = "Sample and epoch, such as 7-40; else the same sample at the epoch from which lives are told."
+    begin("pin", st.query_params.get("pin"))
     text = st.text_input("Compared with", key="pin", placeholder="7-40", help=about, width=140, **IN_ADDRESS) or ""
     try:
         if text:
@@ -296,14 +299,9 @@ def where() -> tuple[str, ...]:
         f"Conditions, separated by commas: {', '.join(interactions.COLUMNS)}; then >=, <= or =; then a value. "
         "`with` is a variable, `above` the generalizable share above chance."
     )
-    text = st.text_input(
-        "Only those with",
-        key="where",
-        help=about,
-        placeholder="samples >= 5, share <= 20%",
-        width=190,
-        **IN_ADDRESS,
-    )
+    begin("where", st.query_params.get("where"))
+    example = "samples >= 5, share <= 20%"
+    text = st.text_input("Only those with", key="where", help=about, placeholder=example, width=190, **IN_ADDRESS)
     conditions = []
     for each in filter(None, map(str.strip, (text or "").split(","))):
         try:

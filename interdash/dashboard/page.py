@@ -125,6 +125,7 @@ def _leave_behind(page: Page, before: str) -> None:
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     data.start_page()
+    _put_back(title)
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
         prepare_browser()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
@@ -148,6 +149,7 @@ def frame(title: str) -> Iterator[None]:
     try:
         with _trouble_in_words(title):
             yield
+        _remember()
     finally:
         _freeze(title)
 
@@ -190,6 +192,26 @@ def _sections(
     if opened:  # else the page reads ahead at its end
         read_tabs_ahead(page)
     opened.append(view)
+    _remember()
+
+
+def _put_back(title: str) -> None:
+    """Puts into the address of a page that is opened what the sidebar's link carries and Streamlit has taken out of it.
+
+    It takes out what a widget of the page before has in the address.
+    """
+    before = st.session_state.get("address", {})
+    if title != st.session_state.get("page") and before.get("run") == st.query_params.get_all("run"):
+        for key in CARRIED + DRAWN * (title == PAGES["figures"][0]):
+            if key in before and key not in (*st.query_params, "epoch"):
+                st.query_params[key] = before[key]
+    st.session_state["page"] = title
+    _remember()
+
+
+def _remember() -> None:
+    """Keeps the address for the page that is opened next."""
+    st.session_state["address"] = {key: st.query_params.get_all(key) for key in st.query_params}
 
 
 def _address() -> dict[str, list[str]]:
@@ -258,8 +280,7 @@ def _choose_run() -> Run:
             f"There is no run {links.shown(in_link)}. This is {links.plain(name)}; another is chosen on the left."
         )
     with st.sidebar:
-        if st.session_state.get("chosen_run") != name:
-            st.session_state["chosen_run"] = name  # the address decides, so that every link names its run
+        choose.set_widget("chosen_run", name)  # the address decides, so that every link names its run
         st.query_params["run"] = name
         st.selectbox("Run", list(names), key="chosen_run", on_change=_write_run, **choose.SURELY)
         if len(folders := data.namesakes(name)) > 1:

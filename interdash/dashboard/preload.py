@@ -6,12 +6,19 @@ import streamlit as st
 
 # Streamlit adds an entry to the history for each change of the address, of which Back then undoes none (its issues
 # 11305 and 13853), the first of the next page while the page before is still there. With this a page has one entry, its
-# last address, and Back leaves it.
+# last address, and Back leaves it. A double click on a link is one click: the second would have the page begin again
+# before the browser has anything of it, and Streamlit then takes what the link asks for out of the address.
 HISTORY = """<script>{
     const push = history.pushState, replace = history.replaceState;
     let left;
     if (!window.interdashHistory) {
-        addEventListener('click', event => {left = event.target.closest?.('a') && location.href}, true);
+        addEventListener('click', event => {
+            const link = event.target.closest?.('a');
+            if (link && event.detail > 1) {
+                event.preventDefault();
+                event.stopImmediatePropagation();
+            } else left = link && location.href;
+        }, true);
         history.pushState = (state, title, url) => {
             const same = new URL(url, location).pathname === location.pathname;
             if (!same && left) replace.call(history, {}, '', left);

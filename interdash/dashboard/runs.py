@@ -8,7 +8,7 @@ from zlib import crc32
 import pandas as pd
 import streamlit as st
 
-from interdash.dashboard import choose, data, jobs, links, listing
+from interdash.dashboard import choose, data, jobs, links, listing, show
 from interdash.dashboard import page as ui
 from interdash.figures.choice import MOST_COMPARED
 from interdash.presets import PRESETS
@@ -103,7 +103,7 @@ def show_table(rows: pd.DataFrame) -> None:
             st.query_params["run"] = names[row]
 
     opened = [names.index(run)] if run in names else []
-    choose.tick(key, [names.index(name) for name in ticked if name in names], opened, "run")
+    show.tick(key, [names.index(name) for name in ticked if name in names], opened, "run")
     st.dataframe(
         listing.table(rows), hide_index=True, column_config=_columns(), key=key, on_select=pick,
         selection_mode=["multi-row", "single-cell"], placeholder="–", height=min(38 + 35 * max(len(rows), 1), 460),

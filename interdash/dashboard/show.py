@@ -199,3 +199,13 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def tick(key: str, rows: list[int], opened: list[int], column: str) -> None:
+    """Ticks rows of a table, and has the keyboard in the row that is opened: where it was in it, else in a column.
+
+    Without a cell to start from, the arrow keys would do nothing.
+    """
+    before = st.session_state.get(key, {}).get("selection", {}).get("cells", [])
+    cells = [cell for cell in before if cell[0] in opened] or [(row, column) for row in opened]
+    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": cells}}

@@ -210,6 +210,24 @@ def test_back_leaves_a_page_with_one_press(tab, address):
         settled(tab)
 
 
+def test_pages_turned_one_after_the_other_show_what_their_address_says(tab, address):
+    """Also where no page ran twice, so that Streamlit still has the values of the page before under the same keys."""
+    opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=AND&axis=linear", "Dynamics")
+    for title in ("Interactions", "Sample", "Removal", "Theories", "Figures", "Dynamics"):
+        tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).dblclick()  # which is one click
+        tab.wait_for_selector(f"h1:has-text('{title}')")
+        settled(tab)
+        chosen = {"chosen_run": "twin", "split": "training", "type": "AND"}
+        if title in ("Sample", "Removal", "Theories"):  # where they are in a tab, or not at all
+            chosen = {"chosen_run": "twin"}
+        for key, value in chosen.items():
+            assert tab.locator(f".st-key-{key} input").input_value() == value, (title, key)
+        if title != "Figures":  # whose figures, until others are picked, are of no one epoch
+            epoch = tab.locator(".st-key-epoch input[type=range]").first
+            assert epoch.get_attribute("aria-valuetext") == "1", title
+        assert all(part in tab.url for part in ("run=twin", "epoch=1", "split=training", "type=AND")), (title, tab.url)
+
+
 def test_dynamics_is_played_and_scrubbed_in_the_browser_saved_and_pinned(tab, address, tmp_path):
     opened(tab, f"{address}/dynamics?run=tiny&epoch=0&view=Orders at one epoch", "Dynamics")
     chart = tab.locator(".st-key-order_strength .js-plotly-plot")
