@@ -45,7 +45,7 @@ def one(
     text, named = st.query_params.get(key), {format_func(option): option for option in options}
     if text is not None and text not in named:
         refuse(label, text, default, format_func)
-    begin(key, named.get(text))
+    begin(key, named.get(text) if text else None)
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]  # chosen for another run
     name = {st.selectbox: "index", st.select_slider: "value"}.get(widget, "default")
