@@ -19,7 +19,7 @@ from interdash.queries import drilldown, dynamics, vectors
 from interdash.queries import sample as queries_sample
 
 PERCENT = (0, 100)
-LIMITS = {"loss": (0, 1000), "share": PERCENT, "order": (0, 20), "gap": PERCENT, "net": PERCENT, "high": PERCENT}
+LIMITS = {"loss": (0, 1000), "share": PERCENT, "highest": (0, 20), "gap": PERCENT, "net": PERCENT, "high": PERCENT}
 LAST_PAGE = 10_000
 MANY = 12  # samples in small panels
 
@@ -67,7 +67,7 @@ def find_samples(page: data.Page, epoch: int, wanted: int | None) -> tuple[list[
         label = choose.label(page)
         loss = st.number_input("Loss at least (nats)", 0.0, 1000.0, 0.0, 0.1, **of["loss"])
         share = st.slider("Share of non-generalizable strength at least (%)", 0, 100, 0, 5, **of["share"])
-        order = st.slider("Highest order at least", 0, 20, 0, **of["order"])
+        order = st.slider("Highest order at least", 0, 20, 0, **of["highest"])
         gap = st.number_input("Certified gap at least (%)", 0.0, 100.0, 0.0, 0.1, **of["gap"])
         about = "ρ = |ΣI| / Σ|I| over salient interactions: 0 = they cancel, 100 = all have one sign."
         net = st.slider("Net share ρ at most (%)", 0, 100, 100, 5, help=about, **of["net"])
@@ -114,16 +114,16 @@ def show_list(page: data.Page, rows: pd.DataFrame, number: int, sort: str) -> No
         return
     table = list_of_texts(rows, sort)
     shown = [row for row, sample in enumerate(rows["sample"]) if sample == number]  # also after previous and next
-    show.tick("list", shown, shown, table.columns[0])
+    show.tick("list-of-texts", shown, shown, table.columns[0])
 
     def tick() -> None:
-        picked = st.session_state["list"]["selection"]
+        picked = st.session_state["list-of-texts"]["selection"]
         for row in {*picked["rows"], *(row for row, _ in picked["cells"])}.difference(shown):
             go(sample=int(rows["sample"].iloc[row]))
 
     forms = {each.title: each.form.replace("%", "f") for each in SORTS.values() if each.form != "s"}
     st.dataframe(
-        table, hide_index=True, height=560, key="list", on_select=tick,
+        table, hide_index=True, height=560, key="list-of-texts", on_select=tick,
         selection_mode=["single-row", "single-cell"],
         column_config={title: st.column_config.NumberColumn(format=f"%{form}") for title, form in forms.items()}
         | {"input": st.column_config.TextColumn(width="medium")},

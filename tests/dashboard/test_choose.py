@@ -8,7 +8,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 ADDRESSES = {  # nothing in them is what the page shows unless asked
     "runs": {"q": "t", "sort": "name", "state": ["ready"]},
     "dynamics": {"run": "twin", "epoch": "1", "split": "training", "type": "apart", "axis": "linear", "unit": "nats"},
-    "sample": {"run": "twin", "epoch": "1", "sort": "highest loss", "order": "1", "interaction": "none", "top": "10"},
+    "sample": {"run": "twin", "epoch": "1", "sort": "highest loss", "highest": "1", "interaction": "none", "top": "10"},
     "interactions": {"run": "twin", "epoch": "1", "rank": "flips", "top": "10", "where": "samples >= 2"},
     "removal": {"run": "twin", "epoch": "1", "axis": "linear", "dose": "50", "order": "2"},
     "theories": {"run": "twin", "epoch": "1", "epochs": ["0", "1"], "axis": "linear"},

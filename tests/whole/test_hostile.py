@@ -35,7 +35,7 @@ def parameters(page):
     found = re.findall(
         r'(?:key=|key = |key: str = |get\(|get_all\(|keep\(|asked\(|st\.query_params\[)"([a-z_]+)"', text
     )
-    filters = ("loss", "share", "order", "gap", "page")  # LIMITS of pages/sample.py
+    filters = ("loss", "share", "highest", "gap", "page")  # LIMITS of pages/sample.py
     return sorted({"run", "epoch", "epochs", "view", "figure", "split", "label", "type", *filters, *found})
 
 
