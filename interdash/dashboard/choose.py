@@ -96,10 +96,10 @@ def begin(key: str, value: Any) -> None:
     """Gives a widget a value, unless None, where its page was just opened: under its key there may be one of the page
     before, which the browser does not show on this one.
     """
-    page = st.session_state.get("page")
-    if st.session_state.get(f"page of {key}") != page and value is not None:
+    visit = st.session_state.get("visit")
+    if st.session_state.get(f"visit of {key}") != visit and value is not None:
         st.session_state[key] = value
-    st.session_state[f"page of {key}"] = page
+    st.session_state[f"visit of {key}"] = visit
 
 
 def write(key: str) -> None:

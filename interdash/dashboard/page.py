@@ -125,7 +125,7 @@ def _leave_behind(page: Page, before: str) -> None:
 def frame(title: str) -> Iterator[None]:
     """Draws title and sidebar, and says known trouble of the body in words; for a page that needs no run."""
     data.start_page()
-    _put_back(title)
+    _open(title)
     if "through_app" not in st.session_state:  # a first deep link on a fresh server runs the page alone
         prepare_browser()
     st.set_page_config(page_title=f"{title} · interdash", layout="wide")  # an icon would come from a font's server
@@ -195,17 +195,18 @@ def _sections(
     _remember()
 
 
-def _put_back(title: str) -> None:
-    """Puts into the address of a page that is opened what the sidebar's link carries and Streamlit has taken out of it.
+def _open(title: str) -> None:
+    """Counts the pages opened, and puts back into the address what the sidebar's link carries.
 
-    It takes out what a widget of the page before has in the address.
+    Streamlit takes out of it what a widget of the page before has in the address.
     """
     before = st.session_state.get("address", {})
-    if title != st.session_state.get("page") and before.get("run") == st.query_params.get_all("run"):
-        for key in CARRIED + DRAWN * (title == PAGES["figures"][0]):
-            if key in before and key not in (*st.query_params, "epoch"):
-                st.query_params[key] = before[key]
-    st.session_state["page"] = title
+    if title != st.session_state.get("page"):
+        st.session_state["page"], st.session_state["visit"] = title, st.session_state.get("visit", 0) + 1
+        if before.get("run") == st.query_params.get_all("run"):
+            for key in CARRIED + DRAWN * (title == PAGES["figures"][0]):
+                if key in before and key not in (*st.query_params, "epoch"):
+                    st.query_params[key] = before[key]
     _remember()
 
 

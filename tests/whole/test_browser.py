@@ -213,7 +213,7 @@ def test_back_leaves_a_page_with_one_press(tab, address):
 def test_pages_turned_one_after_the_other_show_what_their_address_says(tab, address):
     """Also where no page ran twice, so that Streamlit still has the values of the page before under the same keys."""
     opened(tab, f"{address}/dynamics?run=twin&epoch=1&split=training&type=AND&axis=linear", "Dynamics")
-    for title in ("Interactions", "Sample", "Removal", "Theories", "Figures", "Dynamics"):
+    for title in ("Interactions", "Sample", "Dynamics", "Removal", "Theories", "Figures", "Dynamics"):
         tab.locator("[data-testid=stSidebar]").get_by_role("link", name=title).dblclick()  # which is one click
         tab.wait_for_selector(f"h1:has-text('{title}')")
         settled(tab)
