@@ -39,13 +39,11 @@ def show_table(rows: pd.DataFrame, chosen: str) -> None:
     shown = rows.head(MOST_ROWS)
     keys, table = strongest.keys(shown), strongest.list_of_patterns(shown)
     ticked = [row for row, name in enumerate(table["interaction"]) if name == chosen]  # however the list is sorted
-    show.tick("patterns", ticked, ticked, table.columns[0])
+    show.tick("patterns", ticked, table.columns[0])
 
     def choose_row() -> None:
-        picked = st.session_state["patterns"]["selection"]
-        rows = {*picked["rows"], *(row for row, _ in picked["cells"])}  # the tick of before stays beside a cell
-        if new := rows.difference(ticked):
-            st.query_params["pattern"] = keys[new.pop()]
+        for row in show.picked("patterns", ticked):
+            st.query_params["pattern"] = keys[row]
 
     st.dataframe(
         table, hide_index=True, height=320, key="patterns", on_select=choose_row,

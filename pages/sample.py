@@ -114,11 +114,10 @@ def show_list(page: data.Page, rows: pd.DataFrame, number: int, sort: str) -> No
         return
     table = list_of_texts(rows, sort)
     shown = [row for row, sample in enumerate(rows["sample"]) if sample == number]  # also after previous and next
-    show.tick("list-of-texts", shown, shown, table.columns[0])
+    show.tick("list-of-texts", shown, table.columns[0])
 
     def tick() -> None:
-        picked = st.session_state["list-of-texts"]["selection"]
-        for row in {*picked["rows"], *(row for row, _ in picked["cells"])}.difference(shown):
+        for row in show.picked("list-of-texts", shown):
             go(sample=int(rows["sample"].iloc[row]))
 
     forms = {each.title: each.form.replace("%", "f") for each in SORTS.values() if each.form != "s"}

@@ -12,7 +12,7 @@ import atexit
 import gc
 import html
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -137,9 +137,7 @@ def frame(title: str) -> Iterator[None]:
     with st.sidebar:
         st.markdown("**interdash**  \nwhat a network learned, epoch by epoch")
         for stem in pages():
-            keys = CARRIED + DRAWN * (stem == "figures") + ("runs",) * (stem in COMPARED)
-            query = {key: st.query_params.get_all(key) for key in keys if key in st.query_params}
-            link(stem, query, width="stretch")
+            link(stem, _asked(_carried(stem)), width="stretch")
         if words := help.glossary():
             with st.popover("What the words mean", type="tertiary", icon=":material/dictionary:"):
                 st.markdown("  \n".join(f"**{word}**: {meaning}" for word, meaning in words.items()), width=560)
@@ -203,8 +201,9 @@ def _open(title: str) -> None:
     before = st.session_state.get("address", {})
     if title != st.session_state.get("page"):
         st.session_state["page"], st.session_state["visit"] = title, st.session_state.get("visit", 0) + 1
+        stem = next(stem for stem, (name, _) in PAGES.items() if name == title)
         if before.get("run") == st.query_params.get_all("run"):
-            for key in CARRIED + DRAWN * (title == PAGES["figures"][0]):
+            for key in _carried(stem):
                 if key in before and key not in (*st.query_params, "epoch"):
                     st.query_params[key] = before[key]
     _remember()
@@ -212,12 +211,22 @@ def _open(title: str) -> None:
 
 def _remember() -> None:
     """Keeps the address for the page that is opened next."""
-    st.session_state["address"] = {key: st.query_params.get_all(key) for key in st.query_params}
+    st.session_state["address"] = _asked(st.query_params)
+
+
+def _carried(stem: str) -> tuple[str, ...]:
+    """Returns the names of the choices that go along to a page."""
+    return CARRIED + DRAWN * (stem == "figures") + ("runs",) * (stem in COMPARED)
+
+
+def _asked(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Returns those of some choices that the address has."""
+    return {key: st.query_params.get_all(key) for key in keys if key in st.query_params}
 
 
 def _address() -> dict[str, list[str]]:
     """Returns the choices in the address that count beyond the tab."""
-    return {key: st.query_params.get_all(key) for key in st.query_params if key not in OF_A_TAB}
+    return _asked(key for key in st.query_params if key not in OF_A_TAB)
 
 
 @st.cache_resource(show_spinner=False)

@@ -103,7 +103,7 @@ def show_table(rows: pd.DataFrame) -> None:
             st.query_params["run"] = names[row]
 
     opened = [names.index(run)] if run in names else []
-    show.tick(key, [names.index(name) for name in ticked if name in names], opened, "run")
+    show.tick(key, opened, "run", [names.index(name) for name in ticked if name in names])
     st.dataframe(
         listing.table(rows), hide_index=True, column_config=_columns(), key=key, on_select=pick,
         selection_mode=["multi-row", "single-cell"], placeholder="–", height=min(38 + 35 * max(len(rows), 1), 460),

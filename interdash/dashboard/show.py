@@ -201,11 +201,17 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def tick(key: str, rows: list[int], opened: list[int], column: str) -> None:
-    """Ticks rows of a table, and has the keyboard in the row that is opened: where it was in it, else in a column.
+def tick(key: str, opened: list[int], column: str, ticked: list[int] | None = None) -> None:
+    """Ticks rows of a table, the opened one unless given, and has the keyboard in the opened one.
 
-    Without a cell to start from, the arrow keys would do nothing.
+    It stays where it was in that row, else it comes to a column: without a cell to start from, arrow keys do nothing.
     """
     before = st.session_state.get(key, {}).get("selection", {}).get("cells", [])
     cells = [cell for cell in before if cell[0] in opened] or [(row, column) for row in opened]
-    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": cells}}
+    st.session_state[key] = {"selection": {"rows": opened if ticked is None else ticked, "columns": [], "cells": cells}}
+
+
+def picked(key: str, opened: list[int]) -> set[int]:
+    """Returns the rows of a table that were clicked or ticked beside the opened one, whose tick stays meanwhile."""
+    selection = st.session_state[key]["selection"]
+    return {*selection["rows"], *(row for row, _ in selection["cells"])}.difference(opened)
